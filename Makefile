@@ -1,0 +1,70 @@
+# make demo    load, dump and compare real data on SQLite
+# make test    run the tests on every engine that can be reached
+# make lint    ruff and mypy
+# make bench   dumpy beside Django's own formats
+# make docs    the documentation as HTML, in docs/_build/html
+# make clean   remove what make made
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench docs clean
+
+demo: $(VENV)/.package
+	$(BIN)/python testproject/demo.py
+
+test: $(VENV)/.test drivers
+	@failed=; skipped=; \
+	for engine in sqlite postgresql mysql; do \
+	    $(BIN)/python testproject/engines.py $$engine; \
+	    case $$? in \
+	        0) echo "== tests on $$engine"; \
+	           DUMPY_TEST_ENGINE=$$engine $(BIN)/python -m pytest $(PYTEST_ARGS) \
+	               || failed="$$failed $$engine";; \
+	        1) skipped="$$skipped $$engine";; \
+	        *) failed="$$failed $$engine";; \
+	    esac; \
+	done; \
+	test -z "$$skipped" || echo "SKIPPED, for the reasons above:$$skipped"; \
+	test -z "$$failed" || { echo "FAILED:$$failed"; exit 1; }
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict dumpy
+
+bench: $(VENV)/.test drivers
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build testproject/var
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.package: setup.cfg setup.py | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: $(VENV)/.package
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+# a driver that cannot be installed is tried again the next time: its engine is skipped until then
+.PHONY: drivers
+drivers: $(VENV)/.test
+	@for driver in postgresql mysql; do \
+	    test $(VENV)/.$$driver -nt setup.cfg && continue; \
+	    echo "installing the driver for $$driver"; \
+	    if $(PIP) --editable ".[$$driver]" >$(VENV)/$$driver.log 2>&1; \
+	    then touch $(VENV)/.$$driver; \
+	    else echo "the driver for $$driver cannot be installed, see $(VENV)/$$driver.log"; fi; \
+	done

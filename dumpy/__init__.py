@@ -1,0 +1,33 @@
+"""Database dumps that are Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dumpy.dump import FlushDeferredObjects as FlushDeferredObjects
+    from dumpy.errors import DumpyError as DumpyError
+    from dumpy.errors import FixtureError as FixtureError
+    from dumpy.errors import LoadError as LoadError
+    from dumpy.errors import UnwritableField as UnwritableField
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DumpyError": "dumpy.errors",
+    "FixtureError": "dumpy.errors",
+    "LoadError": "dumpy.errors",
+    "UnwritableField": "dumpy.errors",
+    "FlushDeferredObjects": "dumpy.dump",
+}
+
+__all__ = ["DumpyError", "FixtureError", "FlushDeferredObjects", "LoadError", "UnwritableField"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that ``import dumpy`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dumpy' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

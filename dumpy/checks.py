@@ -1,0 +1,32 @@
+"""System checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from dumpy.conf import problems
+
+
+def check_format(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """``dumpy.E001``: the fixture format ``py`` belongs to another module."""
+    module = (getattr(settings, "SERIALIZATION_MODULES", None) or {}).get("py", "dumpy.serializer")
+    if module == "dumpy.serializer":
+        return []
+    return [
+        checks.Error(
+            f"The fixture format 'py' is taken by {module!r}.",
+            hint="Remove 'py' from SERIALIZATION_MODULES, or give the other module another name.",
+            id="dumpy.E001",
+        )
+    ]
+
+
+def check_settings(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """``dumpy.E002``: the setting ``DUMPY`` has an unknown key or a value that is not allowed."""
+    return [
+        checks.Error(sentence, hint=f"Correct or remove DUMPY[{key!r}].", id="dumpy.E002")
+        for key, sentence in problems(getattr(settings, "DUMPY", {}))
+    ]

@@ -1,0 +1,1 @@
+"""Sections and objects to the database."""

@@ -1,0 +1,280 @@
+"""The rows lane: rows of one table into the database, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connections, transaction
+from django.db.models import NOT_PROVIDED
+from django.utils import timezone
+
+from dumpy.errors import Place, Problem
+from dumpy.loading.links import LinkLoader
+from dumpy.loading.references import Missing, References
+from dumpy.loading.report import Counts
+from dumpy.loading.statements import Statements, existing
+from dumpy.loading.values import Failures, is_same, to_database, to_python
+from dumpy.schema.tables import Column, Field, Table
+
+ROWS = 1000
+SIZE = 4 * 2**20
+
+Tuple = tuple[Any, ...]
+
+
+class RowLike(Protocol):
+    """A row: its values by position, and about how many bytes they take."""
+
+    @property
+    def values(self) -> Tuple: ...
+    @property
+    def size(self) -> int: ...
+
+
+class ConstantLike(Protocol):
+    """A value that every row has."""
+
+    @property
+    def value(self) -> Any: ...
+
+
+class Layout:
+    """Where a table finds its values in a row: ``fields`` maps names to positions or constants."""
+
+    def __init__(self, table: Table, fields: Mapping[str, int | ConstantLike]) -> None:
+        self.table = table
+        self.fields = fields
+        self.columns = tuple(
+            column for column in table.columns if column.name in fields or _has_default(column)
+        )
+        self.links = tuple(link for link in table.links if link.name in fields)
+        names = [column.name for column in self.columns]
+        self.key = tuple(names.index(name) for name in table.key)
+        self.given = tuple(i for i, name in enumerate(names) if name in fields)
+        self.changed = tuple(i for i in self.given if i not in self.key)
+
+    def values(self, name: str, rows: Sequence[RowLike]) -> Sequence[Any]:
+        """Return the values of one field in each of the rows."""
+        where = self.fields.get(name)
+        if where is None:
+            field = next(column.field for column in self.columns if column.name == name)
+            return [default_of(field) for _ in rows]
+        if isinstance(where, int):
+            return [row.values[where] for row in rows]
+        return [where.value] * len(rows)
+
+    def key_of(self, values: Sequence[Any]) -> object:
+        """Return the primary key in the values of the columns."""
+        return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
+
+
+@dataclass
+class Converted:
+    """A row on its way: what it was, its values as Python's, and as the database's."""
+
+    row: RowLike
+    python: Tuple
+    database: Tuple
+    links: tuple[list[Any], ...]
+
+
+class Desk(Protocol):
+    """Where a table loader hands in the rows that did not get in."""
+
+    using: str
+    references: References
+
+    def wait(self, loader: TableLoader, row: RowLike, missing: Missing) -> None:
+        """Keep a row until the row it refers to is there."""
+
+    def reject(self, loader: TableLoader, row: RowLike, error: Exception) -> None:
+        """Keep a row that the database or a field has refused."""
+
+
+class TableLoader:
+    """Puts rows of one layout into their table: inserted, updated, or found unchanged.
+
+    ``place`` gives the place of a row for messages.
+    """
+
+    def __init__(
+        self, layout: Layout, desk: Desk, counts: Counts, place: Callable[[Any], Place]
+    ) -> None:
+        self.layout = layout
+        self.table = layout.table
+        self.model = layout.table.model
+        self.counts = counts
+        self._desk = desk
+        self.place = place
+        self._rows: list[RowLike] = []
+        self._size = 0
+        self._statements = Statements(self.table.model, layout.columns, desk.using)
+        self._links = [LinkLoader(link, desk) for link in layout.links]
+        self._is_empty: bool | None = None
+
+    def problem(self, row: RowLike, error: Exception) -> Problem:
+        """Return what keeps a row out, for a person."""
+        key = [self.layout.values(name, [row])[0] for name in self.table.key]
+        pk = key[0] if len(key) == 1 else tuple(key)
+        return Problem(self.table.label, pk, self.place(row), reason_of(error))
+
+    def add(self, row: RowLike) -> None:
+        """Take a row; the database is not asked before a batch is full."""
+        self._rows.append(row)
+        self._size += row.size
+        if len(self._rows) >= ROWS or self._size >= SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows taken so far."""
+        converted = self.convert(self.taken())
+        if converted:
+            self._write(self._latest(converted))
+
+    def taken(self) -> list[RowLike]:
+        """Return, and forget, the rows taken since the last flush."""
+        rows, self._rows, self._size = self._rows, [], 0
+        return rows
+
+    def convert(self, rows: Sequence[RowLike]) -> list[Converted]:
+        """Return the rows with their values converted; those that fail go to the desk."""
+        failures: Failures = {}
+        python = [self._python(column, rows, failures) for column in self.layout.columns]
+        connection = connections[self._desk.using]
+        database = [
+            to_database(column, values, connection, failures)
+            for column, values in zip(self.layout.columns, python, strict=True)
+        ]
+        links = [
+            loader.convert(self.layout.values(loader.link.name, rows), failures)
+            for loader in self._links
+        ]
+        self._hand_in(rows, failures)
+        return [
+            Converted(
+                row,
+                tuple(values[i] for values in python),
+                tuple(values[i] for values in database),
+                tuple(values[i] for values in links),
+            )
+            for i, row in enumerate(rows)
+            if i not in failures
+        ]
+
+    def replace(self, rows: Sequence[RowLike]) -> None:
+        """Write rows all at once, those in their place deleted first: for rows that swap values."""
+        with transaction.atomic(using=self._desk.using):
+            converted = self._latest(self.convert(rows))
+            self._statements.delete([row.database for row in converted], self.layout.key)
+            self._statements.insert([row.database for row in converted])
+            self._write_links(converted)
+        self.counts.updated += len(converted)
+
+    def write_one_by_one(self, rows: Iterable[Converted]) -> None:
+        """Write rows each under a savepoint; those that the database refuses go to the desk."""
+        # A key may have come in an earlier batch: from now on rows are looked up.
+        self._is_empty = False
+        for link in self._links:
+            link.look_again()
+        for row in rows:
+            try:
+                self._merge_or_nothing([row])
+            except (DatabaseError, ValueError) as error:
+                self._desk.reject(self, row.row, error)
+
+    def _python(self, column: Column, rows: Sequence[RowLike], failures: Failures) -> Sequence[Any]:
+        values = self.layout.values(column.name, rows)
+        return to_python(column, values, self._desk.references, failures)
+
+    def _hand_in(self, rows: Sequence[RowLike], failures: Failures) -> None:
+        for position, error in failures.items():
+            if isinstance(error, Missing):
+                self._desk.wait(self, rows[position], error)
+            else:
+                self._desk.reject(self, rows[position], error)
+
+    def _latest(self, rows: list[Converted]) -> list[Converted]:
+        """Leave the last of several rows with the same key; the others count as updated."""
+        by_key = {self.layout.key_of(row.python): row for row in rows}
+        self.counts.updated += len(rows) - len(by_key)
+        return list(by_key.values())
+
+    def _write(self, rows: list[Converted]) -> None:
+        try:
+            self._merge_or_nothing(rows)
+        except (DatabaseError, ValueError):
+            self.write_one_by_one(rows)
+
+    def _merge_or_nothing(self, rows: list[Converted]) -> None:
+        with transaction.atomic(using=self._desk.using):
+            self._merge(rows)
+
+    def _merge(self, rows: list[Converted]) -> None:
+        new, changed, unchanged = self._sorted(rows)
+        self._statements.insert([row.database for row in new])
+        self._statements.update(
+            [row.database for row in changed], self.layout.changed, self.layout.key
+        )
+        relinked = self._write_links(rows)
+        self.counts.inserted += len(new)
+        self.counts.updated += len(changed) + len(relinked & unchanged)
+        self.counts.unchanged += len(unchanged - relinked)
+
+    def _sorted(
+        self, rows: list[Converted]
+    ) -> tuple[list[Converted], list[Converted], set[object]]:
+        """Return the rows that are new, those that change, and the keys of those that do not."""
+        stored = self._stored(rows)
+        if not stored:
+            return rows, [], set()
+        new = [row for row in rows if self.layout.key_of(row.python) not in stored]
+        old = [row for row in rows if self.layout.key_of(row.python) in stored]
+        changed = [row for row in old if not self._is_stored(row, stored)]
+        keys = {self.layout.key_of(row.python) for row in old}
+        return new, changed, keys - {self.layout.key_of(row.python) for row in changed}
+
+    def _stored(self, rows: list[Converted]) -> dict[object, Tuple]:
+        if self._is_empty is None:
+            self._is_empty = self._statements.is_empty()
+        if self._is_empty:
+            return {}
+        keys = [self.layout.key_of(row.python) for row in rows]
+        columns = [self.layout.columns[i] for i in self.layout.changed]
+        return dict(existing(self.table, columns, keys, self._desk.using))
+
+    def _is_stored(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
+        values = stored[self.layout.key_of(row.python)]
+        return all(
+            is_same(self.layout.columns[i], row.python[i], value)
+            for i, value in zip(self.layout.changed, values, strict=True)
+        )
+
+    def _write_links(self, rows: list[Converted]) -> set[object]:
+        changed: set[object] = set()
+        sources = [self.layout.key_of(row.python) for row in rows]
+        for position, link in enumerate(self._links):
+            changed |= link.write(sources, [row.links[position] for row in rows])
+        return changed
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an exception says, in one line."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def default_of(field: Field) -> Any:
+    """Return what a field holds that a row does not mention."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return field.to_python(timezone.now())
+    return field.get_default()
+
+
+def _has_default(column: Column) -> bool:
+    field = column.field
+    # Without a value the database fills in its default: the column is left out then.
+    return getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED and not field.primary_key

@@ -1,0 +1,388 @@
+"""The objects lane: model instances, one by one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.db.models import ForeignKey, Model, QuerySet
+
+from dumpy.conf import configuration
+from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decoder
+from dumpy.errors import DumpyError, Place, Problem
+from dumpy.loading.batches import Layout, TableLoader, reason_of
+from dumpy.loading.links import LinkLoader
+from dumpy.loading.references import Missing, References
+from dumpy.loading.report import Counts, Report
+from dumpy.loading.signals import has_receivers
+from dumpy.loading.waiting import WaitingRoom
+from dumpy.schema.tables import Column, ModelType, Table, table_of
+
+HOOK = "before_dumpy_save"
+
+
+@dataclass(frozen=True)
+class RowKey:
+    """A row named by the value of one of its fields."""
+
+    model: ModelType
+    name: str
+    value: object
+
+
+class MissingRow(Exception):
+    """A foreign key to a row that is not there yet: ``key`` names it."""
+
+    def __init__(self, name: str, key: RowKey) -> None:
+        super().__init__(name, key)
+        self.name = name
+        self.key = key
+
+    def __str__(self) -> str:
+        label = self.key.model._meta.label
+        return f"{self.name}={self.key.value!r} refers to a row of {label} that does not exist."
+
+
+@dataclass(eq=False)
+class Item:
+    """An object on its way, with its place and what kept it out the last time."""
+
+    instance: Model
+    place: Place | None
+    error: Exception | None = None
+
+    def problem(self) -> Problem:
+        """Return what keeps the object out, for a person."""
+        error = self.error or RuntimeError("it was not tried.")
+        return Problem(self.instance._meta.label, self.instance.pk, self.place, reason_of(error))
+
+
+@dataclass(frozen=True)
+class InstanceRow:
+    """The values of an instance as a row."""
+
+    item: Item
+    values: tuple[Any, ...]
+    size: int = 0
+
+
+class Desk(Protocol):
+    """What the objects lane needs of the loader."""
+
+    using: str
+    references: References
+    report: Report
+
+    def flush(self) -> None:
+        """Write all rows taken so far."""
+
+    def rows_of(self, key: Hashable, make: Callable[[], TableLoader]) -> TableLoader:
+        """Return the table loader kept under a key, made when it is first asked for."""
+
+
+class ObjectLoader:
+    """Saves instances; those that cannot be saved yet are deferred."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk = desk
+        self._waiting: WaitingRoom[Item] = WaitingRoom()
+        self._refused: list[Item] = []
+        self._known: dict[tuple[ModelType, str], set[object]] = {}
+        self._open: set[int] = set()
+        self._circle: set[RowKey] = set()
+
+    def add(self, instance: Model, place: Place | None) -> bool:
+        """Save an instance, and those that wait for it; return whether it could be saved."""
+        item = Item(instance, place)
+        self._work([item])
+        return item.error is None
+
+    def retry(self) -> bool:
+        """Try the deferred objects again; return whether one of them could be saved."""
+        before = self.deferred
+        self._work([item for key in self._waiting.keys() for item in self._found(key)])
+        # Every other time from the end, so that neither direction of a chain is slow.
+        refused, self._refused = self._refused[::-1], []
+        self._work(refused)
+        return self.deferred < before
+
+    def save_circles(self) -> bool:
+        """Save the objects that wait only for each other; return whether there were any."""
+        items = self._only_for_each_other()
+        self._circle = {key for item in items for key in _keys_of(item.instance)}
+        try:
+            self._work(items)
+        finally:
+            self._circle = set()
+        return bool(items)
+
+    @property
+    def deferred(self) -> int:
+        """How many objects wait."""
+        return len(self._waiting) + len(self._refused)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what keeps the deferred objects out."""
+        for _key, item in self._waiting:
+            yield item.problem()
+        for item in self._refused:
+            yield item.problem()
+
+    def _work(self, items: list[Item]) -> None:
+        queue = deque(items)
+        while queue:
+            item = queue.popleft()
+            if self._try(item):
+                queue.extend(self._woken_by(item.instance))
+
+    def _try(self, item: Item) -> bool:
+        try:
+            self._save(item)
+        except DumpyError:
+            raise
+        except (Missing, MissingRow) as error:
+            item.error = error
+            self._waiting.wait(item, error.key)
+            return False
+        except Exception as error:
+            item.error = error
+            self._refused.append(item)
+            return False
+        item.error = None
+        return True
+
+    def _save(self, item: Item) -> None:
+        self._call_hook(item.instance)
+        row = dumped_row(item.instance)
+        if row is None:
+            self._save_new(item)
+        else:
+            self._save_dumped(item, row)
+
+    def _call_hook(self, instance: Model) -> None:
+        if not hasattr(instance, HOOK):
+            return
+        try:
+            _call(instance, self._desk)
+        except Exception:
+            # What it looks for may be in a batch that is not written yet.
+            self._desk.flush()
+            _call(instance, self._desk)
+
+    def _save_new(self, item: Item) -> None:
+        """Save an object of a person: validated, with its own ``save()``, signals and all."""
+        instance = item.instance
+        self._save_related(item)
+        exempt = self._check_references(instance)
+        instance._state.db = self._desk.using
+        if instance._state.adding and instance.pk is not None:
+            instance._state.adding = not self._exists(type(instance), "pk", instance.pk)
+        adding = instance._state.adding
+        with transaction.atomic(using=self._desk.using):
+            instance.full_clean(exclude=exempt)
+            instance.save(using=self._desk.using)
+        counts = self._counts(instance)
+        counts.inserted += adding
+        counts.updated += not adding
+
+    def _save_related(self, item: Item) -> None:
+        """Save the unsaved objects that the object points at, as factories build them."""
+        instance = item.instance
+        self._open.add(id(instance))
+        try:
+            for field in _foreign_keys(instance):
+                related = field.get_cached_value(instance, default=None)
+                if related is None or not related._state.adding or id(related) in self._open:
+                    continue
+                if related.pk is None or not self._exists(type(related), "pk", related.pk):
+                    self._save(Item(related, item.place))
+                setattr(instance, field.name, related)
+        finally:
+            self._open.discard(id(instance))
+
+    def _check_references(self, instance: Model) -> set[str]:
+        """Return the foreign keys that lead to the object itself, or into the circle of cycles."""
+        exempt = set()
+        for field in _foreign_keys(instance):
+            value = getattr(instance, field.attname)
+            if value is None:
+                continue
+            model, name = field.remote_field.model, field.target_field.attname
+            key = RowKey(model._meta.concrete_model, name, value)
+            if key in self._circle or key in _keys_of(instance):
+                exempt.add(field.name)
+            elif not self._exists(model, name, value):
+                raise MissingRow(field.attname, key)
+        return exempt
+
+    def _exists(self, model: ModelType, name: str, value: object) -> bool:
+        known = self._known.setdefault((model._meta.concrete_model or model, name), set())
+        if value in known:
+            return True
+        if QuerySet(model, using=self._desk.using).filter(**{name: value}).exists():
+            known.add(value)
+            return True
+        return False
+
+    def _save_dumped(self, item: Item, row: DumpedRow) -> None:
+        """Put an object back as it was: no ``save()``, stamps kept."""
+        instance = item.instance
+        for name, natural in row.references.items():
+            field: Any = instance._meta.get_field(name.removesuffix("_id"))
+            value = self._desk.references.resolve(natural, field.target_field.attname)
+            setattr(instance, name, value)
+        if instance.pk is None:
+            self._find_by_natural_key(instance)
+        if instance.pk is None or _is_signalled(type(instance)):
+            self._save_raw(instance, row)
+        else:
+            self._add_row(item, row)
+
+    def _find_by_natural_key(self, instance: Any) -> None:
+        manager: Any = type(instance)._default_manager.db_manager(self._desk.using)
+        if not hasattr(manager, "get_by_natural_key") or not hasattr(instance, "natural_key"):
+            return
+        instance._state.db = self._desk.using
+        try:
+            instance.pk = manager.get_by_natural_key(*instance.natural_key()).pk
+        except type(instance).DoesNotExist:
+            instance.pk = None
+
+    def _save_raw(self, instance: Model, row: DumpedRow) -> None:
+        self._desk.flush()
+        using = self._desk.using
+        is_new = instance.pk is None or not self._exists(type(instance), "pk", instance.pk)
+        with transaction.atomic(using=using):
+            if _is_signalled(type(instance)):
+                instance.save_base(raw=True, using=using)
+            else:
+                self._insert_quietly(instance)
+            self._link(instance, row)
+        counts = self._counts(instance)
+        counts.inserted += is_new
+        counts.updated += not is_new
+
+    def _insert_quietly(self, instance: Any) -> None:
+        """Insert a row whose key the database gives."""
+        meta = instance._meta
+        fields = [f for f in meta.local_concrete_fields if not f.primary_key and not f.generated]
+        (values,) = type(instance)._base_manager._insert(
+            [instance],
+            fields=fields,
+            returning_fields=[meta.pk],
+            using=self._desk.using,
+            raw=True,
+        )
+        instance.pk = values[0]
+
+    def _link(self, instance: Model, row: DumpedRow) -> None:
+        failures: dict[int, Exception] = {}
+        for link in table_of(type(instance)).links:
+            if link.name in row.links:
+                loader = LinkLoader(link, self._desk)
+                lists = loader.convert([row.links[link.name]], failures)
+                for error in failures.values():
+                    raise error
+                loader.look_again()
+                loader.write([instance.pk], lists)
+
+    def _add_row(self, item: Item, row: DumpedRow) -> None:
+        table = table_of(type(item.instance))
+        columns = [c for c in table.columns if not _is_default(getattr(item.instance, c.name))]
+        links = [link.name for link in table.links if link.name in row.links]
+        names = (*(column.name for column in columns), *links)
+        loader = self._desk.rows_of((table.label, names), lambda: self._table_loader(table, names))
+        values = [_value(column, item.instance) for column in columns]
+        loader.add(InstanceRow(item, (*values, *(row.links[name] for name in links))))
+
+    def _table_loader(self, table: Table, names: tuple[str, ...]) -> TableLoader:
+        layout = Layout(table, {name: position for position, name in enumerate(names)})
+        counts = self._desk.report.tables[table.label]
+        return TableLoader(layout, self._desk, counts, lambda row: row.item.place)
+
+    def _counts(self, instance: Model) -> Counts:
+        counts: Counts = self._desk.report.tables[table_of(type(instance)).label]
+        counts.lane = "objects"
+        return counts
+
+    def _woken_by(self, instance: Model) -> list[Item]:
+        if not len(self._waiting):
+            return []
+        keys: list[Hashable] = [*_keys_of(instance)]
+        if hasattr(instance, "natural_key"):
+            keys.append(Natural(instance._meta.label, tuple(instance.natural_key())))
+        for key in keys:
+            if isinstance(key, RowKey):
+                self._known.setdefault((key.model, key.name), set()).add(key.value)
+        return [item for key in keys for item in self._waiting.wake(key)]
+
+    def _found(self, key: Hashable) -> list[Item]:
+        """The items whose key is there by now, brought by the rows lane or by another load."""
+        if isinstance(key, RowKey):
+            is_there = self._exists(key.model, key.name, key.value)
+        else:
+            is_there = isinstance(key, Natural) and self._desk.references.is_there(key)
+        return self._waiting.wake(key) if is_there else []
+
+    def _only_for_each_other(self) -> list[Item]:
+        items = {id(item): (key, item) for key, item in self._waiting}
+        provided = {k: i for i, (_key, item) in items.items() for k in _keys_of(item.instance)}
+        changed = True
+        while changed:
+            lost = [i for i, (key, _item) in items.items() if provided.get(key) not in items]  # type: ignore[arg-type]
+            changed = bool(lost)
+            for i in lost:
+                del items[i]
+        return [item for key, _ in items.values() for item in self._waiting.wake(key)]
+
+
+def _foreign_keys(instance: Model) -> list[Any]:
+    return [field for field in instance._meta.concrete_fields if isinstance(field, ForeignKey)]
+
+
+def _keys_of(instance: Model) -> set[RowKey]:
+    """The names under which others may wait for an object, also as a row of its parents."""
+    models = [type(instance), *instance._meta.get_parent_list()]
+    return {
+        RowKey(model._meta.concrete_model or model, field.attname, getattr(instance, field.attname))
+        for model in models
+        for field in model._meta.local_concrete_fields
+        if field.unique and getattr(instance, field.attname, None) is not None
+    }
+
+
+def _is_signalled(model: ModelType) -> bool:
+    return configuration().signals == "raw" and has_receivers(model)
+
+
+def _is_default(value: object) -> bool:
+    """Whether the database is to fill in a value: one of ``db_default``."""
+    return hasattr(value, "as_sql") and type(value).__name__ == "DatabaseDefault"
+
+
+def _value(column: Column, instance: Model) -> Any:
+    value = getattr(instance, column.name)
+    if column.is_json and hasattr(value, "as_sql"):
+        return JSON_NULL
+    if value is not None and has_own_decoder(column):
+        return json.loads(json.dumps(value, cls=column.target.encoder))  # type: ignore[attr-defined]
+    return value
+
+
+def _call(instance: Any, loader: Any) -> None:
+    hook = getattr(instance, HOOK)
+    if _takes_loader(type(instance)):
+        hook(loader)
+    else:
+        hook()
+
+
+@cache
+def _takes_loader(model: type[Any]) -> bool:
+    return len(inspect.signature(getattr(model, HOOK)).parameters) > 1

@@ -1,0 +1,164 @@
+"""References to other rows: by natural key while loading, by foreign key when all is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import connections
+from django.db.models import Model, QuerySet
+
+from dumpy.dump import Natural
+from dumpy.schema.tables import Column, ModelType, Table, is_content_type, primary_key_fields
+
+SHOWN = 100
+
+
+class Missing(Exception):
+    """A row that is not there yet: ``key`` names it."""
+
+    def __init__(self, key: Natural) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"it refers to {self.key.model} {self.key.key!r}, which does not exist."
+
+
+class References:
+    """Finds rows by natural key, and the rows that have taken the place of others.
+
+    ``moved`` maps, per model, primary keys of the dump to those of the same rows here.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.moved: dict[ModelType, dict[object, object]] = {}
+        self._found: dict[tuple[Natural, str], Any] = {}
+
+    def resolve(self, natural: Natural, name: str) -> Any:
+        """Return the value of the field ``name`` of the row; raises ``Missing``."""
+        identity = (natural, name)
+        if identity not in self._found:
+            self._found[identity] = getattr(self._instance(natural), name)
+        return self._found[identity]
+
+    def is_there(self, natural: Natural) -> bool:
+        """Whether the row exists by now."""
+        try:
+            self._instance(natural)
+        except Missing:
+            return False
+        return True
+
+    def moved_value(self, column: Column, value: object) -> object:
+        """Return a foreign key as it is here."""
+        moved = self.moved.get(column.references) if column.references else None
+        return moved.get(value, value) if moved else value
+
+    def _instance(self, natural: Natural) -> Model:
+        model = apps.get_model(natural.model)
+        if is_content_type(model):
+            return self._content_type(model, natural)
+        manager: Any = model._default_manager.db_manager(self.using)
+        try:
+            found: Model = manager.get_by_natural_key(*natural.key)
+        except ObjectDoesNotExist as error:
+            raise Missing(natural) from error
+        return found
+
+    def _content_type(self, model: ModelType, natural: Natural) -> Model:
+        """A content type can always be made, also that of a model which is gone."""
+        app_label, name = natural.key
+        rows = QuerySet(model, using=self.using)
+        return rows.get_or_create(app_label=app_label, model=name)[0]
+
+
+@dataclass(frozen=True)
+class Dangling:
+    """A foreign key that leads nowhere: the row's key, the column and its value."""
+
+    table: Table
+    column: Column
+    pk: object
+    value: object
+
+    def __str__(self) -> str:
+        model = self.column.references
+        assert model is not None
+        return (
+            f"{self.column.name}={self.value!r} refers to a row of {model._meta.label} "
+            "that does not exist."
+        )
+
+
+def dangling(table: Table, using: str) -> Iterator[Dangling]:
+    """Yield the foreign keys of a table that lead nowhere, the first ``SHOWN`` of each column."""
+    for column in table.columns:
+        if _is_constrained(column, using):
+            yield from _dangling_of_column(table, column, using)
+
+
+def _is_constrained(column: Column, using: str) -> bool:
+    if column.references is None or not getattr(column.field, "db_constraint", False):
+        return False
+    vendor = connections[using].vendor
+    return column.references._meta.managed or vendor != "sqlite"
+
+
+def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Dangling]:
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    model = column.references
+    assert model is not None
+    keys = [f"c.{quote(field.column)}" for field in primary_key_fields(table.model)]
+    child, parent = quote(column.field.column), quote(column.field.target_field.column)  # type: ignore[attr-defined]
+    sql = (
+        f"SELECT {', '.join(keys)}, c.{child} FROM {quote(table.model._meta.db_table)} c "
+        f"LEFT JOIN {quote(model._meta.db_table)} p ON c.{child} = p.{parent} "
+        f"WHERE c.{child} IS NOT NULL AND p.{parent} IS NULL LIMIT {SHOWN}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        for *key, value in cursor.fetchall():
+            yield Dangling(table, column, _as_python(table, key, using), value)
+
+
+def _as_python(table: Table, key: list[Any], using: str) -> object:
+    connection = connections[using]
+    values = []
+    for field, value in zip(primary_key_fields(table.model), key, strict=True):
+        target = Column(field).target
+        column = target.get_col("c")
+        for convert in (
+            *connection.ops.get_db_converters(column),
+            *target.get_db_converters(connection),
+        ):
+            value = convert(value, column, connection)
+        values.append(value)
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def is_used(model: ModelType, keys: Iterable[object], using: str) -> set[object]:
+    """Return those of the primary keys of ``model`` that rows of any table refer to."""
+    wanted = list(keys)
+    used: set[object] = set()
+    for relation in model._meta.get_fields(include_hidden=True):
+        if not (relation.auto_created and not relation.concrete and relation.is_relation):
+            continue
+        field: Any = getattr(relation, "field", None)
+        if field is None or field.many_to_many or not _has_table(field.model, using):
+            continue
+        rows = QuerySet(field.model, using=using).filter(**{f"{field.name}__in": wanted})
+        used |= set(rows.order_by().values_list(field.attname, flat=True).distinct())
+    return used
+
+
+def _has_table(model: ModelType, using: str) -> bool:
+    return (
+        model._meta.managed
+        or model._meta.db_table in connections[using].introspection.table_names()
+    )

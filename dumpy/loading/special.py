@@ -1,0 +1,133 @@
+"""Content types, permissions and sites: rows that Django makes by itself in a fresh database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+
+from dumpy.errors import Place
+from dumpy.loading.batches import Converted, Desk, Layout, RowLike, TableLoader
+from dumpy.loading.references import is_used
+from dumpy.loading.report import Counts
+from dumpy.schema.tables import ModelType
+
+_NATURAL_KEYS: dict[str, tuple[str, ...]] = {
+    "contenttypes.contenttype": ("app_label", "model"),
+    "auth.permission": ("content_type_id", "codename"),
+    "sites.site": ("domain",),
+}
+_DEFAULT_SITE = "example.com"
+
+
+def is_special(model: ModelType) -> bool:
+    """Whether rows of a model are matched by natural key with those that are there."""
+    return model._meta.label_lower in _NATURAL_KEYS
+
+
+class SpecialLoader(TableLoader):
+    """Loads a special model: one that nobody uses here gives way to the dump's, keys and all.
+
+    A row that is in use here stays, and references in the dump are led to it. The whole table is
+    held in memory.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        desk: Desk,
+        counts: Counts,
+        place: Callable[[Any], Place],
+    ) -> None:
+        super().__init__(layout, desk, counts, place)
+        self._model = self.table.model
+        self._natural_key = _NATURAL_KEYS[self._model._meta.label_lower]
+        names = [column.name for column in layout.columns]
+        self._positions = [names.index(name) for name in self._natural_key]
+
+    def add(self, row: RowLike) -> None:
+        """Take a row."""
+        self._rows.append(row)
+
+    def flush(self) -> None:
+        """Make room for the rows taken, and write them."""
+        rows = self.convert(self.taken())
+        if rows:
+            self._write(self._placed(rows))
+
+    def _placed(self, rows: Sequence[Converted]) -> list[Converted]:
+        stored = self._stored_keys()
+        if self._model._meta.label_lower == "contenttypes.contenttype":
+            kept = set(stored.values())
+        else:
+            kept = is_used(self._model, stored.values(), self._desk.using)
+        moved = self._desk.references.moved.setdefault(self._model, {})
+        self._give_way(rows, stored, kept)
+        written = []
+        for row in rows:
+            key = self.layout.key_of(row.python)
+            here = stored.get(self._natural(row))
+            if here is not None and here != key and here in kept:
+                moved[key] = here
+                self.counts.unchanged += 1
+            else:
+                written.append(self._at_free_key(row, kept - {here}, moved))
+        return written
+
+    def _stored_keys(self) -> dict[tuple[object, ...], object]:
+        rows = QuerySet(self._model, using=self._desk.using).order_by("pk")
+        return {tuple(row[1:]): row[0] for row in rows.values_list("pk", *self._natural_key)}
+
+    def _natural(self, row: Converted) -> tuple[object, ...]:
+        return tuple(row.python[i] for i in self._positions)
+
+    def _give_way(
+        self,
+        rows: Sequence[Converted],
+        stored: dict[tuple[object, ...], object],
+        kept: set[object],
+    ) -> None:
+        """Remove unused rows that come again under another key; give a new key to the others."""
+        coming = {self._natural(row): self.layout.key_of(row.python) for row in rows}
+        taken = set(coming.values())
+        for natural, here in list(stored.items()):
+            if here in kept or coming.get(natural) == here:
+                continue
+            if natural in coming or natural == (_DEFAULT_SITE,):
+                self._query(here)._raw_delete(self._desk.using)
+                del stored[natural]
+            elif here in taken:
+                free = self._free_key(taken)
+                self._query(here).update(pk=free)
+                stored[natural] = free
+
+    def _at_free_key(
+        self, row: Converted, occupied: set[object], moved: dict[object, object]
+    ) -> Converted:
+        """A row whose key is in use by another one here gets a key of its own."""
+        key = self.layout.key_of(row.python)
+        if key not in occupied:
+            return row
+        free = self._free_key({key})
+        moved[key] = free
+        position = self.layout.key[0]
+        return Converted(
+            row.row,
+            _with(row.python, position, free),
+            _with(row.database, position, free),
+            row.links,
+        )
+
+    def _free_key(self, taken: set[object]) -> int:
+        rows = QuerySet(self._model, using=self._desk.using)
+        stored = set(rows.values_list("pk", flat=True))
+        highest = max((key for key in stored | taken if isinstance(key, int)), default=0)
+        return highest + 1
+
+    def _query(self, key: object) -> Any:
+        return QuerySet(self._model, using=self._desk.using).filter(pk=key)
+
+
+def _with(values: tuple[Any, ...], position: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:position], value, *values[position + 1 :])

@@ -1,0 +1,118 @@
+"""The SQL of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import AutoField, ExpressionWrapper, F, QuerySet, TextField
+
+from dumpy.schema.tables import Column, ModelType, Table
+
+_KEYS_PER_QUERY = 500
+Tuples = Sequence[tuple[Any, ...]]
+
+
+class Statements:
+    """Inserts, updates and deletes rows of one table, given as tuples of database values."""
+
+    def __init__(self, model: ModelType, columns: Sequence[Column], using: str) -> None:
+        self.model = model
+        self.columns = columns
+        self.using = using
+        self._connection: BaseDatabaseWrapper = connections[using]
+        quote = self._connection.ops.quote_name
+        self._table = quote(model._meta.db_table)
+        self._names = [quote(column.field.column) for column in columns]
+
+    def is_empty(self) -> bool:
+        """Whether the table has no rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {self._table} LIMIT 1")
+            return cursor.fetchone() is None
+
+    def insert(self, rows: Tuples) -> None:
+        """Insert rows."""
+        if not rows:
+            return
+        with _zero_as_value(self._connection, self.columns, rows):
+            if self._can_copy():
+                self._copy(rows)
+            else:
+                marks = ", ".join(["%s"] * len(self._names))
+                self._many(
+                    f"INSERT INTO {self._table} ({', '.join(self._names)}) VALUES ({marks})", rows
+                )
+
+    def update(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
+        """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
+        if not rows or not changed:
+            return
+        sets = ", ".join(f"{self._names[i]} = %s" for i in changed)
+        arguments = [tuple(row[i] for i in (*changed, *key)) for row in rows]
+        self._many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
+
+    def delete(self, rows: Tuples, key: Sequence[int]) -> None:
+        """Delete the rows whose columns at ``key`` are equal."""
+        arguments = [tuple(row[i] for i in key) for row in rows]
+        self._many(f"DELETE FROM {self._table} WHERE {self._where(key)}", arguments)
+
+    def _where(self, key: Sequence[int]) -> str:
+        return " AND ".join(f"{self._names[i]} = %s" for i in key)
+
+    def _many(self, sql: str, rows: Tuples) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(sql, rows)
+
+    def _can_copy(self) -> bool:
+        if self._connection.vendor != "postgresql":
+            return False
+        from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+        return is_psycopg3
+
+    def _copy(self, rows: Tuples) -> None:
+        sql = f"COPY {self._table} ({', '.join(self._names)}) FROM STDIN"
+        with self._connection.cursor() as cursor, cursor.copy(sql) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def existing(
+    table: Table, columns: Sequence[Column], keys: Iterable[object], using: str
+) -> Iterator[tuple[object, tuple[Any, ...]]]:
+    """Yield the primary key and the values of the rows with these primary keys."""
+    wanted = list(keys)
+    names = table.key
+    expressions = [
+        ExpressionWrapper(F(column.name), TextField()) if column.is_json else column.name
+        for column in columns
+    ]
+    for start in range(0, len(wanted), _KEYS_PER_QUERY):
+        some = wanted[start : start + _KEYS_PER_QUERY]
+        rows = QuerySet(table.model, using=using).filter(pk__in=some)
+        for row in rows.values_list(*names, *expressions):
+            key = row[: len(names)]
+            yield key[0] if len(names) == 1 else tuple(key), tuple(row[len(names) :])
+
+
+@contextmanager
+def _zero_as_value(
+    connection: BaseDatabaseWrapper, columns: Sequence[Column], rows: Tuples
+) -> Iterator[None]:
+    """Let MySQL store a primary key of 0, which otherwise asks for the next number."""
+    auto = [i for i, column in enumerate(columns) if isinstance(column.field, AutoField)]
+    if connection.vendor != "mysql" or not any(row[i] == 0 for row in rows for i in auto):
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@SESSION.sql_mode")
+        mode = cursor.fetchone()[0]
+        cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
+        try:
+            yield
+        finally:
+            cursor.execute("SET SESSION sql_mode = %s", [mode])

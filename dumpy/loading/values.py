@@ -1,0 +1,156 @@
+"""Values of rows, column by column: from the dump to Python, from Python to the database."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from dumpy.dump import JSON_NULL, FieldText, Natural
+from dumpy.loading.references import References
+from dumpy.schema.tables import Column, from_text
+
+NONE = type(None)
+Failures = dict[int, Exception]
+
+# Types that the drivers take as they are.
+_PASSED = frozenset({str, int, bool, float, bytes})
+_PASSED_TO_POSTGRESQL = _PASSED | {
+    Decimal,
+    datetime.date,
+    datetime.datetime,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+}
+
+
+def to_python(
+    column: Column, values: Sequence[Any], references: References, failures: Failures
+) -> Sequence[Any]:
+    """Return the values of one column of a batch as values of its field.
+
+    The position of a value that cannot be converted goes into ``failures`` with the exception, a
+    ``Missing`` for a reference to a row that is not there yet.
+    """
+    kinds = set(map(type, values))
+    if column.references is not None and (
+        Natural in kinds or column.references in references.moved
+    ):
+        values = _each(values, failures, _follower(column, references))
+        kinds = set(map(type, values))
+    if column.is_json:
+        return values
+    if FieldText in kinds or (column.types is not None and not kinds <= column.types | {NONE}):
+        values = _each(values, failures, _converter(column))
+    if column.types == {datetime.datetime}:
+        return _each(values, failures, _in_zone)
+    return values
+
+
+def to_database(
+    column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper, failures: Failures
+) -> Sequence[Any]:
+    """Return values of the field of a column as the driver takes them."""
+    prepare = _preparation(column, connection)
+    return values if prepare is None else _each(values, failures, prepare)
+
+
+def is_same(column: Column, one: object, other: object) -> bool:
+    """Whether a row would store the same value; JSON is compared as JSON."""
+    if type(one) is not type(other):
+        return False
+    if column.is_json:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return one == other and (type(one) is not float or repr(one) == repr(other))
+
+
+def _each(values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]) -> list[Any]:
+    try:
+        return [value if value is None else convert(value) for value in values]
+    except Exception:  # one of them; find out which
+        return [_one(i, value, failures, convert) for i, value in enumerate(values)]
+
+
+def _one(position: int, value: Any, failures: Failures, convert: Callable[[Any], Any]) -> Any:
+    if value is None:
+        return None
+    try:
+        return convert(value)
+    except Exception as error:
+        failures.setdefault(position, error)
+        return None
+
+
+def _follower(column: Column, references: References) -> Callable[[Any], Any]:
+    name = column.field.target_field.attname  # type: ignore[attr-defined]
+
+    def follow(value: Any) -> Any:
+        if type(value) is Natural:
+            return references.resolve(value, name)
+        return references.moved_value(column, value)
+
+    return follow
+
+
+def _converter(column: Column) -> Callable[[Any], Any]:
+    types = column.types or frozenset()
+
+    def convert(value: Any) -> Any:
+        if type(value) is FieldText:
+            return from_text(column, value.text)
+        if type(value) in types:
+            return value
+        if str in types:
+            return str(value)
+        return _converted(column, value)
+
+    return convert
+
+
+def _converted(column: Column, value: Any) -> Any:
+    try:
+        return column.target.to_python(value)
+    except (TypeError, AttributeError) as error:
+        raise ValidationError(f"{value!r} is no value for {column.name!r}.") from error
+
+
+def _in_zone(value: datetime.datetime) -> datetime.datetime:
+    """An instant as ``USE_TZ`` wants it: the zone of naive times is the default one."""
+    if settings.USE_TZ:
+        return timezone.make_aware(value) if value.tzinfo is None else value
+    return value if value.tzinfo is None else timezone.make_naive(value)
+
+
+def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+    if column.is_json:
+        encoder = getattr(column.target, "encoder", None)
+        return lambda value: "null" if value is JSON_NULL else json.dumps(value, cls=encoder)
+    passed = _PASSED_TO_POSTGRESQL if connection.vendor == "postgresql" else _PASSED
+    if column.types is not None and column.types <= passed:
+        return None
+    if connection.vendor == "sqlite" and column.types == {datetime.datetime}:
+        return _sqlite_datetime(connection)
+    prepare = column.target.get_db_prep_save
+    return lambda value: prepare(value, connection)
+
+
+def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.datetime], str]:
+    utc = datetime.timezone.utc
+    if settings.USE_TZ and connection.timezone == utc:
+        # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
+        return lambda value: str(
+            value.replace(tzinfo=None)
+            if value.tzinfo is utc
+            else value.astimezone(utc).replace(tzinfo=None)
+        )
+    adapt: Callable[[datetime.datetime], str] = connection.ops.adapt_datetimefield_value
+    return adapt

@@ -1,0 +1,76 @@
+"""``dumpdata``: Django's own, with a writer of its own for the format ``py``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands import dumpdata
+from django.core.serializers.base import ProgressBar
+from django.db.utils import Error as DatabaseError
+
+from dumpy.errors import DumpyError
+from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.output import replaced
+from dumpy.writing.selection import NoSuchModel, select
+
+
+class Command(dumpdata.Command):
+    """Differs from Django's for the format ``py`` only."""
+
+    def handle(self, *app_labels: str, **options: Any) -> None:
+        """Dump the database in the format asked for."""
+        if options["format"] != "py":
+            super().handle(*app_labels, **options)
+            return
+        try:
+            self._dump(app_labels, options)
+        except (DumpyError, DatabaseError, OSError) as error:
+            if options["traceback"]:
+                raise
+            raise CommandError(f"Unable to serialize database: {error}") from error
+
+    def _dump(self, app_labels: tuple[str, ...], options: dict[str, Any]) -> None:
+        try:
+            models = select(app_labels, options["exclude"], options["database"])
+        except NoSuchModel as error:
+            raise CommandError(str(error)) from error
+        dump = DatabaseDump(models, _options(app_labels, options))
+        # Whatever a manager or a field prints must not end up in the dump.
+        with redirect_stdout(sys.stderr), dump.snapshot():
+            with self._stream(options["output"]) as stream:
+                dump.write(stream, self._progress(dump, options))
+            for sentence in dump.notes():
+                self.stderr.write(sentence)
+
+    @contextmanager
+    def _stream(self, output: str | None) -> Iterator[IO[str] | Any]:
+        if output is None:
+            self.stdout.ending = ""
+            yield self.stdout
+        else:
+            with replaced(Path(output)) as stream:
+                yield stream
+
+    def _progress(self, dump: DatabaseDump, options: dict[str, Any]) -> ProgressBar | None:
+        if options["output"] and self.stdout.isatty() and options["verbosity"] > 0:
+            self.stdout.ending = None
+            return ProgressBar(self.stdout, dump.count())
+        return None
+
+
+def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
+    keys = options["primary_keys"]
+    if keys and (len(app_labels) != 1 or "." not in app_labels[0]):
+        raise CommandError("You can only use --pks option with one model")
+    return Options(
+        using=options["database"],
+        natural_foreign=options["use_natural_foreign_keys"],
+        natural_primary=options["use_natural_primary_keys"],
+        all_rows=options["use_base_manager"],
+        keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
+    )

@@ -1,0 +1,71 @@
+"""``loaddata``: Django's own, with reports and rules for fixtures in the format ``py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands import loaddata
+from django.db import router
+
+from dumpy.errors import DumpyError
+from dumpy.loading.loader import Loader, sharing
+from dumpy.reading.execution import named
+
+
+class Command(loaddata.Command):
+    """Differs from Django's for the format ``py`` only."""
+
+    def handle(self, *fixture_labels: str, **options: Any) -> None:
+        """Load fixtures; all problems of all objects are in the message of the error."""
+        try:
+            super().handle(*fixture_labels, **options)
+        except DumpyError as error:
+            raise CommandError(str(error)) from error
+
+    def loaddata(self, fixture_labels: Any) -> None:
+        """Load fixtures with one loader, so that they may refer to each other."""
+        loader = Loader(self.using, ignore_nonexistent=self.ignore)
+        self._allowed: dict[type, bool] = {}
+        with sharing(loader):
+            super().loaddata(fixture_labels)
+        self._say(loader)
+
+    def load_label(self, fixture_label: str) -> None:
+        """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
+        is_named = self.parse_name(fixture_label)[1] is not None
+        found = self.find_fixtures(fixture_label) if is_named else []
+        with named(path for path, _directory, _name in found):
+            super().load_label(fixture_label)
+
+    def save_obj(self, obj: Any) -> bool:
+        """Save an object if its model is wanted; what holds for one row holds for its table."""
+        model = getattr(obj, "model", None)
+        if model is None:
+            return bool(super().save_obj(obj))
+        if model not in self._allowed:
+            self._allowed[model] = self._is_wanted(model)
+        if not self._allowed[model]:
+            return False
+        obj.save(using=self.using)
+        if obj.deferred_fields:
+            self.objs_with_deferred_fields.append(obj)
+        return True
+
+    def _is_wanted(self, model: Any) -> bool:
+        if model._meta.app_config in self.excluded_apps or model in self.excluded_models:
+            return False
+        if not router.allow_migrate_model(self.using, model):
+            return False
+        self.models.add(model)
+        return True
+
+    def _say(self, loader: Loader) -> None:
+        for sentence in loader.report.ignored:
+            self.stderr.write(sentence)
+        total = loader.report.total()
+        if self.verbosity >= 1 and (total.updated or total.unchanged):
+            self.stdout.write(f"  {total}")
+        if self.verbosity >= 2:
+            for label, counts in loader.report.tables.items():
+                self.stdout.write(f"  {label} ({counts.lane}): {counts}")

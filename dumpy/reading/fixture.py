@@ -1,0 +1,235 @@
+"""A fixture: tables of rows when it is data, a program when it is not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, NamedTuple
+
+from dumpy.errors import FixtureError, Place
+from dumpy.reading.execution import why_not
+from dumpy.reading.source import Source
+from dumpy.text.emit import ROW_SUFFIX, row_prefix
+from dumpy.text.scanner import RowError, RowIsCode, RowScanner
+from dumpy.text.skeleton import (
+    FIRST_LINE,
+    Block,
+    Constant,
+    CreateFunction,
+    FormatError,
+    InlineRow,
+    NotData,
+    Section,
+    interpret,
+    parse,
+    split,
+)
+
+_BLOCK = 2**18
+_FIRST_WORDS = FIRST_LINE.rsplit(" ", 1)[0].encode()
+
+
+class Row(NamedTuple):
+    """One row: its line in the file, its values by position, and the size of its text."""
+
+    line: int
+    values: tuple[object, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Rows of one create function: data that can be read as often as needed.
+
+    ``label`` is the model's; ``fields`` maps the name of a field to the position of its value in a
+    row, or to a constant; ``drops`` says that the create function returns nothing.
+    """
+
+    source: Source
+    label: str
+    fields: Mapping[str, int | Constant]
+    field_lines: Mapping[str, int]
+    line: int
+    width: int
+    drops: bool
+    parts: tuple[Block | InlineRow, ...]
+
+    def place(self, line: int) -> Place:
+        """Return a line of the file as a place for messages."""
+        return self.source.place(line)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in the order of the file; raises ``FixtureError``."""
+        for part in self.parts:
+            if isinstance(part, InlineRow):
+                yield self._sized(part.line, part.values, 0)
+            else:
+                yield from self._rows_of_block(part)
+
+    def _rows_of_block(self, block: Block) -> Iterator[Row]:
+        width = self.width
+        scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
+        for line, text in lines_of_block(self.source, block):
+            try:
+                values = scanner.scan(text)
+            except RowIsCode as error:
+                raise refused(self.source, line, error.reason) from error
+            except RowError as error:
+                raise FixtureError(self.place(line), error.reason) from error
+            if len(values) != width:
+                self._sized(line, values, 0)
+            yield Row(line, values, len(text))
+
+    def _sized(self, line: int, values: tuple[object, ...], size: int) -> Row:
+        if len(values) != self.width:
+            raise FixtureError(
+                self.place(line),
+                f"the row has {len(values)} values, its create function takes {self.width}.",
+                f"See the function at line {self.line}.",
+            )
+        return Row(line, values, size)
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump that is data: the version and migrations of its source, and its tables in order."""
+
+    version: str | None
+    migrations: Mapping[str, str]
+    tables: tuple[TableRows, ...]
+
+
+@dataclass(frozen=True)
+class EditedDump:
+    """A dump whose skeleton somebody has put code into."""
+
+    source: Source
+    tree: ast.Module
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class HandWritten:
+    """A fixture that is a program by nature."""
+
+    source: Source
+
+
+def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
+    """Return what a fixture is, having run nothing of it.
+
+    Raises ``FixtureError`` if it is damaged, or if it is a program and may not be run.
+    """
+    source.file.seek(0)
+    first = source.file.readline(_BLOCK)
+    if _FIRST_WORDS not in first:
+        return _hand_written(source)
+    source.file.seek(0)
+    try:
+        outline = split(source.file)
+        tree = parse(outline)
+    except FormatError as error:
+        raise FixtureError(source.place(error.line), error.reason) from error
+    try:
+        skeleton = interpret(tree, outline)
+    except NotData as error:
+        if why_not(source.path) is not None:
+            raise refused(source, error.line, error.reason) from error
+        return EditedDump(source, tree, outline.blocks)
+    tables = [
+        table
+        for section in skeleton.sections
+        for table in _tables(source, section, skeleton.functions)
+    ]
+    return Dump(skeleton.version, skeleton.migrations, tuple(tables))
+
+
+def refused(source: Source, line: int | None, reason: str) -> FixtureError:
+    """Return the error of a fixture that is a program and may not be run."""
+    hint = why_not(source.path) or ""
+    return FixtureError(source.place(line), f"{reason} That is code, which is not run here.", hint)
+
+
+def lines_of_block(source: Source, block: Block) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each row line; others may read the file in between."""
+    line = block.first_line
+    for data in _whole_lines(source.file, block):
+        for text in _decoded(source, line, data).split("\n"):
+            text = text.removesuffix("\r")
+            stripped = text.lstrip()
+            if stripped and not stripped.startswith("#"):
+                yield line, text
+            line += 1
+
+
+def _whole_lines(file: IO[bytes], block: Block) -> Iterator[bytes]:
+    position, size, rest = block.start, _BLOCK, b""
+    while position < block.end:
+        file.seek(position)
+        data = file.read(min(size, block.end - position))
+        if not data:
+            raise OSError("the file became shorter while it was read")
+        position += len(data)
+        head, newline, tail = data.rpartition(b"\n")
+        if newline:
+            yield rest + head
+            rest, size = tail, _BLOCK
+        else:
+            rest, size = rest + tail, size * 2
+    if rest:
+        yield rest
+
+
+def _decoded(source: Source, line: int, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        bad = line + data.count(b"\n", 0, error.start)
+        raise FixtureError(source.place(bad), "it is not utf-8.") from error
+
+
+def _tables(
+    source: Source, section: Section, functions: Mapping[str, CreateFunction]
+) -> Iterator[TableRows]:
+    """The rows of a section, a table for each run of the same create function."""
+    parts: list[Block | InlineRow] = []
+    for part in section.parts:
+        if parts and parts[-1].function != part.function:
+            yield _table(source, functions, parts)
+            parts = []
+        parts.append(part)
+    if parts:
+        yield _table(source, functions, parts)
+
+
+def _table(
+    source: Source, functions: Mapping[str, CreateFunction], parts: list[Block | InlineRow]
+) -> TableRows:
+    function = functions[parts[0].function]
+    return TableRows(
+        source,
+        function.model,
+        function.fields,
+        function.field_lines,
+        function.line,
+        len(function.parameters),
+        function.drops,
+        tuple(parts),
+    )
+
+
+def _hand_written(source: Source) -> HandWritten:
+    source.file.seek(0)
+    for number, line in enumerate(source.file, 1):
+        if line.rstrip(b"\r\n") == FIRST_LINE.encode():
+            raise FixtureError(
+                source.place(number),
+                "here begins a dump, but something stands before it.",
+                "Something was printed into the file: make the dump again with dumpdata -o FILE.",
+            )
+    hint = why_not(source.path)
+    if hint is not None:
+        reason = f"the first line is not {FIRST_LINE!r}, so that it is a program, not a dump."
+        raise FixtureError(source.place(1), reason, hint)
+    return HandWritten(source)

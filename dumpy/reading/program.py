@@ -1,0 +1,194 @@
+"""Running a fixture that is a program, and the objects that it gives."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import CodeType, GeneratorType, ModuleType, TracebackType
+from typing import Any
+
+from django.db.models import Model
+
+from dumpy.dump import FlushDeferredObjects
+from dumpy.errors import DumpyError, FixtureError, Place
+from dumpy.reading.fixture import EditedDump, HandWritten, lines_of_block
+from dumpy.reading.source import Source
+from dumpy.text.emit import ROW_SUFFIX, row_prefix
+from dumpy.text.scanner import RowError, RowIsCode, RowScanner
+
+_LARGEST = 64 * 2**20
+_ROWS = "__dumpy_rows__"
+
+Placed = tuple[Any, Place]
+
+
+class Program:
+    """A fixture that is run: ``objects()`` yields what its ``objects()`` gives, each with its place."""
+
+    def __init__(self, fixture: EditedDump | HandWritten) -> None:
+        self.source = fixture.source
+        self._filename = fixture.source.path or fixture.source.name
+        self._blocks = fixture.blocks if isinstance(fixture, EditedDump) else ()
+        self._row_line: int | None = None
+        self._module = ModuleType(f"dumpy_fixture_{id(self)}")
+        self._code = self._compiled(fixture)
+
+    def objects(self) -> Iterator[Placed]:
+        """Run the program; yields model instances and ``FlushDeferredObjects``.
+
+        Raises ``FixtureError`` with the line for an exception in the program, and for anything
+        that is no object.
+        """
+        namespace = self._module.__dict__
+        namespace.update({"__file__": self._filename, _ROWS: self._rows})
+        # dataclasses and pickle look a class up in the module that it says it is from.
+        sys.modules[self._module.__name__] = self._module
+        try:
+            with self._blamed():
+                exec(self._code, namespace)
+                given = namespace["objects"]()
+            yield from self._flat(given, self.source.place())
+        finally:
+            del sys.modules[self._module.__name__]
+
+    def _compiled(self, fixture: EditedDump | HandWritten) -> CodeType:
+        with self._blamed():
+            tree = fixture.tree if isinstance(fixture, EditedDump) else _parsed(self.source)
+        if not _binds_objects(tree):
+            raise FixtureError(
+                self.source.place(),
+                "it defines no objects(), so that it is no fixture; it was not run.",
+                "Write a function objects() that yields model instances.",
+            )
+        with self._blamed():
+            return compile(tree, self._filename, "exec", dont_inherit=True)
+
+    def _flat(self, given: Any, place: Place) -> Iterator[Placed]:
+        if given is None:
+            return
+        if isinstance(given, Model | FlushDeferredObjects) or given is FlushDeferredObjects:
+            yield given, place
+        elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
+            raise FixtureError(
+                place,
+                f"objects() gives {_shown(given)}, which is no object.",
+                "Yield model instances, lists or generators of them, FlushDeferredObjects or None.",
+            )
+        else:
+            yield from self._each(given, place)
+
+    def _each(self, given: Iterable[Any], place: Place) -> Iterator[Placed]:
+        with self._blamed():
+            iterator = iter(given)
+        while True:
+            with self._blamed():
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield from self._flat(item, self._place_of(iterator) or place)
+
+    def _place_of(self, iterator: object) -> Place | None:
+        """The line at which a generator has yielded."""
+        if not isinstance(iterator, GeneratorType):
+            return None
+        inner: Any = iterator
+        while isinstance(inner.gi_yieldfrom, GeneratorType):
+            inner = inner.gi_yieldfrom
+        if inner.gi_code is Program._rows.__code__:
+            return self.source.place(self._row_line)
+        if inner.gi_code.co_filename == self._filename and inner.gi_frame is not None:
+            return self.source.place(inner.gi_frame.f_lineno)
+        return None
+
+    def _rows(self, number: int) -> Iterator[Any]:
+        """What the rows of a block give: the value of its placeholder in the skeleton."""
+        block = self._blocks[number]
+        create = self._module.__dict__[block.function]
+        scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
+        for line, text in lines_of_block(self.source, block):
+            self._row_line = line
+            try:
+                values = scanner.scan(text)
+            except RowIsCode:
+                yield self._run_row(line, text)
+                continue
+            except RowError as error:
+                raise FixtureError(self.source.place(line), error.reason) from error
+            yield self._call(create, values, line)
+
+    def _call(self, create: Any, values: tuple[object, ...], line: int) -> Any:
+        try:
+            return create(*values)
+        except Exception as error:
+            raise FixtureError(self.source.place(line), _sentence(error)) from error
+
+    def _run_row(self, line: int, text: str) -> Any:
+        """Run a row that is code, alone; its value is what it would have yielded."""
+        statement = ast.parse(text.strip(), self._filename).body[0]
+        if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Yield):
+            raise FixtureError(self.source.place(line), "a row must be one yield.")
+        expression = ast.Expression(statement.value.value or ast.Constant(None))
+        ast.increment_lineno(ast.fix_missing_locations(expression), line - 1)
+        with self._blamed():
+            return eval(compile(expression, self._filename, "eval"), self._module.__dict__)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Turn an exception of the program into an error that names the line."""
+        try:
+            yield
+        except DumpyError:
+            raise
+        except SyntaxError as error:
+            raise FixtureError(self.source.place(error.lineno), f"{error.msg}.") from error
+        except (Exception, SystemExit) as error:
+            line = self._line_of(error.__traceback__)
+            raise FixtureError(self.source.place(line), _sentence(error)) from error
+
+    def _line_of(self, traceback: TracebackType | None) -> int | None:
+        line = None
+        while traceback is not None:
+            if traceback.tb_frame.f_code.co_filename == self._filename:
+                line = traceback.tb_lineno
+            traceback = traceback.tb_next
+        return line
+
+
+def _parsed(source: Source) -> ast.Module:
+    source.file.seek(0)
+    text = source.file.read(_LARGEST + 1)
+    if len(text) > _LARGEST:
+        raise FixtureError(
+            source.place(),
+            f"a program of more than {_LARGEST} bytes is not run.",
+            "A fixture of this size should be a dump: dumpdata --format=py.",
+        )
+    return ast.parse(text, source.path or source.name)
+
+
+def _binds_objects(tree: ast.Module) -> bool:
+    return any("objects" in _bound(statement) for statement in tree.body)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds at module level, those in its branches included."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        return {statement.name}
+    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    aliases = {node for node in ast.walk(statement) if isinstance(node, ast.alias)}
+    functions = {node.name for node in ast.walk(statement) if isinstance(node, ast.FunctionDef)}
+    return names | functions | {(alias.asname or alias.name) for alias in aliases}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it ends the process with sys.exit({error.code!r})."
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,214 @@
+"""A model as a table: its columns, its links, and what their values are."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+if TYPE_CHECKING:
+    Field = models.Field[Any, Any]
+else:
+    Field = models.Field
+
+ModelType = type[models.Model]
+
+# The Python types of a value that a field of Django takes as it is, by the class of the field.
+_TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
+    (models.BooleanField, frozenset({bool})),
+    (models.IntegerField, frozenset({int})),
+    (models.FloatField, frozenset({float})),
+    (models.DecimalField, frozenset({decimal.Decimal})),
+    (models.DateTimeField, frozenset({datetime.datetime})),
+    (models.DateField, frozenset({datetime.date})),
+    (models.TimeField, frozenset({datetime.time})),
+    (models.DurationField, frozenset({datetime.timedelta})),
+    (models.UUIDField, frozenset({uuid.UUID})),
+    (models.BinaryField, frozenset({bytes})),
+    (models.FileField, frozenset({str})),
+    (models.FilePathField, frozenset({str})),
+    (models.GenericIPAddressField, frozenset({str})),
+    (models.CharField, frozenset({str})),
+    (models.TextField, frozenset({str})),
+)
+
+# A field that overrides one of these decides itself what its values are.
+_CONVERSIONS = (
+    "from_db_value",
+    "to_python",
+    "get_prep_value",
+    "get_db_prep_value",
+    "get_db_prep_save",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A concrete field of a model: one parameter of its create function, one column of its table.
+
+    ``name`` is the attribute name (``album_id``); ``target`` the field that holds the values, which
+    for a foreign key is the field it points at in the end.
+    """
+
+    field: Field
+
+    @cached_property
+    def name(self) -> str:
+        return self.field.attname
+
+    @cached_property
+    def target(self) -> Field:
+        field = self.field
+        while field.remote_field is not None and isinstance(field, models.ForeignKey):
+            field = field.target_field
+        return field
+
+    @cached_property
+    def references(self) -> ModelType | None:
+        """The model that a foreign key points at."""
+        if isinstance(self.field, models.ForeignKey):
+            model: ModelType = self.field.remote_field.model
+            return model._meta.concrete_model
+        return None
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether the column holds JSON text that Django's own field reads and writes."""
+        own = type(self.target)
+        return issubclass(own, models.JSONField) and (
+            own.from_db_value is models.JSONField.from_db_value
+        )
+
+    @cached_property
+    def types(self) -> frozenset[type] | None:
+        """The exact types of the values that need no conversion, or None where only the field knows."""
+        if self.is_json:
+            return None
+        for base, types in _TYPES:
+            if isinstance(self.target, base) and _keeps_conversions(type(self.target)):
+                return types
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """A many-to-many field whose through table is Django's own: a list in the rows of its model."""
+
+    field: models.ManyToManyField[Any, Any]
+
+    @cached_property
+    def name(self) -> str:
+        return self.field.name
+
+    @cached_property
+    def through(self) -> ModelType:
+        through: ModelType = self.field.remote_field.through
+        return through
+
+    @cached_property
+    def source(self) -> Column:
+        """The column of the through table that points at the model of the field."""
+        return Column(self.through._meta.get_field(self.field.m2m_field_name()))
+
+    @cached_property
+    def target(self) -> Column:
+        """The column of the through table that points at the other model."""
+        return Column(self.through._meta.get_field(self.field.m2m_reverse_field_name()))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A concrete model: its local columns in ``_meta`` order, and its links."""
+
+    model: ModelType
+
+    @cached_property
+    def label(self) -> str:
+        return self.model._meta.label
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(
+            Column(field)
+            for field in self.model._meta.local_concrete_fields
+            if not getattr(field, "generated", False)
+        )
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        return tuple(
+            Link(field)
+            for field in self.model._meta.local_many_to_many
+            if field.remote_field.through._meta.auto_created
+        )
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The names of the columns that make the primary key: several for a composite one."""
+        return tuple(field.attname for field in primary_key_fields(self.model))
+
+    @cached_property
+    def is_found_by_natural_key(self) -> bool:
+        """Whether a row can be written without its primary key, and be found again."""
+        key = [column for column in self.columns if column.name in self.key]
+        return hasattr(self.model, "natural_key") and [c.references for c in key] == [None]
+
+
+@cache
+def table_of(model: ModelType) -> Table:
+    """Return the table of a model; that of its concrete model for a proxy."""
+    return Table(model._meta.concrete_model or model)
+
+
+def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
+    """Return the concrete fields of the primary key."""
+    composite: tuple[Field, ...] | None = getattr(model._meta, "pk_fields", None)
+    pk = model._meta.pk
+    assert pk is not None
+    return tuple(composite) if composite else (pk,)
+
+
+def is_content_type(model: ModelType) -> bool:
+    """Whether a model is Django's ContentType, which need not be installed."""
+    return model._meta.label_lower == "contenttypes.contenttype"
+
+
+def from_text(column: Column, text: str) -> Any:
+    """Return the value of a custom field that its ``value_to_string`` has written as ``text``."""
+    return column.target.to_python(text)
+
+
+def text_of(column: Column, value: object) -> str:
+    """Return a value as the ``value_to_string`` of its field writes it."""
+
+    class Holder:
+        """An object with one attribute, for ``value_from_object``."""
+
+    holder: Any = Holder()
+    setattr(holder, column.target.attname, value)
+    setattr(holder, column.target.name, value)
+    return column.target.value_to_string(holder)
+
+
+def is_same_value(column: Column, one: object, other: object) -> bool:
+    """Whether a field stores two values alike."""
+    prepare: Callable[[Any], Any] = column.target.get_prep_value
+    if type(one) is type(other) and one == other:
+        return True
+    return type(prepare(one)) is type(prepare(other)) and prepare(one) == prepare(other)
+
+
+def _keeps_conversions(own: type[Any]) -> bool:
+    methods = (getattr(own, name, None) for name in _CONVERSIONS)
+    return all(method is None or _is_djangos(method) for method in methods)
+
+
+def _is_djangos(method: object) -> bool:
+    module: str = getattr(method, "__module__", None) or ""
+    return module.startswith("django.db.models.")

@@ -1,0 +1,239 @@
+"""The door for ``SERIALIZATION_MODULES``: what Django's serialization framework asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from typing import Any
+
+from django.core.serializers import base
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Model, QuerySet
+
+from dumpy.conf import configuration
+from dumpy.dump import FlushDeferredObjects, dumped_row, new
+from dumpy.errors import FixtureError, Place
+from dumpy.loading.loader import Destination, Loader, shared_loader
+from dumpy.reading.fixture import Dump, Row, TableRows, read_fixture
+from dumpy.reading.program import Program
+from dumpy.reading.source import Source, open_source
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.writing.encoding import needs_ascii
+from dumpy.writing.module import ModuleWriter
+from dumpy.writing.rows import shape_of
+from dumpy.writing.sources import CHUNK, rows_of_instances, runs
+
+_DESCRIPTION = "Objects, written by dumpy."
+
+
+class Serializer(base.Serializer):
+    """Writes objects as one Python module, in the order in which they are given."""
+
+    internal_use_only = False
+
+    def serialize(
+        self,
+        queryset: Iterable[Model],
+        *,
+        stream: Any = None,
+        fields: Iterable[str] | None = None,
+        use_natural_foreign_keys: bool = False,
+        use_natural_primary_keys: bool = False,
+        progress_output: Any = None,
+        object_count: int = 0,
+        **options: Any,
+    ) -> Any:
+        """Write objects to ``stream`` (text; one of its own if None) and return its value.
+
+        ``queryset`` is any iterable of instances, of several models in any order; the other
+        arguments mean what they mean in Django. Raises ``UnwritableField``.
+        """
+        self.options = options
+        self.stream = StringIO() if stream is None else stream
+        progress = self.progress_class(progress_output, object_count)
+        writer = ModuleWriter(self.stream.write, ascii_only=needs_ascii(self.stream))
+        writer.begin(_DESCRIPTION, configuration().version)
+        count = 0
+        for model, instances in runs(_iterated(queryset)):
+            shape = shape_of(
+                table_of(model),
+                fields,
+                natural_foreign=use_natural_foreign_keys,
+                natural_primary=use_natural_primary_keys,
+            )
+            using = instances[0]._state.db or DEFAULT_DB_ALIAS
+            count += writer.section(shape, [rows_of_instances(shape, instances)], using)
+            progress.update(count)
+        writer.end()
+        return self.getvalue()
+
+
+class DumpedObject(base.DeserializedObject):
+    """A row of a dump, or an object of a fixture, that is not saved yet.
+
+    ``object`` is the instance; ``m2m_data`` its many-to-many values as in the dump.
+    """
+
+    def __init__(self, instance: Model, place: Place, using: str, loader: Loader | None) -> None:
+        row = dumped_row(instance)
+        super().__init__(instance, m2m_data=dict(row.links) if row else {})
+        self.model = type(instance)
+        self._place = place
+        self._using = using
+        self._loader = loader
+
+    def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+        """Save the object; raises ``LoadError`` if it cannot be saved now.
+
+        In a load with forward references it is deferred instead, see ``save_deferred_fields``.
+        """
+        row = dumped_row(self.object)
+        if row is not None:
+            row.links = dict(self.m2m_data or {}) if save_m2m else {}
+        if self._loader is not None:
+            self._loader.save(self.object, self._place)
+            self.deferred_fields = claim(self._loader)
+        else:
+            loader = Loader(using or self._using)
+            loader.save(self.object, self._place)
+            loader.finish()
+        self.m2m_data = None
+
+    def save_deferred_fields(self, using: str | None = None) -> None:
+        """Finish the load that the object belongs to; raises ``LoadError``."""
+        finish(self._loader)
+
+
+class RowObject(base.DeserializedObject):
+    """A row on its way to the database; an instance is made of it only when somebody asks."""
+
+    def __init__(
+        self, model: ModelType, table: TableRows, row: Row, destination: Destination, loader: Loader
+    ) -> None:
+        self.model = model
+        self.m2m_data = None
+        self.deferred_fields = None
+        self._table = table
+        self._row = row
+        self._destination = destination
+        self._loader = loader
+        self._instance: Model | None = None
+
+    @property
+    def object(self) -> Model:
+        """The row as an unsaved instance."""
+        if self._instance is None:
+            self._instance = instance_of(self.model, self._table, self._row)
+        return self._instance
+
+    def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+        """Hand the row to its lane; if somebody has taken the instance, what it is now."""
+        if self._instance is None:
+            self._destination.add(self._row)
+        else:
+            self._loader.save(self._instance, self._table.place(self._row.line))
+        self.deferred_fields = claim(self._loader)
+
+    def save_deferred_fields(self, using: str | None = None) -> None:
+        """Finish the load that the row belongs to; raises ``LoadError``."""
+        finish(self._loader)
+
+
+def Deserializer(
+    stream_or_string: Any,
+    *,
+    using: str = DEFAULT_DB_ALIAS,
+    ignorenonexistent: bool = False,
+    handle_forward_references: bool = False,
+    **options: Any,
+) -> Iterator[base.DeserializedObject]:
+    """Yield the objects of a fixture; raises ``FixtureError`` and ``LoadError``.
+
+    With ``handle_forward_references`` (``loaddata``) the caller promises to call
+    ``save_deferred_fields`` of the objects that have ``deferred_fields``: rows are then saved in
+    batches. Otherwise ``save()`` saves at once.
+    """
+    source = open_source(stream_or_string)
+    if not handle_forward_references:
+        try:
+            yield from _at_once(source, using, ignorenonexistent)
+        finally:
+            source.close()
+        return
+    loader = shared_loader(using) or Loader(using, ignore_nonexistent=ignorenonexistent)
+    loader.keep(source)
+    try:
+        yield from _in_batches(source, loader)
+        loader.flush()
+    except BaseException:
+        loader.close()
+        raise
+
+
+def _at_once(source: Source, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
+    fixture = read_fixture(source)
+    if not isinstance(fixture, Dump):
+        for given, place in Program(fixture).objects():
+            if isinstance(given, Model):
+                yield DumpedObject(given, place, using, None)
+        return
+    loader = Loader(using, ignore_nonexistent=ignore)
+    for table in fixture.tables:
+        known = loader.known(table)
+        if known is not None and not table.drops:
+            for row in table.rows():
+                instance = instance_of(known.model, table, row, known.fields)
+                yield DumpedObject(instance, table.place(row.line), using, None)
+
+
+def _in_batches(source: Source, loader: Loader) -> Iterator[base.DeserializedObject]:
+    fixture = read_fixture(source)
+    if isinstance(fixture, Dump):
+        for table in fixture.tables:
+            yield from _rows(table, loader)
+        return
+    for given, place in Program(fixture).objects():
+        if isinstance(given, Model):
+            yield DumpedObject(given, place, loader.using, loader)
+        else:
+            assert given is FlushDeferredObjects or isinstance(given, FlushDeferredObjects)
+            loader.flush_deferred_objects()
+
+
+def _rows(table: TableRows, loader: Loader) -> Iterator[RowObject]:
+    destination = None if table.drops else loader.destination(table)
+    if destination is None:
+        return
+    model = destination.model
+    for row in table.rows():
+        yield RowObject(model, table, row, destination, loader)
+
+
+def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None) -> Model:
+    """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
+    values = {
+        name: row.values[where] if isinstance(where, int) else where.value
+        for name, where in (table.fields if fields is None else fields).items()
+    }
+    try:
+        return new(model, **values)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise FixtureError(table.place(row.line), reason) from error
+
+
+def claim(loader: Loader) -> Any:
+    """Return something true for the first object of a load, whose caller will finish it."""
+    return {"dumpy": None} if loader.claim() else None
+
+
+def finish(loader: Loader | None) -> None:
+    """Finish a load, if there is one."""
+    if loader is not None:
+        loader.finish()
+
+
+def _iterated(queryset: Iterable[Model]) -> Iterable[Model]:
+    if isinstance(queryset, QuerySet) and queryset._result_cache is None:
+        return queryset.iterator(chunk_size=CHUNK)
+    return queryset

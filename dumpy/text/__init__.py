@@ -1,0 +1,1 @@
+"""Python source as text: knows neither Django nor files."""

@@ -1,0 +1,168 @@
+"""The text of a module that `skeleton` reads back; everything here returns text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from keyword import kwlist
+
+from .outline import FIRST_LINE, LAST_LINE, PLACEHOLDER
+from .strings import quote
+from .words import NAMES
+
+ROW_SUFFIX = ")"
+IMPORTED = tuple(sorted({*NAMES, "new", "resolve_model"}))
+"""The names in the import line of every dump."""
+
+_HINT = """\
+A row is one line and one call; the create function of its table says what becomes of it. When a field
+was removed, comment its line out; when it was renamed, change the name left of the `=`; to leave a
+table out, comment its line out in objects().
+"""  # noqa: E501
+_WIDTH = 88
+_NO_NAMES = frozenset({*kwlist, "__debug__"})
+_TAKEN = frozenset(
+    {*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS", PLACEHOLDER}
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """What a model is called in a dump: its variable, its create function, its section."""
+
+    variable: str
+    create: str
+    objects: str
+
+
+class Names:
+    """Gives out the identifiers of one dump, the same for the same requests in the same order."""
+
+    def __init__(self) -> None:
+        self._taken = set(_TAKEN)
+        self._begun: set[str] = set()
+
+    def for_model(self, app_label: str, object_name: str) -> ModelNames:
+        """New names for a model; a second request for the same model gives others."""
+        app, model = _identifier(app_label), _identifier(object_name)
+        lower = model.lower()
+        # In objects() a call of create_… would look like a row.
+        section = f"{'_' if f'{app}_'.startswith('create_') else ''}{app}_{lower}_objects"
+        names = ModelNames(f"{app}_{model}", f"create_{app}_{lower}", section)
+        number = 1
+        while self._taken & _all(names) or len(_all(names)) < 3:
+            number += 1
+            names = ModelNames(
+                f"{app}_{model}_{number}", f"create_{app}_{lower}_{number}", f"{section}_{number}"
+            )
+        self._taken |= _all(names)
+        return names
+
+    def section(self, names: ModelNames) -> str:
+        """The name of the next section of a model."""
+        name = names.objects
+        if name in self._begun:
+            name = self._numbered(name)
+        self._begun.add(name)
+        return name
+
+    def parameters(self, field_names: Iterable[str], variable: str) -> list[str]:
+        """The names of the parameters of a create function, one for each field."""
+        parameters: list[str] = []
+        for field in field_names:
+            name = _identifier(field)
+            while name in _NO_NAMES or name in ("new", variable, PLACEHOLDER) or name in parameters:
+                name += "_"
+            parameters.append(name)
+        return parameters
+
+    def _numbered(self, name: str) -> str:
+        number = 2
+        while f"{name}_{number}" in self._taken:
+            number += 1
+        self._taken.add(f"{name}_{number}")
+        return f"{name}_{number}"
+
+
+def _all(names: ModelNames) -> set[str]:
+    return {names.variable, names.create, names.objects}
+
+
+def _identifier(label: str) -> str:
+    """The label itself when it is an ASCII identifier, else one made of it."""
+    text = re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}", label)
+    return f"_{text}" if text[:1].isdigit() or not text else text
+
+
+def head(description: str, version: str | None, migrations: Mapping[str, str]) -> str:
+    """Everything before the first model, without the last line end, which `model_line` writes."""
+    return (
+        f'{FIRST_LINE}\n"""{_docstring(description)}\n\n{_HINT}"""\n'
+        f"from dumpy.dump import (\n{_wrapped(IMPORTED)}\n)\n\n"
+        f"SOURCE_VERSION = {quote(version) if version is not None else None}\n"
+        f"SOURCE_MIGRATIONS = {_mapping(migrations)}"
+    )
+
+
+def _docstring(text: str) -> str:
+    return quote(text)[1:-1].replace('"', '\\"')
+
+
+def _wrapped(names: Sequence[str]) -> str:
+    return textwrap.fill(
+        f"{', '.join(names)},", _WIDTH, initial_indent="    ", subsequent_indent="    "
+    )
+
+
+def _mapping(mapping: Mapping[str, str]) -> str:
+    items = [f"{quote(key)}: {quote(value)}" for key, value in sorted(mapping.items())]
+    line = f"{{{', '.join(items)}}}"
+    if len(line) + len("SOURCE_MIGRATIONS = ") <= _WIDTH:
+        return line
+    return "".join(["{\n", *(f"    {item},\n" for item in items), "}"])
+
+
+def model_line(variable: str, label: str) -> str:
+    """The line that binds a variable to the model `app_label.ModelName`."""
+    return f"\n\n{variable} = resolve_model({quote(label)})\n"
+
+
+def create_function(names: ModelNames, fields: Iterable[tuple[str, str]]) -> str:
+    """The create function of a model for pairs (parameter, field)."""
+    pairs = list(fields)
+    parameters = ", ".join(parameter for parameter, _ in pairs)
+    lines = "".join(f"        {_assignment(*pair)},\n" for pair in pairs)
+    return (
+        f"\n\ndef {names.create}({parameters}):\n"
+        f"    return new(\n        {names.variable},\n{lines}    )\n"
+    )
+
+
+def _assignment(parameter: str, field: str) -> str:
+    if _IDENTIFIER.fullmatch(field) and field not in _NO_NAMES:
+        return f"{field}={parameter}"
+    return f"**{{{quote(field)}: {parameter}}}"
+
+
+def section_head(name: str) -> str:
+    """The line before the rows of a section."""
+    return f"\n\ndef {name}():\n"
+
+
+def row_prefix(create: str) -> str:
+    """What a row begins with; after its values, `ROW_SUFFIX` ends it."""
+    return f"    yield {create}("
+
+
+def objects_function(sections: Sequence[str]) -> str:
+    """The function that yields the sections."""
+    lines = [f"    yield {section}()\n" for section in sections]
+    return "\n\ndef objects():\n" + ("".join(lines) or "    return []\n")
+
+
+def tail() -> str:
+    """The end of the file: without it, a dump is truncated."""
+    return f"\n{LAST_LINE}\n"

@@ -1,0 +1,261 @@
+"""A dump file cut into its skeleton and the extents of its row blocks, in one pass."""
+
+from __future__ import annotations
+
+import ast
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from . import parsing
+
+FIRST_LINE = "# dumpy: format 1"
+LAST_LINE = "# dumpy: end"
+PLACEHOLDER = "__dumpy_rows__"
+MAX_SKELETON = 4 * 2**20
+
+_FIRST = FIRST_LINE.encode()
+_LAST = LAST_LINE.encode()
+_OTHER_FORMAT = re.compile(rb"# dumpy: format (\S+)")
+_COOKIE = re.compile(rb"[ \t]*#.*?coding[:=][ \t]*([-\w.]+)")
+_ROW = re.compile(rb"    yield (create_[A-Za-z0-9_]*)\(")
+_ROW_ENDS = (b")\n", b")\r\n")
+_NO_BLOCK = b"\n\n"  # No line starts so.
+
+
+class FormatError(ValueError):
+    """A file that is no whole dump of a known format; `line` and `reason` say where and why."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(line, reason)
+        self.line = line
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive rows of one create function: the bytes [start, end) from line `first_line` on."""
+
+    number: int
+    start: int
+    end: int
+    first_line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A dump without its rows.
+
+    In `text` block N is the line `    yield from __dumpy_rows__(N)`, so that the skeleton can also
+    be compiled and run by a caller who gives it a function of that name. `shifts` holds pairs
+    (line of `text`, line of the file) where the distance of the two changes; `size` is in bytes.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    shifts: tuple[tuple[int, int], ...]
+    size: int
+
+    def true_line(self, line: int) -> int:
+        """The line of the file for a line of `text`."""
+        ours, true = self.shifts[bisect_right(self.shifts, (line, 2**62)) - 1]
+        return true + line - ours
+
+
+def split(lines: Iterable[bytes]) -> Outline:
+    """Cut a dump, given as a binary file iterates; raises FormatError when it is not whole."""
+    iterator = iter(lines)
+    line = next(iterator, b"")
+    _check_first_line(line, iterator)
+    splitter = _Splitter(line)
+    number, offset, end, prefix = 1, len(line), 0, _NO_BLOCK
+    for number, line in enumerate(iterator, 2):
+        if line.startswith(prefix) and line.endswith(_ROW_ENDS):
+            end = offset = offset + len(line)
+            continue
+        before, prefix = prefix, splitter.take(line, number, offset, end)
+        offset += len(line)
+        if prefix != before:
+            end = offset
+    splitter.finish(line, number, end)
+    return Outline("".join(splitter.text), tuple(splitter.blocks), tuple(splitter.shifts), offset)
+
+
+class _Splitter:
+    """Takes the lines that do not continue a block, and says how lines that do so begin."""
+
+    def __init__(self, first_line: bytes) -> None:
+        self.text: list[str] = []
+        self.blocks: list[Block] = []
+        self.shifts: list[tuple[int, int]] = []
+        self._open: Block | None = None
+        self._prefix = _NO_BLOCK
+        self._size = 0
+        self._trailer: int | None = None
+        self._append(_decoded(first_line, 1), 1)
+
+    def take(self, line: bytes, number: int, offset: int, end: int) -> bytes:
+        row = _ROW.match(line) if line.endswith(_ROW_ENDS) else None
+        if row is not None:
+            self._close(end)
+            self._begin(row, number, offset)
+            return self._prefix
+        text = _decoded(line, number)
+        self._note_trailer(text, number)
+        # Comments between the rows of a block mean nothing, and there may be many.
+        if self._open is None or not _is_comment(text):
+            self._close(end)
+            self._append(text, number)
+        return self._prefix
+
+    def finish(self, line: bytes, number: int, end: int) -> None:
+        self._close(end)
+        if self._trailer is None:
+            reason = f"the file is truncated: its last line is not {LAST_LINE!r}."
+            raise FormatError(number, reason)
+        if self._trailer != number:
+            raise FormatError(self._trailer + 1, f"there is more after the line {LAST_LINE!r}.")
+        if not line.endswith(b"\n"):
+            raise FormatError(number, "the file is truncated: its last line has no line end.")
+
+    def _begin(self, row: re.Match[bytes], number: int, offset: int) -> None:
+        if self.text[-1].endswith("\\\n"):
+            raise FormatError(number, "a row cannot continue the line before it.")
+        block = Block(len(self.blocks), offset, offset, number, row[1].decode())
+        self._append(f"    yield from {PLACEHOLDER}({block.number})\n", number)
+        self._open, self._prefix = block, row[0]
+
+    def _close(self, end: int) -> None:
+        if self._open is not None:
+            start, number = self._open.start, self._open.number
+            self.blocks.append(
+                Block(number, start, end, self._open.first_line, self._open.function)
+            )
+        self._open, self._prefix = None, _NO_BLOCK
+
+    def _append(self, text: str, number: int) -> None:
+        self._size += len(text)
+        if self._size > MAX_SKELETON:
+            reason = f"the file has more than {MAX_SKELETON} characters that are not rows."
+            raise FormatError(number, reason)
+        ours = len(self.text) + 1
+        if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
+            self.shifts.append((ours, number))
+        self.text.append(text)
+
+    def _note_trailer(self, text: str, number: int) -> None:
+        if self._trailer is None and text.rstrip("\n") == LAST_LINE:
+            self._trailer = number
+
+
+def _is_comment(text: str) -> bool:
+    stripped = text.lstrip(" \t")
+    return stripped.startswith("#") or not stripped.rstrip("\n")
+
+
+def _decoded(line: bytes, number: int) -> str:
+    """A line of the skeleton with `\\n` as its end."""
+    if len(line) > MAX_SKELETON:
+        raise FormatError(number, f"the line has {len(line)} bytes, which is too long.")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise FormatError(number, "the line is not utf-8.") from None
+    if text.endswith("\r\n"):
+        text = text[:-2] + "\n"
+    if "\0" in text or "\r" in text or "\f" in text:
+        raise FormatError(number, "the line has a NUL, a form feed or a carriage return in it.")
+    if PLACEHOLDER in text:
+        raise FormatError(number, f"the name {PLACEHOLDER} is dumpy's own.")
+    cookie = _COOKIE.match(line) if number == 2 else None
+    if cookie is not None and cookie[1].lower().replace(b"_", b"-") not in (b"utf-8", b"utf8"):
+        raise FormatError(number, "a dump is utf-8, whatever its second line says.")
+    return text
+
+
+def _check_first_line(line: bytes, rest: Iterator[bytes]) -> None:
+    start = line[:200].rstrip(b"\r\n")
+    if start == _FIRST and len(line) <= len(_FIRST) + 2:
+        return
+    if line.startswith(b"\xef\xbb\xbf"):
+        raise FormatError(
+            1, "the file begins with a byte order mark; save it as utf-8 without one."
+        )
+    other = _OTHER_FORMAT.fullmatch(start)
+    if other is not None and start != _FIRST:
+        name = other[1].decode(errors="replace")
+        raise FormatError(1, f"the format is {name}; to read it, a newer dumpy is needed.")
+    _look_further(rest)
+    raise FormatError(1, f"the first line is not {FIRST_LINE!r}.")
+
+
+def _look_further(rest: Iterator[bytes]) -> None:
+    seen = 0
+    for number, line in enumerate(rest, 2):
+        if line.rstrip(b"\r\n") == _FIRST:
+            raise FormatError(number, "the dump begins here: something was printed before it.")
+        seen += len(line)
+        if seen > MAX_SKELETON:
+            return
+
+
+def parse(outline: Outline) -> ast.Module:
+    """The syntax tree of the skeleton with the line numbers of the file.
+
+    Raises FormatError when it is not Python, or when rows are not statements of their own.
+    """
+    try:
+        parsing.check_size(outline.text)
+        tree = parsing.parse(outline.text)
+    except parsing.Unparsable as error:
+        raise FormatError(outline.true_line(error.line), error.reason) from None
+    _number_lines(tree, outline)
+    found = placeholders(tree)
+    for block in outline.blocks:
+        if found.get(block.number) != block.first_line:
+            raise FormatError(block.first_line, "here is what looks like a row, but is none.")
+    return tree
+
+
+def _number_lines(tree: ast.Module, outline: Outline) -> None:
+    for node in ast.walk(tree):
+        if isinstance(
+            node,
+            ast.stmt
+            | ast.expr
+            | ast.keyword
+            | ast.alias
+            | ast.arg
+            | ast.excepthandler
+            | ast.pattern,
+        ):
+            node.lineno = outline.true_line(node.lineno)
+            node.end_lineno = outline.true_line(node.end_lineno or node.lineno)
+
+
+def placeholders(tree: ast.Module) -> dict[int, int]:
+    """The numbers of the blocks that the tree has as statements, each with its line."""
+    return {
+        number: node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt) and (number := placeholder_number(node)) is not None
+    }
+
+
+def placeholder_number(statement: ast.stmt) -> int | None:
+    """The number of the block that a statement stands for, None when it is another statement."""
+    match statement:
+        case ast.Expr(
+            value=ast.YieldFrom(
+                value=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]),
+                col_offset=4,
+            ),
+            col_offset=4,
+        ) if name == PLACEHOLDER:
+            return number
+    return None

@@ -1,0 +1,110 @@
+"""Python's own parser, for text that may be hostile."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+
+# Python 3.10 crashes on an expression of a million terms, and every Python takes gigabytes for it.
+MAX_LOGICAL_LINE = 65536
+_MAX_TOKENS = 300_000
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_MARK = re.compile(r"""'''|\"""|['"#()\[\]{}]|\\?\n""")
+_STRING_END = {
+    **{mark: re.compile(rf"(?s:\\.)|{mark}") for mark in ("'''", '"""')},
+    **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
+}
+_Named = ast.Name | ast.keyword | ast.arg | ast.alias | ast.Attribute | ast.FunctionDef
+_NAMED = (ast.Name, ast.keyword, ast.arg, ast.alias, ast.Attribute, ast.FunctionDef)
+
+
+class Unparsable(ValueError):
+    """Text that is not Python; `reason` says why, `line` where."""
+
+    def __init__(self, reason: str, line: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+
+
+def parse(text: str) -> ast.Module:
+    """The syntax tree; prints no warning. Raises Unparsable whatever Python's parser raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (RecursionError, MemoryError):
+        raise Unparsable("it is too deeply nested or too long for Python.") from None
+    except SyntaxError as error:
+        raise Unparsable(f"it is not valid Python: {error.msg}.", error.lineno or 1) from None
+    except ValueError as error:
+        raise Unparsable(f"it is not valid Python: {error}.") from None
+
+
+def folded_names(tree: ast.AST, lines: Mapping[int, str]) -> Iterator[int]:
+    """The lines of names that the text spells otherwise than Python: full-width letters and such.
+
+    `lines` is the text of the tree by line number.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, _NAMED):
+            name, line = _name_of(node), lines.get(node.lineno, "").encode()
+            if name and not line.startswith(name.encode(), _column(node, line)):
+                yield node.lineno
+
+
+def _name_of(node: _Named) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.keyword | ast.arg):
+        return node.arg or ""
+    return node.attr if isinstance(node, ast.Attribute) else node.name
+
+
+def _column(node: _Named, line: bytes) -> int:
+    """Where a name must stand: after `def`, at the end of an attribute, else where the node is."""
+    if isinstance(node, ast.FunctionDef):
+        start = node.col_offset + len("def")
+        return start + len(line[start:]) - len(line[start:].lstrip(b" \t"))
+    if isinstance(node, ast.Attribute):
+        return (node.end_col_offset or 0) - len(node.attr.encode())
+    return node.col_offset
+
+
+def check_size(text: str) -> None:
+    """Raise Unparsable for text that is too much for Python's parser."""
+    start = depth = position = 0
+    while (mark := _MARK.search(text, position)) is not None:
+        token, position = mark[0], mark.end()
+        if token in _STRING_END:
+            position = _string_end(text, position, token)
+        elif token == "#":
+            position = _line_end(text, position)
+        elif token == "\n":
+            start = start if depth else _checked_line(text, start, position)
+        elif token != "\\\n":
+            depth = depth + 1 if token in "([{" else max(depth - 1, 0)
+    _checked_line(text, start, len(text))
+    if sum(1 for _ in _TOKEN.finditer(text)) > _MAX_TOKENS:
+        raise Unparsable(f"it has more than {_MAX_TOKENS} words and signs that are not rows.")
+
+
+def _checked_line(text: str, start: int, end: int) -> int:
+    if end - start > MAX_LOGICAL_LINE:
+        line = text.count("\n", 0, start) + 1
+        raise Unparsable(f"here is a statement of more than {MAX_LOGICAL_LINE} characters.", line)
+    return end
+
+
+def _string_end(text: str, start: int, mark: str) -> int:
+    for found in _STRING_END[mark].finditer(text, start):
+        if not found[0].startswith("\\"):
+            return found.end() if found[0] == mark else found.start()
+    return len(text)
+
+
+def _line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return end if end >= 0 else len(text)

@@ -1,0 +1,155 @@
+"""A row line <-> its values: the canonical row fast, the edited row as Python reads it.
+
+Three ways, each of which gives what Python's eval gives in the namespace `words.NAMES`, or refuses:
+a regular expression learned from the rows before, then `canonical`, then `edited`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from . import canonical, edited, words
+from .edited import RowError, RowIsCode
+from .strings import PLAIN_PATTERN
+
+__all__ = ["RowError", "RowIsCode", "RowScanner"]
+
+_MAX_MATCHED = 65536  # The engine remembers every turn of a repetition: bounded by the line.
+_MAX_REBUILDS = 40
+_MAX_MISSES = 1000
+
+Values = tuple[object, ...]
+_Convert = Callable[[str], object]
+
+
+class Column(NamedTuple):
+    """The pattern of a value, and the reader of its one group; None: the group is the value."""
+
+    pattern: str
+    read: _Convert | None
+
+
+class RowScanner:
+    """Scans the rows `prefix + values + suffix` of one table, and learns how they look."""
+
+    __slots__ = ("_converts", "_fullmatch", "_kinds", "_misses", "_prefix", "_rebuilds", "_suffix")
+
+    def __init__(self, prefix: str, suffix: str) -> None:
+        self._prefix = prefix
+        self._suffix = suffix
+        self._kinds: list[set[str]] = []
+        self._fullmatch: Callable[[str], re.Match[str] | None] = _match_nothing
+        self._converts: tuple[tuple[int, _Convert], ...] = ()
+        self._rebuilds = 0
+        self._misses = 0
+
+    def scan(self, line: str) -> Values:
+        """The values of one row, given decoded and without its line end.
+
+        Raises RowError, and RowIsCode when the line is Python but not data.
+        """
+        match = self._fullmatch(line) if len(line) <= _MAX_MATCHED else None
+        if match is None:
+            return self._scan_slowly(line)
+        values: list[Any] = list(match.groups())
+        try:
+            for index, convert in self._converts:
+                text = values[index]
+                if text is not None:
+                    values[index] = convert(text)
+        except (ValueError, ArithmeticError):
+            return self._scan_slowly(line)
+        return tuple(values)
+
+    def _scan_slowly(self, line: str) -> Values:
+        values = canonical.read_row(line, self._prefix, self._suffix)
+        if values is None:
+            return edited.read_row(line, self._prefix, self._suffix)
+        if self._rebuilds < _MAX_REBUILDS and self._misses < _MAX_MISSES:
+            self._learn(values)
+        return values
+
+    def _learn(self, values: Values) -> None:
+        self._kinds = self._kinds or [set() for _ in values]
+        if len(values) != len(self._kinds):
+            return
+        pairs = zip(map(_kind_of, values), self._kinds, strict=True)
+        news = [(kind, known) for kind, known in pairs if kind is not None and kind not in known]
+        for kind, known in news:
+            known.add(kind)
+        if news:
+            self._rebuild()
+        else:
+            self._misses += 1
+
+    def _rebuild(self) -> None:
+        self._rebuilds += 1
+        if not all(self._kinds):
+            return
+        columns = [_column(known) for known in self._kinds]
+        body = ", ".join(column.pattern for column in columns)
+        row = re.compile(re.escape(self._prefix) + body + re.escape(self._suffix))
+        self._fullmatch = row.fullmatch
+        reads = ((index, column.read) for index, column in enumerate(columns))
+        self._converts = tuple((index, read) for index, read in reads if read is not None)
+
+
+def _match_nothing(line: str) -> None:
+    return None
+
+
+def _kind_of(value: Any) -> str | None:
+    """The kind of a value, None when no pattern knows it."""
+    kind = type(value)
+    if kind is str:
+        return "plain" if words.source(value) == f"'{value}'" else "str"
+    if kind is list:
+        return _kind_of_list(value)
+    if kind is datetime:
+        return "datetime" if value.tzinfo is None else "utc"
+    return _KIND_NAMES.get(kind)
+
+
+def _kind_of_list(value: list[object]) -> str | None:
+    if all(type(item) is int for item in value):
+        return "ints"
+    return "strs" if all(_kind_of(item) == "plain" for item in value) else None
+
+
+def _column(kinds: set[str]) -> Column:
+    """What matches the values of all of these kinds, and no other text."""
+    names = sorted(kinds - ({"None", "plain"} if "str" in kinds else {"None"}))
+    if not names:
+        return Column("(?:None|((?!)))", None)
+    column = _COLUMNS[names[0]] if len(names) == 1 else _mixed(names)
+    return Column(f"(?:None|{column.pattern})", column.read) if "None" in kinds else column
+
+
+def _mixed(names: Sequence[str]) -> Column:
+    patterns = (_OWN_GROUP.sub("(?:", _COLUMNS[name].pattern) for name in names)
+    return Column(f"({'|'.join(patterns)})", canonical.read_value)
+
+
+def _read_ints(text: str) -> list[int]:
+    return list(map(int, text.split(", "))) if text else []
+
+
+def _read_strs(text: str) -> list[str]:
+    return text[1:-1].split("', '")
+
+
+def _repeated(item: str) -> str:
+    return rf"{item}(?:, {item})*"
+
+
+_OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_COLUMNS = {
+    **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
+    "plain": Column(PLAIN_PATTERN, None),
+    "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
+    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
+}
+_KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime}

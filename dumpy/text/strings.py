@@ -1,0 +1,97 @@
+"""A str or bytes <-> its source: the same text on every version of Python."""
+
+from __future__ import annotations
+
+import re
+
+# `repr` asks the Unicode tables of the running Python what is printable. This set asks nobody.
+_HIDDEN = (
+    r"\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u3000\ud800-\uf8ff\ufdd0-\ufdef\ufeff\ufff9-\uffff\U000e0000-\U000e0fff"
+    + "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(1, 15))
+    + r"\U000f0000-\U0010ffff"
+)
+_SPECIAL = {quote: re.compile(rf"[\\{quote}{_HIDDEN}]") for quote in "'\""}
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': '\\"'}
+
+# Canonical text only: what `quote` and `repr` of bytes write. All else is left to Python's parser.
+_TEXT_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
+_BYTES_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2})"""
+
+
+def _literal(quote: str, characters: str, escape: str) -> str:
+    plain = rf"[^{quote}\\{characters}]*"
+    return f"{quote}{plain}(?:{escape}{plain})*{quote}"
+
+
+PLAIN_PATTERN = r"'([^'\\\x00-\x1f]*)'"
+TEXT_PATTERN = "({}|{})".format(*(_literal(q, r"\x00-\x1f", _TEXT_ESCAPE) for q in "'\""))
+BYTES_PATTERN = "(b(?:{}|{}))".format(
+    *(_literal(q, r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE) for q in "'\"")
+)
+
+
+def quote(text: str) -> str:
+    """The source of a str, on one line, quoted as `repr` quotes."""
+    if text.isascii():
+        return repr(text)
+    mark = '"' if "'" in text and '"' not in text else "'"
+    return mark + _SPECIAL[mark].sub(_escape, text) + mark
+
+
+def escape_non_ascii(source: str) -> str:
+    """The same source in ASCII: `source` has other characters inside of string literals only."""
+    return source if source.isascii() else _NON_ASCII.sub(_escape, source)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    code = ord(character)
+    if character in _SHORT:
+        return _SHORT[character]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def unquote(source: str) -> str:
+    """The str that a canonical literal stands for."""
+    body = source[1:-1]
+    return unescape(body) if "\\" in body else body
+
+
+def unescape(body: str) -> str:
+    """The str that the canonical text between two quotes stands for."""
+    return body.encode("ascii", "backslashreplace").decode("unicode_escape")
+
+
+def unquote_bytes(source: str) -> bytes:
+    """The bytes that a canonical literal, from its `b` on, stands for."""
+    return unescape(source[2:-1]).encode("latin-1")
+
+
+class Literal:
+    """The literals of one opening mark in text of any length, in memory of the literal's size."""
+
+    __slots__ = ("_mark", "_piece", "_plain")
+
+    def __init__(self, mark: str, characters: str, escape: str) -> None:
+        plain = rf"[^{mark}\\{characters}]*"
+        self._mark = mark
+        self._plain = re.compile(plain)
+        # The repetition is bounded because the engine remembers every turn of it.
+        self._piece = re.compile(f"(?:{escape}{plain}){{1,500}}")
+
+    def body_end(self, text: str, start: int) -> int:
+        """The index of the closing mark of the body that starts at `start`, or -1."""
+        found = self._plain.match(text, start)
+        end = start
+        while found is not None:
+            end = found.end()
+            found = self._piece.match(text, end)
+        return end if text.startswith(self._mark, end) else -1
+
+
+TEXT_LITERALS = {mark: Literal(mark, r"\x00-\x1f", _TEXT_ESCAPE) for mark in "'\""}
+BYTES_LITERALS = {mark: Literal(mark, r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE) for mark in "'\""}

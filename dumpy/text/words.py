@@ -1,0 +1,508 @@
+"""The closed vocabulary of a row: a value <-> its Python source.
+
+Each kind of value has its writer and its reader side by side; the tables are at the end.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from math import isinf
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from . import strings
+
+__all__ = [
+    "FLAT",
+    "INT",
+    "JSON_NULL",
+    "MAX_DEPTH",
+    "NAMES",
+    "UUID",
+    "BadValue",
+    "Decimal",
+    "FieldText",
+    "JsonNull",
+    "Kind",
+    "Natural",
+    "NotAWord",
+    "Unwritable",
+    "call",
+    "constant",
+    "date",
+    "datetime",
+    "evaluate",
+    "field_text",
+    "inf",
+    "json_null",
+    "make_dict",
+    "nan",
+    "natural",
+    "source",
+    "time",
+    "timedelta",
+    "utc",
+    "writer_of",
+]
+
+MAX_DEPTH = 100  # Python's own parser gives up at 200 brackets; our readers recurse.
+_MAX_INT = 10**4300  # The digits that Python prints and parses; also where the limit is lifted.
+_MAX_EXPONENT = 131072  # PostgreSQL's numeric: digits before the point …
+_MAX_DIGITS = _MAX_EXPONENT + 16383  # … and after it.
+_MAX_ODD_KEYS = 1000  # The hash of a number can be chosen so that a dict becomes quadratic.
+
+
+class Unwritable(ValueError):
+    """A value that has no source in the vocabulary; it is in `value`."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.value = value
+
+    def __str__(self) -> str:
+        return f"a value of type {type(self.value).__qualname__} cannot be written as a literal"
+
+
+class NotAWord(ValueError):
+    """Source that is not in the vocabulary; `reason` says why, `line` where in the source."""
+
+    def __init__(self, reason: str, line: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+
+
+class BadValue(NotAWord):
+    """A word of the vocabulary with a value that it cannot have."""
+
+
+class Kind(NamedTuple):
+    """How the values of a type are written, and how their canonical text is read."""
+
+    type: type
+    write: Callable[[Any], str]
+    pattern: str
+    read: Callable[[str], object]
+
+
+class Word(NamedTuple):
+    """A callable of the vocabulary: the object of that name, what it takes, how it is called."""
+
+    named: Callable[..., object]
+    takes: frozenset[type]
+    make: Callable[..., object]
+
+
+# Our own values
+
+
+@dataclass(frozen=True, slots=True)
+class Natural:
+    """A reference by natural key to an object of `model` ('app_label.ModelName')."""
+
+    model: str
+    key: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldText:
+    """The value of a custom field: its `value_to_string` gives it, its `to_python` reads it."""
+
+    text: str
+
+
+class JsonNull:
+    """The null of a JSON field, apart from None, which is the NULL of SQL."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "json_null"
+
+    def __reduce__(self) -> str:
+        return "JSON_NULL"
+
+
+JSON_NULL = JsonNull()
+json_null = JSON_NULL
+inf = float("inf")
+nan = float("nan")
+
+
+def natural(model: str, /, *key: object) -> Natural:
+    """The word for a reference by natural key."""
+    if type(model) is not str:
+        raise TypeError("the first argument must be the label of a model")
+    return Natural(model, key)
+
+
+def field_text(text: str, /) -> FieldText:
+    """The word for the value of a custom field."""
+    return FieldText(text)
+
+
+def utc(
+    year: int,
+    month: int,
+    day: int,
+    hour: int = 0,
+    minute: int = 0,
+    second: int = 0,
+    microsecond: int = 0,
+) -> datetime:
+    """The word for an aware datetime: its wall clock in UTC."""
+    return datetime(year, month, day, hour, minute, second, microsecond, timezone.utc)
+
+
+# None, bool, int, float
+
+INT = r"-?(?:0|[1-9][0-9]{0,18})"
+_FLOAT = (
+    r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20}(?:e-[0-9]{2,3}|e\+[0-9]{2})?|e-[0-9]{2,3}|e\+[0-9]{2})"
+    r"|-?inf|nan"
+)
+
+
+def _write_int(value: int) -> str:
+    if not -_MAX_INT < value < _MAX_INT:
+        raise Unwritable(value)
+    return repr(value)
+
+
+# Decimal and UUID
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_DECIMAL = r"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:E[+-][0-9]{1,4})?"
+_UUID_TEXT = re.compile(r"(?:urn:uuid:)?\{?[0-9A-Fa-f-]{32,64}\}?")
+
+
+def _write_decimal(value: Decimal) -> str:
+    text = str(value)
+    if _decimal_fault(value, text):
+        raise Unwritable(value)
+    return f"Decimal('{text}')"
+
+
+def _make_decimal(value: Any = "0") -> Decimal:
+    text = value if type(value) is str else ""
+    if len(text) > _MAX_DIGITS + 32 or not text.isascii():
+        raise ValueError("the text is too long or has characters that are not ASCII")
+    try:
+        result = Decimal(value)
+    except InvalidOperation:
+        raise ValueError("the text is not a decimal number") from None
+    fault = _decimal_fault(result, text)
+    if fault:
+        raise ValueError(fault)
+    return result
+
+
+def _decimal_fault(value: Decimal, text: str) -> str:
+    if value.is_nan() and (value.is_snan() or text.strip("+- ").lower() not in ("nan", "")):
+        return "a signaling NaN or a NaN with a payload is no value of a database"
+    if abs(value.adjusted()) > _MAX_EXPONENT or len(text) > _MAX_DIGITS + 32:
+        return f"the number has an exponent beyond {_MAX_EXPONENT} or too many digits"
+    return ""
+
+
+def _write_uuid(value: UUID) -> str:
+    return f"UUID('{value}')"
+
+
+def _make_uuid(hex: Any = None, *, bytes: Any = None, int: Any = None) -> UUID:
+    # The same names as Python's UUID; of its fields nothing else is needed.
+    if type(hex) is str and not _UUID_TEXT.fullmatch(hex):
+        raise ValueError("badly formed hexadecimal UUID string")
+    return UUID(hex=hex, bytes=bytes, int=int)
+
+
+# Dates and times: numbers between commas
+
+_NUMBER = r"(?:0|[1-9][0-9]{0,5})"
+_NUMBERS = rf"({_NUMBER}(?:, {_NUMBER}){{%s}})"
+_CLOCK = _NUMBERS % "4,6"
+_DAYS = r"days=-?[1-9][0-9]{0,8}"
+_SECONDS = r"seconds=[1-9][0-9]{0,4}"
+_MICROSECONDS = r"microseconds=[1-9][0-9]{0,5}"
+_TIMEDELTA = (
+    rf"(0|{_DAYS}(?:, {_SECONDS})?(?:, {_MICROSECONDS})?|{_SECONDS}(?:, {_MICROSECONDS})?"
+    rf"|{_MICROSECONDS})"
+)
+_MODULE = len("datetime.")
+
+
+def _write_date(value: date) -> str:
+    return repr(value)[_MODULE:]
+
+
+@lru_cache(maxsize=4096)
+def _read_date(text: str) -> date:
+    return date(*map(int, text.split(", ")))
+
+
+def _write_datetime(value: datetime) -> str:
+    if value.tzinfo is None:
+        return repr(value)[_MODULE:]
+    try:
+        clock = value.astimezone(timezone.utc).replace(tzinfo=None, fold=0)
+    except OverflowError:
+        raise Unwritable(value) from None
+    return "utc" + repr(clock)[_MODULE + len("datetime") :]
+
+
+def _read_datetime(text: str) -> datetime:
+    return utc(*map(int, text.split(", "))).replace(tzinfo=None)
+
+
+def _read_utc(text: str) -> datetime:
+    return utc(*map(int, text.split(", ")))
+
+
+def _write_time(value: time) -> str:
+    if value.tzinfo is not None:
+        raise Unwritable(value)
+    return repr(value)[_MODULE:]
+
+
+def _read_time(text: str) -> time:
+    return _plain_time(*map(int, text.split(", ")))
+
+
+def _plain_time(hour: int, minute: int, second: int = 0, microsecond: int = 0) -> time:
+    return time(hour, minute, second, microsecond)
+
+
+def _write_timedelta(value: timedelta) -> str:
+    return repr(value)[_MODULE:]
+
+
+def _read_timedelta(text: str) -> timedelta:
+    if text == "0":
+        return timedelta(0)
+    parts = (part.split("=") for part in text.split(", "))
+    return timedelta(**{name: int(number) for name, number in parts})
+
+
+# Containers and our own: what is inside of them is written by depth
+
+_Nested = Callable[..., str]  # (value, depth=1)
+
+
+def _write_list(value: list[object], depth: int = 1) -> str:
+    return f"[{', '.join(_write_inside(value, depth))}]"
+
+
+def _write_dict(value: dict[object, object], depth: int = 1) -> str:
+    if not are_keys(value):
+        raise Unwritable(value)
+    pairs = zip(_write_inside(value, depth), _write_inside(value.values(), depth), strict=True)
+    return f"{{{', '.join(f'{key}: {item}' for key, item in pairs)}}}"
+
+
+def _write_natural(value: Natural, depth: int = 1) -> str:
+    return f"natural({', '.join(_write_inside((value.model, *value.key), depth))})"
+
+
+def _write_field_text(value: FieldText) -> str:
+    return f"field_text({strings.quote(value.text)})"
+
+
+def _write_inside(values: Iterable[object], depth: int) -> Iterable[str]:
+    for value in values:
+        nested = _NESTED.get(type(value))
+        if nested is None:
+            yield writer_of(type(value))(value)
+        elif depth >= MAX_DEPTH:
+            raise Unwritable(value)
+        else:
+            yield nested(value, depth + 1)
+
+
+def are_keys(keys: Iterable[object]) -> bool:
+    """Whether `keys` can be those of one dict of a row."""
+    types = [type(key) for key in keys]
+    odd = len(types) - types.count(str)
+    return odd == 0 or (odd <= _MAX_ODD_KEYS and _KEYS.issuperset(types))
+
+
+def make_dict(keys: Sequence[object], values: Sequence[object]) -> dict[object, object]:
+    """The dict of these, as Python's display makes it; BadValue when a key cannot be one."""
+    if not are_keys(keys):
+        raise BadValue("a key must be a str (or one of at most 1000 numbers, booleans, None).")
+    return dict(zip(keys, values, strict=True))
+
+
+_KEYS = frozenset({str, int, float, bool, type(None)})
+_NESTED: dict[type, _Nested] = {list: _write_list, dict: _write_dict, Natural: _write_natural}
+
+
+# The tables
+
+FLAT: dict[str, Kind] = {
+    "None": Kind(type(None), repr, "None", {"None": None}.__getitem__),
+    "bool": Kind(bool, repr, "(True|False)", {"True": True, "False": False}.__getitem__),
+    "int": Kind(int, _write_int, f"({INT})", int),
+    "float": Kind(float, repr, f"({_FLOAT})", float),
+    "str": Kind(str, strings.quote, strings.TEXT_PATTERN, strings.unquote),
+    "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, strings.unquote_bytes),
+    "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", Decimal),
+    "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", UUID),
+    "date": Kind(date, _write_date, rf"date\({_NUMBERS % '2'}\)", _read_date),
+    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _read_datetime),
+    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _read_utc),
+    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _read_time),
+    "timedelta": Kind(timedelta, _write_timedelta, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
+}
+"""The kinds whose canonical text a regular expression with one group recognises."""
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    **{kind.type: kind.write for kind in FLAT.values()},
+    **_NESTED,
+    FieldText: _write_field_text,
+    JsonNull: repr,
+}
+_INTEGERS = frozenset({int})
+_WORDS: dict[str, Word] = {
+    "Decimal": Word(Decimal, frozenset({str, int, float}), _make_decimal),
+    "UUID": Word(UUID, frozenset({str, int, bytes}), _make_uuid),
+    "date": Word(date, _INTEGERS, date),
+    "datetime": Word(datetime, _INTEGERS, datetime),
+    "field_text": Word(field_text, frozenset({str}), field_text),
+    "natural": Word(natural, frozenset(_WRITERS), natural),
+    "time": Word(time, _INTEGERS, time),
+    "timedelta": Word(timedelta, frozenset({int, float}), timedelta),
+    "utc": Word(utc, _INTEGERS, utc),
+}
+_CONSTANTS: dict[str, object] = {"inf": inf, "json_null": json_null, "nan": nan}
+NAMES: dict[str, object] = dict(
+    sorted({**{name: word.named for name, word in _WORDS.items()}, **_CONSTANTS}.items())
+)
+"""Everything that can be named in a row."""
+
+
+# Writing
+
+
+def source(value: object, *, ascii_only: bool = False) -> str:
+    """The source of a value, on one line; raises Unwritable when the vocabulary has none."""
+    text = writer_of(type(value))(value)
+    return strings.escape_non_ascii(text) if ascii_only else text
+
+
+def writer_of(kind: type) -> Callable[[Any], str]:
+    """The function that writes values of exactly this type (for others: raises Unwritable)."""
+    return _WRITERS.get(kind, _refuse)
+
+
+def _refuse(value: object) -> str:
+    raise Unwritable(value)
+
+
+# Reading
+
+
+def constant(name: str) -> object:
+    """The value of a bare name in a row; raises NotAWord when it has none."""
+    if name not in _CONSTANTS:
+        raise NotAWord(f"the name {_shown(name)} is not a value of a row.")
+    return _CONSTANTS[name]
+
+
+def call(name: str, args: Sequence[object], keywords: Mapping[str, object]) -> object:
+    """The value of a call of a word; raises NotAWord, or BadValue when the word refuses."""
+    word = _WORDS.get(name)
+    if word is None:
+        raise NotAWord(f"{_shown(name)} is not a word that a row can call.")
+    for value in (*args, *keywords.values()):
+        if type(value) not in word.takes:
+            raise BadValue(f"{name}() takes no argument of type {type(value).__name__}.")
+    try:
+        return word.make(*args, **keywords)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise BadValue(f"{name}(): {_shown(str(error))}.") from None
+
+
+def evaluate(node: ast.expr) -> object:
+    """What Python's eval makes of the expression in the namespace NAMES.
+
+    Raises NotAWord for all that is not in the vocabulary, BadValue where a word has a wrong value.
+    """
+    return _evaluate(node, 0)
+
+
+def _evaluate(node: ast.expr, depth: int) -> object:
+    reader = _READERS.get(type(node))
+    if reader is None:
+        raise NotAWord(f"{type(node).__name__} is code, not a value.", node.lineno)
+    if depth > MAX_DEPTH:
+        raise BadValue(f"more than {MAX_DEPTH} levels in one value.", node.lineno)
+    try:
+        return reader(node, depth + 1)
+    except NotAWord as error:
+        error.line = max(error.line, node.lineno)
+        raise
+
+
+def _evaluate_constant(node: ast.Constant, depth: int) -> object:
+    value = node.value
+    if type(value) not in _LITERALS:
+        raise NotAWord(f"a literal of type {type(value).__name__} is not a value of a row.")
+    if (type(value) is float and isinf(value)) or (
+        type(value) is int and not -_MAX_INT < value < _MAX_INT
+    ):
+        raise BadValue("the number is too large.")
+    return value
+
+
+def _evaluate_name(node: ast.Name, depth: int) -> object:
+    return constant(node.id)
+
+
+def _evaluate_sign(node: ast.UnaryOp, depth: int) -> object:
+    value = _evaluate(node.operand, depth)
+    if (type(value) is not int and type(value) is not float) or type(node.op) not in _SIGNS:
+        raise NotAWord(f"{type(node.op).__name__} before that is code, not a value.")
+    return -value if type(node.op) is ast.USub else value
+
+
+def _evaluate_list(node: ast.List, depth: int) -> object:
+    return [_evaluate(item, depth) for item in node.elts]
+
+
+def _evaluate_dict(node: ast.Dict, depth: int) -> object:
+    if None in node.keys:
+        raise NotAWord("** is code, not a value.")
+    keys = [_evaluate(key, depth) for key in node.keys if key is not None]
+    return make_dict(keys, [_evaluate(value, depth) for value in node.values])
+
+
+def _evaluate_call(node: ast.Call, depth: int) -> object:
+    if type(node.func) is not ast.Name:
+        raise NotAWord("only a word of the vocabulary can be called.")
+    args = [_evaluate(arg, depth) for arg in node.args]
+    keywords = {word.arg: _evaluate(word.value, depth) for word in node.keywords if word.arg}
+    if len(keywords) < len(node.keywords):
+        raise NotAWord("** or a keyword given twice is not a value.")
+    return call(node.func.id, args, keywords)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
+_LITERALS = frozenset({type(None), bool, int, float, str, bytes})
+_SIGNS = frozenset({ast.UAdd, ast.USub})
+_READERS: dict[type, Callable[[Any, int], object]] = {
+    ast.Constant: _evaluate_constant,
+    ast.Name: _evaluate_name,
+    ast.UnaryOp: _evaluate_sign,
+    ast.List: _evaluate_list,
+    ast.Dict: _evaluate_dict,
+    ast.Call: _evaluate_call,
+}

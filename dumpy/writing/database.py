@@ -1,0 +1,170 @@
+"""The tables of a database as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, Any, Protocol
+
+from django.conf import settings
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import Manager, QuerySet
+
+from dumpy.conf import configuration
+from dumpy.errors import DumpFailed
+from dumpy.schema.order import load_order
+from dumpy.schema.tables import ModelType, Table
+from dumpy.writing.encoding import needs_ascii
+from dumpy.writing.module import ModuleWriter
+from dumpy.writing.rows import Shape, shape_of
+from dumpy.writing.snapshot import snapshot
+from dumpy.writing.sources import rows_of_query
+
+# What can always be made again, and what nobody wants to move.
+LEFT_OUT = {
+    "contenttypes.contenttype": "it is made again when the dump is loaded",
+    "sessions.session": "sessions are not moved",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``dumpdata`` was asked for; ``keys`` are the primary keys of ``--pks``."""
+
+    using: str
+    natural_foreign: bool = False
+    natural_primary: bool = False
+    all_rows: bool = False
+    keys: tuple[str, ...] = ()
+
+
+class Progress(Protocol):
+    """Something that is told how many rows are written."""
+
+    def update(self, count: int) -> object: ...
+
+
+class DatabaseDump:
+    """A dump of the tables of some models, read in one snapshot.
+
+    Use ``count()``, ``write()`` and ``notes()`` within ``snapshot()``.
+    """
+
+    def __init__(self, models: Sequence[ModelType], options: Options) -> None:
+        self._models = models
+        self._options = options
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return the context in which all queries see the same state; raises ``DumpFailed``."""
+        names = [name for table in load_order(self._models) for name in _names_in_database(table)]
+        return snapshot(self._options.using, names)
+
+    def count(self) -> int:
+        """Return how many rows there are to write."""
+        return sum(self._queryset(table).count() for table in self._tables)
+
+    def write(self, stream: IO[str] | Any, progress: Progress | None = None) -> None:
+        """Write the dump to a text stream; raises ``UnwritableField``."""
+        writer = ModuleWriter(stream.write, ascii_only=needs_ascii(stream))
+        version = configuration().version
+        writer.begin(_description(version), version, self._migrations())
+        count = 0
+        for table in self._tables:
+            shape = self._shape(table)
+            chunks = rows_of_query(shape, self._queryset(table), self._options.using)
+            count += writer.section(shape, chunks, self._options.using)
+            if progress is not None:
+                progress.update(count)
+        writer.end()
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence for each thing that is not in the dump."""
+        for table in load_order(self._models):
+            if table.label.lower() in LEFT_OUT:
+                if self._queryset(table).exists():
+                    yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
+            elif table not in self._tables:
+                name = table.model._meta.db_table
+                yield f"{table.label} is left out: the table {name!r} does not exist."
+            else:
+                yield from self._hidden(table)
+
+    @cached_property
+    def _tables(self) -> list[Table]:
+        connection = connections[self._options.using]
+        with connection.cursor() as cursor:
+            there = set(connection.introspection.table_names(cursor, include_views=True))
+        return [
+            table
+            for table in load_order(self._models)
+            if table.label.lower() not in LEFT_OUT and _name(table, there) in there
+        ]
+
+    def _shape(self, table: Table) -> Shape:
+        return shape_of(
+            table,
+            natural_foreign=self._options.natural_foreign,
+            natural_primary=self._options.natural_primary,
+        )
+
+    def _queryset(self, table: Table) -> QuerySet[Any]:
+        options = self._options
+        try:
+            rows = (
+                QuerySet(table.model, using=options.using)
+                if options.all_rows
+                else table.model._default_manager.using(options.using).all()
+            )
+        except Exception as error:
+            raise DumpFailed(
+                f"The default manager of {table.label} fails with {error!r}. Use --all, which goes "
+                "around it."
+            ) from error
+        return rows.filter(pk__in=options.keys) if options.keys else rows
+
+    def _hidden(self, table: Table) -> Iterator[str]:
+        manager = table.model._default_manager
+        if self._options.all_rows or self._options.keys or type(manager) is Manager:
+            return
+        rows = QuerySet(table.model, using=self._options.using).count()
+        hidden = rows - self._queryset(table).count()
+        if hidden:
+            yield (
+                f"{table.label}: {hidden} of {rows} rows are not in the dump, because the default "
+                f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
+            )
+
+    def _migrations(self) -> dict[str, str]:
+        """The last migration that is applied, per app of the dump."""
+        loader = MigrationLoader(connections[self._options.using], ignore_no_migrations=True)
+        applied = set(loader.applied_migrations or ())
+        apps = {table.model._meta.app_label for table in self._tables}
+        return {
+            app: name
+            for app, name in sorted(applied)
+            if app in apps and not _children(loader, (app, name)) & applied
+        }
+
+
+def _children(loader: MigrationLoader, key: tuple[str, str]) -> set[tuple[str, str]]:
+    node = loader.graph.node_map.get(key)
+    return {child.key for child in node.children if child.key[0] == key[0]} if node else set()
+
+
+def _names_in_database(table: Table) -> list[str]:
+    return [table.model._meta.db_table, *(link.through._meta.db_table for link in table.links)]
+
+
+def _name(table: Table, there: set[str]) -> str:
+    # A db_table may be quoted by hand, to say more than a name.
+    name = table.model._meta.db_table
+    return name if name in there else name.strip('"')
+
+
+def _description(version: str | None) -> str:
+    module = getattr(settings, "SETTINGS_MODULE", None) or "a project"
+    name = module.partition(".")[0]
+    return f"The data of {name if version is None else f'{name} {version}'}, written by dumpy."

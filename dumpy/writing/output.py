@@ -1,0 +1,97 @@
+"""A file that appears under its name when it is complete."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# The time of compression is kept out, so that the same data give the same bytes.
+_COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
+    ".bz2": lambda file: bz2.BZ2File(file, "wb"),
+    ".xz": lambda file: lzma.LZMAFile(file, "wb"),
+    ".lzma": lambda file: lzma.LZMAFile(file, "wb", format=lzma.FORMAT_ALONE),
+}
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[IO[str]]:
+    """Open a text file (utf-8, ``\\n``) that takes the place of ``path`` when the block succeeds.
+
+    Compressed by the ending of the name (gz, bz2, xz, lzma). If the block fails, or the process
+    dies, what was there before is still there. Only the owner may read a new file.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as device, _text(device, target) as stream:
+            yield stream
+        return
+    _remove_leftovers(target)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _lock(file.fileno())
+            with _text(file, target) as stream:
+                yield stream
+            file.flush()
+            os.fsync(file.fileno())
+            if target.exists():
+                os.chmod(name, target.stat().st_mode & 0o777)
+            os.replace(name, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    _sync_directory(target.parent)
+
+
+@contextmanager
+def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
+    compress = _COMPRESSIONS.get(target.suffix)
+    binary = compress(file) if compress else file
+    stream = TextIOWrapper(binary, encoding="utf-8", newline="\n", write_through=False)
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        stream.detach()
+        if compress:
+            binary.close()
+
+
+def _lock(descriptor: int) -> None:
+    if fcntl:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a killed process has left: a file that nobody holds a lock on."""
+    for leftover in target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp"):
+        with suppress(OSError), leftover.open("rb") as file:
+            _lock(file.fileno())
+            leftover.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,239 @@
+"""Values of a table to row lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.utils.functional import Promise
+
+from dumpy.errors import UnwritableField
+from dumpy.schema.tables import (
+    Column,
+    Link,
+    ModelType,
+    Table,
+    is_content_type,
+    is_same_value,
+    text_of,
+)
+from dumpy.schema.tables import from_text as value_of_text
+from dumpy.text.words import JSON_NULL, FieldText, Natural, Unwritable, source
+
+Values = list[Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which columns and links of a table are written, and whether references are natural keys."""
+
+    table: Table
+    columns: tuple[Column, ...]
+    links: tuple[Link, ...]
+    natural: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the fields, in the order of the values of a row."""
+        return [column.name for column in self.columns] + [link.name for link in self.links]
+
+    @cached_property
+    def key(self) -> list[int] | None:
+        """The positions of the primary key in a row, or None when it is not written."""
+        names = [column.name for column in self.columns]
+        try:
+            return [names.index(name) for name in self.table.key]
+        except ValueError:
+            return None
+
+    def is_natural(self, model: ModelType) -> bool:
+        """Whether references to ``model`` are written as natural keys."""
+        return is_content_type(model) or (self.natural and hasattr(model, "natural_key"))
+
+
+def shape_of(
+    table: Table,
+    fields: Iterable[str] | None = None,
+    *,
+    natural_foreign: bool = False,
+    natural_primary: bool = False,
+) -> Shape:
+    """Return what Django's options leave of a table: ``fields`` may hold names or attribute names."""
+    wanted = None if fields is None else set(fields)
+    key = set(table.key)
+    without_key = natural_primary and table.is_found_by_natural_key
+    return Shape(
+        table,
+        tuple(
+            column
+            for column in table.columns
+            if (column.name in key and not without_key)
+            or (column.name not in key and _is_wanted(column, wanted))
+        ),
+        tuple(link for link in table.links if wanted is None or link.name in wanted),
+        natural_foreign,
+    )
+
+
+class RowWriter:
+    """Writes the rows of one shape, a chunk at a time.
+
+    ``using`` is the database in which references are looked up by primary key.
+    """
+
+    def __init__(self, shape: Shape, using: str, *, ascii_only: bool = False) -> None:
+        self.shape = shape
+        self.using = using
+        self.ascii_only = ascii_only
+
+    def arguments(self, rows: Sequence[Values]) -> Iterator[str]:
+        """Yield the arguments of each row's call; raises ``UnwritableField``."""
+        keys = [self._key(row) for row in rows]
+        for position, column in enumerate(self.shape.columns):
+            self._prepare(position, column, rows, keys)
+        for position, link in enumerate(self.shape.links, len(self.shape.columns)):
+            self._prepare_link(position, link, rows)
+        for row, key in zip(rows, keys, strict=True):
+            yield self._line(row, key)
+
+    def _line(self, row: Values, key: object) -> str:
+        ascii_only = self.ascii_only
+        try:
+            return ", ".join([source(value, ascii_only=ascii_only) for value in row])
+        except Unwritable:
+            cells = [
+                source(self._checked(column, value, key), ascii_only=ascii_only)
+                for column, value in zip(self.shape.columns, row, strict=False)
+            ]
+            links = row[len(cells) :]
+            return ", ".join(cells + [source(value, ascii_only=ascii_only) for value in links])
+
+    def _key(self, row: Values) -> object:
+        if self.shape.key is None:
+            return None
+        values = [row[position] for position in self.shape.key]
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _prepare(
+        self, position: int, column: Column, rows: Sequence[Values], keys: Sequence[object]
+    ) -> None:
+        if column.references is not None and self.shape.is_natural(column.references):
+            found = self._natural_keys(column, {row[position] for row in rows} - {None})
+            for row in rows:
+                row[position] = found.get(row[position], row[position])
+        elif column.is_json:
+            for row, key in zip(rows, keys, strict=True):
+                row[position] = self._json(column, row[position], key)
+        elif column.types is not None:
+            unusual = {type(row[position]) for row in rows} - column.types - {type(None), Natural}
+            if unusual:
+                for row in rows:
+                    row[position] = plain(column, row[position])
+
+    def _json(self, column: Column, text: str | None, key: object) -> object:
+        if text is None:
+            return None
+        try:
+            value = json.loads(text, parse_float=_exact_float)
+        except ValueError as error:
+            raise UnwritableField(
+                self.shape.table.label, key, column.name, text, f"it is not exact ({error})."
+            ) from error
+        return JSON_NULL if value is None else value
+
+    def _natural_keys(self, column: Column, values: set[object]) -> Mapping[object, Natural]:
+        model = column.references
+        assert model is not None
+        name = column.field.target_field.attname  # type: ignore[attr-defined]
+        return natural_keys(model, name, values, self.using)
+
+    def _prepare_link(self, position: int, link: Link, rows: Sequence[Values]) -> None:
+        model = link.target.references
+        assert model is not None
+        if self.shape.is_natural(model):
+            values = {value for row in rows for value in row[position]}
+            found = self._natural_keys(link.target, values)
+            for row in rows:
+                named = [found.get(value, value) for value in row[position]]
+                row[position] = sorted(named, key=source)
+        else:
+            for row in rows:
+                row[position] = [plain(link.target, value) for value in sorted(row[position])]
+
+    def _checked(self, column: Column, value: object, key: object) -> object:
+        try:
+            source(value)
+        except Unwritable:
+            return self._text(column, value, key)
+        return value
+
+    def _text(self, column: Column, value: object, key: object) -> FieldText:
+        reason = "its value_to_string() and to_python() do not give it back."
+        try:
+            text = text_of(column, value)
+            if type(text) is str and is_same_value(column, value_of_text(column, text), value):
+                return FieldText(text)
+        except Exception as error:
+            reason = f"its value_to_string() and to_python() fail with {error!r}."
+        raise UnwritableField(self.shape.table.label, key, column.name, value, reason)
+
+
+def natural_keys(
+    model: ModelType, name: str, values: set[object], using: str
+) -> dict[object, Natural]:
+    """Return the natural keys of the rows of ``model`` whose field ``name`` is in ``values``."""
+    found = QuerySet(model, using=using).filter(**{f"{name}__in": list(values)})
+    label = model._meta.label
+    return {
+        getattr(instance, name): Natural(label, tuple(map(plain_text, _natural_key(instance))))
+        for instance in found
+    }
+
+
+def plain(column: Column, value: Any) -> Any:
+    """Return a value as an instance of exactly the type that a field of Django holds."""
+    if value is None or column.types is None or type(value) in column.types:
+        return value
+    if isinstance(value, memoryview):
+        return bytes(value)
+    wanted = next(iter(column.types))
+    if wanted is str:
+        return plain_text(value) if isinstance(value, str | Promise) else str(value)
+    if wanted in _REBUILT and isinstance(value, wanted):
+        return _REBUILT[wanted](value)
+    return column.target.to_python(value)
+
+
+def plain_text(value: object) -> object:
+    """Return a subclass of ``str`` (a safe string, a choice) or a lazy text as plain ``str``."""
+    if isinstance(value, Promise):
+        return str(value)
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+_REBUILT: dict[type, Callable[[Any], Any]] = {
+    int: int,
+    float: float,
+    bytes: bytes,
+    Decimal: Decimal,
+}
+
+
+def _natural_key(instance: Model) -> tuple[object, ...]:
+    return tuple(instance.natural_key())  # type: ignore[attr-defined]
+
+
+def _is_wanted(column: Column, wanted: set[str] | None) -> bool:
+    return wanted is None or column.name in wanted or column.field.name in wanted
+
+
+def _exact_float(text: str) -> float:
+    value = float(text)
+    if Decimal(text) != Decimal(repr(value)):
+        raise ValueError(f"the number {text} has more digits than a float holds")
+    return value

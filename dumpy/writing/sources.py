@@ -1,0 +1,165 @@
+"""Where rows come from: a queryset, or instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import CharField, ExpressionWrapper, F, IntegerField, Model, QuerySet
+from django.db.models import TextField as Text
+from django.db.models import UUIDField as UUID
+from django.db.models.functions import Cast, Collate
+
+from dumpy.schema.tables import Column, Link, ModelType
+from dumpy.writing.rows import Shape, Values
+
+CHUNK = 1000
+
+
+def rows_of_query(shape: Shape, queryset: QuerySet[Any], using: str) -> Iterator[list[Values]]:
+    """Yield the rows of a queryset by primary key, in chunks of at most ``CHUNK``."""
+    key = shape.table.key
+    selected = queryset.select_related(None).prefetch_related(None)
+    selected = selected.order_by(*(_exact_order(_column(shape, name), using) for name in key))
+    expressions = [_expression(column) for column in shape.columns]
+    for rows in _pages(selected, shape, expressions, using):
+        chunk = [list(row[len(key) :]) for row in rows]
+        _add_links(shape, [row[: len(key)] for row in rows], chunk, using)
+        yield chunk
+
+
+def rows_of_instances(shape: Shape, instances: Sequence[Model]) -> list[Values]:
+    """Return the rows of unsaved or saved instances of one model."""
+    rows = [[_attribute(column, instance) for column in shape.columns] for instance in instances]
+    for position, column in enumerate(shape.columns):
+        if column.is_json:
+            _mark_json_nulls(position, column, instances, rows)
+    for link in shape.links:
+        for row, values in zip(rows, _links_of_instances(link, instances), strict=True):
+            row.append(values)
+    return rows
+
+
+def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
+    """Yield neighbours of the same model together, at most ``CHUNK`` at a time."""
+    for model, group in groupby(instances, key=type):
+        concrete: ModelType = model._meta.concrete_model or model
+        while chunk := list(islice(group, CHUNK)):
+            yield concrete, chunk
+
+
+def _column(shape: Shape, name: str) -> Column:
+    return next(column for column in shape.table.columns if column.name == name)
+
+
+def _expression(column: Column) -> Any:
+    # As text a JSON null can be told from an SQL NULL, and no decoder is in the way.
+    return ExpressionWrapper(F(column.name), Text()) if column.is_json else column.name
+
+
+def _exact_order(column: Column, using: str) -> Any:
+    """An order that is the same on every engine: that of code points and of UUID digits."""
+    vendor = connections[using].vendor
+    if isinstance(column.target, CharField | Text) and vendor in _BINARY_COLLATIONS:
+        return Collate(F(column.name), _BINARY_COLLATIONS[vendor])
+    if isinstance(column.target, UUID) and vendor == "mysql":
+        return Cast(F(column.name), CharField(max_length=36))
+    return F(column.name)
+
+
+_BINARY_COLLATIONS = {"postgresql": "C", "mysql": "utf8mb4_bin"}
+
+
+def _pages(
+    queryset: QuerySet[Any], shape: Shape, expressions: list[Any], using: str
+) -> Iterator[list[tuple[Any, ...]]]:
+    selected = queryset.values_list(*shape.table.key, *expressions)
+    if connections[using].vendor == "mysql" and _is_counted(shape):
+        yield from _pages_by_key(selected, shape.table.key[0])
+        return
+    rows = selected.iterator(chunk_size=CHUNK)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def _pages_by_key(selected: QuerySet[Any], key: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Page by key: the client of MySQL would hold the whole result in memory otherwise."""
+    page = list(selected[:CHUNK])
+    while page:
+        yield page
+        page = list(selected.filter(**{f"{key}__gt": page[-1][0]})[:CHUNK])
+
+
+def _is_counted(shape: Shape) -> bool:
+    key = shape.table.key
+    return len(key) == 1 and isinstance(_column(shape, key[0]).target, IntegerField)
+
+
+def _add_links(
+    shape: Shape, keys: Sequence[tuple[Any, ...]], rows: list[Values], using: str
+) -> None:
+    for link in shape.links:
+        found = linked(link, [key[0] for key in keys], using)
+        for row, key in zip(rows, keys, strict=True):
+            row.append(found.get(key[0], []))
+
+
+def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[Any]]:
+    """Return the primary keys that a link leads to, by the primary key that it starts from."""
+    found: dict[object, list[Any]] = {}
+    source, target = link.source.name, link.target.name
+    rows = QuerySet(link.through, using=using).filter(**{f"{source}__in": list(keys)})
+    for key, value in rows.order_by().values_list(source, target):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def _attribute(column: Column, instance: Model) -> Any:
+    value = getattr(instance, column.name)
+    if column.is_json and value is not None:
+        encoder = column.target.encoder  # type: ignore[attr-defined]
+        return "null" if hasattr(value, "as_sql") else json.dumps(value, cls=encoder)
+    return value
+
+
+def _mark_json_nulls(
+    position: int, column: Column, instances: Sequence[Model], rows: list[Values]
+) -> None:
+    """Tell JSON null from SQL NULL, which look alike on an instance."""
+    doubtful = [i for i, row in enumerate(rows) if row[position] is None]
+    if not doubtful:
+        return
+    nulls = _json_nulls(column, [instances[i] for i in doubtful]) if column.field.null else None
+    for i in doubtful:
+        if nulls is None or instances[i].pk in nulls:
+            rows[i][position] = "null"
+
+
+def _json_nulls(column: Column, instances: Sequence[Model]) -> set[object]:
+    model, using = type(instances[0]), instances[0]._state.db
+    if using is None:
+        return set()
+    stored = QuerySet(model, using=using).filter(pk__in=[instance.pk for instance in instances])
+    return set(stored.filter(**{f"{column.name}__isnull": False}).values_list("pk", flat=True))
+
+
+def _links_of_instances(link: Link, instances: Sequence[Model]) -> list[list[Any]]:
+    unread = [i for i in instances if link.name not in _prefetched(i) and i.pk is not None]
+    found: dict[object, list[Any]] = {}
+    if unread:
+        using = unread[0]._state.db or DEFAULT_DB_ALIAS
+        found = linked(link, [instance.pk for instance in unread], using)
+    return [
+        [target.pk for target in _prefetched(instance)[link.name]]
+        if link.name in _prefetched(instance)
+        else found.get(instance.pk, [])
+        for instance in instances
+    ]
+
+
+def _prefetched(instance: Model) -> dict[str, Any]:
+    cache: dict[str, Any] = getattr(instance, "_prefetched_objects_cache", {})
+    return cache

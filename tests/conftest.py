@@ -1,0 +1,30 @@
+"""Which engine the tests run on, and which tests need another one."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from engines import REACH, is_required, trouble
+
+
+def pytest_report_header() -> str:
+    """Return the line that names the engine."""
+    return f"engine: {settings.ENGINE} (DUMPY_TEST_ENGINE is one of {', '.join(REACH)})"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need another engine, or all if the server does not answer."""
+    reason = trouble(settings.ENGINE)
+    if reason is not None and is_required(settings.ENGINE):
+        pytest.exit(f"{settings.ENGINE} is required, but cannot be used: {reason}", returncode=2)
+    for item in items:
+        skip_unless_possible(item, reason)
+
+
+def skip_unless_possible(item: pytest.Item, reason: str | None) -> None:
+    """Mark one test as skipped if the engine is not the one it needs, or is out of reach."""
+    if reason is not None:
+        item.add_marker(pytest.mark.skip(reason=f"{settings.ENGINE}: {reason}"))
+    needed = [engine for engine in REACH if item.get_closest_marker(engine)]
+    if needed and settings.ENGINE not in needed:
+        item.add_marker(pytest.mark.skip(reason=f"needs {' or '.join(needed)}"))
