@@ -29,8 +29,11 @@ from dumpy.text.words import (
 )
 
 __all__ = [
+    "JSON_NULL",
     "UUID",
     "Decimal",
+    "FieldText",
+    "Natural",
     "date",
     "datetime",
     "field_text",
@@ -108,7 +111,7 @@ def _value(column: Column | None, value: object) -> Any:
     if value is JSON_NULL:
         return Value(None, JSONField())
     if column is not None and value is not None and has_own_decoder(column):
-        return json.loads(json.dumps(value), cls=column.target.decoder)  # type: ignore[attr-defined]
+        return json.loads(json.dumps(value), cls=column.target.decoder)
     return value
 
 

@@ -16,7 +16,7 @@ class DumpyError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file; ``file`` is a path or a name such as ``<stdin>``, ``line`` counts from 1."""
+    """A line of a file: ``file`` is a path or a name like ``<stdin>``, ``line`` counts from 1."""
 
     file: str
     line: int | None = None

@@ -89,7 +89,7 @@ class DumpedObject(base.DeserializedObject):
         """
         row = dumped_row(self.object)
         if row is not None:
-            row.links = dict(self.m2m_data or {}) if save_m2m else {}
+            row.links = {k: list(v) for k, v in (self.m2m_data or {}).items()} if save_m2m else {}
         if self._loader is not None:
             self._loader.save(self.object, self._place)
             self.deferred_fields = claim(self._loader)
@@ -111,8 +111,8 @@ class RowObject(base.DeserializedObject):
         self, model: ModelType, table: TableRows, row: Row, destination: Destination, loader: Loader
     ) -> None:
         self.model = model
-        self.m2m_data = None
-        self.deferred_fields = None
+        self.m2m_data: Any = None
+        self.deferred_fields: Any = None
         self._table = table
         self._row = row
         self._destination = destination
@@ -120,7 +120,7 @@ class RowObject(base.DeserializedObject):
         self._instance: Model | None = None
 
     @property
-    def object(self) -> Model:
+    def object(self) -> Model:  # type: ignore[override]
         """The row as an unsaved instance."""
         if self._instance is None:
             self._instance = instance_of(self.model, self._table, self._row)

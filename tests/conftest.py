@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
+from running import Project
 
 
 def pytest_report_header() -> str:
@@ -28,3 +31,13 @@ def skip_unless_possible(item: pytest.Item, reason: str | None) -> None:
     needed = [engine for engine in REACH if item.get_closest_marker(engine)]
     if needed and settings.ENGINE not in needed:
         item.add_marker(pytest.mark.skip(reason=f"needs {' or '.join(needed)}"))
+
+
+@pytest.fixture
+def project(
+    request: pytest.FixtureRequest, tmp_path: Path, transactional_db: None
+) -> Project:
+    """The test project in processes of its own, on the databases of the test."""
+    mark = request.node.get_closest_marker("django_db")
+    aliases = mark.kwargs.get("databases", ["default"]) if mark else ["default"]
+    return Project(tmp_path, tuple(aliases))

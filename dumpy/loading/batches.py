@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
@@ -17,7 +18,7 @@ from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import Statements, existing
 from dumpy.loading.values import Failures, is_same, to_database, to_python
-from dumpy.schema.tables import Column, Field, Table
+from dumpy.schema.tables import Column, Field, Table, cascades_in_database
 
 ROWS = 1000
 SIZE = 4 * 2**20
@@ -71,7 +72,7 @@ class Layout:
         return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
 
 
-@dataclass
+@dataclass(slots=True)
 class Converted:
     """A row on its way: what it was, its values as Python's, and as the database's."""
 
@@ -153,23 +154,23 @@ class TableLoader:
             for loader in self._links
         ]
         self._hand_in(rows, failures)
-        return [
-            Converted(
-                row,
-                tuple(values[i] for values in python),
-                tuple(values[i] for values in database),
-                tuple(values[i] for values in links),
-            )
-            for i, row in enumerate(rows)
-            if i not in failures
-        ]
+        linked = zip(*links, strict=True) if links else repeat(())
+        converted = map(
+            Converted, rows, zip(*python, strict=True), zip(*database, strict=True), linked
+        )
+        return [row for i, row in enumerate(converted) if i not in failures]
 
     def replace(self, rows: Sequence[RowLike]) -> None:
-        """Write rows all at once, those in their place deleted first: for rows that swap values."""
+        """Write rows all at once, those in their place deleted first: for rows that swap values.
+
+        Raises ``DatabaseError``, also where the database itself would delete other rows with them.
+        """
+        if cascades_in_database(self.model):
+            raise DatabaseError(f"rows of {self.table.label} cannot be replaced.")
         with transaction.atomic(using=self._desk.using):
             converted = self._latest(self.convert(rows))
             self._statements.delete([row.database for row in converted], self.layout.key)
-            self._statements.insert([row.database for row in converted])
+            self._insert(converted)
             self._write_links(converted)
         self.counts.updated += len(converted)
 
@@ -214,14 +215,24 @@ class TableLoader:
 
     def _merge(self, rows: list[Converted]) -> None:
         new, changed, unchanged = self._sorted(rows)
-        self._statements.insert([row.database for row in new])
-        self._statements.update(
-            [row.database for row in changed], self.layout.changed, self.layout.key
-        )
+        self._insert(new)
+        self._update(changed)
         relinked = self._write_links(rows)
         self.counts.inserted += len(new)
         self.counts.updated += len(changed) + len(relinked & unchanged)
         self.counts.unchanged += len(unchanged - relinked)
+
+    def _insert(self, rows: list[Converted]) -> None:
+        given = self._statements.wants_python
+        self._statements.insert([row.python if given else row.database for row in rows])
+
+    def _update(self, rows: list[Converted]) -> None:
+        database = [row.database for row in rows]
+        if self._statements.wants_python:
+            self._statements.delete(database, self.layout.key)
+            self._insert(rows)
+        else:
+            self._statements.update(database, self.layout.changed, self.layout.key)
 
     def _sorted(
         self, rows: list[Converted]
@@ -262,6 +273,8 @@ class TableLoader:
 
 def reason_of(error: Exception) -> str:
     """Return what an exception says, in one line."""
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        return "; ".join(f"{k}: {' '.join(v)}" for k, v in error.message_dict.items())
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
     return " ".join(str(error).split()) or type(error).__name__

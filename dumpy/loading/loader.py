@@ -29,11 +29,14 @@ from dumpy.schema.tables import Column, ModelType, Table, table_of
 class DumpedTable(Protocol):
     """Rows of one create function, as ``dumpy.reading`` gives them."""
 
-    label: str
-    line: int
-    fields: Mapping[str, int | ConstantLike]
-    field_lines: Mapping[str, int]
-
+    @property
+    def label(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+    @property
+    def field_lines(self) -> Mapping[str, int]: ...
     def place(self, line: int) -> Place: ...
     def rows(self) -> Iterator[Any]: ...
 
@@ -55,7 +58,7 @@ class KnownTable:
     fields: dict[str, int | ConstantLike]
 
 
-@dataclass
+@dataclass(eq=False)
 class Rejected:
     """A row that the database has refused, and why."""
 
@@ -79,7 +82,7 @@ class Loader:
         self.report = Report()
         self.objects = ObjectLoader(self)
         self._loaders: dict[Hashable, TableLoader] = {}
-        self._dumped: defaultdict[str, list[DumpedTable]] = defaultdict(list)
+        self._dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
         self._waiting: WaitingRoom[tuple[TableLoader, RowLike]] = WaitingRoom()
         self._rejected: list[Rejected] = []
         self._is_finished = False
@@ -96,7 +99,7 @@ class Loader:
         if known is None:
             return None
         table, fields = table_of(known.model), known.fields
-        self._dumped[table.label].append(dumped)
+        self._dumped[table].append(dumped)
         counts = self.report.tables[table.label]
         if self._is_object(table, fields):
             counts.lane = "objects"
@@ -173,7 +176,7 @@ class Loader:
         problems = [*self._row_problems(), *self.objects.problems()]
         problems += self._dangling_problems()
         if problems:
-            raise LoadError(problems)
+            raise LoadError(sorted(problems, key=_position))
 
     def _model(self, dumped: DumpedTable) -> ModelType | None:
         try:
@@ -236,7 +239,7 @@ class Loader:
         """Load the rows whose references are there by now, and then those that wait for them."""
         ready: list[Hashable] = [
             key
-            for key in self._waiting.keys()
+            for key in self._waiting.missing()
             if isinstance(key, Natural) and self.references.is_there(key)
         ]
         progress = bool(ready)
@@ -245,7 +248,9 @@ class Loader:
             for loader, row in woken:
                 loader.add(row)
             self.flush()
-            ready = [key for key in self._natural_keys(woken) if key in set(self._waiting.keys())]
+            ready = [
+                key for key in self._natural_keys(woken) if key in set(self._waiting.missing())
+            ]
         return progress
 
     def _natural_keys(self, rows: list[tuple[TableLoader, RowLike]]) -> Iterator[Hashable]:
@@ -288,12 +293,11 @@ class Loader:
                 yield loader.problem(row, Missing(key))
 
     def _dangling_problems(self) -> Iterator[Problem]:
-        for label, dumped in self._dumped.items():
-            table = table_of(apps.get_model(label))
+        for table, dumped in self._dumped.items():
             found = list(dangling(table, self.using))
             lines = self._lines(table, dumped, {str(one.pk) for one in found}) if found else {}
             for one in found:
-                yield Problem(label, one.pk, lines.get(str(one.pk)), str(one))
+                yield Problem(table.label, one.pk, lines.get(str(one.pk)), str(one))
             yield from self._dangling_links(table, dumped)
 
     def _dangling_links(self, table: Table, dumped: list[DumpedTable]) -> Iterator[Problem]:
@@ -374,6 +378,11 @@ class ObjectLane:
     def flush(self) -> None:
         """Write the rows taken so far."""
         self._loader.flush()
+
+
+def _position(problem: Problem) -> tuple[str, int]:
+    place = problem.place
+    return (place.file, place.line or 0) if place else ("", 0)
 
 
 def _may_be_absent(column: Column) -> bool:

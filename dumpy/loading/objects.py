@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import ForeignKey, Model, QuerySet
+from django.db.models.expressions import DatabaseDefault
 
 from dumpy.conf import configuration
 from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decoder
@@ -106,7 +107,7 @@ class ObjectLoader:
     def retry(self) -> bool:
         """Try the deferred objects again; return whether one of them could be saved."""
         before = self.deferred
-        self._work([item for key in self._waiting.keys() for item in self._found(key)])
+        self._work([item for key in self._waiting.missing() for item in self._found(key)])
         # Every other time from the end, so that neither direction of a chain is slow.
         refused, self._refused = self._refused[::-1], []
         self._work(refused)
@@ -211,7 +212,8 @@ class ObjectLoader:
         exempt = set()
         for field in _foreign_keys(instance):
             value = getattr(instance, field.attname)
-            if value is None:
+            # The row of a parent is saved with the object.
+            if value is None or field.remote_field.parent_link:
                 continue
             model, name = field.remote_field.model, field.target_field.attname
             key = RowKey(model._meta.concrete_model, name, value)
@@ -233,10 +235,11 @@ class ObjectLoader:
     def _save_dumped(self, item: Item, row: DumpedRow) -> None:
         """Put an object back as it was: no ``save()``, stamps kept."""
         instance = item.instance
+        table = table_of(type(instance))
         for name, natural in row.references.items():
-            field: Any = instance._meta.get_field(name.removesuffix("_id"))
-            value = self._desk.references.resolve(natural, field.target_field.attname)
-            setattr(instance, name, value)
+            column = table.column(name)
+            value = self._desk.references.resolve(natural, column.parent_field.attname)
+            setattr(instance, column.name, value)
         if instance.pk is None:
             self._find_by_natural_key(instance)
         if instance.pk is None or _is_signalled(type(instance)):
@@ -294,7 +297,11 @@ class ObjectLoader:
 
     def _add_row(self, item: Item, row: DumpedRow) -> None:
         table = table_of(type(item.instance))
-        columns = [c for c in table.columns if not _is_default(getattr(item.instance, c.name))]
+        columns = [
+            c
+            for c in table.columns
+            if not isinstance(getattr(item.instance, c.name), DatabaseDefault)
+        ]
         links = [link.name for link in table.links if link.name in row.links]
         names = (*(column.name for column in columns), *links)
         loader = self._desk.rows_of((table.label, names), lambda: self._table_loader(table, names))
@@ -332,10 +339,12 @@ class ObjectLoader:
 
     def _only_for_each_other(self) -> list[Item]:
         items = {id(item): (key, item) for key, item in self._waiting}
-        provided = {k: i for i, (_key, item) in items.items() for k in _keys_of(item.instance)}
+        provided: dict[Hashable, int] = {
+            k: i for i, (_key, item) in items.items() for k in _keys_of(item.instance)
+        }
         changed = True
         while changed:
-            lost = [i for i, (key, _item) in items.items() if provided.get(key) not in items]  # type: ignore[arg-type]
+            lost = [i for i, (key, _item) in items.items() if provided.get(key) not in items]
             changed = bool(lost)
             for i in lost:
                 del items[i]
@@ -361,28 +370,23 @@ def _is_signalled(model: ModelType) -> bool:
     return configuration().signals == "raw" and has_receivers(model)
 
 
-def _is_default(value: object) -> bool:
-    """Whether the database is to fill in a value: one of ``db_default``."""
-    return hasattr(value, "as_sql") and type(value).__name__ == "DatabaseDefault"
-
-
 def _value(column: Column, instance: Model) -> Any:
     value = getattr(instance, column.name)
     if column.is_json and hasattr(value, "as_sql"):
         return JSON_NULL
     if value is not None and has_own_decoder(column):
-        return json.loads(json.dumps(value, cls=column.target.encoder))  # type: ignore[attr-defined]
+        return json.loads(json.dumps(value, cls=column.target.encoder))
     return value
 
 
 def _call(instance: Any, loader: Any) -> None:
     hook = getattr(instance, HOOK)
-    if _takes_loader(type(instance)):
+    if _takes_loader(instance.__class__):
         hook(loader)
     else:
         hook()
 
 
 @cache
-def _takes_loader(model: type[Any]) -> bool:
+def _takes_loader(model: Hashable) -> bool:
     return len(inspect.signature(getattr(model, HOOK)).parameters) > 1

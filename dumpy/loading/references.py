@@ -73,7 +73,7 @@ class References:
     def _content_type(self, model: ModelType, natural: Natural) -> Model:
         """A content type can always be made, also that of a model which is gone."""
         app_label, name = natural.key
-        rows = QuerySet(model, using=self.using)
+        rows: QuerySet[Model] = QuerySet(model, using=self.using)
         return rows.get_or_create(app_label=app_label, model=name)[0]
 
 
@@ -114,8 +114,8 @@ def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Da
     quote = connection.ops.quote_name
     model = column.references
     assert model is not None
-    keys = [f"c.{quote(field.column)}" for field in primary_key_fields(table.model)]
-    child, parent = quote(column.field.column), quote(column.field.target_field.column)  # type: ignore[attr-defined]
+    keys = [f"c.{quote(Column(field).db_name)}" for field in primary_key_fields(table.model)]
+    child, parent = quote(column.db_name), quote(Column(column.parent_field).db_name)
     sql = (
         f"SELECT {', '.join(keys)}, c.{child} FROM {quote(table.model._meta.db_table)} c "
         f"LEFT JOIN {quote(model._meta.db_table)} p ON c.{child} = p.{parent} "

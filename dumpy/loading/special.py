@@ -53,8 +53,8 @@ class SpecialLoader(TableLoader):
     def flush(self) -> None:
         """Make room for the rows taken, and write them."""
         rows = self.convert(self.taken())
-        if rows:
-            self._write(self._placed(rows))
+        if rows and (placed := self._placed(rows)):
+            self._write(placed)
 
     def _placed(self, rows: Sequence[Converted]) -> list[Converted]:
         stored = self._stored_keys()
@@ -120,7 +120,7 @@ class SpecialLoader(TableLoader):
         )
 
     def _free_key(self, taken: set[object]) -> int:
-        rows = QuerySet(self._model, using=self._desk.using)
+        rows: QuerySet[Any] = QuerySet(self._model, using=self._desk.using)
         stored = set(rows.values_list("pk", flat=True))
         highest = max((key for key in stored | taken if isinstance(key, int)), default=0)
         return highest + 1

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, ExpressionWrapper, F, QuerySet, TextField
+from django.db.models import AutoField, ExpressionWrapper, F, JSONField, QuerySet, TextField, Value
+from django.db.models.sql import InsertQuery
 
+from dumpy.dump import JSON_NULL
 from dumpy.schema.tables import Column, ModelType, Table
 
 _KEYS_PER_QUERY = 500
@@ -25,8 +29,8 @@ class Statements:
         self.using = using
         self._connection: BaseDatabaseWrapper = connections[using]
         quote = self._connection.ops.quote_name
-        self._table = quote(model._meta.db_table)
-        self._names = [quote(column.field.column) for column in columns]
+        self._table = quote(model._meta.db_table).replace("%", "%%")
+        self._names = [quote(column.db_name).replace("%", "%%") for column in columns]
 
     def is_empty(self) -> bool:
         """Whether the table has no rows."""
@@ -34,12 +38,27 @@ class Statements:
             cursor.execute(f"SELECT 1 FROM {self._table} LIMIT 1")
             return cursor.fetchone() is None
 
+    @cached_property
+    def wants_python(self) -> bool:
+        """Whether rows are given as values of their fields, for Django's compiler to prepare.
+
+        So for fields that put SQL of their own around a value: those of ``contrib.gis``, say.
+        """
+        modules = {_placeholder_module(column) for column in self.columns} - {""}
+        # Binary values need nothing, and COPY knows the types that PostgreSQL's fields cast to.
+        plain = ["django.db.models."]
+        if self._can_copy():
+            plain.append("django.contrib.postgres.")
+        return any(not module.startswith(tuple(plain)) for module in modules)
+
     def insert(self, rows: Tuples) -> None:
         """Insert rows."""
         if not rows:
             return
         with _zero_as_value(self._connection, self.columns, rows):
-            if self._can_copy():
+            if self.wants_python:
+                self._compile(rows)
+            elif self._can_copy():
                 self._copy(rows)
             else:
                 marks = ", ".join(["%s"] * len(self._names))
@@ -79,6 +98,29 @@ class Statements:
         with self._connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in rows:
                 copy.write_row(row)
+
+    def _compile(self, rows: Tuples) -> None:
+        names = [column.name for column in self.columns]
+        holders: list[Any] = [
+            SimpleNamespace(**dict(zip(names, map(_as_field_value, row), strict=True)))
+            for row in rows
+        ]
+        query = InsertQuery(self.model)
+        query.insert_values([column.field for column in self.columns], holders, raw=True)
+        query.get_compiler(using=self.using).execute_sql()
+
+
+def _as_field_value(value: Any) -> Any:
+    return Value(None, JSONField()) if value is JSON_NULL else value
+
+
+def _placeholder_module(column: Column) -> str:
+    """The module that defines the SQL which a field puts around its value, or ``""``."""
+    for name in ("get_placeholder", "get_placeholder_sql"):
+        method = getattr(type(column.field), name, None)
+        if method is not None:
+            return str(method.__module__)
+    return ""
 
 
 def existing(

@@ -21,6 +21,8 @@ from dumpy.schema.tables import Column, from_text
 NONE = type(None)
 Failures = dict[int, Exception]
 
+_INSTANTS = frozenset({datetime.datetime})
+
 # Types that the drivers take as they are.
 _PASSED = frozenset({str, int, bool, float, bytes})
 _PASSED_TO_POSTGRESQL = _PASSED | {
@@ -51,7 +53,7 @@ def to_python(
         return values
     if FieldText in kinds or (column.types is not None and not kinds <= column.types | {NONE}):
         values = _each(values, failures, _converter(column))
-    if column.types == {datetime.datetime}:
+    if column.types == _INSTANTS:
         return _each(values, failures, _in_zone)
     return values
 
@@ -91,7 +93,7 @@ def _one(position: int, value: Any, failures: Failures, convert: Callable[[Any],
 
 
 def _follower(column: Column, references: References) -> Callable[[Any], Any]:
-    name = column.field.target_field.attname  # type: ignore[attr-defined]
+    name = column.parent_field.attname
 
     def follow(value: Any) -> Any:
         if type(value) is Natural:
@@ -137,13 +139,13 @@ def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[A
     passed = _PASSED_TO_POSTGRESQL if connection.vendor == "postgresql" else _PASSED
     if column.types is not None and column.types <= passed:
         return None
-    if connection.vendor == "sqlite" and column.types == {datetime.datetime}:
+    if connection.vendor == "sqlite" and column.types == _INSTANTS:
         return _sqlite_datetime(connection)
     prepare = column.target.get_db_prep_save
     return lambda value: prepare(value, connection)
 
 
-def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.datetime], str]:
+def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.datetime], Any]:
     utc = datetime.timezone.utc
     if settings.USE_TZ and connection.timezone == utc:
         # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
@@ -152,5 +154,5 @@ def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.date
             if value.tzinfo is utc
             else value.astimezone(utc).replace(tzinfo=None)
         )
-    adapt: Callable[[datetime.datetime], str] = connection.ops.adapt_datetimefield_value
+    adapt: Callable[[Any], Any] = connection.ops.adapt_datetimefield_value
     return adapt

@@ -28,6 +28,6 @@ class WaitingRoom(Generic[T]):
         """Return, and forget, the items that wait for ``key``."""
         return self._items.pop(key, [])
 
-    def keys(self) -> list[Hashable]:
+    def missing(self) -> list[Hashable]:
         """Return the keys that are waited for."""
         return list(self._items)

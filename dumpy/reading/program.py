@@ -25,7 +25,7 @@ Placed = tuple[Any, Place]
 
 
 class Program:
-    """A fixture that is run: ``objects()`` yields what its ``objects()`` gives, each with its place."""
+    """A fixture that is run: ``objects()`` yields what its own ``objects()`` gives, with places."""
 
     def __init__(self, fixture: EditedDump | HandWritten) -> None:
         self.source = fixture.source

@@ -6,23 +6,19 @@ import io
 import os
 import sys
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from lzma import LZMAError
 from typing import IO, Any, cast
+from zipfile import BadZipFile, ZipFile
 
 from dumpy.errors import FixtureError, Place
 
-try:
-    from lzma import LZMAError
-except ImportError:  # a Python without the library
-    LZMAError = EOFError  # type: ignore[assignment,misc]
-
-_DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, LZMAError)
 _MEMORY = 8 * 2**20
 _BLOCK = 2**20
+_UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, LZMAError)
 
 
 @dataclass
@@ -95,7 +91,7 @@ def _own_file(stream: Any) -> IO[bytes] | None:
 
 @contextmanager
 def _binary(stream: Any) -> Iterator[Any]:
-    if isinstance(stream, zipfile.ZipFile):
+    if isinstance(stream, ZipFile):
         with stream.open(_only_member(stream)) as member:
             yield member
     elif hasattr(stream, "buffer"):
@@ -104,7 +100,7 @@ def _binary(stream: Any) -> Iterator[Any]:
         yield stream
 
 
-def _only_member(archive: zipfile.ZipFile) -> str:
+def _only_member(archive: ZipFile) -> str:
     names = archive.namelist()
     if len(names) != 1:
         raise FixtureError(
@@ -120,7 +116,7 @@ def _spool(stream: Any, name: str) -> IO[bytes]:
     try:
         while block := stream.read(_BLOCK):
             spooled.write(_encoded(block, name) if isinstance(block, str) else block)
-    except (OSError, EOFError, ValueError, *_DAMAGED) as error:
+    except _UNREADABLE as error:
         raise FixtureError(Place(name), f"it cannot be read: {error}") from error
     spooled.seek(0)
     return cast(IO[bytes], spooled)

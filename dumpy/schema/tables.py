@@ -63,6 +63,19 @@ class Column:
         return self.field.attname
 
     @cached_property
+    def db_name(self) -> str:
+        """The name of the column in the database."""
+        assert self.field.column is not None
+        return self.field.column
+
+    @cached_property
+    def parent_field(self) -> Field:
+        """The field that a foreign key points at."""
+        assert isinstance(self.field, models.ForeignKey)
+        parent: Field = self.field.target_field
+        return parent
+
+    @cached_property
     def target(self) -> Field:
         field = self.field
         while field.remote_field is not None and isinstance(field, models.ForeignKey):
@@ -73,8 +86,7 @@ class Column:
     def references(self) -> ModelType | None:
         """The model that a foreign key points at."""
         if isinstance(self.field, models.ForeignKey):
-            model: ModelType = self.field.remote_field.model
-            return model._meta.concrete_model
+            return concrete(self.field.remote_field.model)
         return None
 
     @cached_property
@@ -87,7 +99,7 @@ class Column:
 
     @cached_property
     def types(self) -> frozenset[type] | None:
-        """The exact types of the values that need no conversion, or None where only the field knows."""
+        """The exact types of values that need no conversion; None where only the field knows."""
         if self.is_json:
             return None
         for base, types in _TYPES:
@@ -108,18 +120,19 @@ class Link:
 
     @cached_property
     def through(self) -> ModelType:
-        through: ModelType = self.field.remote_field.through
+        through = self.field.remote_field.through
+        assert through is not None
         return through
 
     @cached_property
     def source(self) -> Column:
         """The column of the through table that points at the model of the field."""
-        return Column(self.through._meta.get_field(self.field.m2m_field_name()))
+        return _column_of(self.through, self.field.m2m_field_name())
 
     @cached_property
     def target(self) -> Column:
         """The column of the through table that points at the other model."""
-        return Column(self.through._meta.get_field(self.field.m2m_reverse_field_name()))
+        return _column_of(self.through, self.field.m2m_reverse_field_name())
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +153,19 @@ class Table:
             if not getattr(field, "generated", False)
         )
 
+    def column(self, name: str) -> Column:
+        """Return the column of a name or field name; raises ``LookupError``."""
+        for column in self.columns:
+            if name in (column.name, column.field.name):
+                return column
+        raise LookupError(f"{self.label} has no column {name!r}")
+
     @cached_property
     def links(self) -> tuple[Link, ...]:
         return tuple(
             Link(field)
             for field in self.model._meta.local_many_to_many
-            if field.remote_field.through._meta.auto_created
+            if Link(field).through._meta.auto_created
         )
 
     @cached_property
@@ -163,7 +183,12 @@ class Table:
 @cache
 def table_of(model: ModelType) -> Table:
     """Return the table of a model; that of its concrete model for a proxy."""
-    return Table(model._meta.concrete_model or model)
+    return Table(concrete(model))
+
+
+def concrete(model: ModelType) -> ModelType:
+    """Return the model that has the table: the model itself, or the one that a proxy stands for."""
+    return model._meta.concrete_model or model
 
 
 def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
@@ -172,6 +197,14 @@ def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
     pk = model._meta.pk
     assert pk is not None
     return tuple(composite) if composite else (pk,)
+
+
+def cascades_in_database(model: ModelType) -> bool:
+    """Whether the database itself changes other rows when one of ``model`` is deleted."""
+    return any(
+        hasattr(getattr(relation, "on_delete", None), "on_delete_sql")
+        for relation in model._meta.related_objects
+    )
 
 
 def is_content_type(model: ModelType) -> bool:
@@ -193,7 +226,8 @@ def text_of(column: Column, value: object) -> str:
     holder: Any = Holder()
     setattr(holder, column.target.attname, value)
     setattr(holder, column.target.name, value)
-    return column.target.value_to_string(holder)
+    text: str = column.target.value_to_string(holder)
+    return text
 
 
 def is_same_value(column: Column, one: object, other: object) -> bool:
@@ -202,6 +236,11 @@ def is_same_value(column: Column, one: object, other: object) -> bool:
     if type(one) is type(other) and one == other:
         return True
     return type(prepare(one)) is type(prepare(other)) and prepare(one) == prepare(other)
+
+
+def _column_of(model: ModelType, name: str) -> Column:
+    field: Any = model._meta.get_field(name)
+    return Column(field)
 
 
 def _keeps_conversions(own: type[Any]) -> bool:

@@ -159,12 +159,12 @@ def _read_call(name: str, text: str, start: int, depth: int) -> tuple[object, in
         start = _after(", ", text, end) if args or keywords else end
         keyword = _KEYWORD.match(text, start)
         value, end = _read(text, keyword.end() if keyword else start, depth)
+        if keyword[1] in keywords if keyword else keywords:
+            raise NotCanonical
         if keyword is None:
             args.append(value)
         else:
             keywords[keyword[1]] = value
-        if keyword is None and keywords:
-            raise NotCanonical
     return words.call(name, args, keywords), end + 1
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from . import words
 from .parsing import MAX_LOGICAL_LINE as MAX_LENGTH
-from .parsing import Unparsable, folded_names, parse
+from .parsing import Unparsable, folded_names, parse_expression
+
+_START = re.compile(r" *(?:yield\b)?")
 
 
 class RowError(ValueError):
@@ -26,7 +29,10 @@ def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...]:
 
     Raises RowError, and RowIsCode for Python that is more than a row.
     """
-    arguments, keywords = _take_arguments(_parse(line, prefix), (prefix + suffix).strip())
+    start = _START.match(prefix)
+    beginning = start[0] if start else ""
+    template = (prefix + suffix).removeprefix(beginning).strip()
+    arguments, keywords = _take_arguments(_parse(_expression(line, beginning)), template)
     if keywords:
         raise RowIsCode("the call has keyword arguments; the values of a row go by position.")
     try:
@@ -37,18 +43,8 @@ def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...]:
         raise RowIsCode(error.reason) from None
 
 
-def _parse(line: str, prefix: str) -> ast.Module:
-    text = _unindented(line, prefix[: -len(prefix.lstrip())])
-    try:
-        tree = parse(text)
-    except Unparsable as error:
-        raise RowError(error.reason) from None
-    if not text.isascii() and any(folded_names(tree, {1: text})):
-        raise RowIsCode("a name in it has letters that Python reads as other letters.")
-    return tree
-
-
-def _unindented(line: str, margin: str) -> str:
+def _expression(line: str, beginning: str) -> str:
+    """The line without the blanks and the `yield` that stand before its call."""
     if len(line) > MAX_LENGTH:
         raise RowError(
             f"it is not as dumpy writes it, and its {len(line)} characters are too many for a row"
@@ -56,31 +52,39 @@ def _unindented(line: str, margin: str) -> str:
         )
     if any(character in line for character in "\r\n\f\0"):
         raise RowError("it has a line end, a form feed or a NUL in it; write them as escapes.")
-    text = line.removeprefix(margin)
-    if not line.startswith(margin) or text[:1].isspace():
-        raise RowError(f"it is not indented by {len(margin)} blanks.")
-    return text
+    text = line.removeprefix(beginning)
+    is_apart = text[:1] in " \t(" if beginning.endswith("yield") else not text[:1].isspace()
+    if not line.startswith(beginning) or not is_apart:
+        raise RowError(f"it does not begin with {beginning!r} like the rows that dumpy writes.")
+    return text.lstrip(" \t")
 
 
-def _take_arguments(tree: ast.Module, template: str) -> tuple[list[ast.expr], list[ast.keyword]]:
+def _parse(text: str) -> ast.expr:
+    try:
+        node = parse_expression(text)
+    except Unparsable as error:
+        raise RowError(error.reason) from None
+    if not text.isascii() and any(folded_names(node, {1: text})):
+        raise RowIsCode("a name in it has letters that Python reads as other letters.")
+    return node
+
+
+def _take_arguments(node: ast.expr, template: str) -> tuple[list[ast.expr], list[ast.keyword]]:
     """The arguments of the innermost call of a row, which otherwise must be the template."""
-    wanted = ast.parse(template)
-    call = _call_at(tree, template.count("("))
+    wanted = ast.parse(template, mode="eval").body
+    call = _call_at(node, template.count("("))
     if call is not None:
         arguments, keywords = call.args, call.keywords
         call.args, call.keywords = [], []
-        if ast.dump(tree) == ast.dump(wanted):
+        if ast.dump(node) == ast.dump(wanted):
             return arguments, keywords
     raise RowIsCode(f"it is more than a single {template}.")
 
 
-def _call_at(tree: ast.Module, depth: int) -> ast.Call | None:
+def _call_at(node: ast.expr, depth: int) -> ast.Call | None:
     """The call `depth` calls deep, each the only argument of the one around it."""
-    node: ast.AST | None = tree.body[0] if tree.body else None
-    if isinstance(node, ast.Expr):
-        node = node.value
-    if isinstance(node, ast.Yield):
-        node = node.value
     for _ in range(depth - 1):
-        node = node.args[0] if isinstance(node, ast.Call) and node.args else None
+        if not isinstance(node, ast.Call) or not node.args:
+            return None
+        node = node.args[0]
     return node if isinstance(node, ast.Call) else None

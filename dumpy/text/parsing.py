@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TypeVar
 
 # Python 3.10 crashes on an expression of a million terms, and every Python takes gigabytes for it.
 MAX_LOGICAL_LINE = 65536
@@ -16,6 +18,8 @@ _STRING_END = {
     **{mark: re.compile(rf"(?s:\\.)|{mark}") for mark in ("'''", '"""')},
     **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
 }
+_NO_FILE = "<dumpy>/<text>"
+_Tree = TypeVar("_Tree")
 _Named = ast.Name | ast.keyword | ast.arg | ast.alias | ast.Attribute | ast.FunctionDef
 _NAMED = (ast.Name, ast.keyword, ast.arg, ast.alias, ast.Attribute, ast.FunctionDef)
 
@@ -30,11 +34,23 @@ class Unparsable(ValueError):
 
 
 def parse(text: str) -> ast.Module:
-    """The syntax tree; prints no warning. Raises Unparsable whatever Python's parser raises."""
+    """The syntax tree of a module; raises Unparsable whatever Python's parser raises."""
+    return _calmly(lambda: ast.parse(text, _NO_FILE))
+
+
+def parse_expression(text: str) -> ast.expr:
+    """The syntax tree of an expression; raises Unparsable whatever Python's parser raises.
+
+    Unlike for a module, Python opens no file to quote the line of an error from.
+    """
+    return _calmly(lambda: ast.parse(text, _NO_FILE, "eval").body)
+
+
+def _calmly(parser: Callable[[], _Tree]) -> _Tree:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            return parser()
     except (RecursionError, MemoryError):
         raise Unparsable("it is too deeply nested or too long for Python.") from None
     except SyntaxError as error:
@@ -75,6 +91,8 @@ def _column(node: _Named, line: bytes) -> int:
 
 def check_size(text: str) -> None:
     """Raise Unparsable for text that is too much for Python's parser."""
+    if next(islice(_TOKEN.finditer(text), _MAX_TOKENS, None), None) is not None:
+        raise Unparsable(f"it has more than {_MAX_TOKENS} words and signs that are not rows.")
     start = depth = position = 0
     while (mark := _MARK.search(text, position)) is not None:
         token, position = mark[0], mark.end()
@@ -87,8 +105,6 @@ def check_size(text: str) -> None:
         elif token != "\\\n":
             depth = depth + 1 if token in "([{" else max(depth - 1, 0)
     _checked_line(text, start, len(text))
-    if sum(1 for _ in _TOKEN.finditer(text)) > _MAX_TOKENS:
-        raise Unparsable(f"it has more than {_MAX_TOKENS} words and signs that are not rows.")
 
 
 def _checked_line(text: str, start: int, end: int) -> int:

@@ -23,8 +23,8 @@ except ImportError:  # Windows
 _COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
     ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
     ".bz2": lambda file: bz2.BZ2File(file, "wb"),
-    ".xz": lambda file: lzma.LZMAFile(file, "wb"),
-    ".lzma": lambda file: lzma.LZMAFile(file, "wb", format=lzma.FORMAT_ALONE),
+    ".xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115
+    ".lzma": lambda file: lzma.LZMAFile(file, "wb", format=lzma.FORMAT_ALONE),  # noqa: SIM115
 }
 
 

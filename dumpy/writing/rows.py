@@ -63,7 +63,7 @@ def shape_of(
     natural_foreign: bool = False,
     natural_primary: bool = False,
 ) -> Shape:
-    """Return what Django's options leave of a table: ``fields`` may hold names or attribute names."""
+    """Return what Django's options leave of a table; ``fields`` holds names or attribute names."""
     wanted = None if fields is None else set(fields)
     key = set(table.key)
     without_key = natural_primary and table.is_found_by_natural_key
@@ -149,7 +149,7 @@ class RowWriter:
     def _natural_keys(self, column: Column, values: set[object]) -> Mapping[object, Natural]:
         model = column.references
         assert model is not None
-        name = column.field.target_field.attname  # type: ignore[attr-defined]
+        name = column.parent_field.attname
         return natural_keys(model, name, values, self.using)
 
     def _prepare_link(self, position: int, link: Link, rows: Sequence[Values]) -> None:

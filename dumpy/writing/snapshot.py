@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,13 +37,13 @@ def snapshot(using: str, tables: Sequence[str]) -> Iterator[None]:
 
 def _require_isolation(connection: BaseDatabaseWrapper) -> None:
     blocks = connection.atomic_blocks
-    if connection.vendor == "sqlite" or all(block._from_testcase for block in blocks):
+    if connection.vendor == "sqlite" or all(map(attrgetter("_from_testcase"), blocks)):
         return
     level = _isolation_level(connection)
     if level.lower() not in _ISOLATED:
         raise DumpFailed(
-            f"A dump inside atomic() with the isolation level {level!r} could mix several states of "
-            "the database. Call it outside of atomic(), or with the level 'repeatable read'."
+            f"A dump inside atomic() with the isolation level {level!r} could mix several states "
+            "of the database. Call it outside of atomic(), or with the level 'repeatable read'."
         )
 
 

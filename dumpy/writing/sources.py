@@ -13,7 +13,7 @@ from django.db.models import TextField as Text
 from django.db.models import UUIDField as UUID
 from django.db.models.functions import Cast, Collate
 
-from dumpy.schema.tables import Column, Link, ModelType
+from dumpy.schema.tables import Column, Link, ModelType, concrete
 from dumpy.writing.rows import Shape, Values
 
 CHUNK = 1000
@@ -23,7 +23,7 @@ def rows_of_query(shape: Shape, queryset: QuerySet[Any], using: str) -> Iterator
     """Yield the rows of a queryset by primary key, in chunks of at most ``CHUNK``."""
     key = shape.table.key
     selected = queryset.select_related(None).prefetch_related(None)
-    selected = selected.order_by(*(_exact_order(_column(shape, name), using) for name in key))
+    selected = selected.order_by(*(_exact_order(shape.table.column(name), using) for name in key))
     expressions = [_expression(column) for column in shape.columns]
     for rows in _pages(selected, shape, expressions, using):
         chunk = [list(row[len(key) :]) for row in rows]
@@ -46,13 +46,9 @@ def rows_of_instances(shape: Shape, instances: Sequence[Model]) -> list[Values]:
 def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
     """Yield neighbours of the same model together, at most ``CHUNK`` at a time."""
     for model, group in groupby(instances, key=type):
-        concrete: ModelType = model._meta.concrete_model or model
+        own = concrete(model)
         while chunk := list(islice(group, CHUNK)):
-            yield concrete, chunk
-
-
-def _column(shape: Shape, name: str) -> Column:
-    return next(column for column in shape.table.columns if column.name == name)
+            yield own, chunk
 
 
 def _expression(column: Column) -> Any:
@@ -95,7 +91,7 @@ def _pages_by_key(selected: QuerySet[Any], key: str) -> Iterator[list[tuple[Any,
 
 def _is_counted(shape: Shape) -> bool:
     key = shape.table.key
-    return len(key) == 1 and isinstance(_column(shape, key[0]).target, IntegerField)
+    return len(key) == 1 and isinstance(shape.table.column(key[0]).target, IntegerField)
 
 
 def _add_links(
@@ -120,7 +116,7 @@ def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[
 def _attribute(column: Column, instance: Model) -> Any:
     value = getattr(instance, column.name)
     if column.is_json and value is not None:
-        encoder = column.target.encoder  # type: ignore[attr-defined]
+        encoder = column.target.encoder
         return "null" if hasattr(value, "as_sql") else json.dumps(value, cls=encoder)
     return value
 

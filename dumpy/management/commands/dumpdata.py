@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.core.management.base import CommandError
 from django.core.management.commands import dumpdata
@@ -58,8 +58,8 @@ class Command(dumpdata.Command):
 
     def _progress(self, dump: DatabaseDump, options: dict[str, Any]) -> ProgressBar | None:
         if options["output"] and self.stdout.isatty() and options["verbosity"] > 0:
-            self.stdout.ending = None
-            return ProgressBar(self.stdout, dump.count())
+            self.stdout.ending = ""
+            return ProgressBar(cast(IO[str], self.stdout), dump.count())
         return None
 
 

@@ -1,0 +1,70 @@
+"""Arguments in, tables out: ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from argparse import ArgumentParser, Namespace
+
+import django
+
+import dumpy
+from benchmarks import chain, formats, memory, startup
+from benchmarks.lab import Lab, WorkDiffers, WorkerFailed, lab
+
+SUITES = ("formats", "chain", "memory", "startup")
+ENGINES = ("sqlite", "postgresql", "mysql")
+
+
+def main() -> int:
+    """Measure what was asked for; return the exit status."""
+    arguments = _parser().parse_args()
+    print(_machine())
+    try:
+        _run(arguments)
+    except (WorkDiffers, WorkerFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser("python -m benchmarks", description=formats.__doc__)
+    parser.add_argument("suites", nargs="*", help=f"{', '.join(SUITES)} (default: formats)")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite")
+    parser.add_argument("--no-links", action="store_true", help="formats without many-to-many")
+    parser.add_argument("--rows", type=int, default=20_000, help="of formats")
+    parser.add_argument("--runs", type=int, default=3, help="of formats and chain")
+    return parser
+
+
+def _run(arguments: Namespace) -> None:
+    suites = arguments.suites or ["formats"]
+    if "startup" in suites:
+        startup.run()
+    with lab(arguments.engine) as place:
+        for suite in suites:
+            _run_suite(suite, place, arguments)
+
+
+def _run_suite(suite: str, place: Lab, arguments: Namespace) -> None:
+    if suite == "formats":
+        linked = not arguments.no_links
+        formats.run(place, arguments.rows, arguments.runs, linked=linked)
+    elif suite == "chain":
+        chain.run(place, arguments.runs)
+    elif suite == "memory":
+        memory.run(place)
+
+
+def _machine() -> str:
+    return (
+        f"dumpy {dumpy.__version__}, Django {django.get_version()}, "
+        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""One task in a process of its own: ``python -m benchmarks.worker TASK ARGUMENTS``.
+
+Prints one line of JSON: what the task has returned, or what it has cost.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connections, transaction
+
+Run = Callable[[], object]
+
+_WARM_UP = 0.2
+
+
+def create(using: str) -> None:
+    """Make an empty database with all tables, in the place of one that may be there."""
+    drop(using)
+    connection = connections[using]
+    if connection.vendor != "sqlite":
+        with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(f"CREATE DATABASE {connection.settings_dict['NAME']}")
+    call_command("migrate", database=using, run_syncdb=True, verbosity=0)
+
+
+def drop(using: str) -> None:
+    """Remove a database."""
+    connection = connections[using]
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    if connection.vendor == "sqlite":
+        Path(name).unlink(missing_ok=True)
+        return
+    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+def fill(rows: str, linked: str) -> None:
+    """Fill the source; ``linked`` is "True" or "False"."""
+    from benchmarks.fill import fill as fill_tables
+
+    fill_tables(int(rows), "default", linked=linked == "True")
+
+
+def fill_chain(rows: str, step: str) -> None:
+    """Fill the source with a chain."""
+    from benchmarks.fill import fill_chain as fill_table
+
+    fill_table(int(rows), int(step), "default")
+
+
+def digests(using: str) -> dict[str, tuple[int, str]]:
+    """Return the number of rows and a digest of the content, by table."""
+    from benchmarks.fill import MODELS
+
+    return {model._meta.label: _digest(model, using) for model in MODELS}
+
+
+def _digest(model: Any, using: str) -> tuple[int, str]:
+    count, digest = 0, hashlib.sha256()
+    for row in _content(model, using):
+        count += 1
+        digest.update(repr(row).encode())
+    return count, digest.hexdigest()
+
+
+def _content(model: Any, using: str) -> Iterator[tuple[Any, ...]]:
+    from benchmarks.fill import stored
+
+    if not model._meta.auto_created:
+        return stored(model, using)
+    # The primary key of a link is nobody's: pairs are compared.
+    names = [field.attname for field in model._meta.local_concrete_fields[1:]]
+    rows = model._base_manager.using(using).order_by(*names).values_list(*names)
+    return iter(rows.iterator(chunk_size=1000))
+
+
+def dump(format: str, path: str, *options: str) -> Run:
+    """``dumpdata`` of the source into a file."""
+    serializers.get_serializer(format)
+    return lambda: call_command(
+        "dumpdata", "shop", f"--format={format}", f"--output={path}", *options, verbosity=0
+    )
+
+
+def load(path: str) -> Run:
+    """``loaddata`` of a file into the target."""
+    serializers.get_deserializer(path.rpartition(".")[2])
+    return lambda: call_command("loaddata", path, database="target", verbosity=0)
+
+
+def read() -> Run:
+    """The limit of a dump: all values of the source, as Python values, thrown away."""
+    from benchmarks.fill import MODELS, stored
+
+    return lambda: [sum(1 for _ in stored(model, "default")) for model in MODELS]
+
+
+def write(way: str) -> Run:
+    """The limit of a load: all rows of the source, ready in memory, into the target."""
+    from benchmarks import fill
+
+    put = {"executemany": fill.executemany, "copy": fill.copy}[way]
+    tables = [
+        (model, fill.ready(model, fill.stored(model, "default"), "target")) for model in fill.MODELS
+    ]
+
+    def run() -> None:
+        with transaction.atomic(using="target"):
+            for model, rows in tables:
+                put(model, rows, "target")
+
+    return run
+
+
+def measured(run: Run) -> dict[str, float]:
+    """Run something on a warm processor; return seconds and peak memory in KB."""
+    until = time.perf_counter() + _WARM_UP
+    while time.perf_counter() < until:
+        pass
+    gc.collect()
+    before, start, cpu = _peak(), time.perf_counter(), time.process_time()
+    run()
+    return {
+        "wall": time.perf_counter() - start,
+        "cpu": time.process_time() - cpu,
+        "before": before,
+        "peak": _peak(),
+    }
+
+
+def _peak() -> int:
+    """The peak of the resident memory, which on Linux is not what the parent's was."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    task.__name__: task for task in (create, drop, fill, fill_chain, digests)
+}
+MEASURED: dict[str, Callable[..., Run]] = {
+    task.__name__: task for task in (dump, load, read, write)
+}
+
+
+def main(task: str, *arguments: str) -> None:
+    """Do one task, and print its result."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    django.setup()
+    result = TASKS[task](*arguments) if task in TASKS else measured(MEASURED[task](*arguments))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,216 @@
+"""The file of `dumpdata -o`: what was there before or a complete dump, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+from dumpy.writing.output import replaced
+from django.core.management.base import CommandError
+from running import Project, called, dumped, loaded
+from zoo import models as zoo
+
+OLD = "# what was there before\n"
+END = b"\n# dumpy: end\n"
+ROWS = 30_000
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return the path of a file that holds something already."""
+    path = tmp_path / "out" / "dump.py"
+    path.parent.mkdir()
+    path.write_text(OLD)
+    return path
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Return what lies beside the file."""
+    return [other for other in path.parent.iterdir() if other != path]
+
+
+def many_species() -> None:
+    """Fill a table, so that its dump takes a while."""
+    zoo.Species.objects.bulk_create(
+        [zoo.Species(latin=f"Genus speciosus {number}") for number in range(ROWS)],
+        batch_size=5000,
+    )
+
+
+def kill_when_written(project: Project, output: Path, size: int) -> bool:
+    """Kill a dump when so many bytes of its temporary file are written; return whether it ran."""
+    child = project.start_another(
+        "-m", "django", "dumpdata", "zoo.Species", "--format=py", "-o", output
+    )
+    while child.poll() is None:
+        if any(os.stat(path).st_size >= size for path in output.parent.glob(".dump.py.dumpy-*")):
+            break
+    running = child.poll() is None
+    child.kill()
+    child.communicate()
+    return running
+
+
+def limited(size: int):
+    """Return what sets a limit on the size of files in a child."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_dump_that_is_killed_leaves_the_old_file_or_a_whole_new_one(
+    project: Project, output: Path
+) -> None:
+    many_species()
+    whole = project.python(
+        "-m", "django", "dumpdata", "zoo.Species", "--format=py", encoding=None
+    ).stdout
+    assert whole.endswith(END)
+    chance = random.Random(5)
+    killed = 0
+    for _ in range(20):
+        output.write_text(OLD)
+        try:
+            killed += kill_when_written(project, output, chance.randrange(len(whole)))
+        except FileNotFoundError:  # it was put in its place meanwhile
+            continue
+        assert output.read_bytes() in (OLD.encode(), whole)
+    assert killed >= 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_dump_has_left_is_removed_by_the_next_one(
+    project: Project, output: Path
+) -> None:
+    many_species()
+    project.python("-c", "pass")
+    assert kill_when_written(project, output, 8192)
+    assert leftovers(output) != []
+    called("dumpdata", "zoo.Species", format="py", output=str(output))
+    assert leftovers(output) == []
+
+
+@pytest.mark.django_db
+def test_the_temporary_file_of_a_dump_that_still_runs_is_left_alone(output: Path) -> None:
+    with replaced(output) as stream:
+        stream.write("the slower one\n")
+        called("dumpdata", "zoo.Species", format="py", output=str(output))
+        assert len(leftovers(output)) == 1
+    assert output.read_text() == "the slower one\n"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_dump_with_the_old_file_in_place(
+    project: Project, output: Path, number: signal.Signals
+) -> None:
+    many_species()
+    project.python("-c", "pass")
+    child = project.start_another(
+        "-m", "django", "dumpdata", "zoo.Species", "--format=py", "-o", output
+    )
+    while not leftovers(output) and child.poll() is None:
+        pass
+    child.send_signal(number)
+    child.communicate()
+    assert child.returncode != 0
+    assert output.read_text() == OLD
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+def test_a_dump_that_cannot_be_written_to_its_end_leaves_the_old_file(
+    project: Project, output: Path, suffix: str
+) -> None:
+    many_species()
+    target = output.with_name(f"dump.py{suffix}")
+    target.write_text(OLD)
+    done = project.manage(
+        "dumpdata", "zoo.Species", "--format=py", "-o", target, preexec_fn=limited(20_000)
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert str(target) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert target.read_text() == OLD
+    assert [path.name for path in leftovers(output) if path != target] == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.django_db
+def test_a_full_disk_is_an_error_that_names_the_path() -> None:
+    with pytest.raises(CommandError, match=r"No space left on device.*/dev/full"):
+        called("dumpdata", "zoo.Species", format="py", output="/dev/full")
+
+
+@pytest.mark.django_db
+def test_a_directory_that_does_not_exist_is_an_error_that_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        called("dumpdata", "zoo.Species", format="py", output=str(tmp_path / "nowhere" / "d.py"))
+
+
+@pytest.mark.django_db
+def test_a_directory_in_the_place_of_the_file_is_an_error_that_names_the_path(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CommandError, match=str(tmp_path)):
+        called("dumpdata", "zoo.Species", format="py", output=str(tmp_path))
+
+
+@pytest.mark.django_db
+def test_a_value_that_cannot_be_written_leaves_the_old_file(output: Path) -> None:
+    zoo.Plumage.objects.create(pk=3, colour="red")
+    with pytest.raises(CommandError):
+        called("dumpdata", "zoo", format="py", output=str(output))
+    assert output.read_text() == OLD
+    assert leftovers(output) == []
+
+
+@pytest.mark.django_db
+def test_only_the_owner_may_read_a_new_file(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        called("dumpdata", "zoo.Species", format="py", output=str(tmp_path / "dump.py"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "dump.py").stat().st_mode) == 0o600
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_replaced_keeps_its_mode(output: Path) -> None:
+    output.chmod(0o664)
+    called("dumpdata", "zoo.Species", format="py", output=str(output))
+    assert stat.S_IMODE(output.stat().st_mode) == 0o664
+
+
+@pytest.mark.django_db
+def test_a_symbolic_link_stays_and_its_target_is_replaced(output: Path) -> None:
+    link = output.with_name("link.py")
+    link.symlink_to(output)
+    called("dumpdata", "zoo.Species", format="py", output=str(link))
+    assert link.is_symlink()
+    assert output.read_bytes().endswith(END)
+
+
+@pytest.mark.django_db
+def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        called("dumpdata", "zoo.Species", format="py", output=str(pipe))
+        assert os.read(reader, 2**16) == dumped("zoo.Species").encode()
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.django_db
+def test_a_name_with_wildcards_is_a_name_like_others(tmp_path: Path) -> None:
+    path = tmp_path / "d[1]*?.py"
+    called("dumpdata", "zoo.Species", format="py", output=str(path))
+    assert loaded(path).out.startswith("Installed 0 object(s)") or path.exists()

@@ -1,0 +1,144 @@
+"""Rows over rows: what is inserted, updated, left alone, and what the counts say."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from loading_tools import Load, dump_of, refusal, rows, values
+from zoo.models import Animal, Berth, Booking, Chip, Crate, Diet, Perch, Species, Taxon
+
+pytestmark = pytest.mark.django_db
+
+THREE = dump_of(rows("zoo.Species", "id latin", (1, "a"), (2, "b"), (3, "c")))
+
+
+def test_rows_go_into_an_empty_table(load: Load) -> None:
+    load(THREE)
+    assert values(Species, "pk", "latin") == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_the_counts_say_what_was_inserted_updated_and_unchanged(load: Load) -> None:
+    """D9: Django says "Installed 3 object(s)" whatever happened."""
+    Species.objects.create(pk=2, latin="other")
+    Species.objects.create(pk=3, latin="c")
+    assert "1 inserted, 1 updated, 1 unchanged" in load(THREE)
+
+
+def test_a_second_load_changes_nothing_and_says_so(load: Load) -> None:
+    """D9"""
+    load(THREE)
+    assert "3 unchanged" in load(THREE)
+
+
+def test_unchanged_rows_are_not_written_again(load: Load) -> None:
+    """D9"""
+    load(THREE)
+    with CaptureQueriesContext(connection) as queries:
+        load(THREE)
+    assert not [q["sql"] for q in queries if "UPDATE" in q["sql"] or "INSERT" in q["sql"]]
+
+
+def test_the_last_of_two_rows_with_one_key_wins_and_counts_as_an_update(load: Load) -> None:
+    """D9: the two are counted apart."""
+    said = load(dump_of(rows("zoo.Species", "id latin", (1, "first"), (1, "last"))))
+    assert values(Species, "latin") == ["last"]
+    assert "1 inserted, 1 updated" in said
+
+
+def test_a_duplicate_in_a_later_batch_is_an_update_too(load: Load) -> None:
+    """D9"""
+    many = [(pk, f"species {pk}") for pk in range(1, 1501)]
+    said = load(dump_of(rows("zoo.Species", "id latin", *many, (1, "last"))))
+    assert Species.objects.get(pk=1).latin == "last"
+    assert "1500 inserted, 1 updated" in said
+
+
+def test_rows_that_the_dump_does_not_have_stay(load: Load) -> None:
+    Species.objects.create(pk=9, latin="here")
+    load(THREE)
+    assert values(Species, "pk") == [1, 2, 3, 9]
+
+
+def test_an_update_keeps_the_columns_that_the_dump_does_not_have(load: Load) -> None:
+    Booking.objects.create(chip=Chip.objects.create(label="x"), day="2024-01-01", visitor="Ada")
+    Crate.objects.create(pk=1, label="old", width=3, height=4, status="kept")
+    load(dump_of(rows("zoo.Crate", "id label width height", (1, "new", 3, 4))))
+    assert values(Crate, "label", "status", "area") == [("new", "kept", 12)]
+
+
+def test_an_update_of_json_tells_one_from_true_and_from_a_float(load: Load) -> None:
+    """L1"""
+    Diet.objects.create(pk=1, plan=[1, 1.0, True])
+    load(dump_of(rows("zoo.Diet", "id plan", (1, [True, 1, 1.0]))))
+    assert repr(Diet.objects.get().plan) == "[True, 1, 1.0]"
+
+
+def test_two_rows_may_swap_their_unique_values(load: Load) -> None:
+    load(dump_of(rows("zoo.Perch", "id bird place", (1, "jay", 1), (2, "owl", 2))))
+    load(dump_of(rows("zoo.Perch", "id bird place", (1, "jay", 2), (2, "owl", 1))))
+    assert values(Perch, "bird", "place") == [("jay", 2), ("owl", 1)]
+
+
+def test_unique_values_may_move_in_a_ring_across_batches(load: Load) -> None:
+    many = 2500
+    fields = "id bird place"
+    load(dump_of(rows("zoo.Perch", fields, *[(n, "bird", n) for n in range(many)])))
+    moved = [(n, "bird", (n + 1) % many) for n in range(many)]
+    said = load(dump_of(rows("zoo.Perch", fields, *moved)))
+    assert values(Perch, "pk", "place") == [(n, place) for n, _bird, place in moved]
+    assert f"{many} updated" in said
+
+
+def test_a_swap_with_a_row_that_the_dump_does_not_have_is_an_error(load: Load) -> None:
+    Perch.objects.create(pk=9, bird="crow", place=1)
+    error = refusal(load, dump_of(rows("zoo.Perch", "id bird place", (1, "jay", 1))))
+    assert [problem.pk for problem in error.problems] == [1]
+    assert values(Perch, "pk") == [9]
+
+
+def test_a_unique_constraint_under_a_condition_may_be_swapped(load: Load) -> None:
+    fields = "id cage taken"
+    load(dump_of(rows("zoo.Berth", fields, (1, 7, True), (2, 7, False))))
+    load(dump_of(rows("zoo.Berth", fields, (1, 7, False), (2, 7, True))))
+    assert values(Berth, "taken") == [False, True]
+
+
+def test_rows_with_composite_keys_are_inserted_and_updated(load: Load) -> None:
+    chip = "UUID('00000000-0000-0000-0000-000000000007')"
+    days = [f"{chip}, date(2024, 1, {day}), " for day in (1, 2)]
+    chips = rows("zoo.Chip", "id label", f"{chip}, 'seven'")
+    fields = "chip_id day visitor"
+    load(dump_of(chips, rows("zoo.Booking", fields, f"{days[0]}'Ada'", f"{days[1]}'Ben'")))
+    said = load(dump_of(rows("zoo.Booking", fields, f"{days[0]}'Ada'", f"{days[1]}'Eve'")))
+    assert list(Booking.objects.order_by("day").values_list("visitor", flat=True)) == ["Ada", "Eve"]
+    assert "1 updated, 1 unchanged" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "field"),
+    [("Locker", -5, "label"), ("Locker", 0, "label"), ("Star", 2**63 - 1, "label"), ("Counter", 0, "label")],
+)  # fmt: skip
+def test_any_number_may_be_a_primary_key(load: Load, model: str, key: int, field: str) -> None:
+    names = {"Locker": "number", "Star": "catalogue_number", "Counter": "id"}
+    load(dump_of(rows(f"zoo.{model}", f"{names[model]} {field}", (key, "x"))))
+    assert values(apps.get_model("zoo", model), "pk") == [key]
+
+
+@pytest.mark.parametrize("key", [4711, 2**31])
+def test_a_new_row_gets_a_key_after_the_highest_of_the_dump(load: Load, key: int) -> None:
+    load(dump_of(rows("zoo.Taxon", "id name parent_id", (key, "life", None))))
+    assert Taxon.objects.create(name="next").pk > key
+
+
+def test_loading_takes_as_many_queries_for_900_rows_as_for_10(load: Load) -> None:
+    """D6: Django saves row by row."""
+    counts = []
+    for number in (10, 900):
+        Animal.objects.all().delete()
+        many = [(pk, "x") for pk in range(1, number + 1)]
+        with CaptureQueriesContext(connection) as queries:
+            load(dump_of(rows("zoo.Animal", "id name", *many)))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

@@ -1,0 +1,148 @@
+"""The commands, called in this process or run in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+SETTINGS = "from project.settings import *\n"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command has written to its two streams."""
+
+    out: str
+    err: str
+
+
+def called(name: str, *args: str, **options: Any) -> Said:
+    """Call a command in this process; raises what it raises."""
+    out, err = StringIO(), StringIO()
+    call_command(name, *args, stdout=out, stderr=err, **options)
+    return Said(out.getvalue(), err.getvalue())
+
+
+def dumped(*labels: str, **options: Any) -> str:
+    """Return what `dumpdata --format=py` writes to its output."""
+    return called("dumpdata", *labels, format="py", **options).out
+
+
+def loaded(*labels: object, **options: Any) -> Said:
+    """Call `loaddata`; paths may be paths."""
+    return called("loaddata", *map(str, labels), **options)
+
+
+def contents(using: str = "default") -> dict[str, list[str]]:
+    """Return all rows of all tables as the database gives them, in an order of no meaning."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        return {
+            name: _rows(cursor, connection.ops.quote_name(name))
+            for name in connection.introspection.table_names(cursor)
+        }
+
+
+def _rows(cursor: Any, table: str) -> list[str]:
+    cursor.execute(f"SELECT * FROM {table}")
+    return sorted(map(repr, cursor.fetchall()))
+
+
+@dataclass
+class Project:
+    """The test project in processes of its own, on the databases of the test.
+
+    An SQLite database of the tests lives in memory: it is copied to a file before a process
+    starts, and back when it has ended.
+    """
+
+    directory: Path
+    aliases: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        testproject = os.path.dirname(os.path.dirname(sys.modules["project.settings"].__file__))
+        self.configure("")
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "live_settings",
+            "PYTHONPATH": os.pathsep.join([str(self.directory), testproject]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def configure(self, more: str) -> None:
+        """Add lines to the settings of the processes to come."""
+        names = {alias: str(self._name(alias)) for alias in connections}
+        lines = [f"DATABASES[{alias!r}]['NAME'] = {name!r}\n" for alias, name in names.items()]
+        (self.directory / "live_settings.py").write_text(
+            SETTINGS + "".join(lines) + more, encoding="utf-8"
+        )
+
+    def manage(self, *args: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command of Django's to its end, with text streams."""
+        return self.python("-m", "django", *args, **options)
+
+    def python(
+        self,
+        *args: object,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        **options: Any,
+    ) -> subprocess.CompletedProcess[Any]:
+        """Run Python to its end; `env` adds to the environment."""
+        self._give()
+        options = {"encoding": "utf-8", "timeout": 120, **options}
+        done = subprocess.run(
+            [sys.executable, *map(str, args)],
+            cwd=cwd or self.directory,
+            env={**self.environment, **(env or {})},
+            capture_output=True,
+            check=False,
+            **options,
+        )
+        self._take()
+        return done
+
+    def start(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
+        """Start Python on the databases as they are now."""
+        self._give()
+        return self.start_another(*args, **options)
+
+    def start_another(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
+        """Start Python beside processes that run already."""
+        return subprocess.Popen(
+            [sys.executable, *map(str, args)],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+
+    def _name(self, alias: str) -> object:
+        if settings.ENGINE == "sqlite":
+            return self.directory / f"{alias}.sqlite3"
+        return connections[alias].settings_dict["NAME"]
+
+    def _give(self) -> None:
+        for alias in self.aliases if settings.ENGINE == "sqlite" else ():
+            connections[alias].ensure_connection()
+            with closing(sqlite3.connect(str(self._name(alias)))) as file:
+                connections[alias].connection.backup(file)
+
+    def _take(self) -> None:
+        for alias in self.aliases if settings.ENGINE == "sqlite" else ():
+            with closing(sqlite3.connect(str(self._name(alias)))) as file:
+                file.backup(connections[alias].connection)
