@@ -39,17 +39,34 @@ class FixtureError(DumpyError, DeserializationError):
 
     def __str__(self) -> str:
         sentence = f"{self.place}: {self.reason}"
-        return f"{sentence} {self.hint}" if self.hint else sentence
+        if not self.hint or self.hint.startswith("\n"):
+            return sentence + self.hint
+        return f"{sentence} {self.hint}"
+
+
+class FixtureErrors(DumpyError, DeserializationError):
+    """Several things that are wrong with a fixture: a ``FixtureError`` for each in ``errors``."""
+
+    def __init__(self, errors: Sequence[FixtureError]) -> None:
+        super().__init__(errors)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One object that could not be loaded: its model's label, primary key, place and the reason."""
+    """One object that could not be loaded: its model's label, primary key, place and the reason.
+
+    ``waits`` says that the reason is another object of the same load.
+    """
 
     model: str
     pk: object
     place: Place | None
     reason: str
+    waits: bool = False
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""

@@ -11,11 +11,12 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 
 from dumpy.conf import configuration
-from dumpy.dump import FlushDeferredObjects, dumped_row, new
-from dumpy.errors import FixtureError, Place
+from dumpy.dump import dumped_row, new
+from dumpy.errors import SHOWN, FixtureError, Place
 from dumpy.loading.loader import Destination, Loader, shared_loader
-from dumpy.reading.fixture import Dump, Row, TableRows, read_fixture
-from dumpy.reading.program import Program
+from dumpy.loading.references import stored_key
+from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows, read_fixture
+from dumpy.reading.program import Placed, Program
 from dumpy.reading.source import Source, open_source
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.writing.encoding import needs_ascii
@@ -89,7 +90,7 @@ class DumpedObject(base.DeserializedObject):
         """
         row = dumped_row(self.object)
         if row is not None:
-            row.links = {k: list(v) for k, v in (self.m2m_data or {}).items()} if save_m2m else {}
+            row.links = _listed(self.m2m_data or {}) if save_m2m else {}
         if self._loader is not None:
             self._loader.save(self.object, self._place)
             self.deferred_fields = claim(self._loader)
@@ -178,35 +179,63 @@ def _at_once(source: Source, using: str, ignore: bool) -> Iterator[base.Deserial
                 yield DumpedObject(given, place, using, None)
         return
     loader = Loader(using, ignore_nonexistent=ignore)
+    loader.check(fixture.tables)
     for table in fixture.tables:
-        known = loader.known(table)
-        if known is not None and not table.drops:
+        known = None if table.drops else loader.known(table)
+        if known is not None:
             for row in table.rows():
                 instance = instance_of(known.model, table, row, known.fields)
+                if not set(table_of(known.model).key) <= known.fields.keys():
+                    instance.pk = stored_key(instance, using) or instance.pk
                 yield DumpedObject(instance, table.place(row.line), using, None)
 
 
 def _in_batches(source: Source, loader: Loader) -> Iterator[base.DeserializedObject]:
     fixture = read_fixture(source)
-    if isinstance(fixture, Dump):
-        for table in fixture.tables:
-            yield from _rows(table, loader)
+    if not isinstance(fixture, Dump):
+        yield from _objects(Program(fixture).objects(), loader)
         return
-    for given, place in Program(fixture).objects():
-        if isinstance(given, Model):
-            yield DumpedObject(given, place, loader.using, loader)
-        else:
-            assert given is FlushDeferredObjects or isinstance(given, FlushDeferredObjects)
-            loader.flush_deferred_objects()
+    loader.check(fixture.tables)
+    program: Program | None = None
+    for table in fixture.tables:
+        for entry in _entries(table, loader):
+            if isinstance(entry, RowObject):
+                yield entry
+            else:
+                program = program or Program(fixture.program)
+                yield from _objects(program.objects_of_row(entry), loader)
 
 
-def _rows(table: TableRows, loader: Loader) -> Iterator[RowObject]:
+def _objects(given: Iterable[Placed], loader: Loader) -> Iterator[DumpedObject]:
+    try:
+        for one, place in given:
+            if isinstance(one, Model):
+                yield DumpedObject(one, place, loader.using, loader)
+            else:
+                loader.flush_deferred_objects()
+    except FixtureError as error:
+        raise _with_deferred(error, loader) from error
+
+
+def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
+    """Name the objects that a failing program may have expected to be saved."""
+    deferred = [str(problem) for problem in loader.objects.problems()][:SHOWN]
+    if not deferred:
+        return error
+    said = "\n  ".join(["Objects that were not saved by then:", *deferred])
+    return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
+
+
+def _entries(table: TableRows, loader: Loader) -> Iterator[RowObject | CodeRow]:
     destination = None if table.drops else loader.destination(table)
     if destination is None:
         return
     model = destination.model
-    for row in table.rows():
-        yield RowObject(model, table, row, destination, loader)
+    for row in table.entries():
+        if isinstance(row, Row):
+            yield RowObject(model, table, row, destination, loader)
+        else:
+            yield row
 
 
 def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None) -> Model:
@@ -220,6 +249,11 @@ def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise FixtureError(table.place(row.line), reason) from error
+
+
+def _listed(links: dict[str, Any]) -> dict[str, Any]:
+    """Links as lists; what is none at all is left to the loader, which refuses it."""
+    return {k: list(v) if isinstance(v, Iterable) else v for k, v in links.items()}
 
 
 def claim(loader: Loader) -> Any:

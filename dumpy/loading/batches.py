@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, transaction
-from django.db.models import NOT_PROVIDED
+from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
+from dumpy.dump import new
 from dumpy.errors import Place, Problem
 from dumpy.loading.links import LinkLoader
 from dumpy.loading.references import Missing, References
@@ -66,6 +67,10 @@ class Layout:
         if isinstance(where, int):
             return [row.values[where] for row in rows]
         return [where.value] * len(rows)
+
+    def instance(self, row: RowLike) -> Model:
+        """Return a row as an unsaved instance."""
+        return new(self.table.model, **{name: self.values(name, [row])[0] for name in self.fields})
 
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
@@ -188,6 +193,9 @@ class TableLoader:
 
     def _python(self, column: Column, rows: Sequence[RowLike], failures: Failures) -> Sequence[Any]:
         values = self.layout.values(column.name, rows)
+        if column.name in self.table.key and None in values:
+            error = ValidationError(f"{column.name} is the primary key and must not be None.")
+            failures.update({i: error for i, value in enumerate(values) if value is None})
         return to_python(column, values, self._desk.references, failures)
 
     def _hand_in(self, rows: Sequence[RowLike], failures: Failures) -> None:
@@ -274,7 +282,8 @@ class TableLoader:
 def reason_of(error: Exception) -> str:
     """Return what an exception says, in one line."""
     if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        return "; ".join(f"{k}: {' '.join(v)}" for k, v in error.message_dict.items())
+        messages = error.message_dict.items()
+        return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
     return " ".join(str(error).split()) or type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,30 +15,18 @@ from django.db.models import Model, QuerySet
 
 from dumpy.conf import configuration
 from dumpy.dump import Natural, new
-from dumpy.errors import FixtureError, LoadError, Place, Problem
-from dumpy.loading.batches import ConstantLike, Layout, RowLike, TableLoader, default_of
+from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
+from dumpy.loading.batches import ConstantLike, Layout, RowLike, TableLoader
+from dumpy.loading.drift import no_field, no_model, no_value
+from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.objects import HOOK, ObjectLoader
+from dumpy.loading.promises import promised
 from dumpy.loading.references import Dangling, Missing, References, dangling
 from dumpy.loading.report import Report
 from dumpy.loading.signals import has_receivers
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.waiting import WaitingRoom
 from dumpy.schema.tables import Column, ModelType, Table, table_of
-
-
-class DumpedTable(Protocol):
-    """Rows of one create function, as ``dumpy.reading`` gives them."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def line(self) -> int: ...
-    @property
-    def fields(self) -> Mapping[str, Any]: ...
-    @property
-    def field_lines(self) -> Mapping[str, int]: ...
-    def place(self, line: int) -> Place: ...
-    def rows(self) -> Iterator[Any]: ...
 
 
 class Destination(Protocol):
@@ -105,12 +93,19 @@ class Loader:
             counts.lane = "objects"
             return ObjectLane(self, table, fields, dumped)
         layout = Layout(table, fields)
-        self._require_values(layout, dumped)
         counts.lane = "rows"
         make = SpecialLoader if is_special(table.model) else TableLoader
         loader = make(layout, self, counts, lambda row: dumped.place(row.line))
         self._loaders[id(dumped)] = loader
         return loader
+
+    def check(self, tables: Sequence[DumpedTable]) -> None:
+        """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models."""
+        errors = [error for dumped in tables for error in self._misfits(dumped)]
+        if len(errors) > 1:
+            raise FixtureErrors(errors)
+        for error in errors:
+            raise error
 
     def known(self, dumped: DumpedTable) -> KnownTable | None:
         """Return what the rows of a table mean here, or None for a model that is left out."""
@@ -168,9 +163,9 @@ class Loader:
 
     def _finish(self) -> None:
         self.flush_deferred_objects()
-        while self._wake_rows() or self._retry_rejected():
+        while self._wake_rows() or self._retry_rejected() or self._promise_rows():
             self.flush_deferred_objects()
-        while self.objects.save_circles():
+        while self.objects.save_circles() or self.objects.save_incomplete():
             self.flush_deferred_objects()
         self._replace_rejected()
         problems = [*self._row_problems(), *self.objects.problems()]
@@ -181,54 +176,32 @@ class Loader:
     def _model(self, dumped: DumpedTable) -> ModelType | None:
         try:
             return apps.get_model(dumped.label)
-        except (LookupError, ValueError) as error:
-            sentence = f"there is no model {dumped.label!r}"
-            if self.ignore_nonexistent:
-                self.report.ignore(
-                    f"{dumped.place(dumped.line)}: {sentence}; its rows are left out."
-                )
-                return None
-            raise FixtureError(
-                dumped.place(dumped.line),
-                f"{sentence}.",
-                "Change its name in resolve_model(), comment its line out in objects(), or use "
-                "--ignorenonexistent.",
-            ) from error
+        except (LookupError, ValueError):
+            return None
+
+    def _misfits(self, dumped: DumpedTable) -> Iterator[FixtureError]:
+        """What does not fit, unless it is to be ignored, which then is said."""
+        if dumped.drops:
+            return
+        model = self._model(dumped)
+        if model is None:
+            yield from self._unless_ignored(no_model(dumped), "its rows are left out.")
+            return
+        table = table_of(model)
+        for name in dumped.fields.keys() - _names(table).keys():
+            yield from self._unless_ignored(no_field(table, name, dumped), "it is left out.")
+        if set(table.key) <= {_names(table).get(name) for name in dumped.fields}:
+            yield from no_value(Layout(table, self._fields(table, dumped)), dumped)
+
+    def _unless_ignored(self, error: FixtureError, consequence: str) -> Iterator[FixtureError]:
+        if self.ignore_nonexistent:
+            self.report.ignore(f"{error.place}: {error.reason} {consequence.capitalize()}")
+        else:
+            yield error
 
     def _fields(self, table: Table, dumped: DumpedTable) -> dict[str, int | ConstantLike]:
-        names = {link.name: link.name for link in table.links}
-        names |= {column.field.name: column.name for column in table.columns}
-        names |= {column.name: column.name for column in table.columns}
-        fields = {}
-        for name, where in dumped.fields.items():
-            if name in names:
-                fields[names[name]] = where
-            else:
-                self._ignore_field(table, name, dumped)
-        return fields
-
-    def _ignore_field(self, table: Table, name: str, dumped: DumpedTable) -> None:
-        place = dumped.place(dumped.field_lines.get(name, dumped.line))
-        sentence = f"{table.label} has no field {name!r}"
-        if not self.ignore_nonexistent:
-            raise FixtureError(
-                place,
-                f"{sentence}.",
-                "Comment the line out if it was removed, change the name left of the '=' if it was "
-                "renamed, or use --ignorenonexistent.",
-            )
-        self.report.ignore(f"{place}: {sentence}; its values are left out.")
-
-    def _require_values(self, layout: Layout, dumped: DumpedTable) -> None:
-        for column in layout.columns:
-            if column.name not in layout.fields and not _may_be_absent(column):
-                raise FixtureError(
-                    dumped.place(dumped.line),
-                    f"there is no value for {layout.table.label}.{column.field.name}, which has no "
-                    "default.",
-                    f"Add a line such as {column.name}=…, to the call of new(), or give the field "
-                    "a default.",
-                )
+        names = _names(table)
+        return {names[name]: where for name, where in dumped.fields.items() if name in names}
 
     def _is_object(self, table: Table, fields: Mapping[str, object]) -> bool:
         if hasattr(table.model, HOOK) or not set(table.key) <= set(fields):
@@ -248,10 +221,18 @@ class Loader:
             for loader, row in woken:
                 loader.add(row)
             self.flush()
-            ready = [
-                key for key in self._natural_keys(woken) if key in set(self._waiting.missing())
-            ]
+            ready = [key for key in self._natural_keys(woken) if key in self._waiting]
         return progress
+
+    def _promise_rows(self) -> bool:
+        """Let rows that wait for each other refer to each other, by the keys that they have."""
+        coming = promised([loader.layout.instance(row) for _key, (loader, row) in self._waiting])
+        ready = [key for key in self._waiting.missing() if key in coming]
+        for natural, instance in coming.items():
+            self.references.promise(natural, instance)
+        for loader, row in [pair for key in ready for pair in self._waiting.wake(key)]:
+            loader.add(row)
+        return bool(ready)
 
     def _natural_keys(self, rows: list[tuple[TableLoader, RowLike]]) -> Iterator[Hashable]:
         """The natural keys of rows that are in the database now."""
@@ -380,11 +361,14 @@ class ObjectLane:
         self._loader.flush()
 
 
-def _position(problem: Problem) -> tuple[str, int]:
-    place = problem.place
-    return (place.file, place.line or 0) if place else ("", 0)
+def _position(problem: Problem) -> tuple[bool, str, int]:
+    """Causes first, then those that wait for them; each in the order of the files."""
+    place = problem.place or Place("")
+    return problem.waits, place.file, place.line or 0
 
 
-def _may_be_absent(column: Column) -> bool:
-    field = column.field
-    return field.null or default_of(field) is not None
+def _names(table: Table) -> dict[str, str]:
+    """The names that a row may give its values: of fields, or attribute names."""
+    names = {column.field.name: column.name for column in table.columns}
+    names |= {column.name: column.name for column in table.columns}
+    return names | {link.name: link.name for link in table.links}

@@ -6,9 +6,9 @@ import inspect
 import json
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from django.db import transaction
 from django.db.models import ForeignKey, Model, QuerySet
@@ -19,7 +19,7 @@ from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decode
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of
 from dumpy.loading.links import LinkLoader
-from dumpy.loading.references import Missing, References
+from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.report import Counts, Report
 from dumpy.loading.signals import has_receivers
 from dumpy.loading.waiting import WaitingRoom
@@ -57,6 +57,7 @@ class Item:
     instance: Model
     place: Place | None
     error: Exception | None = None
+    is_incomplete: bool = False
 
     def problem(self) -> Problem:
         """Return what keeps the object out, for a person."""
@@ -123,6 +124,32 @@ class ObjectLoader:
             self._circle = set()
         return bool(items)
 
+    def save_incomplete(self) -> bool:
+        """Save rows without what they wait for, where that may be absent for now.
+
+        Rows without primary key that refer to each other by natural key get in no other way. They
+        go on waiting, to be completed. Returns whether there were any.
+        """
+        items = [item for _key, item in self._waiting if self._may_be_incomplete(item)]
+        for item in items:
+            item.is_incomplete = True
+            row = cast(DumpedRow, dumped_row(item.instance))
+            there = {k: v for k, v in row.references.items() if self._desk.references.is_there(v)}
+            self._save_dumped(item, DumpedRow(row.names, there))
+            self._desk.flush()
+            self._work(self._woken_by(item.instance))
+        return bool(items)
+
+    def _may_be_incomplete(self, item: Item) -> bool:
+        row = dumped_row(item.instance)
+        if row is None or item.is_incomplete:
+            return False
+        table = table_of(type(item.instance))
+        return all(
+            table.column(name).field.null or self._desk.references.is_there(natural)
+            for name, natural in row.references.items()
+        )
+
     @property
     def deferred(self) -> int:
         """How many objects wait."""
@@ -130,10 +157,12 @@ class ObjectLoader:
 
     def problems(self) -> Iterator[Problem]:
         """Yield what keeps the deferred objects out."""
-        for _key, item in self._waiting:
-            yield item.problem()
         for item in self._refused:
             yield item.problem()
+        deferred = [*self._refused, *(item for _key, item in self._waiting)]
+        coming = {key for item in deferred for key in _keys_of(item.instance)}
+        for key, item in self._waiting:
+            yield replace(item.problem(), waits=key in coming)
 
     def _work(self, items: list[Item]) -> None:
         queue = deque(items)
@@ -182,8 +211,8 @@ class ObjectLoader:
         self._save_related(item)
         exempt = self._check_references(instance)
         instance._state.db = self._desk.using
-        if instance._state.adding and instance.pk is not None:
-            instance._state.adding = not self._exists(type(instance), "pk", instance.pk)
+        if instance._state.adding:
+            instance._state.adding = not self._is_stored(instance)
         adding = instance._state.adding
         with transaction.atomic(using=self._desk.using):
             instance.full_clean(exclude=exempt)
@@ -199,11 +228,12 @@ class ObjectLoader:
         try:
             for field in _foreign_keys(instance):
                 related = field.get_cached_value(instance, default=None)
-                if related is None or not related._state.adding or id(related) in self._open:
+                if related is None or id(related) in self._open:
                     continue
-                if related.pk is None or not self._exists(type(related), "pk", related.pk):
+                if related._state.adding and not self._is_stored(related):
                     self._save(Item(related, item.place))
-                setattr(instance, field.name, related)
+                if getattr(instance, field.attname) is None:
+                    setattr(instance, field.name, related)
         finally:
             self._open.discard(id(instance))
 
@@ -223,6 +253,9 @@ class ObjectLoader:
                 raise MissingRow(field.attname, key)
         return exempt
 
+    def _is_stored(self, instance: Model) -> bool:
+        return instance.pk is not None and self._exists(type(instance), "pk", instance.pk)
+
     def _exists(self, model: ModelType, name: str, value: object) -> bool:
         known = self._known.setdefault((model._meta.concrete_model or model, name), set())
         if value in known:
@@ -240,41 +273,42 @@ class ObjectLoader:
             column = table.column(name)
             value = self._desk.references.resolve(natural, column.parent_field.attname)
             setattr(instance, column.name, value)
-        if instance.pk is None:
-            self._find_by_natural_key(instance)
-        if instance.pk is None or _is_signalled(type(instance)):
+        if not set(table.key) <= set(row.names):
+            found = stored_key(instance, self._desk.using)
+            if found is None:
+                self._save_raw(instance, row)
+                return
+            instance.pk = found
+        if _is_signalled(type(instance)):
             self._save_raw(instance, row)
         else:
             self._add_row(item, row)
 
-    def _find_by_natural_key(self, instance: Any) -> None:
-        manager: Any = type(instance)._default_manager.db_manager(self._desk.using)
-        if not hasattr(manager, "get_by_natural_key") or not hasattr(instance, "natural_key"):
-            return
-        instance._state.db = self._desk.using
-        try:
-            instance.pk = manager.get_by_natural_key(*instance.natural_key()).pk
-        except type(instance).DoesNotExist:
-            instance.pk = None
-
     def _save_raw(self, instance: Model, row: DumpedRow) -> None:
         self._desk.flush()
-        using = self._desk.using
-        is_new = instance.pk is None or not self._exists(type(instance), "pk", instance.pk)
-        with transaction.atomic(using=using):
-            if _is_signalled(type(instance)):
-                instance.save_base(raw=True, using=using)
-            else:
-                self._insert_quietly(instance)
-            self._link(instance, row)
+        using, key = self._desk.using, instance.pk
+        is_new = key is None or not self._exists(type(instance), "pk", key)
+        try:
+            with transaction.atomic(using=using):
+                if _is_signalled(type(instance)):
+                    instance.save_base(raw=True, using=using)
+                else:
+                    self._insert_quietly(instance)
+                self._link(instance, row)
+        except Exception:
+            # The next attempt must not take the key of a row that was rolled back.
+            instance.pk = key
+            raise
         counts = self._counts(instance)
         counts.inserted += is_new
         counts.updated += not is_new
 
     def _insert_quietly(self, instance: Any) -> None:
-        """Insert a row whose key the database gives."""
+        """Insert a row whose key the dump does not give."""
         meta = instance._meta
-        fields = [f for f in meta.local_concrete_fields if not f.primary_key and not f.generated]
+        fields = [f for f in meta.local_concrete_fields if not f.generated]
+        if instance.pk is None:
+            fields.remove(meta.pk)
         (values,) = type(instance)._base_manager._insert(
             [instance],
             fields=fields,
@@ -311,6 +345,7 @@ class ObjectLoader:
     def _table_loader(self, table: Table, names: tuple[str, ...]) -> TableLoader:
         layout = Layout(table, {name: position for position, name in enumerate(names)})
         counts = self._desk.report.tables[table.label]
+        counts.lane = "objects"
         return TableLoader(layout, self._desk, counts, lambda row: row.item.place)
 
     def _counts(self, instance: Model) -> Counts:
@@ -381,10 +416,11 @@ def _value(column: Column, instance: Model) -> Any:
 
 def _call(instance: Any, loader: Any) -> None:
     hook = getattr(instance, HOOK)
-    if _takes_loader(instance.__class__):
-        hook(loader)
-    else:
-        hook()
+    with transaction.atomic(using=loader.using):
+        if _takes_loader(instance.__class__):
+            hook(loader)
+        else:
+            hook()
 
 
 @cache

@@ -14,8 +14,6 @@ from django.db.models import Model, QuerySet
 from dumpy.dump import Natural
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, primary_key_fields
 
-SHOWN = 100
-
 
 class Missing(Exception):
     """A row that is not there yet: ``key`` names it."""
@@ -38,13 +36,20 @@ class References:
         self.using = using
         self.moved: dict[ModelType, dict[object, object]] = {}
         self._found: dict[tuple[Natural, str], Any] = {}
+        self._promised: dict[Natural, Model] = {}
 
     def resolve(self, natural: Natural, name: str) -> Any:
         """Return the value of the field ``name`` of the row; raises ``Missing``."""
+        if natural in self._promised:
+            return getattr(self._promised[natural], name)
         identity = (natural, name)
         if identity not in self._found:
             self._found[identity] = getattr(self._instance(natural), name)
         return self._found[identity]
+
+    def promise(self, natural: Natural, instance: Model) -> None:
+        """Let a row be referred to that will be loaded, with the values of an instance of it."""
+        self._promised[natural] = instance
 
     def is_there(self, natural: Natural) -> bool:
         """Whether the row exists by now."""
@@ -77,6 +82,18 @@ class References:
         return rows.get_or_create(app_label=app_label, model=name)[0]
 
 
+def stored_key(instance: Any, using: str) -> Any:
+    """Return the primary key of the row that has an object's natural key, or None."""
+    manager: Any = type(instance)._default_manager.db_manager(using)
+    if not hasattr(manager, "get_by_natural_key") or not hasattr(instance, "natural_key"):
+        return None
+    instance._state.db = using
+    try:
+        return manager.get_by_natural_key(*instance.natural_key()).pk
+    except ObjectDoesNotExist:
+        return None
+
+
 @dataclass(frozen=True)
 class Dangling:
     """A foreign key that leads nowhere: the row's key, the column and its value."""
@@ -96,7 +113,7 @@ class Dangling:
 
 
 def dangling(table: Table, using: str) -> Iterator[Dangling]:
-    """Yield the foreign keys of a table that lead nowhere, the first ``SHOWN`` of each column."""
+    """Yield the foreign keys of a table that lead nowhere."""
     for column in table.columns:
         if _is_constrained(column, using):
             yield from _dangling_of_column(table, column, using)
@@ -119,7 +136,7 @@ def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Da
     sql = (
         f"SELECT {', '.join(keys)}, c.{child} FROM {quote(table.model._meta.db_table)} c "
         f"LEFT JOIN {quote(model._meta.db_table)} p ON c.{child} = p.{parent} "
-        f"WHERE c.{child} IS NOT NULL AND p.{parent} IS NULL LIMIT {SHOWN}"
+        f"WHERE c.{child} IS NOT NULL AND p.{parent} IS NULL"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql)

@@ -99,7 +99,7 @@ class SpecialLoader(TableLoader):
                 del stored[natural]
             elif here in taken:
                 free = self._free_key(taken)
-                self._query(here).update(pk=free)
+                self._query(here).update(**{self.table.key[0]: free})
                 stored[natural] = free
 
     def _at_free_key(

@@ -95,7 +95,12 @@ class Statements:
 
     def _copy(self, rows: Tuples) -> None:
         sql = f"COPY {self._table} ({', '.join(self._names)}) FROM STDIN"
-        with self._connection.cursor() as cursor, cursor.copy(sql) as copy:
+        # An error shows when the copy ends, where Django's cursor does not translate it.
+        with (
+            self._connection.wrap_database_errors,
+            self._connection.cursor() as cursor,
+            cursor.copy(sql) as copy,
+        ):
             for row in rows:
                 copy.write_row(row)
 

@@ -13,9 +13,13 @@ class WaitingRoom(Generic[T]):
 
     def __init__(self) -> None:
         self._items: dict[Hashable, list[T]] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._items.values()))
+        return self._count
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._items
 
     def __iter__(self) -> Iterator[tuple[Hashable, T]]:
         return ((key, item) for key, items in self._items.items() for item in items)
@@ -23,10 +27,13 @@ class WaitingRoom(Generic[T]):
     def wait(self, item: T, key: Hashable) -> None:
         """Keep an item until ``key`` is there."""
         self._items.setdefault(key, []).append(item)
+        self._count += 1
 
     def wake(self, key: Hashable) -> list[T]:
         """Return, and forget, the items that wait for ``key``."""
-        return self._items.pop(key, [])
+        woken = self._items.pop(key, [])
+        self._count -= len(woken)
+        return woken
 
     def missing(self) -> list[Hashable]:
         """Return the keys that are waited for."""

@@ -38,6 +38,13 @@ class Row(NamedTuple):
     size: int
 
 
+class CodeRow(NamedTuple):
+    """A row that is code: its line in the file and its text."""
+
+    line: int
+    text: str
+
+
 @dataclass(frozen=True)
 class TableRows:
     """Rows of one create function: data that can be read as often as needed.
@@ -60,21 +67,31 @@ class TableRows:
         return self.source.place(line)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows in the order of the file; raises ``FixtureError``."""
+        """Yield the rows that are data, in the order of the file; raises ``FixtureError``."""
+        return (row for row in self.entries() if isinstance(row, Row))
+
+    def entries(self) -> Iterator[Row | CodeRow]:
+        """Yield all rows in the order of the file; raises ``FixtureError``.
+
+        A row that is code is an error where code may not run.
+        """
         for part in self.parts:
             if isinstance(part, InlineRow):
                 yield self._sized(part.line, part.values, 0)
             else:
                 yield from self._rows_of_block(part)
 
-    def _rows_of_block(self, block: Block) -> Iterator[Row]:
+    def _rows_of_block(self, block: Block) -> Iterator[Row | CodeRow]:
         width = self.width
         scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
         for line, text in lines_of_block(self.source, block):
             try:
                 values = scanner.scan(text)
             except RowIsCode as error:
-                raise refused(self.source, line, error.reason) from error
+                if why_not(self.source.path) is not None:
+                    raise refused(self.source, line, error.reason) from error
+                yield CodeRow(line, text)
+                continue
             except RowError as error:
                 raise FixtureError(self.place(line), error.reason) from error
             if len(values) != width:
@@ -92,21 +109,25 @@ class TableRows:
 
 
 @dataclass(frozen=True)
-class Dump:
-    """A dump that is data: the version and migrations of its source, and its tables in order."""
-
-    version: str | None
-    migrations: Mapping[str, str]
-    tables: tuple[TableRows, ...]
-
-
-@dataclass(frozen=True)
 class EditedDump:
-    """A dump whose skeleton somebody has put code into."""
+    """A dump that somebody has put code into."""
 
     source: Source
     tree: ast.Module
     blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump that is data: the version and migrations of its source, and its tables in order.
+
+    ``program`` is the same as a program, for single rows that are code.
+    """
+
+    version: str | None
+    migrations: Mapping[str, str]
+    tables: tuple[TableRows, ...]
+    program: EditedDump
 
 
 @dataclass(frozen=True)
@@ -131,18 +152,19 @@ def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
         tree = parse(outline)
     except FormatError as error:
         raise FixtureError(source.place(error.line), error.reason) from error
+    program = EditedDump(source, tree, outline.blocks)
     try:
         skeleton = interpret(tree, outline)
     except NotData as error:
         if why_not(source.path) is not None:
             raise refused(source, error.line, error.reason) from error
-        return EditedDump(source, tree, outline.blocks)
+        return program
     tables = [
         table
         for section in skeleton.sections
         for table in _tables(source, section, skeleton.functions)
     ]
-    return Dump(skeleton.version, skeleton.migrations, tuple(tables))
+    return Dump(skeleton.version, skeleton.migrations, tuple(tables), program)
 
 
 def refused(source: Source, line: int | None, reason: str) -> FixtureError:

@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place
-from dumpy.reading.fixture import EditedDump, HandWritten, lines_of_block
+from dumpy.reading.fixture import CodeRow, EditedDump, HandWritten, lines_of_block
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
@@ -41,15 +41,27 @@ class Program:
         Raises ``FixtureError`` with the line for an exception in the program, and for anything
         that is no object.
         """
+        with self._running() as namespace:
+            with self._blamed():
+                given = namespace["objects"]()
+            yield from self._flat(given, self.source.place())
+
+    def objects_of_row(self, row: CodeRow) -> Iterator[Placed]:
+        """Run one row of a dump that otherwise is data, and yield what it gives."""
+        with self._running():
+            yield from self._flat(self._run_row(row.line, row.text), self.source.place(row.line))
+
+    @contextmanager
+    def _running(self) -> Iterator[dict[str, Any]]:
         namespace = self._module.__dict__
-        namespace.update({"__file__": self._filename, _ROWS: self._rows})
         # dataclasses and pickle look a class up in the module that it says it is from.
         sys.modules[self._module.__name__] = self._module
         try:
-            with self._blamed():
-                exec(self._code, namespace)
-                given = namespace["objects"]()
-            yield from self._flat(given, self.source.place())
+            if _ROWS not in namespace:
+                namespace.update({"__file__": self._filename, _ROWS: self._rows})
+                with self._blamed():
+                    exec(self._code, namespace)
+            yield namespace
         finally:
             del sys.modules[self._module.__name__]
 
@@ -191,4 +203,5 @@ def _shown(value: object) -> str:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it ends the process with sys.exit({error.code!r})."
-    return f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {error}"
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 if TYPE_CHECKING:
     Field = models.Field[Any, Any]
@@ -230,12 +230,14 @@ def text_of(column: Column, value: object) -> str:
     return text
 
 
-def is_same_value(column: Column, one: object, other: object) -> bool:
+def is_same_value(
+    column: Column, one: object, other: object, connection: BaseDatabaseWrapper
+) -> bool:
     """Whether a field stores two values alike."""
-    prepare: Callable[[Any], Any] = column.target.get_prep_value
     if type(one) is type(other) and one == other:
         return True
-    return type(prepare(one)) is type(prepare(other)) and prepare(one) == prepare(other)
+    stored = [column.target.get_db_prep_save(value, connection) for value in (one, other)]
+    return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
 
 
 def _column_of(model: ModelType, name: str) -> Column:

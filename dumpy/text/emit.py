@@ -53,7 +53,7 @@ class Names:
         section = f"{'_' if f'{app}_'.startswith('create_') else ''}{app}_{lower}_objects"
         names = ModelNames(f"{app}_{model}", f"create_{app}_{lower}", section)
         number = 1
-        while self._taken & _all(names) or len(_all(names)) < 3:
+        while not self._are_free(names):
             number += 1
             names = ModelNames(
                 f"{app}_{model}_{number}", f"create_{app}_{lower}_{number}", f"{section}_{number}"
@@ -78,6 +78,11 @@ class Names:
                 name += "_"
             parameters.append(name)
         return parameters
+
+    def _are_free(self, names: ModelNames) -> bool:
+        every = _all(names)
+        is_python = names.variable.startswith("__") and names.variable.endswith("__")
+        return len(every) == 3 and self._taken.isdisjoint(every) and not is_python
 
     def _numbered(self, name: str) -> str:
         number = 2

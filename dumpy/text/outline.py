@@ -14,6 +14,7 @@ FIRST_LINE = "# dumpy: format 1"
 LAST_LINE = "# dumpy: end"
 PLACEHOLDER = "__dumpy_rows__"
 MAX_SKELETON = 4 * 2**20
+_MAX_LINES = 200_000
 
 _FIRST = FIRST_LINE.encode()
 _LAST = LAST_LINE.encode()
@@ -140,9 +141,9 @@ class _Splitter:
 
     def _append(self, text: str, number: int) -> None:
         self._size += len(text)
-        if self._size > MAX_SKELETON:
-            reason = f"the file has more than {MAX_SKELETON} characters that are not rows."
-            raise FormatError(number, reason)
+        if self._size > MAX_SKELETON or len(self.text) >= _MAX_LINES:
+            much = f"{MAX_SKELETON} characters or {_MAX_LINES} lines"
+            raise FormatError(number, f"the file has more than {much} that are not rows.")
         ours = len(self.text) + 1
         if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
             self.shifts.append((ours, number))

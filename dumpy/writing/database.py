@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, Protocol
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Manager, QuerySet
@@ -74,8 +75,9 @@ class DatabaseDump:
         count = 0
         for table in self._tables:
             shape = self._shape(table)
-            chunks = rows_of_query(shape, self._queryset(table), self._options.using)
-            count += writer.section(shape, chunks, self._options.using)
+            # When writing fails the query must not stay open until the connection is closed.
+            with closing(rows_of_query(shape, self._queryset(table), self._options.using)) as rows:
+                count += writer.section(shape, rows, self._options.using)
             if progress is not None:
                 progress.update(count)
         writer.end()
@@ -83,25 +85,31 @@ class DatabaseDump:
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not in the dump."""
         for table in load_order(self._models):
-            if table.label.lower() in LEFT_OUT:
-                if self._queryset(table).exists():
-                    yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
-            elif table not in self._tables:
+            if not self._is_there(table):
                 name = table.model._meta.db_table
                 yield f"{table.label} is left out: the table {name!r} does not exist."
+            elif table.label.lower() in LEFT_OUT:
+                if self._queryset(table).exists():
+                    yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             else:
                 yield from self._hidden(table)
 
     @cached_property
     def _tables(self) -> list[Table]:
-        connection = connections[self._options.using]
-        with connection.cursor() as cursor:
-            there = set(connection.introspection.table_names(cursor, include_views=True))
         return [
             table
             for table in load_order(self._models)
-            if table.label.lower() not in LEFT_OUT and _name(table, there) in there
+            if table.label.lower() not in LEFT_OUT and self._is_there(table)
         ]
+
+    def _is_there(self, table: Table) -> bool:
+        return _name(table, self._names_there) in self._names_there
+
+    @cached_property
+    def _names_there(self) -> set[str]:
+        connection = connections[self._options.using]
+        with connection.cursor() as cursor:
+            return set(connection.introspection.table_names(cursor, include_views=True))
 
     def _shape(self, table: Table) -> Shape:
         return shape_of(
@@ -123,7 +131,17 @@ class DatabaseDump:
                 f"The default manager of {table.label} fails with {error!r}. Use --all, which goes "
                 "around it."
             ) from error
-        return rows.filter(pk__in=options.keys) if options.keys else rows
+        return self._with_keys(rows) if options.keys else rows
+
+    def _with_keys(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        try:
+            found: QuerySet[Any] = rows.filter(pk__in=self._options.keys)
+            return found
+        except (ValueError, ValidationError) as error:
+            keys = ", ".join(self._options.keys)
+            raise DumpFailed(
+                f"--pks: one of {keys} is no primary key of {rows.model._meta.label}: {error}"
+            ) from error
 
     def _hidden(self, table: Table) -> Iterator[str]:
         manager = table.model._default_manager

@@ -37,9 +37,26 @@ def replaced(path: Path) -> Iterator[IO[str]]:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        with target.open("wb") as device, _text(device, target) as stream:
+        with _named(target), target.open("wb") as device, _text(device, target) as stream:
             yield stream
         return
+    with _named(target), _aside(target) as stream:
+        yield stream
+    _sync_directory(target.parent)
+
+
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Let errors of writing, such as a full disk, tell which file it is: not the one aside."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(target)
+        raise
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[IO[str]]:
     _remove_leftovers(target)
     handle, name = tempfile.mkstemp(
         prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent
@@ -58,7 +75,6 @@ def replaced(path: Path) -> Iterator[IO[str]]:
         with suppress(FileNotFoundError):
             os.unlink(name)
         raise
-    _sync_directory(target.parent)
 
 
 @contextmanager

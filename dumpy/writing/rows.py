@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.db import connections
 from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 
@@ -176,7 +177,9 @@ class RowWriter:
         reason = "its value_to_string() and to_python() do not give it back."
         try:
             text = text_of(column, value)
-            if type(text) is str and is_same_value(column, value_of_text(column, text), value):
+            if type(text) is str and is_same_value(
+                column, value_of_text(column, text), value, connections[self.using]
+            ):
                 return FieldText(text)
         except Exception as error:
             reason = f"its value_to_string() and to_python() fail with {error!r}."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 from django.apps import AppConfig, apps
+from django.core.management.commands.dumpdata import ProxyModelWarning
 from django.db import router
 
 from dumpy.errors import DumpyError
@@ -22,6 +24,7 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
     models are left out. Raises ``NoSuchModel``.
     """
     wanted = [model for label in labels for model in _named(label)] if labels else _all()
+    _warn_of_proxies(wanted)
     unwanted = {model for label in excluded for model in _named(label)}
     return [
         model
@@ -34,6 +37,16 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
 
 def _all() -> list[ModelType]:
     return [model for config in apps.get_app_configs() for model in config.get_models()]
+
+
+def _warn_of_proxies(models: list[ModelType]) -> None:
+    for model in models:
+        if model._meta.proxy and model._meta.concrete_model not in models:
+            warnings.warn(
+                f"{model._meta.label} is a proxy model and won't be serialized.",
+                category=ProxyModelWarning,
+                stacklevel=3,
+            )
 
 
 def _named(label: str) -> list[ModelType]:

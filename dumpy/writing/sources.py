@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -19,7 +19,9 @@ from dumpy.writing.rows import Shape, Values
 CHUNK = 1000
 
 
-def rows_of_query(shape: Shape, queryset: QuerySet[Any], using: str) -> Iterator[list[Values]]:
+def rows_of_query(
+    shape: Shape, queryset: QuerySet[Any], using: str
+) -> Generator[list[Values], None, None]:
     """Yield the rows of a queryset by primary key, in chunks of at most ``CHUNK``."""
     key = shape.table.key
     selected = queryset.select_related(None).prefetch_related(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -53,7 +54,7 @@ class Command(dumpdata.Command):
             self.stdout.ending = ""
             yield self.stdout
         else:
-            with replaced(Path(output)) as stream:
+            with replaced(_writable(Path(output))) as stream:
                 yield stream
 
     def _progress(self, dump: DatabaseDump, options: dict[str, Any]) -> ProgressBar | None:
@@ -61,6 +62,18 @@ class Command(dumpdata.Command):
             self.stdout.ending = ""
             return ProgressBar(cast(IO[str], self.stdout), dump.count())
         return None
+
+
+def _writable(path: Path) -> Path:
+    """The path without an ending that promises a zip archive, which cannot be written."""
+    if path.suffix != ".zip":
+        return path
+    warnings.warn(
+        f"Unsupported file extension (.zip). Fixtures saved in '{path.stem}'.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return path.with_suffix("")
 
 
 def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:

@@ -6,11 +6,16 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
+from django.core.serializers.base import DeserializationError
 from django.db import router
 
 from dumpy.errors import DumpyError
 from dumpy.loading.loader import Loader, sharing
 from dumpy.reading.execution import named
+
+
+class LoadRefused(CommandError, DeserializationError):
+    """A load that failed: a sentence for the terminal, to callers what Django's command raises."""
 
 
 class Command(loaddata.Command):
@@ -21,7 +26,7 @@ class Command(loaddata.Command):
         try:
             super().handle(*fixture_labels, **options)
         except DumpyError as error:
-            raise CommandError(str(error)) from error
+            raise LoadRefused(str(error)) from error
 
     def loaddata(self, fixture_labels: Any) -> None:
         """Load fixtures with one loader, so that they may refer to each other."""
