@@ -2,6 +2,8 @@
 # make test    run the tests on every engine that can be reached
 # make lint    ruff and mypy
 # make bench   dumpy beside Django's own formats
+# make django-suite   Django's own tests of fixtures and serializers, with the format py
+# make applications   real applications from PyPI, through a fresh database and back
 # make docs    the documentation as HTML, in docs/_build/html
 # make clean   remove what make made
 
@@ -38,6 +40,14 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.test drivers
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# Slow, and in need of a package index: no part of `make test`.
+.PHONY: django-suite applications
+django-suite: $(VENV)/.test
+	$(BIN)/python tests/django_suite/run.py $(SUITE_ARGS)
+
+applications: $(VENV)/.package
+	$(BIN)/python tests/applications/run.py $(APPLICATIONS)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html

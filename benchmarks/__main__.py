@@ -13,8 +13,26 @@ import dumpy
 from benchmarks import chain, formats, memory, startup
 from benchmarks.lab import Lab, WorkDiffers, WorkerFailed, lab
 
-SUITES = ("formats", "chain", "memory", "startup")
 ENGINES = ("sqlite", "postgresql", "mysql")
+
+
+def _formats(place: Lab, arguments: Namespace) -> None:
+    formats.run(place, arguments.rows, arguments.runs, linked=not arguments.no_links)
+
+
+def _chain(place: Lab, arguments: Namespace) -> None:
+    chain.run(place, arguments.runs)
+
+
+def _memory(place: Lab, arguments: Namespace) -> None:
+    memory.run(place)
+
+
+def _startup(place: Lab, arguments: Namespace) -> None:
+    startup.run()
+
+
+SUITES = {"formats": _formats, "chain": _chain, "memory": _memory, "startup": _startup}
 
 
 def main() -> int:
@@ -31,31 +49,17 @@ def main() -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser("python -m benchmarks", description=formats.__doc__)
-    parser.add_argument("suites", nargs="*", help=f"{', '.join(SUITES)} (default: formats)")
+    parser.add_argument("suite", nargs="?", choices=SUITES, default="formats")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
-    parser.add_argument("--no-links", action="store_true", help="formats without many-to-many")
     parser.add_argument("--rows", type=int, default=20_000, help="of formats")
     parser.add_argument("--runs", type=int, default=3, help="of formats and chain")
+    parser.add_argument("--no-links", action="store_true", help="formats without many-to-many")
     return parser
 
 
 def _run(arguments: Namespace) -> None:
-    suites = arguments.suites or ["formats"]
-    if "startup" in suites:
-        startup.run()
     with lab(arguments.engine) as place:
-        for suite in suites:
-            _run_suite(suite, place, arguments)
-
-
-def _run_suite(suite: str, place: Lab, arguments: Namespace) -> None:
-    if suite == "formats":
-        linked = not arguments.no_links
-        formats.run(place, arguments.rows, arguments.runs, linked=linked)
-    elif suite == "chain":
-        chain.run(place, arguments.runs)
-    elif suite == "memory":
-        memory.run(place)
+        SUITES[arguments.suite](place, arguments)
 
 
 def _machine() -> str:

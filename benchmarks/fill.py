@@ -132,11 +132,16 @@ def fields(model: type[Model]) -> list[Field[Any, Any]]:
 def stored(model: type[Model], using: str) -> Iterator[Values]:
     """Yield the rows of a table by primary key."""
     names = [field.attname for field in fields(model)]
-    rows = model._base_manager.using(using).order_by("pk").values_list(*names)
-    return rows.iterator(chunk_size=1000)
+    return listed(model, names, "pk", using=using)
+
+
+def listed(model: type[Model], names: list[str], *order: str, using: str) -> Iterator[Values]:
+    """Yield these columns of the rows of a table."""
+    rows = model._base_manager.using(using).order_by(*order).values_list(*names)
+    yield from rows.iterator(chunk_size=1000)
 
 
 def _into(model: type[Model], using: str) -> str:
     quote = connections[using].ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields(model))
+    columns = ", ".join(quote(field.column or "") for field in fields(model))
     return f"{quote(model._meta.db_table)} ({columns})"

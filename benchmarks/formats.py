@@ -9,14 +9,14 @@ from benchmarks.lab import Lab, in_turn, rows_in
 from benchmarks.table import compared, show
 
 FORMATS = ("py", "json", "jsonl")
-_HEAD = ("µs per row", "CPU µs", "times dumpy", "times limit", "memory +MB")
+_HEAD = ("µs per row", "CPU µs", "times dumpy", "CPU times", "times limit", "memory +MB")
 
 
 def run(place: Lab, rows: int, runs: int, *, linked: bool) -> None:
     """Measure and print."""
     source = place.source("fill", rows, linked)
     count, links = rows_in(source)
-    print(f"\n## {place.engine}: {count:,} rows and {links:,} links, {runs} runs each, median")
+    print(f"\n## {place.engine}: {count:,} rows and {links:,} links, the least of {runs} runs")
     _dump(place, count, runs)
     _load(place, source, count, runs)
 

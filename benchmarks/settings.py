@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "testproject"))
 
-from project import settings as project  # noqa: E402
+from project import settings as project
 
 _database = {"sqlite": project.sqlite, "postgresql": project.postgresql, "mysql": project.mysql}[
     os.environ.get("DUMPY_TEST_ENGINE", "sqlite")

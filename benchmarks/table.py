@@ -43,6 +43,7 @@ def compared(
             micro(cost.wall, rows),
             micro(cost.cpu, rows),
             ratio(cost.wall, unit.wall),
+            ratio(cost.cpu, unit.cpu),
             ratio(cost.wall, limit.wall),
             megabytes(cost.growth) if name in measured_in_memory else "",
         ]

@@ -32,7 +32,7 @@ def create(using: str) -> None:
     drop(using)
     connection = connections[using]
     if connection.vendor != "sqlite":
-        with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        with connection._nodb_cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {connection.settings_dict['NAME']}")
     call_command("migrate", database=using, run_syncdb=True, verbosity=0)
 
@@ -45,7 +45,7 @@ def drop(using: str) -> None:
     if connection.vendor == "sqlite":
         Path(name).unlink(missing_ok=True)
         return
-    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+    with connection._nodb_cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
@@ -79,14 +79,13 @@ def _digest(model: Any, using: str) -> tuple[int, str]:
 
 
 def _content(model: Any, using: str) -> Iterator[tuple[Any, ...]]:
-    from benchmarks.fill import stored
+    from benchmarks.fill import fields, listed, stored
 
     if not model._meta.auto_created:
         return stored(model, using)
     # The primary key of a link is nobody's: pairs are compared.
-    names = [field.attname for field in model._meta.local_concrete_fields[1:]]
-    rows = model._base_manager.using(using).order_by(*names).values_list(*names)
-    return iter(rows.iterator(chunk_size=1000))
+    names = [field.attname for field in fields(model)[1:]]
+    return listed(model, names, *names, using=using)
 
 
 def dump(format: str, path: str, *options: str) -> Run:

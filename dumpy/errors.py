@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.core.management.base import CommandError
 from django.core.serializers.base import DeserializationError, SerializationError
 
 SHOWN = 100
 
 
-class DumpyError(Exception):
-    """Anything that dumpy refuses or cannot do."""
+class DumpyError(CommandError):
+    """Anything that dumpy refuses or cannot do; any command shows it as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class FixtureErrors(DumpyError, DeserializationError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.errors))
+        return "\n".join(
+            ["the dump does not fit the models here; nothing was written.", *map(str, self.errors)]
+        )
 
 
 @dataclass(frozen=True)

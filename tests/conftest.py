@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
+from hypothesis import settings as hypothesis_settings
 from running import Project
+
+# No test asserts a time.
+hypothesis_settings.register_profile("dumpy", deadline=None)
+hypothesis_settings.load_profile("dumpy")
 
 
 def pytest_report_header() -> str:
@@ -34,9 +39,7 @@ def skip_unless_possible(item: pytest.Item, reason: str | None) -> None:
 
 
 @pytest.fixture
-def project(
-    request: pytest.FixtureRequest, tmp_path: Path, transactional_db: None
-) -> Project:
+def project(request: pytest.FixtureRequest, tmp_path: Path, transactional_db: None) -> Project:
     """The test project in processes of its own, on the databases of the test."""
     mark = request.node.get_closest_marker("django_db")
     aliases = mark.kwargs.get("databases", ["default"]) if mark else ["default"]

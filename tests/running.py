@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
@@ -58,6 +59,21 @@ def contents(using: str = "default") -> dict[str, list[str]]:
 def _rows(cursor: Any, table: str) -> list[str]:
     cursor.execute(f"SELECT * FROM {table}")
     return sorted(map(repr, cursor.fetchall()))
+
+
+def shuffle_content_types(using: str) -> None:
+    """Give content types and permissions other keys than those of a fresh database."""
+    from django.contrib.auth.management import create_permissions
+    from django.contrib.contenttypes.models import ContentType
+
+    ContentType.objects.using(using).all().delete()
+    for number, model in enumerate(sorted(apps.get_models(), key=lambda m: m.__name__), 1000):
+        ContentType.objects.using(using).get_or_create(
+            app_label=model._meta.app_label, model=model._meta.model_name, defaults={"pk": number}
+        )
+    ContentType.objects.clear_cache()
+    for config in reversed(list(apps.get_app_configs())):
+        create_permissions(config, verbosity=0, using=using)
 
 
 @dataclass

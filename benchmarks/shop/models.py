@@ -68,7 +68,7 @@ class Chain(models.Model):
     """A row that needs the row before it, or behind it."""
 
     name = models.CharField(max_length=20, unique=True)
-    needs = models.ForeignKey("self", models.CASCADE, null=True)
+    needs = models.ForeignKey("self", models.CASCADE, null=True, blank=True)
 
     objects = ChainManager()
 

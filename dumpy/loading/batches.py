@@ -145,9 +145,23 @@ class TableLoader:
         rows, self._rows, self._size = self._rows, [], 0
         return rows
 
+    def put(self, row: RowLike) -> None:
+        """Write one row now; raises what its fields or the database raise."""
+        failures: Failures = {}
+        converted = self._converted([row], failures)
+        for error in failures.values():
+            raise error
+        self._look_again()
+        self._merge_or_nothing(converted)
+
     def convert(self, rows: Sequence[RowLike]) -> list[Converted]:
         """Return the rows with their values converted; those that fail go to the desk."""
         failures: Failures = {}
+        converted = self._converted(rows, failures)
+        self._hand_in(rows, failures)
+        return converted
+
+    def _converted(self, rows: Sequence[RowLike], failures: Failures) -> list[Converted]:
         python = [self._python(column, rows, failures) for column in self.layout.columns]
         connection = connections[self._desk.using]
         database = [
@@ -158,7 +172,6 @@ class TableLoader:
             loader.convert(self.layout.values(loader.link.name, rows), failures)
             for loader in self._links
         ]
-        self._hand_in(rows, failures)
         linked = zip(*links, strict=True) if links else repeat(())
         converted = map(
             Converted, rows, zip(*python, strict=True), zip(*database, strict=True), linked
@@ -181,15 +194,18 @@ class TableLoader:
 
     def write_one_by_one(self, rows: Iterable[Converted]) -> None:
         """Write rows each under a savepoint; those that the database refuses go to the desk."""
-        # A key may have come in an earlier batch: from now on rows are looked up.
-        self._is_empty = False
-        for link in self._links:
-            link.look_again()
+        self._look_again()
         for row in rows:
             try:
                 self._merge_or_nothing([row])
             except (DatabaseError, ValueError) as error:
                 self._desk.reject(self, row.row, error)
+
+    def _look_again(self) -> None:
+        """Look rows up from now on: their keys may have come in an earlier batch."""
+        self._is_empty = False
+        for link in self._links:
+            link.look_again()
 
     def _python(self, column: Column, rows: Sequence[RowLike], failures: Failures) -> Sequence[Any]:
         values = self.layout.values(column.name, rows)

@@ -13,17 +13,16 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 from django.db.models import Model, QuerySet
 
-from dumpy.conf import configuration
 from dumpy.dump import Natural, new
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import ConstantLike, Layout, RowLike, TableLoader
 from dumpy.loading.drift import no_field, no_model, no_value
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.objects import HOOK, ObjectLoader
+from dumpy.loading.objects import HOOK, ObjectLoader, is_signalled
 from dumpy.loading.promises import promised
-from dumpy.loading.references import Dangling, Missing, References, dangling
+from dumpy.loading.references import Dangling, Missing, References, dangling, is_used
 from dumpy.loading.report import Report
-from dumpy.loading.signals import has_receivers
+from dumpy.loading.rivals import rivals
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.waiting import WaitingRoom
 from dumpy.schema.tables import Column, ModelType, Table, table_of
@@ -101,7 +100,8 @@ class Loader:
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models."""
-        errors = [error for dumped in tables for error in self._misfits(dumped)]
+        misfits = [error for dumped in tables for error in self._misfits(dumped)]
+        errors = sorted(misfits, key=lambda error: error.place.line or 0)
         if len(errors) > 1:
             raise FixtureErrors(errors)
         for error in errors:
@@ -206,7 +206,7 @@ class Loader:
     def _is_object(self, table: Table, fields: Mapping[str, object]) -> bool:
         if hasattr(table.model, HOOK) or not set(table.key) <= set(fields):
             return True
-        return configuration().signals == "raw" and has_receivers(table.model)
+        return is_signalled(table.model)
 
     def _wake_rows(self) -> bool:
         """Load the rows whose references are there by now, and then those that wait for them."""
@@ -257,14 +257,34 @@ class Loader:
         """Give rows that stand in each other's way a last chance: all of a table at once."""
         by_loader: defaultdict[int, list[Rejected]] = defaultdict(list)
         for rejected in self._rejected:
-            by_loader[id(rejected.loader)].append(rejected)
+            if isinstance(rejected.error, DatabaseError):
+                by_loader[id(rejected.loader)].append(rejected)
         for group in by_loader.values():
+            loader, rows = group[0].loader, [rejected.row for rejected in group]
             try:
                 with transaction.atomic(using=self.using):
-                    group[0].loader.replace([rejected.row for rejected in group])
+                    self._give_way(loader, rows)
+                    loader.replace(rows)
             except (DatabaseError, ValueError):
                 continue
             self._rejected = [r for r in self._rejected if r not in group]
+
+    def _give_way(self, loader: TableLoader, rows: list[RowLike]) -> None:
+        """Remove the rows that stand in the way, that the dump has not, and that nobody uses.
+
+        So are rows that a receiver has made for another one in a fresh database.
+        """
+        table = loader.table
+        if table not in self._dumped:
+            return
+        keys = rivals(table, loader.convert(rows), loader.layout, self.using)
+        mine = self._lines(table, self._dumped[table], set(map(str, keys)))
+        alone = {key for key in keys if str(key) not in mine}
+        alone -= is_used(table.model, alone, self.using) if alone else set()
+        if alone:
+            QuerySet(table.model, using=self.using).filter(pk__in=alone)._raw_delete(self.using)
+            for key in alone:
+                self.report.ignore(f"{table.label}(pk={key!r}) has given way to a row of the dump.")
 
     def _row_problems(self) -> Iterator[Problem]:
         for rejected in self._rejected:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol, cast
 
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import ForeignKey, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault
+from django.db.models.signals import post_save, pre_save
+from django.dispatch import Signal
 
 from dumpy.conf import configuration
 from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decoder
@@ -22,8 +24,9 @@ from dumpy.loading.links import LinkLoader
 from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.report import Counts, Report
 from dumpy.loading.signals import has_receivers
+from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.waiting import WaitingRoom
-from dumpy.schema.tables import Column, ModelType, Table, table_of
+from dumpy.schema.tables import Column, ModelType, Table, attribute, table_of
 
 HOOK = "before_dumpy_save"
 
@@ -215,7 +218,9 @@ class ObjectLoader:
             instance._state.adding = not self._is_stored(instance)
         adding = instance._state.adding
         with transaction.atomic(using=self._desk.using):
-            instance.full_clean(exclude=exempt)
+            # Django looks for duplicates in the database that it would read from.
+            is_read = router.db_for_read(type(instance)) == self._desk.using
+            instance.full_clean(exclude=exempt, validate_unique=is_read)
             instance.save(using=self._desk.using)
         counts = self._counts(instance)
         counts.inserted += adding
@@ -274,34 +279,43 @@ class ObjectLoader:
             value = self._desk.references.resolve(natural, column.parent_field.attname)
             setattr(instance, column.name, value)
         if not set(table.key) <= set(row.names):
-            found = stored_key(instance, self._desk.using)
-            if found is None:
-                self._save_raw(instance, row)
+            instance.pk = stored_key(instance, self._desk.using) or instance.pk
+            if instance._state.adding and not self._is_stored(instance):
+                self._insert(instance, row)
                 return
-            instance.pk = found
-        if _is_signalled(type(instance)):
-            self._save_raw(instance, row)
+        if is_signalled(type(instance)):
+            self._put(item, row)
         else:
-            self._add_row(item, row)
+            self._loader_of(item, row).add(self._row(item, row))
 
-    def _save_raw(self, instance: Model, row: DumpedRow) -> None:
+    def _put(self, item: Item, row: DumpedRow) -> None:
+        """Write a row at once, between its signals."""
+        self._desk.flush()
+        instance, using = item.instance, self._desk.using
+        is_new = not self._is_stored(instance)
+        with transaction.atomic(using=using):
+            _send(pre_save, instance, using, update_fields=None)
+            self._loader_of(item, row).put(self._row(item, row))
+            _send(post_save, instance, using, update_fields=None, created=is_new)
+
+    def _insert(self, instance: Model, row: DumpedRow) -> None:
+        """Insert a row whose key the dump does not give, with its links."""
         self._desk.flush()
         using, key = self._desk.using, instance.pk
-        is_new = key is None or not self._exists(type(instance), "pk", key)
+        is_heard = is_signalled(type(instance))
         try:
             with transaction.atomic(using=using):
-                if _is_signalled(type(instance)):
-                    instance.save_base(raw=True, using=using)
-                else:
-                    self._insert_quietly(instance)
+                if is_heard:
+                    _send(pre_save, instance, using, update_fields=None)
+                self._insert_quietly(instance)
                 self._link(instance, row)
+                if is_heard:
+                    _send(post_save, instance, using, update_fields=None, created=True)
         except Exception:
             # The next attempt must not take the key of a row that was rolled back.
             instance.pk = key
             raise
-        counts = self._counts(instance)
-        counts.inserted += is_new
-        counts.updated += not is_new
+        self._counts(instance).inserted += 1
 
     def _insert_quietly(self, instance: Any) -> None:
         """Insert a row whose key the dump does not give."""
@@ -329,24 +343,28 @@ class ObjectLoader:
                 loader.look_again()
                 loader.write([instance.pk], lists)
 
-    def _add_row(self, item: Item, row: DumpedRow) -> None:
+    def _loader_of(self, item: Item, row: DumpedRow) -> TableLoader:
         table = table_of(type(item.instance))
-        columns = [
-            c
-            for c in table.columns
-            if not isinstance(getattr(item.instance, c.name), DatabaseDefault)
-        ]
-        links = [link.name for link in table.links if link.name in row.links]
-        names = (*(column.name for column in columns), *links)
-        loader = self._desk.rows_of((table.label, names), lambda: self._table_loader(table, names))
-        values = [_value(column, item.instance) for column in columns]
-        loader.add(InstanceRow(item, (*values, *(row.links[name] for name in links))))
+        names = (*(column.name for column in _given(table, item)), *_linked(table, row))
+        loader: TableLoader = self._desk.rows_of(
+            (table.label, names), lambda: self._table_loader(table, names)
+        )
+        return loader
+
+    def _row(self, item: Item, row: DumpedRow) -> InstanceRow:
+        table = table_of(type(item.instance))
+        values = [_value(column, item.instance) for column in _given(table, item)]
+        links = [row.links[name] for name in _linked(table, row)]
+        return InstanceRow(item, (*values, *links))
 
     def _table_loader(self, table: Table, names: tuple[str, ...]) -> TableLoader:
         layout = Layout(table, {name: position for position, name in enumerate(names)})
         counts = self._desk.report.tables[table.label]
         counts.lane = "objects"
-        return TableLoader(layout, self._desk, counts, lambda row: row.item.place)
+        # A special row may get another key: whoever refers to it must be written later.
+        self._desk.flush()
+        make = SpecialLoader if is_special(table.model) else TableLoader
+        return make(layout, self._desk, counts, lambda row: row.item.place)
 
     def _counts(self, instance: Model) -> Counts:
         counts: Counts = self._desk.report.tables[table_of(type(instance)).label]
@@ -401,12 +419,30 @@ def _keys_of(instance: Model) -> set[RowKey]:
     }
 
 
-def _is_signalled(model: ModelType) -> bool:
+def is_signalled(model: ModelType) -> bool:
+    """Whether somebody is to hear of each dumped row of a model."""
     return configuration().signals == "raw" and has_receivers(model)
 
 
+def _send(signal: Signal, instance: Model, using: str, **details: object) -> None:
+    signal.send(sender=type(instance), instance=instance, raw=True, using=using, **details)
+
+
+def _given(table: Table, item: Item) -> list[Column]:
+    """The columns whose values the instance has, not the database."""
+    return [
+        column
+        for column in table.columns
+        if not isinstance(getattr(item.instance, column.name), DatabaseDefault)
+    ]
+
+
+def _linked(table: Table, row: DumpedRow) -> list[str]:
+    return [link.name for link in table.links if link.name in row.links]
+
+
 def _value(column: Column, instance: Model) -> Any:
-    value = getattr(instance, column.name)
+    value = attribute(column, instance)
     if column.is_json and hasattr(value, "as_sql"):
         return JSON_NULL
     if value is not None and has_own_decoder(column):

@@ -11,6 +11,7 @@ from django.apps import apps
 from django.conf import settings
 
 from dumpy.conf import configuration
+from dumpy.text.outline import FIRST_LINE
 
 _named: ContextVar[frozenset[str]] = ContextVar("dumpy_named", default=frozenset())
 
@@ -23,6 +24,15 @@ def named(paths: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         _named.reset(token)
+
+
+def is_stray_program(path: str) -> bool:
+    """Whether a file is a Python program, not a dump, outside of the fixtures directories."""
+    real = os.path.realpath(path)
+    if not real.endswith(".py") or os.path.dirname(real) in _fixture_directories(real):
+        return False
+    with open(real, "rb") as file:
+        return not file.readline(200).startswith(FIRST_LINE.encode())
 
 
 def why_not(path: str | None) -> str | None:

@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.fields.files import FieldFile
 
 if TYPE_CHECKING:
     Field = models.Field[Any, Any]
@@ -212,6 +212,12 @@ def is_content_type(model: ModelType) -> bool:
     return model._meta.label_lower == "contenttypes.contenttype"
 
 
+def attribute(column: Column, instance: models.Model) -> Any:
+    """Return what an instance holds for a column: of a file its name, which may be None."""
+    value = getattr(instance, column.name)
+    return value.name if isinstance(value, FieldFile) else value
+
+
 def from_text(column: Column, text: str) -> Any:
     """Return the value of a custom field that its ``value_to_string`` has written as ``text``."""
     return column.target.to_python(text)
@@ -228,16 +234,6 @@ def text_of(column: Column, value: object) -> str:
     setattr(holder, column.target.name, value)
     text: str = column.target.value_to_string(holder)
     return text
-
-
-def is_same_value(
-    column: Column, one: object, other: object, connection: BaseDatabaseWrapper
-) -> bool:
-    """Whether a field stores two values alike."""
-    if type(one) is type(other) and one == other:
-        return True
-    stored = [column.target.get_db_prep_save(value, connection) for value in (one, other)]
-    return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
 
 
 def _column_of(model: ModelType, name: str) -> Column:

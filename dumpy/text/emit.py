@@ -13,13 +13,27 @@ from .strings import quote
 from .words import NAMES
 
 ROW_SUFFIX = ")"
+SAVED_ROW_SUFFIX = "))"
+FLUSH = "loader.flush_deferred_objects()"
+MAIN = """
+
+def main():
+    from dumpy.restoring import restore
+
+    restore(globals())
+
+
+if __name__ == '__main__':
+    main()
+"""
+"""The part of `restore.py` that is the same in every dump."""
 IMPORTED = tuple(sorted({*NAMES, "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
 _HINT = """\
 A row is one line and one call; the create function of its table says what becomes of it. When a field
 was removed, comment its line out; when it was renamed, change the name left of the `=`; to leave a
-table out, comment its line out in objects().
+table out, comment its line out in {}.
 """  # noqa: E501
 _WIDTH = 88
 _NO_NAMES = frozenset({*kwlist, "__debug__"})
@@ -102,10 +116,18 @@ def _identifier(label: str) -> str:
     return f"_{text}" if text[:1].isdigit() or not text else text
 
 
-def head(description: str, version: str | None, migrations: Mapping[str, str]) -> str:
-    """Everything before the first model, without the last line end, which `model_line` writes."""
+def head(
+    description: str,
+    version: str | None,
+    migrations: Mapping[str, str],
+    listed_in: str = "objects()",
+) -> str:
+    """Everything before the first model, without the last line end, which `model_line` writes.
+
+    `listed_in` says where the tables are listed.
+    """
     return (
-        f'{FIRST_LINE}\n"""{_docstring(description)}\n\n{_HINT}"""\n'
+        f'{FIRST_LINE}\n"""{_docstring(description)}\n\n{_HINT.format(listed_in)}"""\n'
         f"from dumpy.dump import (\n{_wrapped(IMPORTED)}\n)\n\n"
         f"SOURCE_VERSION = {quote(version) if version is not None else None}\n"
         f"SOURCE_MIGRATIONS = {_mapping(migrations)}"
@@ -160,6 +182,27 @@ def section_head(name: str) -> str:
 def row_prefix(create: str) -> str:
     """What a row begins with; after its values, `ROW_SUFFIX` ends it."""
     return f"    yield {create}("
+
+
+def saved_row_prefix(create: str) -> str:
+    """What a row of a table file begins with; after its values, `SAVED_ROW_SUFFIX` ends it."""
+    return f"loader.save({create}("
+
+
+def table_head(label: str) -> str:
+    """Everything before the rows of a table file."""
+    return f'{FIRST_LINE}\n"""Rows of {_docstring(label)}, which restore.py loads."""\n\n'
+
+
+def table_tail() -> str:
+    """The end of a table file."""
+    return f"\n{FLUSH}\n\n{LAST_LINE}\n"
+
+
+def main_function(files: Sequence[str]) -> str:
+    """The list of the table files, and what running `restore.py` does."""
+    names = "".join(f"    {quote(name)},\n" for name in files)
+    return f"\n\nTABLES = [\n{names}]\n{MAIN}"
 
 
 def objects_function(sections: Sequence[str]) -> str:

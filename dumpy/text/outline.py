@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import parsing
 
@@ -20,9 +21,32 @@ _FIRST = FIRST_LINE.encode()
 _LAST = LAST_LINE.encode()
 _OTHER_FORMAT = re.compile(rb"# dumpy: format (\S+)")
 _COOKIE = re.compile(rb"[ \t]*#.*?coding[:=][ \t]*([-\w.]+)")
-_ROW = re.compile(rb"    yield (create_[A-Za-z0-9_]*)\(")
-_ROW_ENDS = (b")\n", b")\r\n")
 _NO_BLOCK = b"\n\n"  # No line starts so.
+
+
+class RowStyle(NamedTuple):
+    """How rows stand in a file: what one begins and ends with, what stands for a block of them.
+
+    The pattern has one group, the name of the create function.
+    """
+
+    begins: re.Pattern[bytes]
+    ends: tuple[bytes, ...]
+    placeholder: str
+
+
+YIELDED = RowStyle(
+    re.compile(rb"    yield (create_[A-Za-z0-9_]*)\("),
+    (b")\n", b")\r\n"),
+    f"    yield from {PLACEHOLDER}({{}})\n",
+)
+"""The rows of a module."""
+SAVED = RowStyle(
+    re.compile(rb"loader\.save\((create_[A-Za-z0-9_]*)\("),
+    (b"))\n", b"))\r\n"),
+    f"{PLACEHOLDER}({{}})\n",
+)
+"""The rows of a table file of a directory."""
 
 
 class FormatError(ValueError):
@@ -52,9 +76,10 @@ class Block:
 class Outline:
     """A dump without its rows.
 
-    In `text` block N is the line `    yield from __dumpy_rows__(N)`, so that the skeleton can also
-    be compiled and run by a caller who gives it a function of that name. `shifts` holds pairs
-    (line of `text`, line of the file) where the distance of the two changes; `size` is in bytes.
+    In `text` block N is the line `    yield from __dumpy_rows__(N)` (in a table file
+    `__dumpy_rows__(N)`), so that the skeleton can also be compiled and run by a caller who gives
+    it a function of that name. `shifts` holds pairs (line of `text`, line of the file) where the
+    distance of the two changes; `size` is in bytes.
     """
 
     text: str
@@ -68,15 +93,15 @@ class Outline:
         return true + line - ours
 
 
-def split(lines: Iterable[bytes]) -> Outline:
+def split(lines: Iterable[bytes], style: RowStyle = YIELDED) -> Outline:
     """Cut a dump, given as a binary file iterates; raises FormatError when it is not whole."""
     iterator = iter(lines)
     line = next(iterator, b"")
     _check_first_line(line, iterator)
-    splitter = _Splitter(line)
+    splitter = _Splitter(line, style)
     number, offset, end, prefix = 1, len(line), 0, _NO_BLOCK
     for number, line in enumerate(iterator, 2):
-        if line.startswith(prefix) and line.endswith(_ROW_ENDS):
+        if line.startswith(prefix) and line.endswith(style.ends):
             end = offset = offset + len(line)
             continue
         before, prefix = prefix, splitter.take(line, number, offset, end)
@@ -90,7 +115,8 @@ def split(lines: Iterable[bytes]) -> Outline:
 class _Splitter:
     """Takes the lines that do not continue a block, and says how lines that do so begin."""
 
-    def __init__(self, first_line: bytes) -> None:
+    def __init__(self, first_line: bytes, style: RowStyle) -> None:
+        self._style = style
         self.text: list[str] = []
         self.blocks: list[Block] = []
         self.shifts: list[tuple[int, int]] = []
@@ -101,7 +127,8 @@ class _Splitter:
         self._append(_decoded(first_line, 1), 1)
 
     def take(self, line: bytes, number: int, offset: int, end: int) -> bytes:
-        row = _ROW.match(line) if line.endswith(_ROW_ENDS) else None
+        style = self._style
+        row = style.begins.match(line) if line.endswith(style.ends) else None
         if row is not None:
             self._close(end)
             self._begin(row, number, offset)
@@ -128,7 +155,7 @@ class _Splitter:
         if self.text[-1].endswith("\\\n"):
             raise FormatError(number, "a row cannot continue the line before it.")
         block = Block(len(self.blocks), offset, offset, number, row[1].decode())
-        self._append(f"    yield from {PLACEHOLDER}({block.number})\n", number)
+        self._append(self._style.placeholder.format(block.number), number)
         self._open, self._prefix = block, row[0]
 
     def _close(self, end: int) -> None:
@@ -257,6 +284,11 @@ def placeholder_number(statement: ast.stmt) -> int | None:
                 col_offset=4,
             ),
             col_offset=4,
+        ) if name == PLACEHOLDER:
+            return number
+        case ast.Expr(
+            value=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]),
+            col_offset=0,
         ) if name == PLACEHOLDER:
             return number
     return None

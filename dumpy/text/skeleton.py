@@ -40,6 +40,7 @@ __all__ = [
     "Section",
     "Skeleton",
     "interpret",
+    "interpret_functions",
     "parse",
     "placeholders",
     "split",
@@ -125,15 +126,32 @@ class _Module:
 
 def interpret(tree: ast.Module, outline: Outline) -> Skeleton:
     """What the tree that `parse` has made of an outline means; raises NotData when it is code."""
-    _check_spelling(tree, outline)
-    module = _Module(outline.blocks)
-    for statement in _without_docstring(tree.body):
-        _module_statement(module, statement)
-    functions = {name: _create(module, node) for name, node in module.creates.items()}
+    module = _read(tree, outline)
+    functions = _creates(module)
     sections = {name: _section(module, node) for name, node in module.sections.items()}
     _check_blocks(sections, outline.blocks)
     order = tuple(sections[name] for name in _yielded(module))
     return Skeleton(module.version, module.migrations, functions, order)
+
+
+def interpret_functions(tree: ast.Module, outline: Outline) -> Skeleton:
+    """What a tree without sections means, as that of `restore.py`; raises NotData."""
+    module = _read(tree, outline)
+    for name, node in module.sections.items():
+        _refuse(node, f"dumpy writes no function {name} here.")
+    return Skeleton(module.version, module.migrations, _creates(module), ())
+
+
+def _read(tree: ast.Module, outline: Outline) -> _Module:
+    _check_spelling(tree, outline)
+    module = _Module(outline.blocks)
+    for statement in _without_docstring(tree.body):
+        _module_statement(module, statement)
+    return module
+
+
+def _creates(module: _Module) -> dict[str, CreateFunction]:
+    return {name: _create(module, node) for name, node in module.creates.items()}
 
 
 def _refuse(node: ast.stmt | ast.expr | ast.keyword, reason: str) -> NoReturn:

@@ -179,6 +179,7 @@ def _write_int(value: int) -> str:
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _DECIMAL = r"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:E[+-][0-9]{1,4})?"
+_UUID_FORMS: dict[str, type] = {"int": int, "bytes": bytes}
 _UUID_TEXT = re.compile(r"(?:urn:uuid:)?\{?[0-9A-Fa-f-]{32,64}\}?")
 
 
@@ -215,11 +216,16 @@ def _write_uuid(value: UUID) -> str:
     return f"UUID('{value}')"
 
 
-def _make_uuid(hex: Any = None, *, bytes: Any = None, int: Any = None) -> UUID:
-    # The same names as Python's UUID; of its fields nothing else is needed.
-    if type(hex) is str and not _UUID_TEXT.fullmatch(hex):
+def _make_uuid(hex: Any = None, **other: Any) -> UUID:
+    # Python's UUID answers a wrong type with whatever its code stumbles over.
+    if other:
+        (name, value), *more = other.items()
+        if hex is not None or more or type(value) is not _UUID_FORMS.get(name):
+            raise TypeError("it takes a text, int= or bytes=")
+        return UUID(**other)
+    if type(hex) is not str or not _UUID_TEXT.fullmatch(hex):
         raise ValueError("badly formed hexadecimal UUID string")
-    return UUID(hex=hex, bytes=bytes, int=int)
+    return UUID(hex)
 
 
 # Dates and times: numbers between commas

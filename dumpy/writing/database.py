@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
-from dumpy.writing.rows import Shape, shape_of
+from dumpy.writing.rows import Shape, Values, shape_of
 from dumpy.writing.snapshot import snapshot
 from dumpy.writing.sources import rows_of_query
 
@@ -57,27 +57,35 @@ class DatabaseDump:
     def __init__(self, models: Sequence[ModelType], options: Options) -> None:
         self._models = models
         self._options = options
+        self.using = options.using
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the context in which all queries see the same state; raises ``DumpFailed``."""
         names = [name for table in load_order(self._models) for name in _names_in_database(table)]
-        return snapshot(self._options.using, names)
+        return snapshot(self.using, names)
 
     def count(self) -> int:
         """Return how many rows there are to write."""
-        return sum(self._queryset(table).count() for table in self._tables)
+        return sum(map(self.count_of, self.tables))
+
+    def count_of(self, table: Table) -> int:
+        """Return how many rows of a table there are to write."""
+        return self._queryset(table).count()
+
+    def rows(self, table: Table) -> Generator[list[Values], None, None]:
+        """Return the rows of a table, in chunks; to be closed if it is not read to its end."""
+        return rows_of_query(self.shape(table), self._queryset(table), self.using)
 
     def write(self, stream: IO[str] | Any, progress: Progress | None = None) -> None:
         """Write the dump to a text stream; raises ``UnwritableField``."""
         writer = ModuleWriter(stream.write, ascii_only=needs_ascii(stream))
         version = configuration().version
-        writer.begin(_description(version), version, self._migrations())
+        writer.begin(description(version), version, self.migrations())
         count = 0
-        for table in self._tables:
-            shape = self._shape(table)
+        for table in self.tables:
             # When writing fails the query must not stay open until the connection is closed.
-            with closing(rows_of_query(shape, self._queryset(table), self._options.using)) as rows:
-                count += writer.section(shape, rows, self._options.using)
+            with closing(self.rows(table)) as rows:
+                count += writer.section(self.shape(table), rows, self.using)
             if progress is not None:
                 progress.update(count)
         writer.end()
@@ -95,7 +103,8 @@ class DatabaseDump:
                 yield from self._hidden(table)
 
     @cached_property
-    def _tables(self) -> list[Table]:
+    def tables(self) -> list[Table]:
+        """The tables that are dumped, parents first."""
         return [
             table
             for table in load_order(self._models)
@@ -107,11 +116,12 @@ class DatabaseDump:
 
     @cached_property
     def _names_there(self) -> set[str]:
-        connection = connections[self._options.using]
+        connection = connections[self.using]
         with connection.cursor() as cursor:
             return set(connection.introspection.table_names(cursor, include_views=True))
 
-    def _shape(self, table: Table) -> Shape:
+    def shape(self, table: Table) -> Shape:
+        """Return which columns and links of a table are written."""
         return shape_of(
             table,
             natural_foreign=self._options.natural_foreign,
@@ -147,7 +157,7 @@ class DatabaseDump:
         manager = table.model._default_manager
         if self._options.all_rows or self._options.keys or type(manager) is Manager:
             return
-        rows = QuerySet(table.model, using=self._options.using).count()
+        rows = QuerySet(table.model, using=self.using).count()
         hidden = rows - self._queryset(table).count()
         if hidden:
             yield (
@@ -155,11 +165,11 @@ class DatabaseDump:
                 f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
             )
 
-    def _migrations(self) -> dict[str, str]:
+    def migrations(self) -> dict[str, str]:
         """The last migration that is applied, per app of the dump."""
-        loader = MigrationLoader(connections[self._options.using], ignore_no_migrations=True)
+        loader = MigrationLoader(connections[self.using], ignore_no_migrations=True)
         applied = set(loader.applied_migrations or ())
-        apps = {table.model._meta.app_label for table in self._tables}
+        apps = {table.model._meta.app_label for table in self.tables}
         return {
             app: name
             for app, name in sorted(applied)
@@ -182,7 +192,8 @@ def _name(table: Table, there: set[str]) -> str:
     return name if name in there else name.strip('"')
 
 
-def _description(version: str | None) -> str:
+def description(version: str | None) -> str:
+    """Return the first sentence of a dump."""
     module = getattr(settings, "SETTINGS_MODULE", None) or "a project"
     name = module.partition(".")[0]
     return f"The data of {name if version is None else f'{name} {version}'}, written by dumpy."

@@ -42,7 +42,7 @@ def replaced(path: Path) -> Iterator[IO[str]]:
         return
     with _named(target), _aside(target) as stream:
         yield stream
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _aside(target: Path) -> Iterator[IO[str]]:
     )
     try:
         with os.fdopen(handle, "wb") as file:
-            _lock(file.fileno())
+            lock(file.fileno())
             with _text(file, target) as stream:
                 yield stream
             file.flush()
@@ -91,7 +91,8 @@ def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
             binary.close()
 
 
-def _lock(descriptor: int) -> None:
+def lock(descriptor: int) -> None:
+    """Lock a file for this process; raises ``OSError`` if another one holds it."""
     if fcntl:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -100,11 +101,12 @@ def _remove_leftovers(target: Path) -> None:
     """Remove what a killed process has left: a file that nobody holds a lock on."""
     for leftover in target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp"):
         with suppress(OSError), leftover.open("rb") as file:
-            _lock(file.fileno())
+            lock(file.fileno())
             leftover.unlink()
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory outlive a crash of the machine, where the system can."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:

@@ -20,11 +20,11 @@ from dumpy.schema.tables import (
     ModelType,
     Table,
     is_content_type,
-    is_same_value,
     text_of,
 )
 from dumpy.schema.tables import from_text as value_of_text
-from dumpy.text.words import JSON_NULL, FieldText, Natural, Unwritable, source
+from dumpy.text.strings import escape_non_ascii
+from dumpy.text.words import JSON_NULL, FieldText, Natural, Unwritable, source, writer_of
 
 Values = list[Any]
 
@@ -103,16 +103,15 @@ class RowWriter:
             yield self._line(row, key)
 
     def _line(self, row: Values, key: object) -> str:
-        ascii_only = self.ascii_only
         try:
-            return ", ".join([source(value, ascii_only=ascii_only) for value in row])
+            line = _joined(row)
         except Unwritable:
             cells = [
-                source(self._checked(column, value, key), ascii_only=ascii_only)
+                self._checked(column, value, key)
                 for column, value in zip(self.shape.columns, row, strict=False)
             ]
-            links = row[len(cells) :]
-            return ", ".join(cells + [source(value, ascii_only=ascii_only) for value in links])
+            line = _joined(cells + row[len(cells) :])
+        return escape_non_ascii(line) if self.ascii_only else line
 
     def _key(self, row: Values) -> object:
         if self.shape.key is None:
@@ -176,14 +175,25 @@ class RowWriter:
     def _text(self, column: Column, value: object, key: object) -> FieldText:
         reason = "its value_to_string() and to_python() do not give it back."
         try:
-            text = text_of(column, value)
-            if type(text) is str and is_same_value(
-                column, value_of_text(column, text), value, connections[self.using]
+            text = plain_text(text_of(column, value))
+            if isinstance(text, str) and self._is_stored_alike(
+                column, value_of_text(column, text), value
             ):
                 return FieldText(text)
         except Exception as error:
             reason = f"its value_to_string() and to_python() fail with {error!r}."
         raise UnwritableField(self.shape.table.label, key, column.name, value, reason)
+
+    def _is_stored_alike(self, column: Column, one: object, other: object) -> bool:
+        if type(one) is type(other) and one == other:
+            return True
+        prepare, connection = column.target.get_db_prep_save, connections[self.using]
+        stored = [prepare(value, connection) for value in (one, other)]
+        return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
+
+
+def _joined(values: Values) -> str:
+    return ", ".join([writer_of(type(value))(value) for value in values])
 
 
 def natural_keys(
@@ -202,7 +212,7 @@ def plain(column: Column, value: Any) -> Any:
     """Return a value as an instance of exactly the type that a field of Django holds."""
     if value is None or column.types is None or type(value) in column.types:
         return value
-    if isinstance(value, memoryview):
+    if isinstance(value, memoryview | bytearray):
         return bytes(value)
     wanted = next(iter(column.types))
     if wanted is str:

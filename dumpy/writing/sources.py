@@ -13,7 +13,7 @@ from django.db.models import TextField as Text
 from django.db.models import UUIDField as UUID
 from django.db.models.functions import Cast, Collate
 
-from dumpy.schema.tables import Column, Link, ModelType, concrete
+from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
 from dumpy.writing.rows import Shape, Values
 
 CHUNK = 1000
@@ -24,7 +24,9 @@ def rows_of_query(
 ) -> Generator[list[Values], None, None]:
     """Yield the rows of a queryset by primary key, in chunks of at most ``CHUNK``."""
     key = shape.table.key
-    selected = queryset.select_related(None).prefetch_related(None)
+    # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
+    plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
+    selected = plain.select_related(None)
     selected = selected.order_by(*(_exact_order(shape.table.column(name), using) for name in key))
     expressions = [_expression(column) for column in shape.columns]
     for rows in _pages(selected, shape, expressions, using):
@@ -116,7 +118,7 @@ def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[
 
 
 def _attribute(column: Column, instance: Model) -> Any:
-    value = getattr(instance, column.name)
+    value = attribute(column, instance)
     if column.is_json and value is not None:
         encoder = column.target.encoder
         return "null" if hasattr(value, "as_sql") else json.dumps(value, cls=encoder)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from running import Project
+
 from zoo import models as zoo
+from zoo.fields import Colour
 from zoo.fill import fill
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +27,6 @@ def dump_bytes(project: Project, **env: str) -> bytes:
     "environment",
     [
         {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0"},
-        {"LC_ALL": "POSIX", "PYTHONUTF8": "1"},
         {"TZ": "Pacific/Apia", "PYTHONHASHSEED": "1"},
         {"TZ": "America/St_Johns", "PYTHONHASHSEED": "4294967295"},
     ],
@@ -47,12 +48,12 @@ def test_stdout_is_utf_8_where_it_can_be(project: Project) -> None:
     assert f"'{LATIN}'".encode() in dump_bytes(project, PYTHONIOENCODING="utf-8")
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-16"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
 def test_a_stdout_that_is_not_utf_8_gets_ascii_escapes(project: Project, encoding: str) -> None:
     zoo.Country.objects.create(code=LATIN)
     written = dump_bytes(project, PYTHONIOENCODING=encoding).decode(encoding)
     assert written.isascii()
-    assert eval(written.partition("create_zoo_country(")[2].partition(")")[0].split(", ")[0])
+    assert f"yield create_zoo_country({LATIN!a}, [])" in written
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
@@ -92,7 +93,7 @@ def test_what_the_settings_print_into_a_piped_dump_is_pointed_out_when_it_is_loa
 
 
 def test_a_failing_dump_has_exit_status_1_and_one_message(project: Project) -> None:
-    zoo.Plumage.objects.create(pk=3, colour="red")
+    zoo.Plumage.objects.create(pk=3, colour=Colour("red", "dark"))
     done = project.manage("dumpdata", "zoo.Plumage", "--format=py", "-o", "dump.py")
     assert done.returncode == 1
     assert done.stderr.startswith("CommandError: ")

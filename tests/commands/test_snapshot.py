@@ -9,11 +9,12 @@ import pytest
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 from running import Project, dumped
+
 from zoo import models as zoo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ACCOUNTS = 2000
+ACCOUNTS = 1000
 DUMPS = 10
 
 # Each transfer takes from the one table and gives to the other.

@@ -23,7 +23,7 @@ from dumpy.dump import FieldText, Natural, dumped_row
 from dumpy.text import emit
 from dumpy.text.words import source
 
-END = "# dumpy: end\n"
+END = "# dumpy: end"
 
 
 def as_json(dump: str) -> str:
@@ -39,9 +39,14 @@ def as_json(dump: str) -> str:
     return json.dumps(list(_flat(names["objects"]())), cls=DjangoJSONEncoder)
 
 
+def assert_same_objects(test: Any, dump: str, expected: str) -> None:
+    """Fail ``test`` if a dump has other objects than some JSON, but for what has no order."""
+    test.assertJSONEqual(without_order(as_json(dump)), without_order(expected))
+
+
 def without_order(text: str) -> str:
-    """Return JSON with its many-to-many values sorted: in dumps of dumpy their order is fixed."""
-    objects = json.loads(text)
+    """Return JSON with objects and many-to-many values sorted: dumpy has its own order there."""
+    objects = sorted(json.loads(text), key=lambda one: (one["model"], repr(one.get("pk"))))
     for one in objects:
         for name, value in one["fields"].items():
             if isinstance(value, list) and _is_link(one["model"], name):
@@ -118,9 +123,11 @@ def _value(model: type[Model], name: str, value: Any) -> Any:
     if field.is_relation:
         return _reference(field.related_model, value)
     try:
-        return field.to_python(value)
+        typed = field.to_python(value)
+        source(typed)
     except Exception:
-        return value  # a value that is wrong on purpose
+        return value  # a value that is wrong on purpose, or of a custom field
+    return typed
 
 
 def _reference(model: Any, value: Any) -> Any:

@@ -71,7 +71,7 @@ def refusal(load: Load, text: str, **options: Any) -> LoadError:
     """Load what cannot be loaded and return the error with all of its problems."""
     with pytest.raises(CommandError) as caught:
         load(text, **options)
-    error = caught.value.__cause__
+    error = caught.value
     assert isinstance(error, LoadError), error
     return error
 

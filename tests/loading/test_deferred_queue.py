@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from loading_tools import Load, dump_of, fixture_of, line_of, message, refusal, rows, values
+
 from zoo.models import (
-    Animal,
     Curator,
     Exhibit,
     Introduction,
@@ -369,7 +369,7 @@ def test_those_who_wait_for_a_refused_object_are_named_too(load: Load) -> None:
             "yield Taxon(pk=3, name='c' * 99)",
         ),
     )
-    assert [problem.pk for problem in error.problems] == [1, 2, 3]
+    assert [problem.pk for problem in error.problems] == [3, 1, 2]
 
 
 def test_a_failed_load_leaves_nothing_behind(load: Load) -> None:

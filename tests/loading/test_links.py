@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from loading_tools import Load, Rows, dump_of, refusal, rows
+
 from zoo.models import Animal, Bird, Mascot, Nation
 
 pytestmark = pytest.mark.django_db

@@ -7,6 +7,7 @@ from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from loading_tools import Load, dump_of, refusal, rows, values
+
 from zoo.models import Animal, Berth, Booking, Chip, Crate, Diet, Perch, Species, Taxon
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +83,7 @@ def test_two_rows_may_swap_their_unique_values(load: Load) -> None:
 
 
 def test_unique_values_may_move_in_a_ring_across_batches(load: Load) -> None:
-    many = 2500
+    many = 1200
     fields = "id bird place"
     load(dump_of(rows("zoo.Perch", fields, *[(n, "bird", n) for n in range(many)])))
     moved = [(n, "bird", (n + 1) % many) for n in range(many)]
@@ -117,12 +118,17 @@ def test_rows_with_composite_keys_are_inserted_and_updated(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "key", "field"),
-    [("Locker", -5, "label"), ("Locker", 0, "label"), ("Star", 2**63 - 1, "label"), ("Counter", 0, "label")],
-)  # fmt: skip
-def test_any_number_may_be_a_primary_key(load: Load, model: str, key: int, field: str) -> None:
-    names = {"Locker": "number", "Star": "catalogue_number", "Counter": "id"}
-    load(dump_of(rows(f"zoo.{model}", f"{names[model]} {field}", (key, "x"))))
+    ("model", "name", "key"),
+    [
+        ("Locker", "number", -5),
+        ("Locker", "number", 0),
+        ("Star", "catalogue_number", 2**63 - 1),
+        ("Counter", "id", 0),
+        ("Counter", "id", -5),
+    ],
+)
+def test_any_number_may_be_a_primary_key(load: Load, model: str, name: str, key: int) -> None:
+    load(dump_of(rows(f"zoo.{model}", f"{name} label", (key, "x"))))
     assert values(apps.get_model("zoo", model), "pk") == [key]
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_dumps import DUMP, skeleton_of
 from text_strategies import texts
@@ -111,6 +111,7 @@ def test_a_text_that_looks_like_code_stays_text(text: str) -> None:
 
 
 @given(texts(), texts(), st.dictionaries(texts(), texts(), max_size=3))
+@settings(deadline=None)
 def test_any_text_in_the_head_is_read_back(
     description: str, version: str, migrations: dict[str, str]
 ) -> None:
@@ -141,6 +142,7 @@ LABELS = st.text(min_size=1, max_size=6) | st.sampled_from(
 
 
 @given(st.lists(st.tuples(LABELS, LABELS, st.lists(LABELS, max_size=4, unique=True)), max_size=6))
+@settings(deadline=None)
 def test_whatever_models_are_called_their_dump_is_data(
     models: list[tuple[str, str, list[str]]],
 ) -> None:

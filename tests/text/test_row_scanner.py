@@ -66,7 +66,7 @@ def test_rows_of_a_table_are_read_exactly() -> None:
 
 
 @given(st.lists(st.lists(scalars(), min_size=2, max_size=2), min_size=1, max_size=12))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_whatever_was_learned_a_row_means_what_python_makes_of_it(rows: list[list[object]]) -> None:
     scanner = RowScanner(PREFIX, ")")
     for items in rows * 2:
@@ -75,7 +75,7 @@ def test_whatever_was_learned_a_row_means_what_python_makes_of_it(rows: list[lis
 
 
 @given(st.lists(values(), max_size=4))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_all_three_ways_agree_with_python(items: list[object]) -> None:
     line = row(*items)
     expected = repr(python_reads(line))
@@ -117,6 +117,7 @@ def test_a_damaged_row_is_refused_or_means_what_python_makes_of_it(
 
 
 @given(texts(), st.sampled_from(["''", "'a'", '"\'"', "'\\n'", "1", "None"]))
+@settings(deadline=None)
 def test_raw_characters_in_a_string_mean_what_they_mean_to_python(text: str, first: str) -> None:
     line = f"{PREFIX}'{text}')"
     try:

@@ -4,7 +4,7 @@ import ast
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from text_strategies import texts
 
 from dumpy.text.strings import escape_non_ascii, quote, unquote
@@ -51,10 +51,12 @@ def test_a_written_text_has_no_line_break_of_any_kind() -> None:
 
 
 @given(texts())
+@settings(deadline=None)
 def test_a_text_survives(text: str) -> None:
     assert ast.literal_eval(quote(text)) == unquote(quote(text)) == text
 
 
 @given(texts())
+@settings(deadline=None)
 def test_escaped_text_is_what_python_calls_ascii(text: str) -> None:
     assert escape_non_ascii(quote(text)) == ascii(text)

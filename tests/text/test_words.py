@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_strategies import values
+from text_strategies import scalars, values
 
 from dumpy.text.words import (
     JSON_NULL,
@@ -22,6 +22,7 @@ from dumpy.text.words import (
     Natural,
     NotAWord,
     Unwritable,
+    call,
     evaluate,
     source,
 )
@@ -111,6 +112,7 @@ def test_a_source_means_the_same_to_python(value: object, text: str) -> None:
 
 
 @given(values())
+@settings(deadline=None)
 def test_every_value_survives_the_round_trip(value: object) -> None:
     text = source(value)
     assert "\n" not in text
@@ -141,6 +143,7 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+KEYWORDS = ["year", "fold", "tzinfo", "days", "hex", "int", "bytes", "is_safe", "value", "model"]
 UNWRITABLE = [
     10**4300,
     -(10**4300),
@@ -298,6 +301,11 @@ BAD = [
     "UUID(int=-1)",
     "UUID(int=1, is_safe=2)",
     "UUID(bytes=b'1')",
+    "UUID(bytes='1234567890123456')",
+    "UUID(5)",
+    "UUID(int='5')",
+    "UUID(int=1, bytes=b'1234567890123456')",
+    "UUID('00000000000000000000000000000001', int=1)",
     "Decimal('x')",
     "Decimal('')",
     "Decimal('\u0661')",
@@ -350,5 +358,22 @@ def test_json_null_stays_the_only_one() -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_a_text_with_any_content_is_read_back_and_never_code(text: str) -> None:
     assert read(source(FieldText(text))) == FieldText(text)
+
+
+@given(
+    st.sampled_from(sorted(NAMES)),
+    st.lists(scalars(), max_size=4),
+    st.dictionaries(st.sampled_from(KEYWORDS), scalars(), max_size=2),
+)
+@settings(max_examples=1000, deadline=None)
+def test_a_word_called_with_anything_gives_its_value_or_refuses(
+    name: str, args: list[object], keywords: dict[str, object]
+) -> None:
+    try:
+        value = call(name, args, keywords)
+    except NotAWord:
+        return
+    assert repr(value) == repr(NAMES[name](*args, **keywords))  # type: ignore[operator]

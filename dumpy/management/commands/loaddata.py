@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
-from django.core.serializers.base import DeserializationError
 from django.db import router
 
-from dumpy.errors import DumpyError
 from dumpy.loading.loader import Loader, sharing
-from dumpy.reading.execution import named
-
-
-class LoadRefused(CommandError, DeserializationError):
-    """A load that failed: a sentence for the terminal, to callers what Django's command raises."""
+from dumpy.loading.sequences import with_positive_keys
+from dumpy.reading.execution import is_stray_program, named
 
 
 class Command(loaddata.Command):
     """Differs from Django's for the format ``py`` only."""
-
-    def handle(self, *fixture_labels: str, **options: Any) -> None:
-        """Load fixtures; all problems of all objects are in the message of the error."""
-        try:
-            super().handle(*fixture_labels, **options)
-        except DumpyError as error:
-            raise LoadRefused(str(error)) from error
 
     def loaddata(self, fixture_labels: Any) -> None:
         """Load fixtures with one loader, so that they may refer to each other."""
@@ -56,6 +43,17 @@ class Command(loaddata.Command):
         if obj.deferred_fields:
             self.objs_with_deferred_fields.append(obj)
         return True
+
+    def find_fixture_files_in_dir(self, fixture_dir: str, fixture_name: str, targets: Any) -> Any:
+        """Find fixtures; a program outside of the fixtures directories must be named in full."""
+        found = super().find_fixture_files_in_dir(fixture_dir, fixture_name, targets)
+        if f"{fixture_name}.json" not in targets:
+            return found
+        return [candidate for candidate in found if not is_stray_program(candidate[0])]
+
+    def reset_sequences(self, connection: Any, models: Any) -> None:
+        """Reset the sequences, but for tables without a key that a sequence could have given."""
+        super().reset_sequences(connection, with_positive_keys(models, self.using))
 
     def _is_wanted(self, model: Any) -> bool:
         if model._meta.app_config in self.excluded_apps or model in self.excluded_models:

@@ -1,0 +1,121 @@
+"""``dump2py``: the whole database as a directory of Python files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.utils import Error as DatabaseError
+
+from dumpy.errors import DumpyError
+from dumpy.management.progress import TableProgress
+from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.directory import DirectoryDump
+from dumpy.writing.publishing import holds_dump, published
+from dumpy.writing.selection import select
+
+ROWS_PER_FILE = 1_000_000
+
+
+class Command(BaseCommand):
+    """Writes a directory with ``restore.py`` and a file per table, from one snapshot."""
+
+    help = "Dump the database as a directory of Python files, to be restored with its restore.py."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments: what to dump, and how to write it."""
+        parser.add_argument("directory", type=Path, help="The directory to write.")
+        _add_selection(parser)
+        _add_manner(parser)
+
+    def handle(self, *, directory: Path, **options: Any) -> None:
+        """Write the dump; a table that was left out makes the status 1."""
+        if options["max_row_count"] < 1:
+            raise CommandError("--max-row-count must be at least 1.")
+        try:
+            left_out = self._dump(directory, options)
+        except (DumpyError, DatabaseError, OSError) as error:
+            if options["traceback"]:
+                raise
+            raise CommandError(f"Unable to dump the database: {error}") from error
+        if left_out:
+            raise CommandError(f"{directory} is complete but for {', '.join(left_out)}.")
+
+    def _dump(self, directory: Path, options: dict[str, Any]) -> dict[str, str]:
+        overwrite = options["overwrite"] or self._may_replace(directory, options)
+        models = select(options["labels"], options["exclude"], options["database"])
+        source = DatabaseDump(models, Options(using=options["database"], all_rows=True))
+        dump = DirectoryDump(source, options["max_row_count"], tolerate=options["tolerate"])
+        started = time.perf_counter()
+        with (
+            redirect_stdout(sys.stderr),
+            published(directory, overwrite=overwrite) as aside,
+            source.snapshot(),
+        ):
+            progress = TableProgress(self.stdout, options["verbosity"], source.count())
+            dump.write(aside, progress)
+            notes = list(source.notes())
+        for sentence in [*notes, *(f"{k} is left out: {v}" for k, v in dump.left_out.items())]:
+            self.stderr.write(sentence)
+        progress.total(time.perf_counter() - started)
+        return dump.left_out
+
+    def _may_replace(self, directory: Path, options: dict[str, Any]) -> bool:
+        if not options["interactive"] or not sys.stdin.isatty() or not holds_dump(directory):
+            return False
+        return input(f"{directory} holds a dump already. Replace it? [y/N] ").lower() in (
+            "y",
+            "yes",
+        )
+
+
+def _add_selection(parser: CommandParser) -> None:
+    parser.add_argument(
+        "labels",
+        metavar="app_label[.ModelName]",
+        nargs="*",
+        help="The apps or models to dump; all if none is given.",
+    )
+    parser.add_argument(
+        "-e",
+        "--exclude",
+        action="append",
+        default=[],
+        help="An app_label or app_label.ModelName to leave out. Can be used multiple times.",
+    )
+    parser.add_argument(
+        "--database",
+        default=DEFAULT_DB_ALIAS,
+        choices=tuple(connections),
+        help='The database to dump. Defaults to the "default" database.',
+    )
+
+
+def _add_manner(parser: CommandParser) -> None:
+    parser.add_argument(
+        "-o", "--overwrite", action="store_true", help="Replace a dump that is there."
+    )
+    parser.add_argument(
+        "--max-row-count",
+        type=int,
+        default=ROWS_PER_FILE,
+        help=f"The number of rows in one file at most. Defaults to {ROWS_PER_FILE:,}.",
+    )
+    parser.add_argument(
+        "-t",
+        "--tolerate",
+        action="store_true",
+        help="Leave out a table that cannot be read, say so, and end with status 1.",
+    )
+    parser.add_argument(
+        "--noinput",
+        "--no-input",
+        action="store_false",
+        dest="interactive",
+        help="Do not ask before a dump that is there is replaced.",
+    )

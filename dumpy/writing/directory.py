@@ -1,0 +1,238 @@
+"""A dump as a directory: ``restore.py``, files of rows, and the manifest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import django
+from django.db import DatabaseError, transaction
+
+import dumpy
+from dumpy.conf import configuration
+from dumpy.errors import UnwritableField
+from dumpy.schema.tables import Table
+from dumpy.text import manifest as manifests
+from dumpy.text.emit import (
+    SAVED_ROW_SUFFIX,
+    ModelNames,
+    Names,
+    create_function,
+    head,
+    main_function,
+    model_line,
+    saved_row_prefix,
+    table_head,
+    table_tail,
+    tail,
+)
+from dumpy.writing.database import DatabaseDump, description
+from dumpy.writing.rows import RowWriter, Shape, Values
+
+RESTORE = "restore.py"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table that is written: its rows, the bytes of its files, and the seconds that it took."""
+
+    label: str
+    rows: int
+    size: int
+    seconds: float
+
+
+class Watcher(Protocol):
+    """Somebody who is told what is written."""
+
+    def begin(self, label: str) -> object: ...
+    def rows(self, count: int) -> object: ...
+    def end(self, written: Written) -> object: ...
+
+
+@dataclass
+class _Parts:
+    """What the parts of ``restore.py`` and the manifest grow from, table by table."""
+
+    functions: list[str] = field(default_factory=list)
+    entries: list[manifests.TableEntry] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+class DirectoryDump:
+    """Writes the tables of a ``DatabaseDump`` as files.
+
+    ``max_row_count`` is the number of rows from which on a table is cut into parts. ``tolerate``
+    leaves out a table that cannot be read: ``left_out`` says why, by model label.
+    """
+
+    def __init__(self, dump: DatabaseDump, max_row_count: int, *, tolerate: bool = False) -> None:
+        self._dump = dump
+        self._max_row_count = max_row_count
+        self._tolerate = tolerate
+        self._names = Names()
+        self._files: set[str] = {RESTORE, manifests.NAME}
+        self._parts = _Parts()
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why tables could not be read, by model label."""
+        return self._parts.left_out
+
+    def write(self, directory: Path, watcher: Watcher) -> None:
+        """Write all files, the manifest last; raises ``UnwritableField``, ``DatabaseError``."""
+        for table in self._dump.tables:
+            try:
+                with transaction.atomic(using=self._dump.using):
+                    self._write_table(directory, table, watcher)
+            except (DatabaseError, UnwritableField) as error:
+                if not self._tolerate:
+                    raise
+                self._leave_out(table, " ".join(str(error).split()))
+        self._write_manifest(directory, self._write_restore(directory))
+
+    def _leave_out(self, table: Table, reason: str) -> None:
+        self._parts.left_out[table.label] = reason
+        self._parts.functions.append(f"\n\n# {table.label} is left out: {reason}\n")
+
+    def _write_table(self, directory: Path, table: Table, watcher: Watcher) -> None:
+        watcher.begin(table.label)
+        started = time.perf_counter()
+        shape = self._dump.shape(table)
+        names = self._model_names(table)
+        digest = manifests.digest()
+        files, count = [], 0
+        with closing(self._dump.rows(table)) as chunks:
+            lines = self._arguments(shape, chunks, digest, watcher)
+            for name in self._file_names(names, table):
+                with _File(directory / name) as file:
+                    count += self._write_rows(file, table, names, lines)
+                files.append(file.entry)
+        self._note(table, shape, names, files, count, digest.hexdigest())
+        size = sum(file.size for file in files)
+        watcher.end(Written(table.label, count, size, time.perf_counter() - started))
+
+    def _model_names(self, table: Table) -> ModelNames:
+        meta = table.model._meta
+        return self._names.for_model(meta.app_label, meta.object_name or "")
+
+    def _file_names(self, names: ModelNames, table: Table) -> list[str]:
+        stem = names.create.removeprefix("create_")
+        parts = -(-self._dump.count_of(table) // self._max_row_count) or 1
+        stems = [stem] if parts == 1 else [f"{stem}_{part}" for part in range(1, parts + 1)]
+        return [self._free_name(stem) for stem in stems]
+
+    def _free_name(self, stem: str) -> str:
+        while f"{stem}.py" in self._files:
+            stem += "_"
+        self._files.add(f"{stem}.py")
+        return f"{stem}.py"
+
+    def _arguments(
+        self, shape: Shape, chunks: Iterator[list[Values]], digest: object, watcher: Watcher
+    ) -> Iterator[str]:
+        writer = RowWriter(shape, self._dump.using)
+        for chunk in chunks:
+            for arguments in writer.arguments(chunk):
+                digest.update(f"{arguments}\n".encode())  # type: ignore[attr-defined]
+                yield arguments
+            watcher.rows(len(chunk))
+
+    def _write_rows(
+        self, file: _File, table: Table, names: ModelNames, lines: Iterator[str]
+    ) -> int:
+        prefix, count = saved_row_prefix(names.create), 0
+        file.write(table_head(table.label))
+        for arguments in islice(lines, self._max_row_count):
+            file.write(f"{prefix}{arguments}{SAVED_ROW_SUFFIX}\n")
+            count += 1
+        file.write(table_tail())
+        return count
+
+    def _note(
+        self,
+        table: Table,
+        shape: Shape,
+        names: ModelNames,
+        files: list[manifests.FileEntry],
+        count: int,
+        digest: str,
+    ) -> None:
+        parameters = self._names.parameters(shape.names, names.variable)
+        pairs = list(zip(parameters, shape.names, strict=True))
+        self._parts.functions += [
+            model_line(names.variable, table.label),
+            create_function(names, pairs),
+        ]
+        links = [link.through._meta.db_table for link in table.links]
+        db_tables = (table.model._meta.db_table, *links)
+        entry = manifests.TableEntry(
+            table.label, count, digest, tuple(shape.names), db_tables, tuple(files)
+        )
+        self._parts.entries.append(entry)
+
+    def _write_restore(self, directory: Path) -> manifests.FileEntry:
+        version = configuration().version
+        files = [file.name for entry in self._parts.entries for file in entry.files]
+        with _File(directory / RESTORE) as file:
+            file.write(head(description(version), version, self._dump.migrations(), "TABLES"))
+            for text in self._parts.functions:
+                file.write(text)
+            file.write(main_function(files))
+            file.write(tail())
+        return file.entry
+
+    def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
+        manifest = manifests.Manifest(
+            dumpy.__version__,
+            django.__version__,
+            configuration().version,
+            self._dump.migrations(),
+            restore,
+            tuple(self._parts.entries),
+            self._parts.left_out,
+        )
+        with _File(directory / manifests.NAME) as file:
+            file.write(manifests.to_text(manifest))
+
+
+class _File:
+    """A file of the directory that counts and digests its bytes; only its owner may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = manifests.digest()
+        self._size = 0
+
+    @property
+    def entry(self) -> manifests.FileEntry:
+        return manifests.FileEntry(self._path.name, self._size, self._digest.hexdigest())
+
+    def __enter__(self) -> _File:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(descriptor, "wb", buffering=2**20)
+        return self
+
+    def write(self, text: str) -> None:
+        data = text.encode()
+        self._digest.update(data)
+        self._size += len(data)
+        self._file.write(data)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._file:
+            if error is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())

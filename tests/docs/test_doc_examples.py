@@ -1,0 +1,74 @@
+"""What the README and the documentation show is what happens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import doc_pages
+import pytest
+from django.conf import settings
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from project import settings as project_settings
+
+pytestmark = pytest.mark.slow
+
+TUTORIAL = doc_pages.ROOT / "docs" / "tutorial.md"
+OTHER_ENGINE = doc_pages.ROOT / "docs" / "howto" / "another-engine.md"
+NAME = "dumpy_docs_new"
+
+
+@pytest.fixture(scope="session")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory in which the tutorial was followed to its end."""
+    directory = tmp_path_factory.mktemp("tutorial")
+    doc_pages.run(TUTORIAL, directory, doc_pages.environment(directory))
+    return directory
+
+
+@pytest.fixture
+def directory(tutorial: Path, tmp_path: Path) -> Path:
+    """Return a copy of the project that the tutorial leaves."""
+    return shutil.copytree(tutorial, tmp_path / "library")
+
+
+@pytest.fixture
+def new_database(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, object]]:
+    """Return the settings of an empty database on the engine of the tests."""
+    project_settings.DATA_DIR = tmp_path
+    database = project_settings.database(NAME)
+    if settings.ENGINE == "sqlite":
+        yield database
+        return
+    creation = connections["default"].creation
+    with django_db_blocker.unblock(), connections["default"]._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {NAME}")
+        cursor.execute(f"CREATE DATABASE {NAME} {creation.sql_table_creation_suffix()}")
+        yield database
+        cursor.execute(f"DROP DATABASE {NAME}")
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "page",
+    [page for page in doc_pages.PAGES if page not in (TUTORIAL, OTHER_ENGINE)],
+    ids=lambda page: page.relative_to(doc_pages.ROOT).as_posix(),
+)
+def test_a_page_shows_what_happens(page: Path, directory: Path) -> None:
+    doc_pages.run(page, directory, doc_pages.environment(directory))
+
+
+@pytest.mark.sqlite
+def test_the_tutorial_shows_what_happens(tutorial: Path) -> None:
+    assert (tutorial / "db.sqlite3").is_file()
+
+
+def test_data_move_to_another_engine_as_shown(
+    directory: Path, new_database: dict[str, object]
+) -> None:
+    environment = {"NEW_DATABASE": json.dumps(new_database, default=str)}
+    doc_pages.run(OTHER_ENGINE, directory, doc_pages.environment(directory) | environment)

@@ -1,0 +1,79 @@
+"""Fields that Django does not know: exact, or refused by name."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.core.serializers.base import SerializationError
+from django.db import connection
+from writing_tools import dumped, put, reload, row, stored
+
+from dumpy.errors import UnwritableField
+from zoo.fields import Colour, Point, Size
+from zoo.models import Basket, Collar, Diet, Plumage, Waypoint
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_value_with_a_text_of_its_own_comes_back() -> None:
+    put(Waypoint(pk=1, point=Point(0.1, -2.0)), Waypoint(pk=2, point=Point(1 / 3, 1e300)))
+    before = stored(Waypoint, "point")
+    reload(Waypoint, "py")
+    assert stored(Waypoint, "point") == before
+    assert Waypoint.objects.get(pk=1).point == Point(0.1, -2.0)
+
+
+def test_a_value_with_a_text_of_its_own_is_written_as_that_text() -> None:
+    text = dumped([Waypoint(pk=1, point=Point(1.0, 2.0))])
+    assert row(text) == "1, field_text('1.0,2.0'), None"
+
+
+@pytest.mark.parametrize("fruits", [set(), {"apple"}, {"pear", "apple", "fig"}])
+def test_a_set_comes_back(fruits: set[str]) -> None:
+    put(Basket(pk=1, fruits=fruits))
+    reload(Basket, "py")
+    assert Basket.objects.get().fruits == fruits
+
+
+@pytest.mark.parametrize("size", list(Size))
+def test_an_enum_comes_back(size: Size) -> None:
+    put(Collar(pk=1, size=size))
+    reload(Collar, "py")
+    assert Collar.objects.get().size is size
+
+
+def test_a_value_whose_text_does_not_give_it_back_is_refused_by_name() -> None:
+    put(Plumage(pk=7, colour=Colour("red", "dark")))
+    with pytest.raises(UnwritableField) as caught:
+        dumped(Plumage.objects.all())
+    error = caught.value
+    assert (error.model, error.pk, error.field) == ("zoo.Plumage", 7, "colour")
+    assert error.value == Colour("red", "dark")
+    assert "zoo.Plumage(pk=7)" in str(error)
+    assert "'colour'" in str(error)
+
+
+def test_a_refused_value_is_a_serialization_error_of_django() -> None:
+    put(Plumage(pk=7, colour=Colour("red", "dark")))
+    with pytest.raises(SerializationError):
+        dumped(Plumage.objects.all())
+
+
+def test_the_command_says_which_value_was_refused_and_writes_no_file(tmp_path: Any) -> None:
+    put(Plumage(pk=7, colour=Colour("red", "dark")))
+    path = tmp_path / "snapshot.py"
+    with pytest.raises(CommandError, match=r"zoo\.Plumage\(pk=7\).*'colour'"):
+        call_command("dumpdata", "zoo.Plumage", format="py", output=str(path), stdout=StringIO())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.sqlite
+def test_a_number_within_json_that_no_float_holds_is_refused_by_name() -> None:
+    put(Diet(pk=7, plan=1))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE zoo_diet SET plan = '0.12345678901234567890123'")
+    with pytest.raises(CommandError, match=r"zoo\.Diet\(pk=7\).*'plan'"):
+        call_command("dumpdata", "zoo.Diet", format="py", stdout=StringIO())
