@@ -53,7 +53,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
     parser.add_argument("--rows", type=int, default=20_000, help="of formats")
     parser.add_argument("--runs", type=int, default=3, help="of formats and chain")
-    parser.add_argument("--no-links", action="store_true", help="formats without many-to-many")
+    parser.add_argument(
+        "--no-links", action="store_true", help="formats without many-to-many fields"
+    )
     return parser
 
 

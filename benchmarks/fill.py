@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.models import Field, Model
 
-from benchmarks.shop.models import Category, Chain, Item, Place, Shop, Supermarket, Tag
+from benchmarks.shop.models import Category, Chain, Item, Place, PlainItem, Shop, Supermarket, Tag
 
 Values = tuple[Any, ...]
 
@@ -22,7 +22,17 @@ _DAY = datetime.date(2001, 1, 1)
 _INSTANT = datetime.datetime(2001, 1, 1, 12, 30, 15, 123000, datetime.timezone.utc)
 
 ItemTag = Item.tags.through
-MODELS: tuple[type[Model], ...] = (Category, Tag, Item, ItemTag, Place, Shop, Supermarket, Chain)
+MODELS: tuple[type[Model], ...] = (
+    Category,
+    Tag,
+    Item,
+    ItemTag,
+    PlainItem,
+    Place,
+    Shop,
+    Supermarket,
+    Chain,
+)
 
 
 def sizes(rows: int) -> dict[str, int]:
@@ -32,12 +42,13 @@ def sizes(rows: int) -> dict[str, int]:
 
 
 def fill(rows: int, using: str, *, linked: bool = True) -> None:
-    """Fill the tables of a database with ``rows`` rows, and one link per item unless not linked."""
+    """Fill the tables of a database with ``rows`` rows, and a link per item if ``linked``."""
     counts = sizes(rows)
     items, places = range(1, counts["items"] + 1), range(1, counts["places"] + 1)
     insert(Category, (category(i) for i in range(1, counts["categories"] + 1)), using)
     insert(Tag, ((i, f"tag {i}") for i in range(1, TAGS + 1)), using)
-    insert(Item, (item(i, counts["categories"]) for i in items), using)
+    model = Item if linked else PlainItem
+    insert(model, (item(i, counts["categories"]) for i in items), using)
     if linked:
         insert(ItemTag, ((n, *link) for n, link in enumerate(links(items), 1)), using)
     insert(Place, ((i, f"Place {i}", f"{i % 97} Rue de l'Église") for i in places), using)

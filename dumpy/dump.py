@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import JSONField, Model, Value
 
-from dumpy.schema.tables import Column, Table, from_text, table_of
+from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import (
     JSON_NULL,
     UUID,
@@ -113,8 +113,3 @@ def _value(column: Column | None, value: object) -> Any:
     if column is not None and value is not None and has_own_decoder(column):
         return json.loads(json.dumps(value), cls=column.target.decoder)
     return value
-
-
-def is_complete(table: Table, row: DumpedRow) -> bool:
-    """Whether a row has every column of its table."""
-    return {column.name for column in table.columns} <= set(row.names)

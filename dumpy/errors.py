@@ -116,5 +116,9 @@ class UnwritableField(DumpyError, SerializationError):
         )
 
 
+class RestoreFailed(DumpyError):
+    """A restore that was refused or given up; the database is as it was."""
+
+
 class DumpFailed(DumpyError):
     """A dump that could not be made; the reason is the sentence."""

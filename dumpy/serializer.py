@@ -13,7 +13,8 @@ from django.db.models import Model, QuerySet
 from dumpy.conf import configuration
 from dumpy.dump import dumped_row, new
 from dumpy.errors import SHOWN, FixtureError, Place
-from dumpy.loading.loader import Destination, Loader, shared_loader
+from dumpy.loading.lanes import Destination
+from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import stored_key
 from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows, read_fixture
 from dumpy.reading.program import Placed, Program

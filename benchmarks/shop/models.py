@@ -20,8 +20,8 @@ class Tag(models.Model):
     name = models.CharField(max_length=60)
 
 
-class Item(models.Model):
-    """The row of eleven columns, with a link to one tag on the average."""
+class Columns(models.Model):
+    """Eleven columns, with the primary key."""
 
     name = models.CharField(max_length=100)
     description = models.TextField()
@@ -33,7 +33,19 @@ class Item(models.Model):
     weight = models.FloatField()
     category = models.ForeignKey(Category, models.CASCADE)
     parent = models.ForeignKey("self", models.CASCADE, null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Item(Columns):
+    """The row of eleven columns, with a link to one tag on the average."""
+
     tags = models.ManyToManyField(Tag)
+
+
+class PlainItem(Columns):
+    """The row of eleven columns, without a many-to-many field."""
 
 
 class Place(models.Model):

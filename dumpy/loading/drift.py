@@ -1,48 +1,99 @@
-"""What is said when a dump and today's models do not fit."""
+"""What a table of a dump means today, and what is said when it does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.apps import apps
 
 from dumpy.errors import FixtureError
-from dumpy.loading.batches import Layout, default_of
+from dumpy.loading.batches import ConstantLike, Layout, default_of
 from dumpy.loading.dumped import DumpedTable
-from dumpy.schema.tables import Column, Table
+from dumpy.schema.tables import Column, ModelType, Table, table_of
 
 
-def no_model(dumped: DumpedTable) -> FixtureError:
-    """Return the error for a model that does not exist."""
+@dataclass(frozen=True)
+class KnownTable:
+    """What the rows of a table mean here: the model, and its fields that the rows have."""
+
+    model: ModelType
+    fields: dict[str, int | ConstantLike]
+
+
+def known_table(dumped: DumpedTable) -> KnownTable | None:
+    """Return what the rows of a table mean here, or None if there is no such model."""
+    model = _model(dumped)
+    return None if model is None else KnownTable(model, _fields(table_of(model), dumped))
+
+
+def unknowns(dumped: DumpedTable) -> Iterator[FixtureError]:
+    """Yield an error for a model or for fields that do not exist: what a user may ignore."""
+    model = None if dumped.drops else _model(dumped)
+    if model is not None:
+        table = table_of(model)
+        for name in sorted(dumped.fields.keys() - _names(table).keys()):
+            yield _no_field(table, name, dumped)
+    elif not dumped.drops:
+        yield _no_model(dumped)
+
+
+def gaps(dumped: DumpedTable) -> Iterator[FixtureError]:
+    """Yield an error for each field that needs a value which the rows do not have."""
+    known = None if dumped.drops else known_table(dumped)
+    if known is None or not set(table_of(known.model).key) <= known.fields.keys():
+        return
+    layout = Layout(table_of(known.model), known.fields)
+    for column in layout.columns:
+        if column.name not in known.fields and not _may_be_absent(column):
+            yield _no_value(layout.table, column, dumped)
+
+
+def _model(dumped: DumpedTable) -> ModelType | None:
+    try:
+        return apps.get_model(dumped.label)
+    except (LookupError, ValueError):
+        return None
+
+
+def _fields(table: Table, dumped: DumpedTable) -> dict[str, int | ConstantLike]:
+    names = _names(table)
+    return {names[name]: where for name, where in dumped.fields.items() if name in names}
+
+
+def _names(table: Table) -> dict[str, str]:
+    """The names that a row may give its values: of fields, or attribute names."""
+    names = {column.field.name: column.name for column in table.columns}
+    names |= {column.name: column.name for column in table.columns}
+    return names | {link.name: link.name for link in table.links}
+
+
+def _may_be_absent(column: Column) -> bool:
+    field = column.field
+    return field.null or default_of(field) is not None
+
+
+def _no_model(dumped: DumpedTable) -> FixtureError:
     return FixtureError(
-        dumped.place(dumped.line),
+        dumped.skeleton_place(dumped.line),
         f"there is no model {dumped.label!r}.",
-        "Change its name in resolve_model(), comment its line out in objects(), or use "
+        f"Change its name in resolve_model(), comment its line out in {dumped.listed_in}, or use "
         "--ignorenonexistent.",
     )
 
 
-def no_field(table: Table, name: str, dumped: DumpedTable) -> FixtureError:
-    """Return the error for a field that does not exist."""
+def _no_field(table: Table, name: str, dumped: DumpedTable) -> FixtureError:
     return FixtureError(
-        dumped.place(dumped.field_lines.get(name, dumped.line)),
+        dumped.skeleton_place(dumped.field_lines.get(name, dumped.line)),
         f"{table.label} has no field {name!r}.",
         "Comment the line out if it was removed, change the name left of the '=' if it was "
         "renamed, or use --ignorenonexistent.",
     )
 
 
-def no_value(layout: Layout, dumped: DumpedTable) -> Iterator[FixtureError]:
-    """Yield an error for each field that needs a value and has none."""
-    for column in layout.columns:
-        if column.name not in layout.fields and not _may_be_absent(column):
-            yield FixtureError(
-                dumped.place(dumped.line),
-                f"there is no value for {layout.table.label}.{column.field.name}, which has no "
-                "default.",
-                f"Add a line such as {column.name}=…, to the call of new(), or give the field a "
-                "default.",
-            )
-
-
-def _may_be_absent(column: Column) -> bool:
-    field = column.field
-    return field.null or default_of(field) is not None
+def _no_value(table: Table, column: Column, dumped: DumpedTable) -> FixtureError:
+    return FixtureError(
+        dumped.skeleton_place(dumped.line),
+        f"there is no value for {table.label}.{column.field.name}, which has no default.",
+        f"Add a line such as {column.name}=…, to the call of new(), or give the field a default.",
+    )

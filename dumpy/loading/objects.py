@@ -175,6 +175,7 @@ class ObjectLoader:
                 queue.extend(self._woken_by(item.instance))
 
     def _try(self, item: Item) -> bool:
+        """Save an item; return whether its row is there, if not complete."""
         try:
             self._save(item)
         except DumpyError:
@@ -182,7 +183,7 @@ class ObjectLoader:
         except (Missing, MissingRow) as error:
             item.error = error
             self._waiting.wait(item, error.key)
-            return False
+            return item.is_incomplete
         except Exception as error:
             item.error = error
             self._refused.append(item)
@@ -281,7 +282,7 @@ class ObjectLoader:
         if not set(table.key) <= set(row.names):
             instance.pk = stored_key(instance, self._desk.using) or instance.pk
             if instance._state.adding and not self._is_stored(instance):
-                self._insert(instance, row)
+                self._insert(item, row)
                 return
         if is_signalled(type(instance)):
             self._put(item, row)
@@ -298,17 +299,17 @@ class ObjectLoader:
             self._loader_of(item, row).put(self._row(item, row))
             _send(post_save, instance, using, update_fields=None, created=is_new)
 
-    def _insert(self, instance: Model, row: DumpedRow) -> None:
-        """Insert a row whose key the dump does not give, with its links."""
+    def _insert(self, item: Item, row: DumpedRow) -> None:
+        """Insert a row whose key the dump does not give, and then its links, which may wait."""
         self._desk.flush()
-        using, key = self._desk.using, instance.pk
+        instance, using = item.instance, self._desk.using
+        key = instance.pk
         is_heard = is_signalled(type(instance))
         try:
             with transaction.atomic(using=using):
                 if is_heard:
                     _send(pre_save, instance, using, update_fields=None)
                 self._insert_quietly(instance)
-                self._link(instance, row)
                 if is_heard:
                     _send(post_save, instance, using, update_fields=None, created=True)
         except Exception:
@@ -316,6 +317,9 @@ class ObjectLoader:
             instance.pk = key
             raise
         self._counts(instance).inserted += 1
+        item.is_incomplete = True
+        with transaction.atomic(using=using):
+            self._link(instance, row)
 
     def _insert_quietly(self, instance: Any) -> None:
         """Insert a row whose key the dump does not give."""

@@ -14,6 +14,9 @@ from django.db.models import Model, QuerySet
 from dumpy.dump import Natural
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, primary_key_fields
 
+# Beyond this they are looked up again, to keep memory flat.
+_REMEMBERED = 100_000
+
 
 class Missing(Exception):
     """A row that is not there yet: ``key`` names it."""
@@ -43,6 +46,8 @@ class References:
         if natural in self._promised:
             return getattr(self._promised[natural], name)
         identity = (natural, name)
+        if len(self._found) >= _REMEMBERED:
+            self._found.clear()
         if identity not in self._found:
             self._found[identity] = getattr(self._instance(natural), name)
         return self._found[identity]

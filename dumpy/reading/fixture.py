@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -61,10 +61,18 @@ class TableRows:
     width: int
     drops: bool
     parts: tuple[Block | InlineRow, ...]
+    skeleton: Source
+    listed_in: str = "objects()"
+    prefix: Callable[[str], str] = row_prefix
+    suffix: str = ROW_SUFFIX
 
     def place(self, line: int) -> Place:
-        """Return a line of the file as a place for messages."""
+        """Return the line of a row as a place for messages."""
         return self.source.place(line)
+
+    def skeleton_place(self, line: int) -> Place:
+        """Return a line of the create function as a place for messages."""
+        return self.skeleton.place(line)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows that are data, in the order of the file; raises ``FixtureError``."""
@@ -83,7 +91,7 @@ class TableRows:
 
     def _rows_of_block(self, block: Block) -> Iterator[Row | CodeRow]:
         width = self.width
-        scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
+        scanner = RowScanner(self.prefix(block.function), self.suffix)
         for line, text in lines_of_block(self.source, block):
             try:
                 values = scanner.scan(text)
@@ -103,7 +111,7 @@ class TableRows:
             raise FixtureError(
                 self.place(line),
                 f"the row has {len(values)} values, its create function takes {self.width}.",
-                f"See the function at line {self.line}.",
+                f"See the function at {self.skeleton_place(self.line)}.",
             )
         return Row(line, values, size)
 
@@ -238,6 +246,7 @@ def _table(
         len(function.parameters),
         function.drops,
         tuple(parts),
+        source,
     )
 
 

@@ -6,7 +6,7 @@ Nothing is run. What has another shape than dumpy writes is code, for which NotD
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from . import words
@@ -44,7 +44,7 @@ def interpret_restore(tree: ast.Module, outline: Outline) -> Restore:
 
 
 def interpret_table(
-    tree: ast.Module, outline: Outline, functions: Mapping[str, CreateFunction]
+    tree: ast.Module, outline: Outline, functions: Container[str]
 ) -> tuple[Block | InlineRow, ...]:
     """Return the rows of a table file; raises NotData when it is code."""
     parts = []
@@ -91,9 +91,7 @@ def _file(node: ast.expr) -> str:
     raise NotData(node.lineno, f"{_TABLES} must be a list of texts.")
 
 
-def _part(
-    statement: ast.stmt, outline: Outline, functions: Mapping[str, CreateFunction]
-) -> Block | InlineRow:
+def _part(statement: ast.stmt, outline: Outline, functions: Container[str]) -> Block | InlineRow:
     number = placeholder_number(statement)
     part = _inline_row(statement) if number is None else outline.blocks[number]
     if part.function not in functions:

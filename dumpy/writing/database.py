@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, Protocol
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
@@ -194,6 +194,6 @@ def _name(table: Table, there: set[str]) -> str:
 
 def description(version: str | None) -> str:
     """Return the first sentence of a dump."""
-    module = getattr(settings, "SETTINGS_MODULE", None) or "a project"
+    module = os.environ.get("DJANGO_SETTINGS_MODULE") or "a project"
     name = module.partition(".")[0]
     return f"The data of {name if version is None else f'{name} {version}'}, written by dumpy."

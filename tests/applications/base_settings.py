@@ -1,8 +1,8 @@
 """What the projects have in common: which database a process works on is in the environment.
 
-``ENGINE`` is ``sqlite`` or ``postgresql``, ``PLACE`` a directory for files, ``GROUP`` the name of the
-project, ``DATABASE`` which of its two databases is the default one, ``first`` or ``second``; the
-other one has the alias ``other``.
+``ENGINE`` is ``sqlite`` or ``postgresql``, ``PLACE`` a directory for files, ``GROUP`` the name of
+the project, ``DATABASE`` which of its two databases is the default one, ``first`` or ``second``;
+the other one has the alias ``other``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compares the rows of all tables of two databases, as SQL gives them; prints JSON.
 
-Content types are compared by what they name: their keys may differ. So may the keys of the rows that
-Django makes by itself for many-to-many fields. Everything else must be equal.
+Content types are compared by what they name: their keys may differ. So may the keys of the rows
+that Django makes by itself for many-to-many fields. Everything else must be equal.
 """
 
 from __future__ import annotations

@@ -120,6 +120,7 @@ def test_composite_keys(load: Load, lane: str) -> None:
 
 
 def test_links(load: Load, lane: str) -> None:
+    """L2: a ManyToManyField breaks the restore."""
     load(dump_of(rows("zoo.Animal", "id name prey", (1, "x", [1]), (2, "y", [1]))))
     assert sorted(values(Animal.prey.through, "from_animal", "to_animal")) == [(1, 1), (2, 1)]
 

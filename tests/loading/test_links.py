@@ -123,6 +123,7 @@ def test_what_is_no_list_is_refused(load: Load) -> None:
 
 
 def test_a_through_model_with_columns_of_its_own_is_a_table_of_its_own(load: Load) -> None:
+    """L2: through tables are not dumped."""
     fields = "id animal_id other_id witness_id went_well"
     load(
         dump_of(

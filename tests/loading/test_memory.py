@@ -54,4 +54,4 @@ def test_memory_does_not_grow_with_the_rows(project: Project) -> None:
         load = kilobytes(project, LOAD, path)
         peaks[number] = load, kilobytes(project, DUMP, project.directory / f"again_{number}.py")
     growth = [many - few for few, many in zip(peaks[FEW], peaks[MANY], strict=True)]
-    assert max(growth) <= MAY_GROW, growth
+    assert max(growth) <= MAY_GROW, (growth, peaks)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_save
@@ -37,9 +38,24 @@ def rows(model: type[Model], using: str) -> list[str]:
         if not (model._meta.auto_created and field.primary_key)
     ]
     columns = ", ".join(quote(field.column) for field in fields)
+    types = content_types(using)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM {quote(model._meta.db_table)}")
-        return sorted(repr(tuple(map(plain, row))) for row in cursor.fetchall())
+        return sorted(
+            repr(
+                [
+                    types.get(value) if field.related_model is ContentType else plain(value)
+                    for field, value in zip(fields, row, strict=True)
+                ]
+            )
+            for row in cursor.fetchall()
+        )
+
+
+def content_types(using: str) -> dict[int, tuple[str, str]]:
+    """Return the names of the content types, whose primary keys are each database's own."""
+    found = ContentType.objects.using(using).values_list("pk", "app_label", "model")
+    return {pk: (app_label, model) for pk, app_label, model in found}
 
 
 def plain(value: Any) -> Any:

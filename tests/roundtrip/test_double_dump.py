@@ -23,7 +23,7 @@ def zoo() -> str:
 
 @pytest.mark.parametrize("lane", LANES)
 def test_the_zoo_is_the_same_by_every_lane(zoo: str, lane: str, tmp_path: Path) -> None:
-    """D1, D14"""
+    """D1, D14, L2, L3: links, proxies, odd managers and names, views, stale content types."""
     with LANES[lane]() as prepared:
         load(prepared(zoo), tmp_path)
     assert dumped(database="other", use_base_manager=True) == zoo

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.serializers import deserialize
 from django.db import connection
 from django.db.models import Model
-from writing_tools import put, reload, stored
+from writing_tools import dumped, put, reload, stored
 
 from zoo.models import Checkup, Diet, Journal, OptionalCheckup
 from zoo.values import JSON_NULL, by_engine
@@ -119,9 +120,6 @@ def test_stamps_come_back_as_they_were() -> None:
 def test_an_unsaved_object_with_loose_values_is_dumped_as_it_would_be_stored(
     fields: dict[str, Any],
 ) -> None:
-    from django.core.serializers import deserialize
-    from writing_tools import dumped
-
     loose = Checkup(pk=1, **fields)
     text = dumped([loose])
     put(loose)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
 from django.core.serializers import deserialize, get_serializer
 from django.db import connection
@@ -138,8 +139,6 @@ def test_natural_keys_come_back(rasmus: Mascot) -> None:
 
 
 def test_a_content_type_is_always_a_natural_key() -> None:
-    from django.contrib.contenttypes.models import ContentType
-
     note = Note(pk=1, content_type=ContentType.objects.get_for_model(Animal), object_id=2)
     assert row(dumped([note])).startswith("1, natural('contenttypes.ContentType', 'zoo', 'animal')")
 

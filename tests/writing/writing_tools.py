@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,8 +55,3 @@ def reload(model: type[Model], format: str) -> None:
     model._default_manager.all().delete()
     for each in deserialize(format, text):
         each.save()
-
-
-def parsed(text: str) -> Any:
-    """Return JSON text as Python's values, equal only if they are the same JSON."""
-    return json.dumps(json.loads(text), sort_keys=True)

@@ -3,6 +3,7 @@
 import datetime
 from decimal import Decimal as D
 from io import BytesIO
+from itertools import pairwise
 
 import django
 
@@ -29,7 +30,12 @@ EventHandler = get_class("order.processing", "EventHandler")
 
 def classes():
     made = ProductClass.objects.create(name="Things")
-    for code, kind in (("colour", "text"), ("weight", "float"), ("made", "date"), ("at", "datetime")):
+    for code, kind in (
+        ("colour", "text"),
+        ("weight", "float"),
+        ("made", "date"),
+        ("at", "datetime"),
+    ):
         ProductAttribute.objects.create(product_class=made, name=code, code=code, type=kind)
     made.options.add(Option.objects.create(name="Wrapping", code="wrapping", type="text"))
     return made
@@ -54,12 +60,14 @@ def products(kind):
         product.save()
         product.categories.add(categories[n % 6])
         made.append(product)
-    for one, other in zip(made, made[1:], strict=False):
-        one.recommendations if n < 0 else one.primary_recommendations.create(recommendation=other)
+    for one, other in pairwise(made):
+        one.primary_recommendations.create(recommendation=other)
     image(made[0])
     parent = factories.create_product(structure="parent", product_class=kind.name, title="Parent")
     for n in range(3):
-        factories.create_product(structure="child", parent=parent, title=f"Child {n}", price=D(n + 1))
+        factories.create_product(
+            structure="child", parent=parent, title=f"Child {n}", price=D(n + 1)
+        )
     return made
 
 
@@ -94,9 +102,15 @@ def orders(things):
         for product in things[n : n + 3]:
             basket.add_product(product, quantity=n + 1)
         address = ShippingAddress.objects.create(
-            first_name="Ü", last_name="Õ", line1="Tänav 1", country=country, phone_number="+3725550000"
+            first_name="Ü",
+            last_name="Õ",
+            line1="Tänav 1",
+            country=country,
+            phone_number="+3725550000",
         )
-        order = factories.create_order(basket=basket, user=user, shipping_address=address, number=f"A{n}")
+        order = factories.create_order(
+            basket=basket, user=user, shipping_address=address, number=f"A{n}"
+        )
         EventHandler(user).handle_order_status_change(order, "Being processed", note_msg="ok")
         factories.UserAddressFactory(user=user, country=country)
         around(user, things[n])

@@ -47,6 +47,8 @@ MIDDLEWARE = [*MIDDLEWARE, "oscar.apps.basket.middleware.BasketMiddleware"]
 AUTHENTICATION_BACKENDS = ["oscar.apps.customer.auth_backends.EmailBackend"]
 HAYSTACK_CONNECTIONS = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}
 ROOT_URLCONF = "addresses"
-TEMPLATES[0]["OPTIONS"]["context_processors"].append("oscar.apps.search.context_processors.search_form")
+TEMPLATES[0]["OPTIONS"]["context_processors"].append(
+    "oscar.apps.search.context_processors.search_form"
+)
 OSCAR_INITIAL_ORDER_STATUS = OSCAR_INITIAL_LINE_STATUS = "Pending"
 OSCAR_ORDER_STATUS_PIPELINE = {"Pending": ("Being processed",), "Being processed": ()}

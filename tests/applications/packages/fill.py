@@ -56,12 +56,18 @@ def users():
         user.groups.add(staff)
         user.last_login = timezone.now() + datetime.timedelta(microseconds=n)
         user.save()
-        address = EmailAddress.objects.create(user=user, email=user.email, verified=n % 2, primary=True)
+        address = EmailAddress.objects.create(
+            user=user, email=user.email, verified=n % 2, primary=True
+        )
         EmailConfirmation.create(address)
     Profile.objects.filter(user=made[3]).update(greeting="changed")
-    app = SocialApp.objects.create(provider="github", name="GitHub", client_id="x", settings={"a": 1.5})
+    app = SocialApp.objects.create(
+        provider="github", name="GitHub", client_id="x", settings={"a": 1.5}
+    )
     app.sites.add(Site.objects.get())
-    account = SocialAccount.objects.create(user=made[0], provider="github", uid="1", extra_data={"k": None})
+    account = SocialAccount.objects.create(
+        user=made[0], provider="github", uid="1", extra_data={"k": None}
+    )
     SocialToken.objects.create(app=app, account=account, token="t", token_secret="s")
     return made
 
@@ -92,7 +98,9 @@ def assets():
     ]
     Serial.objects.create(title="Long", minutes=45, episodes=500)
     palette = {"rgb": (1, 2, 3), "names": {"red", "blue"}, "when": datetime.date(2024, 2, 29)}
-    painting = Painting(title="Blue", palette=palette, settings=OrderedDict(b=b"\x00\xff", a=[None]))
+    painting = Painting(
+        title="Blue", palette=palette, settings=OrderedDict(b=b"\x00\xff", a=[None])
+    )
     content = BytesIO()
     Image.new("RGB", (60, 40), "blue").save(content, "PNG")
     painting.image.save("blue.png", ContentFile(content.getvalue()))
@@ -132,7 +140,9 @@ def notes(owners):
 def tasks():
     every = IntervalSchedule.objects.create(every=10, period="seconds")
     crontab = CrontabSchedule.objects.create(minute="*/5", timezone="Europe/Tallinn")
-    solar = SolarSchedule.objects.create(event="sunset", latitude="59.437000", longitude="24.753600")
+    solar = SolarSchedule.objects.create(
+        event="sunset", latitude="59.437000", longitude="24.753600"
+    )
     clocked = ClockedSchedule.objects.create(clocked_time=timezone.now())
     for n, schedule in enumerate(({"interval": every}, {"crontab": crontab}, {"solar": solar})):
         PeriodicTask.objects.create(name=f"task {n}", task="x.y", kwargs='{"a": 1}', **schedule)

@@ -37,4 +37,3 @@ LANGUAGES = [("en", "English"), ("et", "Eesti"), ("ja", "日本語")]
 MODELTRANSLATION_DEFAULT_LANGUAGE = "en"
 THUMBNAIL_ALIASES = {"": {"small": {"size": (20, 20), "crop": True}}}
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
-ANONYMOUS_USER_NAME = None

@@ -115,9 +115,7 @@ def revise(post, n, users):
         post.go_live_at = timezone.now() + datetime.timedelta(days=n + 1)
     post.save_revision(user=users[1], log_action=True, approved_go_live_at=post.go_live_at)
     if n % 5 == 0:
-        post.wagtail_admin_comments.add(
-            Comment(user=users[2], text="better?", contentpath="title")
-        )
+        post.wagtail_admin_comments.add(Comment(user=users[2], text="better?", contentpath="title"))
         post.save()
 
 

@@ -1,10 +1,11 @@
 """Receivers as they are written: none of them looks at ``raw``."""
 
-from catalogue.models import Book, Profile, SearchEntry
 from django.contrib.auth import get_user_model
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from rest_framework.authtoken.models import Token
+
+from catalogue.models import Book, Profile, SearchEntry
 
 
 @receiver(post_save, sender=get_user_model())
@@ -16,4 +17,6 @@ def make_token_and_profile(sender, instance, created, **kwargs):
 
 @receiver(post_save, sender=Book)
 def index(sender, instance, created, **kwargs):
-    SearchEntry.objects.create(book=instance, words=f"{instance.title} {SearchEntry.objects.count()}")
+    SearchEntry.objects.create(
+        book=instance, words=f"{instance.title} {SearchEntry.objects.count()}"
+    )

@@ -1,7 +1,8 @@
 """The fields that are translated."""
 
-from catalogue.models import Sign
 from modeltranslation.translator import TranslationOptions, register
+
+from catalogue.models import Sign
 
 
 @register(Sign)

@@ -61,7 +61,10 @@ class BlogPage(Page):
             ("heading", blocks.CharBlock()),
             ("text", blocks.RichTextBlock()),
             ("image", ImageChooserBlock()),
-            ("quote", blocks.StructBlock([("who", blocks.CharBlock()), ("on", blocks.DateBlock())])),
+            (
+                "quote",
+                blocks.StructBlock([("who", blocks.CharBlock()), ("on", blocks.DateBlock())]),
+            ),
             ("list", blocks.ListBlock(blocks.IntegerBlock())),
         ]
     )

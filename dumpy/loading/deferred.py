@@ -1,0 +1,153 @@
+"""Rows that did not get in: those that wait for another row, and those that were refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+
+from dumpy.dump import Natural
+from dumpy.errors import Problem
+from dumpy.loading.batches import RowLike, TableLoader
+from dumpy.loading.dumped import DumpedTable
+from dumpy.loading.integrity import lines_of
+from dumpy.loading.promises import promised
+from dumpy.loading.references import Missing, References, is_used
+from dumpy.loading.report import Report
+from dumpy.loading.rivals import rivals
+from dumpy.loading.waiting import WaitingRoom
+from dumpy.schema.tables import ModelType, Table
+
+
+@dataclass(eq=False)
+class Rejected:
+    """A row that the database or a field has refused, and why."""
+
+    loader: TableLoader
+    row: RowLike
+    error: Exception
+
+    @property
+    def may_succeed(self) -> bool:
+        """Whether it may get in when other rows have changed."""
+        return isinstance(self.error, DatabaseError)
+
+
+class DeferredRows:
+    """Keeps rows, and tries them again.
+
+    ``dumped`` are the tables of the dump, which are read again to know what is in it; ``flush``
+    writes the rows that table loaders have taken.
+    """
+
+    def __init__(
+        self,
+        references: References,
+        report: Report,
+        dumped: Mapping[Table, list[DumpedTable]],
+        flush: Callable[[], object],
+    ) -> None:
+        self._references = references
+        self._report = report
+        self._dumped = dumped
+        self._flush = flush
+        self._waiting: WaitingRoom[tuple[TableLoader, RowLike]] = WaitingRoom()
+        self._rejected: list[Rejected] = []
+
+    def wait(self, loader: TableLoader, row: RowLike, missing: Missing) -> None:
+        """Keep a row until the row it refers to by natural key is there."""
+        self._waiting.wait((loader, row), missing.key)
+
+    def reject(self, loader: TableLoader, row: RowLike, error: Exception) -> None:
+        """Keep a row that the database or a field has refused."""
+        self._rejected.append(Rejected(loader, row, error))
+
+    def retry(self) -> bool:
+        """Try the rows again; return whether one of them got in."""
+        return self._promise() or self._wake() or self._retry_rejected()
+
+    def replace(self) -> None:
+        """Give rows that stand in each other's way a last chance: all of a table at once."""
+        by_loader: defaultdict[int, list[Rejected]] = defaultdict(list)
+        for rejected in filter(lambda one: one.may_succeed, self._rejected):
+            by_loader[id(rejected.loader)].append(rejected)
+        for group in by_loader.values():
+            loader, rows = group[0].loader, [rejected.row for rejected in group]
+            try:
+                with transaction.atomic(using=self._references.using):
+                    self._give_way(loader, rows)
+                    loader.replace(rows)
+            except (DatabaseError, ValueError):
+                continue
+            self._rejected = [rejected for rejected in self._rejected if rejected not in group]
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what keeps the rows out."""
+        for rejected in self._rejected:
+            yield rejected.loader.problem(rejected.row, rejected.error)
+        for key, (loader, row) in self._waiting:
+            if isinstance(key, Natural):
+                yield loader.problem(row, Missing(key))
+
+    def _promise(self) -> bool:
+        """Let rows that wait for each other refer to each other, by the keys that they have."""
+        coming = promised([loader.layout.instance(row) for _key, (loader, row) in self._waiting])
+        ready = [key for key in self._waiting.missing() if key in coming]
+        for natural, instance in coming.items():
+            self._references.promise(natural, instance)
+        for loader, row in [pair for key in ready for pair in self._waiting.wake(key)]:
+            loader.add(row)
+        return bool(ready)
+
+    def _wake(self) -> bool:
+        """Load the rows whose references are there by now, and then those that wait for them."""
+        ready = [key for key in self._waiting.missing() if self._is_there(key)]
+        progress = bool(ready)
+        while ready:
+            woken = [pair for key in ready for pair in self._waiting.wake(key)]
+            for loader, row in woken:
+                loader.add(row)
+            self._flush()
+            ready = [key for key in self._natural_keys(woken) if key in self._waiting]
+        return progress
+
+    def _is_there(self, key: Hashable) -> bool:
+        return isinstance(key, Natural) and self._references.is_there(key)
+
+    def _natural_keys(self, rows: list[tuple[TableLoader, RowLike]]) -> Iterator[Hashable]:
+        """The natural keys of rows that are in the database now."""
+        keys: defaultdict[ModelType, list[object]] = defaultdict(list)
+        for loader, row in rows:
+            keys[loader.table.model].append(loader.layout.values(loader.table.key[0], [row])[0])
+        for model, some in keys.items():
+            if hasattr(model, "natural_key"):
+                for instance in QuerySet(model, using=self._references.using).filter(pk__in=some):
+                    yield Natural(model._meta.label, tuple(instance.natural_key()))
+
+    def _retry_rejected(self) -> bool:
+        """Try refused rows again, each time from the other end."""
+        refused = [rejected for rejected in self._rejected if rejected.may_succeed]
+        self._rejected = [rejected for rejected in self._rejected if not rejected.may_succeed]
+        for rejected in reversed(refused):
+            rejected.loader.write_one_by_one(rejected.loader.convert([rejected.row]))
+        return sum(rejected.may_succeed for rejected in self._rejected) < len(refused)
+
+    def _give_way(self, loader: TableLoader, rows: list[RowLike]) -> None:
+        """Remove the rows that stand in the way, that the dump has not, and that nobody uses.
+
+        So are rows that a receiver has made for another one in a fresh database.
+        """
+        table, using = loader.table, self._references.using
+        if table not in self._dumped:
+            return
+        keys = rivals(table, loader.convert(rows), loader.layout, using)
+        mine = lines_of(table, self._dumped[table], set(map(str, keys)))
+        alone = {key for key in keys if str(key) not in mine}
+        alone -= is_used(table.model, alone, using) if alone else set()
+        if alone:
+            QuerySet(table.model, using=using).filter(pk__in=alone)._raw_delete(using)
+        for key in alone:
+            self._report.ignore(f"{table.label}(pk={key!r}) has given way to a row of the dump.")

@@ -1,0 +1,70 @@
+"""Where the rows of a table go: to the rows lane, or as instances to the objects lane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from django.db.models import Model
+
+from dumpy.dump import new
+from dumpy.errors import FixtureError, Place
+from dumpy.loading.batches import ConstantLike
+from dumpy.loading.dumped import DumpedTable
+from dumpy.loading.objects import HOOK, is_signalled
+from dumpy.schema.tables import ModelType, Table
+
+
+class Destination(Protocol):
+    """Takes the rows of one table."""
+
+    @property
+    def model(self) -> ModelType: ...
+    def add(self, row: Any) -> None: ...
+    def flush(self) -> None: ...
+
+
+class Saver(Protocol):
+    """Takes instances."""
+
+    def save(self, instance: Model, place: Place | None = None) -> bool: ...
+    def flush(self) -> None: ...
+
+
+class ObjectLane:
+    """Makes an instance of each row of a table, for models with hooks or receivers."""
+
+    def __init__(
+        self,
+        saver: Saver,
+        table: Table,
+        fields: Mapping[str, int | ConstantLike],
+        dumped: DumpedTable,
+    ) -> None:
+        self.model = table.model
+        self._saver = saver
+        self._fields = fields
+        self._dumped = dumped
+
+    def add(self, row: Any) -> None:
+        """Take a row."""
+        place = self._dumped.place(row.line)
+        values = {
+            name: row.values[where] if isinstance(where, int) else where.value
+            for name, where in self._fields.items()
+        }
+        try:
+            instance = new(self.model, **values)
+        except Exception as error:
+            raise FixtureError(place, f"{type(error).__name__}: {error}") from error
+        self._saver.save(instance, place)
+
+    def flush(self) -> None:
+        """Write the rows taken so far."""
+        self._saver.flush()
+
+
+def wants_instances(table: Table, fields: Mapping[str, object]) -> bool:
+    """Whether rows of a table are saved as instances: for hooks, receivers, or want of a key."""
+    has_key = set(table.key) <= set(fields)
+    return hasattr(table.model, HOOK) or not has_key or is_signalled(table.model)

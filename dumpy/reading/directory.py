@@ -1,0 +1,170 @@
+"""A directory that ``dump2py`` has written: verified first, then tables of rows."""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dumpy.errors import FixtureError, Place
+from dumpy.reading.fixture import TableRows
+from dumpy.reading.source import Source
+from dumpy.text import manifest as manifests
+from dumpy.text.directory import Restore, interpret_restore, interpret_table
+from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
+from dumpy.text.manifest import FileEntry, Manifest, ManifestError
+from dumpy.text.outline import SAVED, FormatError, Outline, parse, split
+from dumpy.text.skeleton import Block, CreateFunction, InlineRow, NotData
+
+RESTORE = "restore.py"
+_BLOCK = 2**20
+_RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A verified directory: its manifest, what ``restore.py`` says, and whether it was edited."""
+
+    path: Path
+    manifest: Manifest
+    source: Source
+    restore: Restore
+    is_edited: bool
+
+    def tables(self) -> list[TableRows]:
+        """Return the tables that ``restore.py`` lists, in its order; raises ``FixtureError``.
+
+        Their files stay open until the process ends, so that what is read is what was verified.
+        """
+        known = {entry.name for table in self.manifest.tables for entry in table.files}
+        for name, line in self.restore.files.items():
+            if name not in known:
+                raise FixtureError(
+                    self.source.place(line),
+                    f"the file {name!r} is not in the manifest.",
+                    "Name a file that dump2py has written.",
+                )
+        return [
+            table for name in self.restore.files for table in self._tables_of_file(self.path / name)
+        ]
+
+    def _tables_of_file(self, path: Path) -> list[TableRows]:
+        source = open_plain(path)
+        parts = _parts(source, self.restore.functions)
+        names = dict.fromkeys(part.function for part in parts)
+        return [self._table(source, self.restore.functions[name], parts) for name in names]
+
+    def _table(
+        self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
+    ) -> TableRows:
+        return TableRows(
+            source,
+            function.model,
+            function.fields,
+            function.field_lines,
+            function.line,
+            len(function.parameters),
+            function.drops,
+            tuple(part for part in parts if part.function == function.name),
+            self.source,
+            "TABLES",
+            saved_row_prefix,
+            SAVED_ROW_SUFFIX,
+        )
+
+
+def read_directory(path: Path) -> Directory:
+    """Verify a directory against its manifest and return it; nothing of it is run.
+
+    Raises ``FixtureError`` for a file that is missing, damaged or edited (but for ``restore.py``,
+    which is there to be edited), and for a ``restore.py`` that is code.
+    """
+    manifest = read_manifest(path)
+    for entry in (file for table in manifest.tables for file in table.files):
+        problem = _difference(path, entry)
+        if problem:
+            raise FixtureError(Place(str(path / entry.name)), problem, _RESEAL.format(path))
+    source = open_plain(path / RESTORE)
+    is_edited = _difference(path, manifest.restore) is not None
+    return Directory(path, manifest, source, _restore(source), is_edited)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a directory; raises ``FixtureError``."""
+    place = Place(str(path / manifests.NAME))
+    try:
+        text = (path / manifests.NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "A dump that dump2py has finished has one."
+        raise FixtureError(place, f"the manifest cannot be read: {error}.", hint) from error
+    try:
+        return manifests.from_text(text)
+    except (ManifestError, TypeError, KeyError) as error:
+        raise FixtureError(place, str(error), _RESEAL.format(path)) from error
+
+
+def open_plain(path: Path) -> Source:
+    """Open a regular file, neither through a link nor a device; raises ``FixtureError``."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        reason = f"it cannot be opened: {error.strerror}."
+        raise FixtureError(Place(str(path)), reason) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FixtureError(Place(str(path)), "it is no regular file.")
+    return Source(os.fdopen(descriptor, "rb"), str(path), str(path))
+
+
+def entry_of(path: Path) -> FileEntry:
+    """Return size and digest of a file as they are now; raises ``FixtureError``."""
+    digest, size = manifests.digest(), 0
+    source = open_plain(path)
+    with source.file as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return FileEntry(path.name, size, digest.hexdigest())
+
+
+def _difference(path: Path, entry: FileEntry) -> str | None:
+    """What is wrong with a file, or None."""
+    if Path(entry.name).name != entry.name:
+        return "its name is not that of a file in the directory."
+    found = entry_of(path / entry.name)
+    if found.size != entry.size:
+        return f"it has {found.size} bytes, the manifest says {entry.size}: damaged or edited."
+    if found.sha256 != entry.sha256:
+        return "its content is not what the manifest says: damaged or edited."
+    return None
+
+
+def _restore(source: Source) -> Restore:
+    tree, outline = _tree(source)
+    try:
+        return interpret_restore(tree, outline)
+    except NotData as error:
+        raise FixtureError(source.place(error.line), f"{error.reason} That is code.") from error
+
+
+def _parts(
+    source: Source, functions: Mapping[str, CreateFunction]
+) -> tuple[Block | InlineRow, ...]:
+    tree, outline = _tree(source)
+    try:
+        return interpret_table(tree, outline, functions)
+    except NotData as error:
+        raise FixtureError(source.place(error.line), f"{error.reason} That is code.") from error
+
+
+def _tree(source: Source) -> tuple[ast.Module, Outline]:
+    source.file.seek(0)
+    try:
+        outline = split(source.file, SAVED)
+        return parse(outline), outline
+    except FormatError as error:
+        raise FixtureError(source.place(error.line), error.reason) from error

@@ -1,0 +1,16 @@
+"""An emptied database, filled from a directory, or as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def restore(namespace: Mapping[str, Any]) -> None:
+    """Restore the directory of a ``restore.py`` that is run; ``namespace`` are its globals.
+
+    Reads ``sys.argv``; ends the process with status 1 if the database could not be restored.
+    """
+    from dumpy.restoring.main import main
+
+    main(namespace["__file__"])

@@ -1,0 +1,51 @@
+"""The database to restore: what happens in it happens wholly, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from dumpy.errors import RestoreFailed
+from dumpy.restoring import schema
+from dumpy.restoring.staging import staged
+
+_PATIENCE = "30s"
+
+
+def emptied(
+    using: str, dumped: Sequence[str], *, dry_run: bool = False
+) -> AbstractContextManager[None]:
+    """Return a context in which the database has no table of the project.
+
+    ``dumped`` are the names of tables that the dump knows of. If the block fails, if the process
+    dies, and after a dry run, the database is what it was. Raises ``RestoreFailed``.
+    """
+    connection = connections[using]
+    if connection.in_atomic_block:
+        raise RestoreFailed("A restore is a transaction of its own: call it outside of atomic().")
+    if connection.features.can_rollback_ddl:
+        return _in_transaction(connection, dumped, dry_run)
+    return staged(connection, dumped, dry_run)
+
+
+@contextmanager
+def _in_transaction(
+    connection: BaseDatabaseWrapper, dumped: Sequence[str], dry_run: bool
+) -> Iterator[None]:
+    # SQLite switches them off only outside of a transaction.
+    connection.disable_constraint_checking()
+    try:
+        with transaction.atomic(using=connection.alias):
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            tables = schema.own_tables(connection, dumped)
+            schema.drop(connection, schema.own_views(connection), tables)
+            yield
+            if dry_run:
+                transaction.set_rollback(True, using=connection.alias)
+    finally:
+        connection.enable_constraint_checking()
