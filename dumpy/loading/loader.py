@@ -70,17 +70,20 @@ class Loader:
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models."""
-        unknown = [error for dumped in tables for error in unknowns(dumped)]
-        if self.ignore_nonexistent:
-            for error in unknown:
-                self.report.ignore(f"{error.place}: {error.reason} It is left out.")
-            unknown = []
+        unknown = [] if self.ignore_nonexistent else [e for d in tables for e in unknowns(d)]
         missing = [error for dumped in tables for error in gaps(dumped)]
         errors = sorted([*unknown, *missing], key=lambda error: error.place.line or 0)
         if len(errors) > 1:
             raise FixtureErrors(errors)
         for error in errors:
             raise error
+        for dumped in tables:
+            self._say_unknowns(dumped)
+
+    def _say_unknowns(self, dumped: DumpedTable) -> None:
+        left_out = "Its rows are left out." if self.known(dumped) is None else "It is left out."
+        for error in unknowns(dumped):
+            self.report.ignore(f"{error.place}: {error.reason} {left_out}")
 
     def known(self, dumped: DumpedTable) -> KnownTable | None:
         """Return what the rows of a table mean here, or None for a model that is left out."""

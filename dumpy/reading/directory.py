@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +47,14 @@ class Directory:
                     f"the file {name!r} is not in the manifest.",
                     "Name a file that dump2py has written.",
                 )
-        return [
-            table for name in self.restore.files for table in self._tables_of_file(self.path / name)
-        ]
+        return [table for name in self.restore.files for table in self.tables_of(name)]
 
-    def _tables_of_file(self, path: Path) -> list[TableRows]:
-        source = open_plain(path)
+    def tables_of(self, name: str) -> list[TableRows]:
+        """Return what the file of a name holds; raises ``FixtureError``."""
+        source = open_plain(self.path / name)
         parts = _parts(source, self.restore.functions)
         names = dict.fromkeys(part.function for part in parts)
-        return [self._table(source, self.restore.functions[name], parts) for name in names]
+        return [self._table(source, self.restore.functions[one], parts) for one in names]
 
     def _table(
         self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
@@ -83,10 +82,26 @@ def read_directory(path: Path) -> Directory:
     which is there to be edited), and for a ``restore.py`` that is code.
     """
     manifest = read_manifest(path)
+    for problem in damages(path, manifest):
+        raise problem
+    return understood(path, manifest)
+
+
+def damages(path: Path, manifest: Manifest) -> Iterator[FixtureError]:
+    """Yield an error for each table file that is not what the manifest says."""
     for entry in (file for table in manifest.tables for file in table.files):
-        problem = _difference(path, entry)
-        if problem:
-            raise FixtureError(Place(str(path / entry.name)), problem, _RESEAL.format(path))
+        place = Place(str(path / entry.name))
+        try:
+            problem = _difference(path, entry)
+        except FixtureError as error:
+            yield error
+        else:
+            if problem:
+                yield FixtureError(place, problem, _RESEAL.format(path))
+
+
+def understood(path: Path, manifest: Manifest) -> Directory:
+    """Return a directory whose table files may be damaged; raises ``FixtureError``."""
     source = open_plain(path / RESTORE)
     is_edited = _difference(path, manifest.restore) is not None
     return Directory(path, manifest, source, _restore(source), is_edited)
@@ -103,7 +118,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return manifests.from_text(text)
     except (ManifestError, TypeError, KeyError) as error:
-        raise FixtureError(place, str(error), _RESEAL.format(path)) from error
+        hint = "Take it from a copy of the dump, or make the dump again."
+        raise FixtureError(place, str(error), hint) from error
 
 
 def open_plain(path: Path) -> Source:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
 from django.db import router
 
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.sequences import with_positive_keys
 from dumpy.reading.execution import is_stray_program, named
+from dumpy.reading.fixture import read_fixture
+from dumpy.reading.source import open_source
 
 
 class Command(loaddata.Command):
@@ -49,7 +52,20 @@ class Command(loaddata.Command):
         found = super().find_fixture_files_in_dir(fixture_dir, fixture_name, targets)
         if f"{fixture_name}.json" not in targets:
             return found
-        return [candidate for candidate in found if not is_stray_program(candidate[0])]
+        strays = [path for path, _directory, _name in found if is_stray_program(path)]
+        self._strays += strays
+        return [candidate for candidate in found if candidate[0] not in strays]
+
+    def find_fixtures(self, fixture_label: str) -> Any:
+        """Find the fixtures of a label; if there are only programs, say why they are not run."""
+        self._strays: list[str] = []
+        try:
+            return super().find_fixtures(fixture_label)
+        except CommandError:
+            for path in self._strays:
+                with open(path, "rb") as file:
+                    read_fixture(open_source(file))
+            raise
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
         """Reset the sequences, but for tables without a key that a sequence could have given."""
