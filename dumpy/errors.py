@@ -53,9 +53,11 @@ class FixtureErrors(DumpyError, DeserializationError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        return "\n".join(
-            ["the dump does not fit the models here; nothing was written.", *map(str, self.errors)]
-        )
+        lines = ["the dump does not fit the models here; nothing was written."]
+        lines += map(str, self.errors[:SHOWN])
+        if len(self.errors) > SHOWN:
+            lines.append(f"… and {len(self.errors) - SHOWN} more.")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

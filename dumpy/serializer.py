@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from dumpy.conf import configuration
 from dumpy.dump import dumped_row, new
 from dumpy.errors import SHOWN, FixtureError, Place
+from dumpy.loading.drift import KnownTable
 from dumpy.loading.lanes import Destination
 from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import stored_key
@@ -130,11 +131,15 @@ class RowObject(base.DeserializedObject):
 
     def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
         """Hand the row to its lane; if somebody has taken the instance, what it is now."""
-        if self._instance is None:
+        if self._instance is None or self._is_untouched(self._instance):
             self._destination.add(self._row)
         else:
             self._loader.save(self._instance, self._table.place(self._row.line))
         self.deferred_fields = claim(self._loader)
+
+    def _is_untouched(self, instance: Model) -> bool:
+        fresh = instance_of(self.model, self._table, self._row)
+        return _content(fresh) == _content(instance)
 
     def save_deferred_fields(self, using: str | None = None) -> None:
         """Finish the load that the row belongs to; raises ``LoadError``."""
@@ -175,20 +180,34 @@ def Deserializer(
 def _at_once(source: Source, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
     fixture = read_fixture(source)
     if not isinstance(fixture, Dump):
-        for given, place in Program(fixture).objects():
-            if isinstance(given, Model):
-                yield DumpedObject(given, place, using, None)
+        yield from _unsaved(Program(fixture).objects(), using)
         return
     loader = Loader(using, ignore_nonexistent=ignore)
     loader.check(fixture.tables)
+    program: Program | None = None
     for table in fixture.tables:
         known = None if table.drops else loader.known(table)
-        if known is not None:
-            for row in table.rows():
-                instance = instance_of(known.model, table, row, known.fields)
-                if not set(table_of(known.model).key) <= known.fields.keys():
-                    instance.pk = stored_key(instance, using) or instance.pk
-                yield DumpedObject(instance, table.place(row.line), using, None)
+        if known is None:
+            continue
+        for entry in table.entries():
+            if isinstance(entry, Row):
+                yield _unsaved_row(known, table, entry, using)
+            else:
+                program = program or Program(fixture.program)
+                yield from _unsaved(program.objects_of_row(entry), using)
+
+
+def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
+    for one, place in given:
+        if isinstance(one, Model):
+            yield DumpedObject(one, place, using, None)
+
+
+def _unsaved_row(known: KnownTable, table: TableRows, row: Row, using: str) -> DumpedObject:
+    instance = instance_of(known.model, table, row, known.fields)
+    if not set(table_of(known.model).key) <= known.fields.keys():
+        instance.pk = stored_key(instance, using) or instance.pk
+    return DumpedObject(instance, table.place(row.line), using, None)
 
 
 def _in_batches(source: Source, loader: Loader) -> Iterator[base.DeserializedObject]:
@@ -250,6 +269,10 @@ def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise FixtureError(table.place(row.line), reason) from error
+
+
+def _content(instance: Model) -> dict[str, Any]:
+    return {name: value for name, value in vars(instance).items() if name != "_state"}
 
 
 def _listed(links: dict[str, Any]) -> dict[str, Any]:

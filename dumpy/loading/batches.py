@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -22,7 +23,11 @@ from dumpy.loading.values import Failures, is_same, to_database, to_python
 from dumpy.schema.tables import Column, Field, Table, cascades_in_database
 
 ROWS = 1000
+_CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
+_FAILING_ROW = re.compile(r" DETAIL: Failing row contains .*")
 SIZE = 4 * 2**20
+REFUSALS = (DatabaseError, ValueError, OverflowError)
+"""What a driver raises for values that it or its server does not take."""
 
 Tuple = tuple[Any, ...]
 
@@ -198,7 +203,7 @@ class TableLoader:
         for row in rows:
             try:
                 self._merge_or_nothing([row])
-            except (DatabaseError, ValueError) as error:
+            except REFUSALS as error:
                 self._desk.reject(self, row.row, error)
 
     def _look_again(self) -> None:
@@ -230,7 +235,7 @@ class TableLoader:
     def _write(self, rows: list[Converted]) -> None:
         try:
             self._merge_or_nothing(rows)
-        except (DatabaseError, ValueError):
+        except REFUSALS:
             self.write_one_by_one(rows)
 
     def _merge_or_nothing(self, rows: list[Converted]) -> None:
@@ -302,7 +307,17 @@ def reason_of(error: Exception) -> str:
         return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _without_context(text) if isinstance(error, DatabaseError) else text
+
+
+def _without_context(text: str) -> str:
+    """Leave out what PostgreSQL says of its own doing, but for the column."""
+    context = _CONTEXT.search(text)
+    if context is not None:
+        column = context["column"]
+        text = f"{column}: {text[: context.start()]}" if column else text[: context.start()]
+    return _FAILING_ROW.sub("", text).strip()
 
 
 def default_of(field: Field) -> Any:

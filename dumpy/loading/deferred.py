@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from dumpy.dump import Natural
 from dumpy.errors import Problem
-from dumpy.loading.batches import RowLike, TableLoader
+from dumpy.loading.batches import REFUSALS, RowLike, TableLoader
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import lines_of
 from dumpy.loading.promises import promised
@@ -20,6 +20,9 @@ from dumpy.loading.report import Report
 from dumpy.loading.rivals import rivals
 from dumpy.loading.waiting import WaitingRoom
 from dumpy.schema.tables import ModelType, Table
+
+# Below this share of rows that get in, another pass over all of them does not pay.
+_WORTHWHILE = 0.5
 
 
 @dataclass(eq=False)
@@ -67,7 +70,7 @@ class DeferredRows:
 
     def retry(self) -> bool:
         """Try the rows again; return whether one of them got in."""
-        return self._promise() or self._wake() or self._retry_rejected()
+        return self._promise() or self._wake() or self._retry_rejected(_WORTHWHILE)
 
     def replace(self) -> None:
         """Give rows that stand in each other's way a last chance: all of a table at once."""
@@ -80,9 +83,12 @@ class DeferredRows:
                 with transaction.atomic(using=self._references.using):
                     self._give_way(loader, rows)
                     loader.replace(rows)
-            except (DatabaseError, ValueError):
+            except REFUSALS:
                 continue
-            self._rejected = [rejected for rejected in self._rejected if rejected not in group]
+            settled = set(group)
+            self._rejected = [one for one in self._rejected if one not in settled]
+        while self._retry_rejected(0):
+            pass
 
     def problems(self) -> Iterator[Problem]:
         """Yield what keeps the rows out."""
@@ -127,13 +133,14 @@ class DeferredRows:
                 for instance in QuerySet(model, using=self._references.using).filter(pk__in=some):
                     yield Natural(model._meta.label, tuple(instance.natural_key()))
 
-    def _retry_rejected(self) -> bool:
-        """Try refused rows again, each time from the other end."""
+    def _retry_rejected(self, share: float) -> bool:
+        """Try refused rows again, each time from the other end; did more than a share get in?"""
         refused = [rejected for rejected in self._rejected if rejected.may_succeed]
         self._rejected = [rejected for rejected in self._rejected if not rejected.may_succeed]
         for rejected in reversed(refused):
             rejected.loader.write_one_by_one(rejected.loader.convert([rejected.row]))
-        return sum(rejected.may_succeed for rejected in self._rejected) < len(refused)
+        left = sum(rejected.may_succeed for rejected in self._rejected)
+        return len(refused) - left > share * len(refused)
 
     def _give_way(self, loader: TableLoader, rows: list[RowLike]) -> None:
         """Remove the rows that stand in the way, that the dump has not, and that nobody uses.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.apps import apps
 
-from dumpy.errors import FixtureError
+from dumpy.errors import FixtureError, Place
 from dumpy.loading.batches import ConstantLike, Layout, default_of
 from dumpy.loading.dumped import DumpedTable
 from dumpy.schema.tables import Column, ModelType, Table, table_of
@@ -49,11 +49,34 @@ def gaps(dumped: DumpedTable) -> Iterator[FixtureError]:
             yield _no_value(layout.table, column, dumped)
 
 
+def absent(dumped: DumpedTable, there: tuple[str, set[str]]) -> Iterator[FixtureError]:
+    """Yield an error if the table of a model is not ``there``: in a database with these tables."""
+    known = None if dumped.drops else known_table(dumped)
+    if known is not None:
+        error = no_table(known.model, dumped.skeleton_place(dumped.line), there)
+        if error is not None:
+            yield error
+
+
+def no_table(model: ModelType, place: Place, there: tuple[str, set[str]]) -> FixtureError | None:
+    """Return the error for a model without a table in a database, or None if it is there."""
+    using, names = there
+    name = model._meta.db_table
+    if {name, name.strip('"')} & names:
+        return None
+    return FixtureError(
+        place,
+        f"the table {name!r} of {model._meta.label} does not exist in the database {using!r}.",
+        f"Make it first: manage.py migrate --database {using}",
+    )
+
+
 def _model(dumped: DumpedTable) -> ModelType | None:
     try:
-        return apps.get_model(dumped.label)
+        model = apps.get_model(dumped.label)
     except (LookupError, ValueError):
         return None
+    return None if model._meta.swapped else model
 
 
 def _fields(table: Table, dumped: DumpedTable) -> dict[str, int | ConstantLike]:

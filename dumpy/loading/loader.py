@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
 from dumpy.errors import FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, RowLike, TableLoader
 from dumpy.loading.deferred import DeferredRows
-from dumpy.loading.drift import KnownTable, gaps, known_table, unknowns
+from dumpy.loading.drift import KnownTable, absent, gaps, known_table, no_table, unknowns
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import dangling_problems
 from dumpy.loading.lanes import Destination, ObjectLane, wants_instances
@@ -22,7 +23,7 @@ from dumpy.loading.objects import ObjectLoader
 from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Report
 from dumpy.loading.special import SpecialLoader, is_special
-from dumpy.schema.tables import Table, table_of
+from dumpy.schema.tables import ModelType, Table, table_of
 
 
 class Loader:
@@ -68,9 +69,14 @@ class Loader:
         self._loaders[id(dumped)] = loader
         return loader
 
-    def check(self, tables: Sequence[DumpedTable]) -> None:
-        """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models."""
+    def check(self, tables: Sequence[DumpedTable], *, is_built: bool = True) -> None:
+        """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models.
+
+        ``is_built`` says that the tables of the models must be there already.
+        """
         unknown = [] if self.ignore_nonexistent else [e for d in tables for e in unknowns(d)]
+        if is_built:
+            unknown += [e for d in tables for e in absent(d, self._table_names)]
         missing = [error for dumped in tables for error in gaps(dumped)]
         errors = sorted([*unknown, *missing], key=lambda error: error.place.line or 0)
         if len(errors) > 1:
@@ -79,6 +85,19 @@ class Loader:
             raise error
         for dumped in tables:
             self._say_unknowns(dumped)
+
+    @cached_property
+    def _table_names(self) -> tuple[str, set[str]]:
+        connection = connections[self.using]
+        with connection.cursor() as cursor:
+            names = connection.introspection.table_names(cursor, include_views=True)
+        return self.using, set(names)
+
+    def require_table(self, model: ModelType, place: Place | None) -> None:
+        """Raise ``FixtureError`` if the table of a model does not exist."""
+        error = no_table(model, place or Place("<objects>"), self._table_names)
+        if error is not None:
+            raise error
 
     def _say_unknowns(self, dumped: DumpedTable) -> None:
         left_out = "Its rows are left out." if self.known(dumped) is None else "It is left out."
@@ -122,13 +141,16 @@ class Loader:
 
     def flush(self) -> None:
         """Write all rows taken so far."""
+        if self.objects.hook is not None:
+            self.objects.hook.flush()
+            return
         for loader in list(self._loaders.values()):
             loader.flush()
 
     def flush_deferred_objects(self) -> None:
         """Try the deferred objects again, as long as some of them can be saved."""
         self.flush()
-        while self.objects.retry():
+        while self.objects.hook is None and self.objects.retry():
             self.flush()
 
     def finish(self) -> None:
@@ -140,14 +162,17 @@ class Loader:
 
     def _finish(self) -> None:
         self.flush_deferred_objects()
-        while self._deferred.retry():
-            self.flush_deferred_objects()
-        while self.objects.save_circles() or self.objects.save_incomplete():
+        while (
+            self._deferred.retry() or self.objects.save_circles() or self.objects.save_incomplete()
+        ):
             self.flush_deferred_objects()
         self._deferred.replace()
         problems = [*self._deferred.problems(), *self.objects.problems()]
+        kept_out = {(problem.model, str(problem.pk)) for problem in problems}
         for table, dumped in self._dumped.items():
-            problems += dangling_problems(table, dumped, self.using)
+            problems += dangling_problems(table, dumped, self.using, kept_out)
+        for label in self.references.made:
+            self.report.ignore(f"There is no model {label}: a content type was made for it.")
         if problems:
             raise LoadError(sorted(problems, key=_position))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol, cast
 
-from django.db import router, transaction
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, router, transaction
 from django.db.models import ForeignKey, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
@@ -53,6 +54,20 @@ class MissingRow(Exception):
         return f"{self.name}={self.key.value!r} refers to a row of {label} that does not exist."
 
 
+class UnsavedRelated(Exception):
+    """An unsaved object that another one points at, and that cannot be saved."""
+
+    def __init__(self, name: str, instance: Model, error: Exception) -> None:
+        super().__init__(name, instance, error)
+        self.name = name
+        self.instance = instance
+        self.error = error
+
+    def __str__(self) -> str:
+        label = self.instance._meta.label
+        return f"its {self.name}, an unsaved {label}, is refused: {reason_of(self.error)}"
+
+
 @dataclass(eq=False)
 class Item:
     """An object on its way, with its place and what kept it out the last time."""
@@ -75,6 +90,23 @@ class InstanceRow:
     item: Item
     values: tuple[Any, ...]
     size: int = 0
+
+
+class Unwritten(Exception):
+    """A hook wants to see rows that are not written yet."""
+
+
+class RunningHook:
+    """A ``before_dumpy_save`` at work: what it asks for waits, because a failing one is undone."""
+
+    def __init__(self, *, is_all_written: bool) -> None:
+        self.is_all_written = is_all_written
+        self.asked: list[Item] = []
+
+    def flush(self) -> None:
+        """Let the hook be called again when all rows are written."""
+        if not self.is_all_written:
+            raise Unwritten
 
 
 class Desk(Protocol):
@@ -101,10 +133,18 @@ class ObjectLoader:
         self._known: dict[tuple[ModelType, str], set[object]] = {}
         self._open: set[int] = set()
         self._circle: set[RowKey] = set()
+        self.hook: RunningHook | None = None
 
     def add(self, instance: Model, place: Place | None) -> bool:
-        """Save an instance, and those that wait for it; return whether it could be saved."""
+        """Save an instance, and those that wait for it; return whether it could be saved.
+
+        What a running hook asks for is saved when the hook has succeeded.
+        """
+        self._desk.require_table(type(instance), place)
         item = Item(instance, place)
+        if self.hook is not None:
+            self.hook.asked.append(item)
+            return False
         self._work([item])
         return item.error is None
 
@@ -203,18 +243,29 @@ class ObjectLoader:
         if not hasattr(instance, HOOK):
             return
         try:
-            _call(instance, self._desk)
+            asked = self._asked_by(instance, RunningHook(is_all_written=False))
         except Exception:
             # What it looks for may be in a batch that is not written yet.
             self._desk.flush()
+            asked = self._asked_by(instance, RunningHook(is_all_written=True))
+        self._work(asked)
+
+    def _asked_by(self, instance: Model, hook: RunningHook) -> list[Item]:
+        """Call the hook of an instance; return the objects that it wants to be saved."""
+        self.hook = hook
+        try:
             _call(instance, self._desk)
+        finally:
+            self.hook = None
+        return hook.asked
 
     def _save_new(self, item: Item) -> None:
         """Save an object of a person: validated, with its own ``save()``, signals and all."""
         instance = item.instance
+        # Assigning an object to a foreign key has made it one of the default database.
+        instance._state.db = self._desk.using
         self._save_related(item)
         exempt = self._check_references(instance)
-        instance._state.db = self._desk.using
         if instance._state.adding:
             instance._state.adding = not self._is_stored(instance)
         adding = instance._state.adding
@@ -232,16 +283,22 @@ class ObjectLoader:
         instance = item.instance
         self._open.add(id(instance))
         try:
-            for field in _foreign_keys(instance):
+            for field in [*_foreign_keys(instance), *_generic_keys(instance)]:
                 related = field.get_cached_value(instance, default=None)
                 if related is None or id(related) in self._open:
                     continue
                 if related._state.adding and not self._is_stored(related):
-                    self._save(Item(related, item.place))
-                if getattr(instance, field.attname) is None:
+                    self._save_part(field.name, Item(related, item.place))
+                if getattr(instance, _value_name(field)) is None:
                     setattr(instance, field.name, related)
         finally:
             self._open.discard(id(instance))
+
+    def _save_part(self, name: str, item: Item) -> None:
+        try:
+            self._save(item)
+        except (ValidationError, DatabaseError) as error:
+            raise UnsavedRelated(name, item.instance, error) from error
 
     def _check_references(self, instance: Model) -> set[str]:
         """Return the foreign keys that lead to the object itself, or into the circle of cycles."""
@@ -406,6 +463,16 @@ class ObjectLoader:
             for i in lost:
                 del items[i]
         return [item for key, _ in items.values() for item in self._waiting.wake(key)]
+
+
+def _generic_keys(instance: Model) -> list[Any]:
+    return [field for field in instance._meta.private_fields if hasattr(field, "fk_field")]
+
+
+def _value_name(field: Any) -> str:
+    """The attribute that holds the key of the row that a field leads to."""
+    name: str = getattr(field, "fk_field", None) or field.attname
+    return name
 
 
 def _foreign_keys(instance: Model) -> list[Any]:

@@ -32,11 +32,13 @@ class Missing(Exception):
 class References:
     """Finds rows by natural key, and the rows that have taken the place of others.
 
-    ``moved`` maps, per model, primary keys of the dump to those of the same rows here.
+    ``moved`` maps, per model, primary keys of the dump to those of the same rows here; ``made`` are
+    the content types that were made for models that do not exist.
     """
 
     def __init__(self, using: str) -> None:
         self.using = using
+        self.made: list[str] = []
         self.moved: dict[ModelType, dict[object, object]] = {}
         self._found: dict[tuple[Natural, str], Any] = {}
         self._promised: dict[Natural, Model] = {}
@@ -84,7 +86,11 @@ class References:
         """A content type can always be made, also that of a model which is gone."""
         app_label, name = natural.key
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
-        return rows.get_or_create(app_label=app_label, model=name)[0]
+        found, is_new = rows.get_or_create(app_label=app_label, model=name)
+        label = f"{app_label}.{name}"
+        if is_new and label not in {model._meta.label_lower for model in apps.get_models()}:
+            self.made.append(label)
+        return found
 
 
 def stored_key(instance: Any, using: str) -> Any:
@@ -146,22 +152,25 @@ def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Da
     with connection.cursor() as cursor:
         cursor.execute(sql)
         for *key, value in cursor.fetchall():
-            yield Dangling(table, column, _as_python(table, key, using), value)
+            yield Dangling(table, column, _key(table, key, using), _value(column, value, using))
 
 
-def _as_python(table: Table, key: list[Any], using: str) -> object:
-    connection = connections[using]
-    values = []
-    for field, value in zip(primary_key_fields(table.model), key, strict=True):
-        target = Column(field).target
-        column = target.get_col("c")
-        for convert in (
-            *connection.ops.get_db_converters(column),
-            *target.get_db_converters(connection),
-        ):
-            value = convert(value, column, connection)
-        values.append(value)
+def _key(table: Table, key: list[Any], using: str) -> object:
+    fields = primary_key_fields(table.model)
+    values = [_value(Column(f), value, using) for f, value in zip(fields, key, strict=True)]
     return values[0] if len(values) == 1 else tuple(values)
+
+
+def _value(column: Column, value: Any, using: str) -> Any:
+    """A value that plain SQL has given, as the field makes it."""
+    connection, target = connections[using], column.target
+    expression = target.get_col("c")
+    for convert in (
+        *connection.ops.get_db_converters(expression),
+        *target.get_db_converters(connection),
+    ):
+        value = convert(value, expression, connection)
+    return value
 
 
 def is_used(model: ModelType, keys: Iterable[object], using: str) -> set[object]:

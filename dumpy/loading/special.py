@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from dumpy.errors import Place
 from dumpy.loading.batches import Converted, Desk, Layout, RowLike, TableLoader
@@ -64,6 +64,7 @@ class SpecialLoader(TableLoader):
             kept = is_used(self._model, stored.values(), self._desk.using)
         moved = self._desk.references.moved.setdefault(self._model, {})
         self._give_way(rows, stored, kept)
+        taken = {self.layout.key_of(row.python) for row in rows}
         written = []
         for row in rows:
             key = self.layout.key_of(row.python)
@@ -71,8 +72,12 @@ class SpecialLoader(TableLoader):
             if here is not None and here != key and here in kept:
                 moved[key] = here
                 self.counts.unchanged += 1
+            elif key in kept and key != here:
+                moved[key] = self._free_key(taken)
+                taken.add(moved[key])
+                written.append(self._with_key(row, moved[key]))
             else:
-                written.append(self._at_free_key(row, kept - {here}, moved))
+                written.append(row)
         return written
 
     def _stored_keys(self) -> dict[tuple[object, ...], object]:
@@ -102,28 +107,20 @@ class SpecialLoader(TableLoader):
                 self._query(here).update(**{self.table.key[0]: free})
                 stored[natural] = free
 
-    def _at_free_key(
-        self, row: Converted, occupied: set[object], moved: dict[object, object]
-    ) -> Converted:
-        """A row whose key is in use by another one here gets a key of its own."""
-        key = self.layout.key_of(row.python)
-        if key not in occupied:
-            return row
-        free = self._free_key({key})
-        moved[key] = free
+    def _with_key(self, row: Converted, key: object) -> Converted:
+        """A row whose key is in use by another one here, under a key of its own."""
         position = self.layout.key[0]
         return Converted(
             row.row,
-            _with(row.python, position, free),
-            _with(row.database, position, free),
+            _with(row.python, position, key),
+            _with(row.database, position, key),
             row.links,
         )
 
     def _free_key(self, taken: set[object]) -> int:
         rows: QuerySet[Any] = QuerySet(self._model, using=self._desk.using)
-        stored = set(rows.values_list("pk", flat=True))
-        highest = max((key for key in stored | taken if isinstance(key, int)), default=0)
-        return highest + 1
+        stored = rows.aggregate(highest=Max("pk"))["highest"]
+        return max((key for key in {stored, *taken} if isinstance(key, int)), default=0) + 1
 
     def _query(self, key: object) -> Any:
         return QuerySet(self._model, using=self._desk.using).filter(pk=key)

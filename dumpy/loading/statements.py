@@ -10,10 +10,11 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, ExpressionWrapper, F, JSONField, QuerySet, TextField, Value
+from django.db.models import AutoField, JSONField, QuerySet, Value
 from django.db.models.sql import InsertQuery
 
 from dumpy.dump import JSON_NULL
+from dumpy.schema.stored import as_stored
 from dumpy.schema.tables import Column, ModelType, Table
 
 _KEYS_PER_QUERY = 500
@@ -134,10 +135,7 @@ def existing(
     """Yield the primary key and the values of the rows with these primary keys."""
     wanted = list(keys)
     names = table.key
-    expressions = [
-        ExpressionWrapper(F(column.name), TextField()) if column.is_json else column.name
-        for column in columns
-    ]
+    expressions = [as_stored(column) for column in columns]
     for start in range(0, len(wanted), _KEYS_PER_QUERY):
         some = wanted[start : start + _KEYS_PER_QUERY]
         rows = QuerySet(table.model, using=using).filter(pk__in=some)

@@ -6,16 +6,20 @@ import datetime
 import json
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DecimalField
 from django.utils import timezone
 
 from dumpy.dump import JSON_NULL, FieldText, Natural
 from dumpy.loading.references import References
+from dumpy.schema.stored import decoded, encoded, is_stored_alike
 from dumpy.schema.tables import Column, from_text
 
 NONE = type(None)
@@ -51,6 +55,8 @@ def to_python(
         kinds = set(map(type, values))
     if column.is_json:
         return values
+    if column.is_encoded:
+        return _each(values, failures, _encoder(column, connections[references.using]))
     if FieldText in kinds or (column.types is not None and not kinds <= column.types | {NONE}):
         values = _each(values, failures, _converter(column))
     if column.types == _INSTANTS:
@@ -67,11 +73,15 @@ def to_database(
 
 
 def is_same(column: Column, one: object, other: object) -> bool:
-    """Whether a row would store the same value; JSON is compared as JSON."""
+    """Whether a row would store the value that is stored; JSON is compared as JSON.
+
+    ``other`` is as ``dumpy.schema.stored.as_stored`` reads it: a text for JSON.
+    """
+    if column.is_json and isinstance(other, str) and one is not None:
+        written = _json_writer(column)
+        return json.dumps(json.loads(other), sort_keys=True) == written(one, sort_keys=True)
     if type(one) is not type(other):
         return False
-    if column.is_json:
-        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     return one == other and (type(one) is not float or repr(one) == repr(other))
 
 
@@ -101,6 +111,22 @@ def _follower(column: Column, references: References) -> Callable[[Any], Any]:
         return references.moved_value(column, value)
 
     return follow
+
+
+def _encoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
+    """Values of an encoded column are handled as the texts that are stored."""
+
+    def encode(value: Any) -> Any:
+        if type(value) is not FieldText:
+            return encoded(column, value, connection)
+        python = from_text(column, value.text)
+        with suppress(Exception):  # it need not be a text that can be stored
+            stored = decoded(column, value.text, connection)
+            if is_stored_alike(column, stored, python, connection):
+                return value.text
+        return encoded(column, python, connection)
+
+    return encode
 
 
 def _converter(column: Column) -> Callable[[Any], Any]:
@@ -134,15 +160,43 @@ def _in_zone(value: datetime.datetime) -> datetime.datetime:
 
 def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
     if column.is_json:
-        encoder = getattr(column.target, "encoder", None)
-        return lambda value: "null" if value is JSON_NULL else json.dumps(value, cls=encoder)
+        return _json_writer(column)
+    if column.is_encoded:
+        return None
     passed = _PASSED_TO_POSTGRESQL if connection.vendor == "postgresql" else _PASSED
     if column.types is not None and column.types <= passed:
         return None
     if connection.vendor == "sqlite" and column.types == _INSTANTS:
         return _sqlite_datetime(connection)
+    if connection.vendor == "sqlite" and isinstance(column.target, DecimalField):
+        return _sqlite_decimal(column.target, connection)
     prepare = column.target.get_db_prep_save
     return lambda value: prepare(value, connection)
+
+
+def _sqlite_decimal(
+    field: DecimalField[Any, Any], connection: BaseDatabaseWrapper
+) -> Callable[[Any], Any]:
+    """SQLite stores what it cannot read again: a number with too many digits."""
+    whole, prepare = field.max_digits - field.decimal_places, field.get_db_prep_save
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, Decimal) and value.is_finite() and value and value.adjusted() >= whole:
+            raise ValidationError(
+                f"{field.name}: {value} has more than {whole} digits before the point."
+            )
+        return prepare(value, connection)
+
+    return convert
+
+
+def _json_writer(column: Column) -> Callable[..., str]:
+    encoder = getattr(column.target, "encoder", None)
+
+    def write(value: Any, **options: Any) -> str:
+        return json.dumps(None if value is JSON_NULL else value, cls=encoder, **options)
+
+    return write
 
 
 def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.datetime], Any]:

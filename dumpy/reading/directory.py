@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from dumpy.errors import FixtureError, Place
 from dumpy.reading.fixture import TableRows
 from dumpy.reading.source import Source
 from dumpy.text import manifest as manifests
-from dumpy.text.directory import Restore, interpret_restore, interpret_table
+from dumpy.text.directory import (
+    Restore,
+    interpret_program,
+    interpret_restore,
+    interpret_table,
+)
 from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
 from dumpy.text.manifest import FileEntry, Manifest, ManifestError
 from dumpy.text.outline import SAVED, FormatError, Outline, parse, split
@@ -26,7 +32,11 @@ _RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
 
 @dataclass(frozen=True)
 class Directory:
-    """A verified directory: its manifest, what ``restore.py`` says, and whether it was edited."""
+    """A verified directory: its manifest, what ``restore.py`` says, and whether it was edited.
+
+    The rows of the create functions in ``restore.code`` are not in ``tables()``: they are what
+    the functions of a program make of the ``blocks_of()`` their files.
+    """
 
     path: Path
     manifest: Manifest
@@ -35,10 +45,11 @@ class Directory:
     is_edited: bool
 
     def tables(self) -> list[TableRows]:
-        """Return the tables that ``restore.py`` lists, in its order; raises ``FixtureError``.
+        """Return the tables that ``restore.py`` lists, in its order; raises ``FixtureError``."""
+        return [table for name in self.listed() for table in self.tables_of(name)]
 
-        Their files stay open until the process ends, so that what is read is what was verified.
-        """
+    def listed(self) -> list[str]:
+        """Return the files that ``restore.py`` lists; raises ``FixtureError`` for a strange one."""
         known = {entry.name for table in self.manifest.tables for entry in table.files}
         for name, line in self.restore.files.items():
             if name not in known:
@@ -47,14 +58,33 @@ class Directory:
                     f"the file {name!r} is not in the manifest.",
                     "Name a file that dump2py has written.",
                 )
-        return [table for name in self.restore.files for table in self.tables_of(name)]
+        return list(self.restore.files)
 
     def tables_of(self, name: str) -> list[TableRows]:
         """Return what the file of a name holds; raises ``FixtureError``."""
-        source = open_plain(self.path / name)
-        parts = _parts(source, self.restore.functions)
-        names = dict.fromkeys(part.function for part in parts)
+        source, parts = self._parts_of(name)
+        names = dict.fromkeys(part.function for part in parts if not self._is_code(part))
         return [self._table(source, self.restore.functions[one], parts) for one in names]
+
+    def blocks_of(self, name: str) -> Iterator[tuple[Source, Block]]:
+        """Yield the rows of a file whose create functions are code; raises ``FixtureError``."""
+        source, parts = self._parts_of(name)
+        for part in filter(self._is_code, parts):
+            if isinstance(part, InlineRow):
+                raise FixtureError(source.place(part.line), "a row must be on one line here.")
+            yield source, part
+
+    def _is_code(self, part: Block | InlineRow) -> bool:
+        return part.function in self.restore.code
+
+    def _parts_of(self, name: str) -> tuple[Source, tuple[Block | InlineRow, ...]]:
+        source = open_plain(self.path / name)
+        with source.file as file:
+            stamp = _stamp(file.fileno())
+            parts = _parts(source, {*self.restore.functions, *self.restore.code})
+        # There may be more files than a process may have open.
+        late = cast(IO[bytes], _LateFile(self.path / name, stamp))
+        return Source(late, source.name, source.path), parts
 
     def _table(
         self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
@@ -75,20 +105,52 @@ class Directory:
         )
 
 
-def read_directory(path: Path) -> Directory:
+class _LateFile:
+    """A file that is open only while it is read; raises ``FixtureError`` if it is another one."""
+
+    def __init__(self, path: Path, stamp: tuple[int, ...]) -> None:
+        self._path = path
+        self._stamp = stamp
+        self._position = 0
+
+    def seek(self, position: int) -> int:
+        self._position = position
+        return position
+
+    def read(self, size: int = -1) -> bytes:
+        with open_plain(self._path).file as file:
+            if _stamp(file.fileno()) != self._stamp:
+                raise FixtureError(Place(str(self._path)), "it was changed while it was read.")
+            file.seek(self._position)
+            data = file.read(size)
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Do nothing: it is closed."""
+
+
+def _stamp(descriptor: int) -> tuple[int, ...]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_directory(path: Path, *, is_run: bool = False) -> Directory:
     """Verify a directory against its manifest and return it; nothing of it is run.
 
     Raises ``FixtureError`` for a file that is missing, damaged or edited (but for ``restore.py``,
-    which is there to be edited), and for a ``restore.py`` that is code.
+    which is there to be edited), for one that dump2py has not written, and for a ``restore.py``
+    that is code, unless that ``is_run``.
     """
     manifest = read_manifest(path)
     for problem in damages(path, manifest):
         raise problem
-    return understood(path, manifest)
+    return understood(path, manifest, is_run=is_run)
 
 
 def damages(path: Path, manifest: Manifest) -> Iterator[FixtureError]:
-    """Yield an error for each table file that is not what the manifest says."""
+    """Yield an error for each file that is not what the manifest says."""
+    yield from _strangers(path, manifest)
     for entry in (file for table in manifest.tables for file in table.files):
         place = Place(str(path / entry.name))
         try:
@@ -100,11 +162,19 @@ def damages(path: Path, manifest: Manifest) -> Iterator[FixtureError]:
                 yield FixtureError(place, problem, _RESEAL.format(path))
 
 
-def understood(path: Path, manifest: Manifest) -> Directory:
+def _strangers(path: Path, manifest: Manifest) -> Iterator[FixtureError]:
+    known = {file.name for table in manifest.tables for file in table.files} | {RESTORE}
+    for found in sorted(path.glob("*.py")):
+        if found.name not in known:
+            hint = "Move it out of the directory."
+            yield FixtureError(Place(str(found)), "it is not in the manifest.", hint)
+
+
+def understood(path: Path, manifest: Manifest, *, is_run: bool = False) -> Directory:
     """Return a directory whose table files may be damaged; raises ``FixtureError``."""
     source = open_plain(path / RESTORE)
     is_edited = _difference(path, manifest.restore) is not None
-    return Directory(path, manifest, source, _restore(source), is_edited)
+    return Directory(path, manifest, source, _restore(source, is_run), is_edited)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -159,17 +229,16 @@ def _difference(path: Path, entry: FileEntry) -> str | None:
     return None
 
 
-def _restore(source: Source) -> Restore:
+def _restore(source: Source, is_run: bool) -> Restore:
     tree, outline = _tree(source)
+    interpret = interpret_program if is_run else interpret_restore
     try:
-        return interpret_restore(tree, outline)
+        return interpret(tree, outline)
     except NotData as error:
         raise FixtureError(source.place(error.line), f"{error.reason} That is code.") from error
 
 
-def _parts(
-    source: Source, functions: Mapping[str, CreateFunction]
-) -> tuple[Block | InlineRow, ...]:
+def _parts(source: Source, functions: Container[str]) -> tuple[Block | InlineRow, ...]:
     tree, outline = _tree(source)
     try:
         return interpret_table(tree, outline, functions)
@@ -180,7 +249,7 @@ def _parts(
 def _tree(source: Source) -> tuple[ast.Module, Outline]:
     source.file.seek(0)
     try:
-        outline = split(source.file, SAVED)
+        outline = split(source.lines(), SAVED)
         return parse(outline), outline
     except FormatError as error:
         raise FixtureError(source.place(error.line), error.reason) from error

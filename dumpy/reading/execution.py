@@ -29,7 +29,9 @@ def named(paths: Iterable[str]) -> Iterator[None]:
 def is_stray_program(path: str) -> bool:
     """Whether a file is a Python program, not a dump, outside of the fixtures directories."""
     real = os.path.realpath(path)
-    if not real.endswith(".py") or os.path.dirname(real) in _fixture_directories(real):
+    if not real.endswith(".py") or not os.path.isfile(real):
+        return False
+    if os.path.dirname(real) in _fixture_directories(real):
         return False
     with open(real, "rb") as file:
         return not file.readline(200).startswith(FIRST_LINE.encode())
@@ -46,7 +48,7 @@ def why_not(path: str | None) -> str | None:
         return None
     return (
         "Only fixtures in the fixtures directory of an app or in FIXTURE_DIRS are run, and files "
-        f"that are named with their ending: loaddata {os.path.basename(path)}"
+        f"that are named with their ending: loaddata {os.path.relpath(path)}"
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, NamedTuple
@@ -11,6 +13,7 @@ from dumpy.errors import FixtureError, Place
 from dumpy.reading.execution import why_not
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
+from dumpy.text.outline import MAX_SKELETON
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import (
     FIRST_LINE,
@@ -27,6 +30,7 @@ from dumpy.text.skeleton import (
 )
 
 _BLOCK = 2**18
+_BEGINNING = re.compile(rb"^%s\r?$" % FIRST_LINE.encode(), re.MULTILINE)
 _FIRST_WORDS = FIRST_LINE.rsplit(" ", 1)[0].encode()
 
 
@@ -118,11 +122,12 @@ class TableRows:
 
 @dataclass(frozen=True)
 class EditedDump:
-    """A dump that somebody has put code into."""
+    """A dump that somebody has put code into; ``reason`` says what the code is, and where."""
 
     source: Source
     tree: ast.Module
     blocks: tuple[Block, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,11 +157,13 @@ def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
     """
     source.file.seek(0)
     first = source.file.readline(_BLOCK)
+    if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise FixtureError(source.place(1), "it is UTF-16.", "Save it as UTF-8.")
     if _FIRST_WORDS not in first:
         return _hand_written(source)
     source.file.seek(0)
     try:
-        outline = split(source.file)
+        outline = split(source.lines())
         tree = parse(outline)
     except FormatError as error:
         raise FixtureError(source.place(error.line), error.reason) from error
@@ -166,7 +173,8 @@ def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
     except NotData as error:
         if why_not(source.path) is not None:
             raise refused(source, error.line, error.reason) from error
-        return program
+        place = source.place(error.line)
+        return EditedDump(source, tree, outline.blocks, f"{place}: {error.reason}")
     tables = [
         table
         for section in skeleton.sections
@@ -250,15 +258,29 @@ def _table(
     )
 
 
+def _refuse_other_formats(source: Source) -> None:
+    source.file.seek(0)
+    start = source.file.read(_BLOCK).lstrip()
+    if not start:
+        raise FixtureError(source.place(1), "it is empty.")
+    if b"\0" in start:
+        raise FixtureError(source.place(1), "it holds NUL bytes, so that it is no text.")
+    if start[:1] in (b"[", b"{", b"<"):
+        hint = "Make a dump of this format with dumpdata --format=py."
+        raise FixtureError(source.place(1), "it is JSON or XML, not Python.", hint)
+
+
 def _hand_written(source: Source) -> HandWritten:
     source.file.seek(0)
-    for number, line in enumerate(source.file, 1):
-        if line.rstrip(b"\r\n") == FIRST_LINE.encode():
-            raise FixtureError(
-                source.place(number),
-                "here begins a dump, but something stands before it.",
-                "Something was printed into the file: make the dump again with dumpdata -o FILE.",
-            )
+    start = source.file.read(MAX_SKELETON)
+    beginning = _BEGINNING.search(start)
+    if beginning is not None:
+        raise FixtureError(
+            source.place(start.count(b"\n", 0, beginning.start()) + 1),
+            "here begins a dump, but something stands before it.",
+            "Something was printed into the file: make the dump again with dumpdata -o FILE.",
+        )
+    _refuse_other_formats(source)
     hint = why_not(source.path)
     if hint is not None:
         reason = f"the first line is not {FIRST_LINE!r}, so that it is a program, not a dump."

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from dumpy.reading.fixture import CodeRow, EditedDump, HandWritten, lines_of_blo
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
+from dumpy.text.skeleton import Block
 
 _LARGEST = 64 * 2**20
 _ROWS = "__dumpy_rows__"
@@ -31,6 +33,7 @@ class Program:
         self.source = fixture.source
         self._filename = fixture.source.path or fixture.source.name
         self._blocks = fixture.blocks if isinstance(fixture, EditedDump) else ()
+        self._hint = _hint(fixture.reason) if isinstance(fixture, EditedDump) else ""
         self._row_line: int | None = None
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
         self._code = self._compiled(fixture)
@@ -118,7 +121,7 @@ class Program:
     def _rows(self, number: int) -> Iterator[Any]:
         """What the rows of a block give: the value of its placeholder in the skeleton."""
         block = self._blocks[number]
-        create = self._module.__dict__[block.function]
+        create = self._create_function(block)
         scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
         for line, text in lines_of_block(self.source, block):
             self._row_line = line
@@ -131,11 +134,20 @@ class Program:
                 raise FixtureError(self.source.place(line), error.reason) from error
             yield self._call(create, values, line)
 
+    def _create_function(self, block: Block) -> Any:
+        names = [name for name in self._module.__dict__ if name.startswith("create_")]
+        if block.function in names:
+            return self._module.__dict__[block.function]
+        similar = get_close_matches(block.function, names, 1)
+        hint = f"Did you mean {similar[0]}?" if similar else ""
+        reason = f"there is no function {block.function}."
+        raise FixtureError(self.source.place(block.first_line), reason, hint)
+
     def _call(self, create: Any, values: tuple[object, ...], line: int) -> Any:
         try:
             return create(*values)
         except Exception as error:
-            raise FixtureError(self.source.place(line), _sentence(error)) from error
+            raise FixtureError(self.source.place(line), _sentence(error), self._hint) from error
 
     def _run_row(self, line: int, text: str) -> Any:
         """Run a row that is code, alone; its value is what it would have yielded."""
@@ -155,10 +167,11 @@ class Program:
         except DumpyError:
             raise
         except SyntaxError as error:
-            raise FixtureError(self.source.place(error.lineno), f"{error.msg}.") from error
+            place = self.source.place(error.lineno)
+            raise FixtureError(place, f"{error.msg}.", self._hint) from error
         except (Exception, SystemExit) as error:
             line = self._line_of(error.__traceback__)
-            raise FixtureError(self.source.place(line), _sentence(error)) from error
+            raise FixtureError(self.source.place(line), _sentence(error), self._hint) from error
 
     def _line_of(self, traceback: TracebackType | None) -> int | None:
         line = None
@@ -167,6 +180,10 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
+
+
+def _hint(reason: str) -> str:
+    return f"The file is run as a program because of {reason}" if reason else ""
 
 
 def _parsed(source: Source) -> ast.Module:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from django.db.models import Model
 
 from dumpy.errors import FixtureError
 from dumpy.reading.fixture import lines_of_block
@@ -28,7 +33,8 @@ def replay(path: Path, namespace: dict[str, Any]) -> bool:
         source = Source(file, str(path), str(path))
         blocks = _blocks(source, namespace)
         for block in blocks:
-            _call_rows(source, block, namespace)
+            for _line, call in _calls(source, block, namespace):
+                namespace["loader"].save(call())
     if blocks:
         namespace["loader"].flush_deferred_objects()
     return bool(blocks)
@@ -37,7 +43,7 @@ def replay(path: Path, namespace: dict[str, Any]) -> bool:
 def _blocks(source: Source, namespace: dict[str, Any]) -> list[Block]:
     """The rows of a file that holds nothing but rows, else none."""
     try:
-        outline = split(source.file, SAVED)
+        outline = split(source.lines(), SAVED)
         parts = interpret_table(parse(outline), outline, namespace)
     except FormatError as error:
         raise FixtureError(source.place(error.line), error.reason) from error
@@ -47,15 +53,47 @@ def _blocks(source: Source, namespace: dict[str, Any]) -> list[Block]:
     return blocks if len(blocks) == len(parts) else []
 
 
-def _call_rows(source: Source, block: Block, namespace: dict[str, Any]) -> None:
+def _calls(
+    source: Source, block: Block, namespace: Mapping[str, Any]
+) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """Yield the line of each row, and the call of its create function."""
     scanner = RowScanner(saved_row_prefix(block.function), SAVED_ROW_SUFFIX)
-    create, save = namespace[block.function], namespace["loader"].save
     for line, text in lines_of_block(source, block):
+        create = namespace[block.function]
         try:
             values = scanner.scan(text)
         except RowIsCode:
-            exec(compile(f"{chr(10) * (line - 1)}{text}", source.name, "exec"), namespace)
-            continue
+            yield line, partial(_evaluated, text, line, source, namespace)
         except RowError as error:
             raise FixtureError(source.place(line), error.reason) from error
-        save(create(*values))
+        else:
+            yield line, partial(create, *values)
+
+
+def placed_calls(
+    source: Source, block: Block, namespace: Mapping[str, Any]
+) -> Iterator[tuple[int, Model | None]]:
+    """Yield the line of each row, and what its create function makes of it.
+
+    Raises ``FixtureError`` with the line if that fails, or is no object.
+    """
+    for line, call in _calls(source, block, namespace):
+        try:
+            instance = call()
+        except Exception as error:
+            reason = f"{block.function}: {type(error).__name__}: {error}"
+            raise FixtureError(source.place(line), reason) from error
+        if not isinstance(instance, Model | None):
+            reason = f"{block.function} gives {instance!r}, which is no object."
+            raise FixtureError(source.place(line), reason)
+        yield line, instance
+
+
+def _evaluated(text: str, line: int, source: Source, namespace: Mapping[str, Any]) -> Any:
+    """What a row that is code gives to ``loader.save()``."""
+    (statement,) = ast.parse(text, source.name).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value, ast.Call)
+    expression = ast.Expression(statement.value.args[0])
+    ast.increment_lineno(expression, line - 1)
+    return eval(compile(expression, source.name, "eval"), dict(namespace))

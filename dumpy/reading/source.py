@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
-from typing import IO, Any, cast
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 from dumpy.errors import FixtureError, Place
+from dumpy.text.outline import MAX_SKELETON
 
 _MEMORY = 8 * 2**20
 _BLOCK = 2**20
+_LINE = MAX_SKELETON + 1
+_ROWS = (b"    yield create_", b"loader.save(create_")
 _UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, LZMAError)
 
 
@@ -28,6 +33,12 @@ class Source:
     file: IO[bytes]
     name: str
     path: str | None
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines from here on; one that is too long and no row comes in pieces."""
+        for line in iter(partial(self.file.readline, _LINE), b""):
+            is_cut = len(line) == _LINE and line.startswith(_ROWS)
+            yield line + self.file.readline() if is_cut else line
 
     def place(self, line: int | None = None) -> Place:
         """Return a line of the fixture as a place for messages."""
@@ -41,8 +52,8 @@ class Source:
 def open_source(given: object) -> Source:
     """Return a source for what ``deserialize`` was given: text, bytes, or a stream of either.
 
-    What can be read only once is spooled to a temporary file. The stream given may be closed
-    afterwards: the source has its own.
+    What can be read only once is spooled to a temporary file as it is read: a bomb is not unpacked
+    further than it is believed. When it has been read to its end, the stream may be closed.
     """
     if isinstance(given, str):
         return Source(io.BytesIO(_encoded(given, "<string>")), "<string>", None)
@@ -51,14 +62,25 @@ def open_source(given: object) -> Source:
     return _open_stream(given)
 
 
+def check_file(path: str) -> None:
+    """Raise ``FixtureError`` for what is no regular file, or a zip file of several files."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise FixtureError(Place(path), "it is no regular file.")
+        if path.endswith(".zip"):
+            with ZipFile(path) as archive:
+                archive.open(_only_member(archive)).close()
+    except (OSError, BadZipFile, RuntimeError) as error:
+        raise FixtureError(Place(path), f"it cannot be read: {error}") from error
+
+
 def _open_stream(stream: Any) -> Source:
     name = _name(stream)
-    path = os.path.realpath(name) if name and os.path.isfile(name) else None
+    path = os.path.realpath(name) if name and _is_open_on(stream, name) else None
     shown = os.path.relpath(path) if path and _is_below_here(path) else path or name or "<stream>"
     own = _own_file(stream)
     if own is None:
-        with _binary(stream) as binary:
-            own = _spool(binary, shown)
+        own = io.BufferedReader(_Spool(_binary(stream), shown))
     return Source(own, shown, path)
 
 
@@ -72,6 +94,14 @@ def _name(stream: Any) -> str | None:
     # bz2 and lzma files do not tell their names before Python 3.13
     inner = getattr(stream, "_fp", None)
     return getattr(inner, "name", None) if isinstance(getattr(inner, "name", None), str) else None
+
+
+def _is_open_on(stream: Any, path: str) -> bool:
+    """Whether a stream reads the file at a path: a name alone is what an archive may call it."""
+    with suppress(OSError, ValueError, AttributeError):
+        file: Any = stream.fp if isinstance(stream, ZipFile) else stream
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
 
 
 def _is_below_here(path: str) -> bool:
@@ -89,15 +119,10 @@ def _own_file(stream: Any) -> IO[bytes] | None:
     return os.fdopen(os.dup(stream.fileno()), "rb")
 
 
-@contextmanager
-def _binary(stream: Any) -> Iterator[Any]:
+def _binary(stream: Any) -> Any:
     if isinstance(stream, ZipFile):
-        with stream.open(_only_member(stream)) as member:
-            yield member
-    elif hasattr(stream, "buffer"):
-        yield stream.buffer
-    else:
-        yield stream
+        return stream.open(_only_member(stream))
+    return getattr(stream, "buffer", stream)
 
 
 def _only_member(archive: ZipFile) -> str:
@@ -111,15 +136,51 @@ def _only_member(archive: ZipFile) -> str:
     return names[0]
 
 
-def _spool(stream: Any, name: str) -> IO[bytes]:
-    spooled = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115
-    try:
-        while block := stream.read(_BLOCK):
-            spooled.write(_encoded(block, name) if isinstance(block, str) else block)
-    except _UNREADABLE as error:
-        raise FixtureError(Place(name), f"it cannot be read: {error}") from error
-    spooled.seek(0)
-    return cast(IO[bytes], spooled)
+class _Spool(io.RawIOBase):
+    """A stream that is read when it is needed, and kept in a temporary file to be read again."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._kept = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115
+        self._size = self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place that has been read."""
+        self._position = offset + (self._position if whence == os.SEEK_CUR else 0)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on, from what is kept as far as it goes; raises ``FixtureError``."""
+        if self._position == self._size:
+            self._read_on()
+        self._kept.seek(self._position)
+        data = self._kept.read(len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Throw away what is kept."""
+        self._kept.close()
+        super().close()
+
+    def _read_on(self) -> None:
+        try:
+            block = self._stream.read(_BLOCK)
+        except _UNREADABLE as error:
+            raise FixtureError(Place(self._name), f"it cannot be read: {error}") from error
+        data = _encoded(block, self._name) if isinstance(block, str) else block
+        self._kept.seek(self._size)
+        self._size += self._kept.write(data)
 
 
 def _encoded(text: str, name: str) -> bytes:

@@ -13,4 +13,4 @@ def restore(namespace: Mapping[str, Any]) -> None:
     """
     from dumpy.restoring.main import main
 
-    main(namespace["__file__"])
+    main(namespace["__file__"], namespace)

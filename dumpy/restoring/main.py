@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
-from dumpy.errors import DumpyError
-from dumpy.reading.directory import read_directory
+from dumpy.errors import DumpyError, FixtureError, RestoreFailed
+from dumpy.reading.directory import RESTORE, read_directory, read_manifest, understood
 from dumpy.restoring.restorer import Restorer
+from dumpy.text.manifest import NAME
 
 
-def main(script: str) -> None:
-    """Restore the directory of a script; ends the process if that cannot be done."""
+def main(script: str, namespace: Mapping[str, Any]) -> None:
+    """Restore the directory of a script; ends the process if that cannot be done.
+
+    ``namespace`` holds what the script has defined.
+    """
     options = _parser(script).parse_args(sys.argv[1:])
     try:
-        _restore(Path(script).resolve().parent, options)
+        _restore(Path(script).resolve().parent, options, namespace)
+    except RestoreFailed as error:
+        sys.exit(str(error))
     except (DumpyError, DatabaseError, OSError) as error:
         sys.exit(f"{error}\nThe database is as it was.")
 
 
-def _restore(path: Path, options: argparse.Namespace) -> None:
-    directory = read_directory(path)
+def is_data(script: Path) -> bool:
+    """Whether a script is the ``restore.py`` of a dump that need not be run to be understood."""
+    if script.name != RESTORE or not (script.parent / NAME).is_file():
+        return False
+    try:
+        understood(script.parent, read_manifest(script.parent))
+    except FixtureError:
+        return False
+    return True
+
+
+def _restore(path: Path, options: argparse.Namespace, namespace: Mapping[str, Any]) -> None:
+    directory = read_directory(path, is_run=True)
     if directory.is_edited:
         print("restore.py was edited since it was written.")
-    restorer = Restorer(directory, options.database, print)
+    restorer = Restorer(directory, options.database, print, functions=namespace)
     if options.interactive and not _is_confirmed(restorer):
         sys.exit("Not restored.")
     report = restorer.run(dry_run=options.dry_run)
@@ -40,7 +59,10 @@ def _is_confirmed(restorer: Restorer) -> bool:
     settings = connections[restorer.using].settings_dict
     where = f"{settings['NAME']} on {settings['HOST'] or 'this machine'}"
     print(f"This replaces the database {where}: {restorer.replaced_rows():,} rows.")
-    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _parser(script: str) -> argparse.ArgumentParser:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from django.apps import apps
 from django.core.management.color import no_style
@@ -17,6 +18,7 @@ from dumpy.loading.report import Report
 from dumpy.loading.sequences import with_positive_keys
 from dumpy.reading.directory import Directory
 from dumpy.reading.fixture import Row, TableRows
+from dumpy.reading.replay import placed_calls
 from dumpy.restoring import schema
 from dumpy.restoring.digests import differing_tables
 from dumpy.restoring.target import emptied
@@ -26,17 +28,20 @@ from dumpy.restoring.target import emptied
 class Restorer:
     """Restores a verified directory into the database ``using``.
 
-    ``say`` is told each step in a sentence.
+    ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's.
+    ``functions`` are the globals of a ``restore.py`` that was run.
     """
 
     directory: Directory
     using: str
     say: Callable[[str], object]
+    compares: bool = True
+    functions: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def tables(self) -> list[TableRows]:
-        """The tables of rows, parents first."""
-        return self.directory.tables()
+    def tables(self) -> dict[str, list[TableRows]]:
+        """The tables of rows by file, parents first."""
+        return {name: self.directory.tables_of(name) for name in self.directory.listed()}
 
     def replaced_rows(self) -> int:
         """Return how many rows of the database the restore will replace."""
@@ -45,7 +50,8 @@ class Restorer:
 
     def run(self, *, dry_run: bool = False) -> Report:
         """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was."""
-        Loader(self.using).check(self.tables)
+        tables = [table for tables in self.tables.values() for table in tables]
+        Loader(self.using).check(tables, is_built=False)
         with emptied(self.using, self._db_tables(), dry_run=dry_run):
             self.say("building the schema")
             schema.build(self.using)
@@ -61,22 +67,29 @@ class Restorer:
 
     def _load(self) -> Report:
         loader = Loader(self.using)
-        for table in self.tables:
-            if table.drops:
-                continue
-            self.say(f"loading {table.label}")
-            destination = loader.destination(table)
-            if destination is not None:
-                for row in _data_rows(table):
-                    destination.add(row)
+        for name, tables in self.tables.items():
+            self.say(f"loading {name}")
+            for table in tables:
+                destination = None if table.drops else loader.destination(table)
+                if destination is not None:
+                    for row in _data_rows(table):
+                        destination.add(row)
+            self._call(name, loader)
         loader.finish()
         return loader.report
+
+    def _call(self, name: str, loader: Loader) -> None:
+        """Load what functions that are code make of the rows of a file."""
+        for source, block in self.directory.blocks_of(name) if self.directory.restore.code else ():
+            for line, instance in placed_calls(source, block, self.functions):
+                if instance is not None:
+                    loader.save(instance, source.place(line))
 
     def _check(self) -> None:
         connection = connections[self.using]
         self.say("checking references and content")
         connection.check_constraints()
-        different = differing_tables(self.directory, self.using)
+        different = differing_tables(self.directory, self.using) if self.compares else []
         if different:
             raise RestoreFailed(
                 f"After loading, the content of {', '.join(different)} is not that of the dump. "
@@ -97,11 +110,11 @@ class Restorer:
 
     def _reset_sequences(self) -> None:
         connection = connections[self.using]
-        models = with_positive_keys(apps.get_models(), self.using)
         there = set(connection.introspection.table_names())
-        models = {
-            model for model in models if model._meta.managed and model._meta.db_table in there
-        }
+        models = with_positive_keys(
+            (m for m in apps.get_models() if m._meta.managed and m._meta.db_table in there),
+            self.using,
+        )
         with connection.cursor() as cursor:
             for statement in connection.ops.sequence_reset_sql(no_style(), list(models)):
                 cursor.execute(statement)

@@ -11,6 +11,7 @@ from django.core.management.commands import migrate
 from django.core.management.sql import emit_post_migrate_signal
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 
 MIGRATIONS = "django_migrations"
 
@@ -52,6 +53,23 @@ def own_views(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the views there that unmanaged models stand for, which migrations make."""
     unmanaged = {model._meta.db_table for model in apps.get_models() if not model._meta.managed}
     return sorted(unmanaged & _names(connection, "v"))
+
+
+def drop_collations(connection: BaseDatabaseWrapper) -> None:
+    """Drop the collations that migrations of the project will make; nothing may use them."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        for name in _collations():
+            cursor.execute(f"DROP COLLATION IF EXISTS {connection.ops.quote_name(name)}")
+
+
+def _collations() -> list[str]:
+    from django.contrib.postgres.operations import CreateCollation
+
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations.values()
+    operations = [operation for migration in migrations for operation in migration.operations]
+    return sorted({op.name for op in operations if isinstance(op, CreateCollation)})
 
 
 def drop(connection: BaseDatabaseWrapper, views: Sequence[str], tables: Sequence[str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import Error
 
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
@@ -26,17 +27,23 @@ def staged(connection: Any, dumped: Sequence[str], dry_run: bool) -> Iterator[No
     try:
         _make(connection, live, stage, old)
         _lead_to(connection, stage)
-        try:
-            with connection.constraint_checks_disabled():
-                yield
-            if not dry_run:
-                _swap(connection, dumped, live, stage, old)
-        finally:
-            _lead_to(connection, live)
+        with connection.constraint_checks_disabled():
+            yield
+        if not dry_run:
+            _swap(connection, dumped, live, stage, old)
     finally:
-        _execute(connection, f"DROP DATABASE IF EXISTS {_quote(stage)}")
-        _execute(connection, f"DROP DATABASE IF EXISTS {_quote(old)}")
-        _execute(connection, "SELECT RELEASE_LOCK(%s)", [_lock_name(live)])
+        connection.settings_dict["NAME"] = live
+        # What stays is dropped by the next restore; whether this one succeeded is known by now.
+        with suppress(Error):
+            _clean_up(connection, live, stage, old)
+
+
+def _clean_up(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> None:
+    _lead_to(connection, live)
+    with connection.constraint_checks_disabled():
+        for name in (stage, old):
+            _execute(connection, f"DROP DATABASE IF EXISTS {_quote(name)}")
+    _execute(connection, "SELECT RELEASE_LOCK(%s)", [_lock_name(live)])
 
 
 def _aside(name: str, purpose: str) -> str:
@@ -83,12 +90,31 @@ def _swap(
     views = _views(connection, stage, live)
     _lead_to(connection, live)
     gone = sorted({*schema.own_tables(connection, dumped), *_there(connection, new)})
+    _require_no_strangers(connection, live, gone)
     renames = [f"{_quote(live)}.{_quote(t)} TO {_quote(old)}.{_quote(t)}" for t in gone]
     renames += [f"{_quote(stage)}.{_quote(t)} TO {_quote(live)}.{_quote(t)}" for t in new]
     with connection.constraint_checks_disabled():
         _execute(connection, f"RENAME TABLE {', '.join(renames)}")
     for name, definition in views.items():
         _execute(connection, f"CREATE OR REPLACE VIEW {_quote(name)} AS {definition}")
+
+
+def _require_no_strangers(connection: BaseDatabaseWrapper, live: str, gone: Sequence[str]) -> None:
+    """Refuse to take tables away from the foreign keys of tables that stay."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT table_name, referenced_table_name "
+            "FROM information_schema.key_column_usage "
+            "WHERE table_schema = %s AND referenced_table_schema = %s",
+            [live, live],
+        )
+        found = cursor.fetchall()
+    for table, referenced in found:
+        if referenced in gone and table not in gone:
+            raise RestoreFailed(
+                f"The table {table!r}, which is not of the project, refers to {referenced!r}. Drop "
+                "its foreign key first. The database is as it was."
+            )
 
 
 def _there(connection: BaseDatabaseWrapper, names: Sequence[str]) -> set[str]:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import Error as DatabaseError
 
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
@@ -26,9 +27,28 @@ def emptied(
     connection = connections[using]
     if connection.in_atomic_block:
         raise RestoreFailed("A restore is a transaction of its own: call it outside of atomic().")
-    if connection.features.can_rollback_ddl:
-        return _in_transaction(connection, dumped, dry_run)
-    return staged(connection, dumped, dry_run)
+    is_transactional = connection.features.can_rollback_ddl
+    make = _in_transaction if is_transactional else staged
+    return _honest(connection, make(connection, dumped, dry_run))
+
+
+@contextmanager
+def _honest(
+    connection: BaseDatabaseWrapper, target: AbstractContextManager[None]
+) -> Iterator[None]:
+    """Raise ``RestoreFailed`` if the connection is lost when nobody can know what became of it."""
+    is_loaded = False
+    try:
+        with target:
+            yield
+            is_loaded = True
+    except DatabaseError as error:
+        if not is_loaded or (connection.connection is not None and connection.is_usable()):
+            raise
+        raise RestoreFailed(
+            f"{error}\nThe connection was lost at the last moment: whether the database was "
+            "restored is unknown. Look at it, or restore it again."
+        ) from error
 
 
 @contextmanager
@@ -44,6 +64,7 @@ def _in_transaction(
                     cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
             tables = schema.own_tables(connection, dumped)
             schema.drop(connection, schema.own_views(connection), tables)
+            schema.drop_collations(connection)
             yield
             if dry_run:
                 transaction.set_rollback(True, using=connection.alias)

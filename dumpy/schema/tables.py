@@ -98,6 +98,18 @@ class Column:
         )
 
     @cached_property
+    def is_encoded(self) -> bool:
+        """Whether a custom field keeps its values as a text of its own making, a pickle, say."""
+        decodes = getattr(type(self.field), "from_db_value", None)
+        return (
+            not self.is_json
+            and self.field.remote_field is None
+            and decodes is not None
+            and not _is_djangos(decodes)
+            and self.field.get_internal_type() in ("CharField", "TextField")
+        )
+
+    @cached_property
     def types(self) -> frozenset[type] | None:
         """The exact types of values that need no conversion; None where only the field knows."""
         if self.is_json:
@@ -203,7 +215,7 @@ def cascades_in_database(model: ModelType) -> bool:
     """Whether the database itself changes other rows when one of ``model`` is deleted."""
     return any(
         hasattr(getattr(relation, "on_delete", None), "on_delete_sql")
-        for relation in model._meta.related_objects
+        for relation in model._meta.get_fields(include_hidden=True)
     )
 
 

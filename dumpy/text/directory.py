@@ -1,13 +1,14 @@
 """The text of a directory: `restore.py`, which says what rows mean, and files of rows.
 
-Nothing is run. What has another shape than dumpy writes is code, for which NotData is raised.
+Nothing is run. What has another shape than dumpy writes is code, for which NotData is raised, but
+for functions of a `restore.py` that somebody runs anyway.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from . import words
 from .emit import FLUSH, MAIN
@@ -15,16 +16,21 @@ from .outline import Block, Outline, placeholder_number
 from .skeleton import CreateFunction, InlineRow, NotData, interpret_functions
 
 _TABLES = "TABLES"
+_CREATE = "create_"
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """What `restore.py` says: versions, create functions, and the table files with their lines."""
+    """What `restore.py` says: versions, create functions, and the table files with their lines.
+
+    `code` holds the names of create functions that only Python understands.
+    """
 
     version: str | None
     migrations: Mapping[str, str]
     functions: Mapping[str, CreateFunction]
     files: Mapping[str, int]
+    code: frozenset[str] = frozenset()
 
 
 def interpret_restore(tree: ast.Module, outline: Outline) -> Restore:
@@ -41,6 +47,49 @@ def interpret_restore(tree: ast.Module, outline: Outline) -> Restore:
         raise NotData(1, f"there is no list {_TABLES}.")
     skeleton = interpret_functions(ast.Module(rest, []), outline)
     return Restore(skeleton.version, skeleton.migrations, skeleton.functions, _files(tables))
+
+
+def interpret_program(tree: ast.Module, outline: Outline) -> Restore:
+    """Return what a `restore.py` means that may be code; raises NotData if its TABLES are."""
+    body, code = list(tree.body), list[ast.stmt]()
+    while True:
+        try:
+            restore = interpret_restore(ast.Module(body, []), outline)
+        except NotData as error:
+            strange = _statement_at(body, error.line)
+            if strange is None:
+                raise
+            body.remove(strange)
+            code.append(strange)
+        else:
+            return _with_code(restore, tree, code)
+
+
+def _statement_at(body: Iterable[ast.stmt], line: int) -> ast.stmt | None:
+    for statement in body:
+        if statement.lineno <= line <= (statement.end_lineno or 0) and not _is_tables(statement):
+            return statement
+    return None
+
+
+def _with_code(restore: Restore, tree: ast.Module, code: Iterable[ast.stmt]) -> Restore:
+    """Trust the functions that are data only where no other statement can change them."""
+    names = [_bound(statement) for statement in tree.body]
+    if all(name and names.count(name) == 1 for name in map(_bound, code)):
+        strange = frozenset(map(_bound, code))
+        return replace(restore, code=frozenset(n for n in strange if n.startswith(_CREATE)))
+    every = frozenset(name for name in names if name.startswith(_CREATE))
+    return replace(restore, functions={}, code=every)
+
+
+def _bound(statement: ast.stmt) -> str:
+    """The name of a plain function or of one import, '' for what may bind or do more."""
+    match statement:
+        case ast.FunctionDef(name=name, decorator_list=[]):
+            return name
+        case ast.Import(names=[alias]) | ast.ImportFrom(names=[alias]):
+            return alias.asname or alias.name
+    return ""
 
 
 def interpret_table(

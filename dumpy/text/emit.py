@@ -129,13 +129,18 @@ def head(
     return (
         f'{FIRST_LINE}\n"""{_docstring(description)}\n\n{_HINT.format(listed_in)}"""\n'
         f"from dumpy.dump import (\n{_wrapped(IMPORTED)}\n)\n\n"
-        f"SOURCE_VERSION = {quote(version) if version is not None else None}\n"
+        f"SOURCE_VERSION = {_quoted(version) if version is not None else None}\n"
         f"SOURCE_MIGRATIONS = {_mapping(migrations)}"
     )
 
 
+def _quoted(text: str) -> str:
+    """A text without the name of the placeholder in it, which stands for rows wherever it is."""
+    return quote(text).replace(PLACEHOLDER, f"\\x5f{PLACEHOLDER[1:]}")
+
+
 def _docstring(text: str) -> str:
-    return quote(text)[1:-1].replace('"', '\\"')
+    return _quoted(text)[1:-1].replace('"', '\\"')
 
 
 def _wrapped(names: Sequence[str]) -> str:
@@ -145,7 +150,7 @@ def _wrapped(names: Sequence[str]) -> str:
 
 
 def _mapping(mapping: Mapping[str, str]) -> str:
-    items = [f"{quote(key)}: {quote(value)}" for key, value in sorted(mapping.items())]
+    items = [f"{_quoted(key)}: {_quoted(value)}" for key, value in sorted(mapping.items())]
     line = f"{{{', '.join(items)}}}"
     if len(line) + len("SOURCE_MIGRATIONS = ") <= _WIDTH:
         return line
@@ -154,7 +159,7 @@ def _mapping(mapping: Mapping[str, str]) -> str:
 
 def model_line(variable: str, label: str) -> str:
     """The line that binds a variable to the model `app_label.ModelName`."""
-    return f"\n\n{variable} = resolve_model({quote(label)})\n"
+    return f"\n\n{variable} = resolve_model({_quoted(label)})\n"
 
 
 def create_function(names: ModelNames, fields: Iterable[tuple[str, str]]) -> str:
@@ -171,7 +176,7 @@ def create_function(names: ModelNames, fields: Iterable[tuple[str, str]]) -> str
 def _assignment(parameter: str, field: str) -> str:
     if _IDENTIFIER.fullmatch(field) and field not in _NO_NAMES:
         return f"{field}={parameter}"
-    return f"**{{{quote(field)}: {parameter}}}"
+    return f"**{{{_quoted(field)}: {parameter}}}"
 
 
 def section_head(name: str) -> str:
@@ -201,7 +206,7 @@ def table_tail() -> str:
 
 def main_function(files: Sequence[str]) -> str:
     """The list of the table files, and what running `restore.py` does."""
-    names = "".join(f"    {quote(name)},\n" for name in files)
+    names = "".join(f"    {_quoted(name)},\n" for name in files)
     return f"\n\nTABLES = [\n{names}]\n{MAIN}"
 
 

@@ -18,6 +18,8 @@ _STRING_END = {
     **{mark: re.compile(rf"(?s:\\.)|{mark}") for mark in ("'''", '"""')},
     **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
 }
+_DETECTED = re.compile(r" \(detected at line \d+\)| on line \d+")
+_LONGEST = 60
 _NO_FILE = "<dumpy>/<text>"
 _Tree = TypeVar("_Tree")
 _Named = ast.Name | ast.keyword | ast.arg | ast.alias | ast.Attribute | ast.FunctionDef
@@ -54,9 +56,24 @@ def _calmly(parser: Callable[[], _Tree]) -> _Tree:
     except (RecursionError, MemoryError):
         raise Unparsable("it is too deeply nested or too long for Python.") from None
     except SyntaxError as error:
-        raise Unparsable(f"it is not valid Python: {error.msg}.", error.lineno or 1) from None
+        raise Unparsable(f"it is not valid Python: {_said(error)}", error.lineno or 1) from None
     except ValueError as error:
         raise Unparsable(f"it is not valid Python: {error}.") from None
+
+
+def shown(node: ast.expr) -> str:
+    """The source of an expression for a message, cut short."""
+    try:
+        text = ast.unparse(node)
+    except RecursionError:
+        return type(node).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _said(error: SyntaxError) -> str:
+    """What Python says, without the line, which may be counted from elsewhere."""
+    text = _DETECTED.sub("", error.msg)
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def folded_names(tree: ast.AST, lines: Mapping[int, str]) -> Iterator[int]:

@@ -24,7 +24,7 @@ from .outline import (
     placeholders,
     split,
 )
-from .parsing import folded_names
+from .parsing import folded_names, shown
 
 __all__ = [
     "FIRST_LINE",
@@ -346,8 +346,19 @@ def _field_value(module: _Module, positions: Mapping[str, int], value: ast.expr)
     return Constant(_evaluate(module, value, positions.keys()))
 
 
+_VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
+
+
+def _is_value(node: ast.expr) -> bool:
+    """Whether an expression has the shape of a value, whatever its names mean."""
+    is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return is_word or isinstance(node, _VALUES)
+
+
 def _evaluate(module: _Module, node: ast.expr, hidden: Iterable[str]) -> object:
     """The value of a literal in which no word means something else here."""
+    if not _is_value(node):
+        _refuse(node, f"{shown(node)} is more than a parameter or a value.")
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     for name in sorted(used.intersection(hidden) | (used - module.bound)):
         _refuse(node, f"the name {name} is not the word of that name here.")

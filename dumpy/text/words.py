@@ -16,7 +16,7 @@ from math import isinf
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from . import strings
+from . import parsing, strings
 
 __all__ = [
     "FLAT",
@@ -445,7 +445,7 @@ def evaluate(node: ast.expr) -> object:
 def _evaluate(node: ast.expr, depth: int) -> object:
     reader = _READERS.get(type(node))
     if reader is None:
-        raise NotAWord(f"{type(node).__name__} is code, not a value.", node.lineno)
+        raise NotAWord(f"{parsing.shown(node)} is code, not a value.", node.lineno)
     if depth > MAX_DEPTH:
         raise BadValue(f"more than {MAX_DEPTH} levels in one value.", node.lineno)
     try:

@@ -78,6 +78,7 @@ class DatabaseDump:
 
     def write(self, stream: IO[str] | Any, progress: Progress | None = None) -> None:
         """Write the dump to a text stream; raises ``UnwritableField``."""
+        self.require_tables()
         writer = ModuleWriter(stream.write, ascii_only=needs_ascii(stream))
         version = configuration().version
         writer.begin(description(version), version, self.migrations())
@@ -110,6 +111,16 @@ class DatabaseDump:
             for table in load_order(self._models)
             if table.label.lower() not in LEFT_OUT and self._is_there(table)
         ]
+
+    def require_tables(self) -> None:
+        """Raise ``DumpFailed`` if the database has none of the tables: it is another, or empty."""
+        managed = [table for table in load_order(self._models) if table.model._meta.managed]
+        if managed and not any(map(self._is_there, managed)):
+            name = connections[self.using].settings_dict["NAME"]
+            raise DumpFailed(
+                f"The database {self.using!r} ({name}) has none of the tables to dump. Is it the "
+                f"right one? Its tables are made by: manage.py migrate --database {self.using}"
+            )
 
     def _is_there(self, table: Table) -> bool:
         return _name(table, self._names_there) in self._names_there

@@ -17,7 +17,6 @@ from django.db import DatabaseError, transaction
 
 import dumpy
 from dumpy.conf import configuration
-from dumpy.errors import UnwritableField
 from dumpy.schema.tables import Table
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
@@ -33,6 +32,7 @@ from dumpy.text.emit import (
     table_tail,
     tail,
 )
+from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump, description
 from dumpy.writing.rows import RowWriter, Shape, Values
 
@@ -80,11 +80,16 @@ class DirectoryDump:
         self._names = Names()
         self._files: set[str] = {RESTORE, manifests.NAME}
         self._parts = _Parts()
+        self._counts: dict[str, int] = {}
 
     @property
     def left_out(self) -> dict[str, str]:
         """Why tables could not be read, by model label."""
         return self._parts.left_out
+
+    def expected(self) -> int:
+        """Return how many rows there are in the tables that can be counted."""
+        return sum(map(self._counted, self._dump.tables))
 
     def write(self, directory: Path, watcher: Watcher) -> None:
         """Write all files, the manifest last; raises ``UnwritableField``, ``DatabaseError``."""
@@ -92,15 +97,21 @@ class DirectoryDump:
             try:
                 with transaction.atomic(using=self._dump.using):
                     self._write_table(directory, table, watcher)
-            except (DatabaseError, UnwritableField) as error:
+            except OSError:
+                raise
+            except Exception as error:
                 if not self._tolerate:
                     raise
-                self._leave_out(table, " ".join(str(error).split()))
+                self._leave_out(directory, table, str(error).strip())
         self._write_manifest(directory, self._write_restore(directory))
 
-    def _leave_out(self, table: Table, reason: str) -> None:
+    def _leave_out(self, directory: Path, table: Table, reason: str) -> None:
         self._parts.left_out[table.label] = reason
-        self._parts.functions.append(f"\n\n# {table.label} is left out: {reason}\n")
+        self._parts.functions.append(f"\n\n# {table.label} is left out: {quote(reason)}\n")
+        written = {file.name for entry in self._parts.entries for file in entry.files}
+        for path in directory.iterdir():
+            if path.name not in written:
+                path.unlink()
 
     def _write_table(self, directory: Path, table: Table, watcher: Watcher) -> None:
         watcher.begin(table.label)
@@ -119,13 +130,23 @@ class DirectoryDump:
         size = sum(file.size for file in files)
         watcher.end(Written(table.label, count, size, time.perf_counter() - started))
 
+    def _counted(self, table: Table) -> int:
+        if table.label not in self._counts:
+            try:
+                with transaction.atomic(using=self._dump.using):
+                    self._counts[table.label] = self._dump.count_of(table)
+            except DatabaseError:
+                # Reading it says what is wrong.
+                return 0
+        return self._counts[table.label]
+
     def _model_names(self, table: Table) -> ModelNames:
         meta = table.model._meta
         return self._names.for_model(meta.app_label, meta.object_name or "")
 
     def _file_names(self, names: ModelNames, table: Table) -> list[str]:
         stem = names.create.removeprefix("create_")
-        parts = -(-self._dump.count_of(table) // self._max_row_count) or 1
+        parts = -(-self._counted(table) // self._max_row_count) or 1
         stems = [stem] if parts == 1 else [f"{stem}_{part}" for part in range(1, parts + 1)]
         return [self._free_name(stem) for stem in stems]
 

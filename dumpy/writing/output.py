@@ -86,9 +86,12 @@ def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
         yield stream
         stream.flush()
     finally:
-        stream.detach()
-        if compress:
-            binary.close()
+        try:
+            stream.detach()
+        finally:
+            # Left to the garbage collector, it would complain on stderr that its file is closed.
+            if compress:
+                binary.close()
 
 
 def lock(descriptor: int) -> None:

@@ -15,7 +15,6 @@ from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME
 from dumpy.writing.output import lock, sync_directory
 
-_LOCK = ".lock"
 _EXCHANGE = 2
 _HERE = -100
 
@@ -30,16 +29,14 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     _refuse_others(target, overwrite)
     _remove_leftovers(target)
-    aside = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent)
-    )
+    aside = _new_directory(target)
     try:
-        with (aside / _LOCK).open("wb") as held:
-            lock(held.fileno())
+        with _locked(aside):
             yield aside
-            (aside / _LOCK).unlink()
-        sync_directory(aside)
-        _put_in_place(aside, target)
+            sync_directory(aside)
+            # Somebody else may have been faster.
+            _refuse_others(target, overwrite)
+            _put_in_place(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     sync_directory(target.parent)
@@ -48,6 +45,21 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
 def holds_dump(path: Path) -> bool:
     """Whether a directory holds a dump."""
     return (path / NAME).is_file()
+
+
+def _new_directory(target: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent))
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold a lock that goes with the directory, whatever it is called; raises ``OSError``."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_others(target: Path, overwrite: bool) -> None:
@@ -67,9 +79,7 @@ def _put_in_place(aside: Path, target: Path) -> None:
         os.replace(aside, target)
     elif not _exchange(aside, target):
         # Without an exchange there is a moment without a dump, but never half of one.
-        old = Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent)
-        )
+        old = _new_directory(target)
         os.replace(target, old)
         os.replace(aside, target)
         shutil.rmtree(old, ignore_errors=True)
@@ -88,8 +98,5 @@ def _remove_leftovers(target: Path) -> None:
     """Remove what a killed process has left: a directory whose lock nobody holds."""
     for leftover in target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp"):
         if leftover.is_dir():
-            with suppress(OSError):
-                if (leftover / _LOCK).exists():
-                    with (leftover / _LOCK).open("rb") as held:
-                        lock(held.fileno())
+            with suppress(OSError), _locked(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -14,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 
 from dumpy.errors import UnwritableField
+from dumpy.schema.stored import decoded, encoded, is_stored_alike
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -129,6 +131,9 @@ class RowWriter:
         elif column.is_json:
             for row, key in zip(rows, keys, strict=True):
                 row[position] = self._json(column, row[position], key)
+        elif column.is_encoded:
+            for row, key in zip(rows, keys, strict=True):
+                row[position] = self._encoded(column, row[position], key)
         elif column.types is not None:
             unusual = {type(row[position]) for row in rows} - column.types - {type(None), Natural}
             if unusual:
@@ -166,30 +171,40 @@ class RowWriter:
                 row[position] = [plain(link.target, value) for value in sorted(row[position])]
 
     def _checked(self, column: Column, value: object, key: object) -> object:
-        try:
-            source(value)
-        except Unwritable:
-            return self._text(column, value, key)
-        return value
+        return value if _is_word(value) else self._text(column, value, key)
 
     def _text(self, column: Column, value: object, key: object) -> FieldText:
         reason = "its value_to_string() and to_python() do not give it back."
         try:
             text = plain_text(text_of(column, value))
-            if isinstance(text, str) and self._is_stored_alike(
-                column, value_of_text(column, text), value
-            ):
-                return FieldText(text)
+            back = value_of_text(column, text) if isinstance(text, str) else None
+            if is_stored_alike(column, back, value, connections[self.using]):
+                return FieldText(str(text))
         except Exception as error:
             reason = f"its value_to_string() and to_python() fail with {error!r}."
         raise UnwritableField(self.shape.table.label, key, column.name, value, reason)
 
-    def _is_stored_alike(self, column: Column, one: object, other: object) -> bool:
-        if type(one) is type(other) and one == other:
-            return True
-        prepare, connection = column.target.get_db_prep_save, connections[self.using]
-        stored = [prepare(value, connection) for value in (one, other)]
-        return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
+    def _encoded(self, column: Column, text: object, key: object) -> object:
+        """The value of a stored text, as the words that lead to the same text again."""
+        if not isinstance(text, str):
+            return text
+        connection = connections[self.using]
+        value = decoded(column, text, connection)
+        if _is_word(value) and encoded(column, value, connection) == text:
+            return value
+        serialized = value if _is_word(value) else self._text(column, value, key)
+        with suppress(Exception):  # to_python() need not know what is stored
+            if is_stored_alike(column, value_of_text(column, text), value, connection):
+                return FieldText(text)
+        return serialized
+
+
+def _is_word(value: object) -> bool:
+    try:
+        source(value)
+    except Unwritable:
+        return False
+    return True
 
 
 def _joined(values: Values) -> str:

@@ -8,11 +8,12 @@ from itertools import groupby, islice
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import CharField, ExpressionWrapper, F, IntegerField, Model, QuerySet
+from django.db.models import CharField, F, IntegerField, Model, QuerySet
 from django.db.models import TextField as Text
 from django.db.models import UUIDField as UUID
 from django.db.models.functions import Cast, Collate
 
+from dumpy.schema.stored import as_stored, encoded
 from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
 from dumpy.writing.rows import Shape, Values
 
@@ -28,7 +29,7 @@ def rows_of_query(
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
     selected = plain.select_related(None)
     selected = selected.order_by(*(_exact_order(shape.table.column(name), using) for name in key))
-    expressions = [_expression(column) for column in shape.columns]
+    expressions = [as_stored(column) for column in shape.columns]
     for rows in _pages(selected, shape, expressions, using):
         chunk = [list(row[len(key) :]) for row in rows]
         _add_links(shape, [row[: len(key)] for row in rows], chunk, using)
@@ -53,11 +54,6 @@ def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
         own = concrete(model)
         while chunk := list(islice(group, CHUNK)):
             yield own, chunk
-
-
-def _expression(column: Column) -> Any:
-    # As text a JSON null can be told from an SQL NULL, and no decoder is in the way.
-    return ExpressionWrapper(F(column.name), Text()) if column.is_json else column.name
 
 
 def _exact_order(column: Column, using: str) -> Any:
@@ -122,6 +118,8 @@ def _attribute(column: Column, instance: Model) -> Any:
     if column.is_json and value is not None:
         encoder = column.target.encoder
         return "null" if hasattr(value, "as_sql") else json.dumps(value, cls=encoder)
+    if column.is_encoded and value is not None:
+        return encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
     return value
 
 

@@ -42,7 +42,7 @@ def imported(module: str) -> Iterator[str]:
     """Yield what a module imports and which of open() and print() it calls, anywhere in it."""
     path = MODULES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_at_run_time(ast.parse(path.read_text(encoding="utf-8")))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -51,6 +51,16 @@ def imported(module: str) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield f"builtins.{node.func.id}"
+
+
+def _at_run_time(tree: ast.Module) -> ast.Module:
+    """Leave out what only a type checker reads: the name of a type is no knowledge."""
+    tree.body = [node for node in tree.body if not _is_for_type_checkers(node)]
+    return tree
+
+
+def _is_for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def is_within(name: str, package: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
 from doc_pages import ROOT
 
 import dumpy
@@ -17,7 +18,9 @@ from dumpy.conf import ALLOWED
 from dumpy.text.outline import FIRST_LINE, LAST_LINE
 from dumpy.text.words import NAMES
 
-COMMANDS = ("dumpdata", "loaddata")
+REPLACED = ("dumpdata", "loaddata")
+OWN = ("checkdump", "ddt", "repair")
+COMMANDS = (*REPLACED, *OWN)
 
 
 def page(name: str) -> str:
@@ -27,14 +30,23 @@ def page(name: str) -> str:
 
 def options(app: str, command: str) -> set[str]:
     """Return the options that a command of an app has."""
-    parser: ArgumentParser = load_command_class(app, command).create_parser("manage.py", command)
+    return options_of(load_command_class(app, command))
+
+
+def options_of(command: BaseCommand) -> set[str]:
+    """Return the options of a command."""
+    parser: ArgumentParser = command.create_parser("manage.py", "command")
     return {option for action in parser._actions for option in action.option_strings}
 
 
 ADDED = [
     (command, option)
-    for command in COMMANDS
+    for command in REPLACED
     for option in options("dumpy", command) - options("django.core", command)
+] + [
+    (command, option)
+    for command in OWN
+    for option in options("dumpy", command) - options_of(BaseCommand())
 ]
 CHECKS = sorted(set(re.findall(r"dumpy\.[EW]\d+", (ROOT / "dumpy" / "checks.py").read_text())))
 ERRORS = sorted(

@@ -291,6 +291,22 @@ def test_an_open_file_is_not_run_because_it_is_a_file(program: Path, ran: Path) 
     assert not ran.exists()
 
 
+def test_a_member_of_an_archive_is_not_run_because_it_has_the_name_of_a_fixture(
+    program: Path, ran: Path
+) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("users.py", program.read_text())
+    program.write_text("def objects():\n    return []\n")
+    with (
+        override_settings(FIXTURE_DIRS=[str(program.parent)]),
+        zipfile.ZipFile(archive).open("users.py") as member,
+        pytest.raises(DeserializationError, match="Only files are run"),
+    ):
+        list(serializers.deserialize("py", member))
+    assert not ran.exists()
+
+
 def test_a_program_from_stdin_is_not_run(
     program: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

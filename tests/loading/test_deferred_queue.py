@@ -253,6 +253,37 @@ def test_a_hook_of_dumped_rows_may_wait_for_rows_after_it(load: Load) -> None:
     assert values(Meal, "latin") == ["Panthera", "Lutra"]
 
 
+def test_a_hook_may_flush_and_then_fail_without_taking_rows_with_it(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hook(meal: Meal, loader: Any) -> None:
+        loader.flush()
+        assert meal.pk < 3 or Species.objects.exists()
+
+    monkeypatch.setattr(Meal, "before_dumpy_save", hook)
+    meals = rows("zoo.Meal", "id name", (1, "a"), (2, "b"), (3, "c"))
+    load(dump_of(meals, rows("zoo.Species", "id latin", (1, "x"))))
+    assert values(Meal, "pk") == [1, 2, 3]
+
+
+def test_what_waits_for_an_object_that_a_failing_hook_saves_is_not_lost(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hook(meal: Meal, loader: Any) -> None:
+        loader.save(Taxon(pk=2, name="root"))
+        assert Species.objects.exists()
+
+    monkeypatch.setattr(Meal, "before_dumpy_save", hook)
+    load(
+        fixture_of(
+            "yield Taxon(pk=1, name='child', parent_id=2)",
+            "yield Meal(pk=1, name='bread')",
+            "yield Species(pk=1, latin='x')",
+        )
+    )
+    assert values(Taxon, "pk", "parent") == [(1, 2), (2, None)]
+
+
 def test_a_hook_that_never_succeeds_is_named_with_its_line(load: Load) -> None:
     """L7"""
     text = fixture_of("yield Meal(pk=1, name='fish', species_id=404)")

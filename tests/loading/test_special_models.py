@@ -123,6 +123,18 @@ def test_a_permission_whose_key_is_in_use_by_another_one_gets_a_key_of_its_own(l
     assert list(Group.objects.get(pk=1).permissions.values_list("codename")) == [("pet",)]
 
 
+def test_each_permission_whose_key_is_in_use_gets_a_key_of_its_own(load: Load) -> None:
+    animal = ContentType.objects.get_for_model(Animal)
+    for pk, codename in [(9001, "feed"), (9002, "wash")]:
+        here = Permission.objects.create(pk=pk, codename=codename, content_type=animal)
+        User.objects.create(username=codename).user_permissions.add(here)
+    dumped = permissions((9001, "lead"), (9002, "ride"), (9003, "sell"))
+    load(dump_of(dumped, groups(9001, 9002)))
+    granted = Group.objects.get().permissions.values_list("codename", flat=True)
+    assert sorted(granted) == ["lead", "ride"]
+    assert Permission.objects.get(codename="sell").pk == 9003
+
+
 def test_a_grant_of_the_dump_is_not_led_to_a_permission_twice(load: Load) -> None:
     """Two keys of the dump: one is matched by name with the key that the other one has here."""
     Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8000))

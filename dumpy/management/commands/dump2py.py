@@ -57,7 +57,7 @@ class Command(BaseCommand):
             published(directory, overwrite=overwrite) as aside,
             source.snapshot(),
         ):
-            progress = TableProgress(self.stdout, options["verbosity"], source.count())
+            progress = TableProgress(self.stdout, options["verbosity"], dump.expected())
             dump.write(aside, progress)
             notes = list(source.notes())
         for sentence in [*notes, *(f"{k} is left out: {v}" for k, v in dump.left_out.items())]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+from zipfile import BadZipFile
 
 from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
@@ -12,7 +14,7 @@ from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.sequences import with_positive_keys
 from dumpy.reading.execution import is_stray_program, named
 from dumpy.reading.fixture import read_fixture
-from dumpy.reading.source import open_source
+from dumpy.reading.source import check_file, open_source
 
 
 class Command(loaddata.Command):
@@ -29,9 +31,15 @@ class Command(loaddata.Command):
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
         is_named = self.parse_name(fixture_label)[1] is not None
-        found = self.find_fixtures(fixture_label) if is_named else []
-        with named(path for path, _directory, _name in found):
-            super().load_label(fixture_label)
+        found = self.find_fixtures(fixture_label)
+        for path, directory, _name in found:
+            if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
+                check_file(path)
+        try:
+            with named(path for path, _directory, _name in found if is_named):
+                super().load_label(fixture_label)
+        except BadZipFile as error:
+            raise CommandError(f"{fixture_label}: {error}") from error
 
     def save_obj(self, obj: Any) -> bool:
         """Save an object if its model is wanted; what holds for one row holds for its table."""

@@ -6,10 +6,12 @@ import argparse
 import os
 import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dumpy.restoring.main import is_data, main
 from dumpy.scripting import execfile
 
 
@@ -24,27 +26,19 @@ class Command(BaseCommand):
         parser.add_argument("script", help="The script to run.")
         parser.add_argument("args", nargs=argparse.REMAINDER, help="The arguments of the script.")
 
-    def run_from_argv(self, argv: list[str]) -> None:
-        """Leave every option after the script to the script."""
-        own = _own_arguments(argv)
-        self._arguments = argv[len(own) :]
-        super().run_from_argv(own)
+    def handle(self, *args: str, script: str, **options: Any) -> None:
+        """Run the script; its exit status is that of the command.
 
-    def handle(self, *args: Any, script: str, **options: Any) -> None:
-        """Run the script; its exit status is that of the command."""
+        A ``restore.py`` that is data need not run: it may name models that are gone.
+        """
         if not os.path.isfile(script):
             raise CommandError(f"There is no script {script!r}.")
         saved = sys.argv
-        sys.argv = [script, *(getattr(self, "_arguments", None) or args)]
+        sys.argv = [script, *args]
         try:
-            runpy.run_path(script, {"execfile": execfile}, "__main__")
+            if is_data(Path(script)):
+                main(script, {})
+            else:
+                runpy.run_path(script, {"execfile": execfile}, "__main__")
         finally:
             sys.argv = saved
-
-
-def _own_arguments(argv: list[str]) -> list[str]:
-    """The part of a command line up to the script, the first word that is no option."""
-    for position, word in enumerate(argv[2:], 2):
-        if not word.startswith("-"):
-            return argv[: position + 1]
-    return argv

@@ -1,0 +1,196 @@
+"""The double dump test: a dump, restored and dumped again, loses nothing."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from django.apps import apps
+
+from dumpy.checking.comparison import Keyed, TableDifference, compare
+from dumpy.checking.content import RawTable, keep, kept, raw_tables
+from dumpy.checking.ignored import Ignored
+from dumpy.reading.directory import RESTORE, Directory, read_directory
+from dumpy.restoring.restorer import Restorer
+from dumpy.restoring.scratch import scratch
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.text.manifest import Manifest, TableEntry
+from dumpy.text.words import source
+from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.directory import DirectoryDump
+from dumpy.writing.selection import select
+
+_LINES = 12
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was compared, and the lines that say what differs, for each table that does."""
+
+    manifest: Manifest
+    different: dict[str, tuple[str, ...]]
+
+    @property
+    def rows(self) -> int:
+        """How many rows the dump has."""
+        return sum(table.rows for table in self.manifest.tables)
+
+
+class DoubleDump:
+    """Dumps a database, or takes a dump, restores it in a scratch database, and dumps that.
+
+    ``say`` is told each step in a sentence.
+    """
+
+    def __init__(self, using: str, ignored: Ignored, say: Callable[[str], object]) -> None:
+        self._using = using
+        self._ignored = ignored
+        self._say = say
+
+    def run(self, given: Path | None) -> Verdict:
+        """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
+        with TemporaryDirectory(prefix="dumpy-ddt-") as name:
+            return self._run(given, Path(name))
+
+    def _run(self, given: Path | None, aside: Path) -> Verdict:
+        first = read_directory(given) if given else None
+        models = _models(first.manifest) if first else select([], [], self._using)
+        kept_tables = self._keep_source(first, models, aside)
+        first = first or read_directory(aside / "first")
+        with scratch(self._using):
+            self._say("restoring in a scratch database")
+            Restorer(first, self._using, lambda step: None, compares=False).run()
+            self._say("dumping the scratch database")
+            dump = _dump_of(models, self._using)
+            with dump.snapshot():
+                _write(dump, aside / "second", _rows_per_file(first))
+                different = dict(self._different_content(kept_tables, aside))
+        second = read_directory(aside / "second")
+        return Verdict(first.manifest, {**dict(self._different_files(first, second)), **different})
+
+    def _keep_source(
+        self, first: Directory | None, models: list[ModelType], aside: Path
+    ) -> list[RawTable]:
+        """Dump the source unless there is a dump, and keep its rows, all in one snapshot."""
+        dump = _dump_of(models, self._using)
+        with dump.snapshot():
+            if first is None:
+                self._say("dumping the database")
+                _write(dump, aside / "first", sys.maxsize)
+            tables = self._wanted(first)
+            for table in tables:
+                keep(table.rows(self._names(table)), aside / table.model._meta.label_lower)
+        return tables
+
+    def _wanted(self, first: Directory | None) -> list[RawTable]:
+        """The tables to compare: those of a dump that is given may not be all."""
+        tables = raw_tables(self._using)
+        if first is not None:
+            dumped = {name for table in first.manifest.tables for name in table.db_tables}
+            tables = [table for table in tables if table.db_table in dumped]
+        return [table for table in tables if not self._ignored.is_ignored(table.db_table)]
+
+    def _different_content(
+        self, tables: list[RawTable], aside: Path
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        there = {table.db_table for table in raw_tables(self._using)}
+        for table in tables:
+            name = table.db_table
+            if name not in there:
+                yield f"the table {name}", (f"There is no table {name} after the restore.",)
+                continue
+            before = kept(aside / table.model._meta.label_lower)
+            names = f"{name} in the database", f"{name} after the restore"
+            yield from _shown(names[0], compare(names, before, table.rows(self._names(table))))
+
+    def _names(self, table: RawTable) -> set[str]:
+        return self._ignored.names(table.model._meta.label)
+
+    def _different_files(
+        self, first: Directory, second: Directory
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        again = {table.model: table for table in second.manifest.tables}
+        for table in first.manifest.tables:
+            other = again.get(table.model)
+            if other != table:
+                names = f"{table.model} in the first dump", f"{table.model} in the second dump"
+                ignored = self._ignored.names(table.model)
+                sides = _rows(first, table, ignored), _rows(second, other, ignored)
+                yield from _shown(names[0], compare(names, *sides))
+        if not first.is_edited and (lines := _different_text(first, second)):
+            yield RESTORE, lines
+
+
+def _dump_of(models: list[ModelType], using: str) -> DatabaseDump:
+    return DatabaseDump(models, Options(using, all_rows=True))
+
+
+def _models(manifest: Manifest) -> list[ModelType]:
+    known: dict[str, ModelType] = {model._meta.label: model for model in apps.get_models()}
+    return [known[table.model] for table in manifest.tables if table.model in known]
+
+
+class _Silence:
+    """Somebody who does not mind what is written."""
+
+    def begin(self, label: str) -> None:
+        """Ignore that a table begins."""
+
+    def rows(self, count: int) -> None:
+        """Ignore that there are rows."""
+
+    def end(self, written: object) -> None:
+        """Ignore that a table ends."""
+
+
+def _write(dump: DatabaseDump, path: Path, rows_per_file: int) -> None:
+    path.mkdir()
+    DirectoryDump(dump, rows_per_file).write(path, _Silence())
+
+
+def _rows_per_file(directory: Directory) -> int:
+    """How a dump was cut, so that another one can be cut alike."""
+    for table in directory.manifest.tables:
+        if len(table.files) > 1:
+            first = directory.tables_of(table.files[0].name)
+            return sum(1 for rows in first for _row in rows.entries())
+    return sys.maxsize
+
+
+def _rows(directory: Directory, table: TableEntry | None, ignored: set[str]) -> Iterator[Keyed]:
+    if table is None:
+        return
+    key = [table.fields.index(name) for name in _key(table) if name in table.fields]
+    for file in table.files:
+        for rows in directory.tables_of(file.name):
+            for row in rows.rows():
+                cells = zip(table.fields, map(source, row.values), strict=True)
+                yield Keyed(
+                    tuple(row.values[position] for position in key),
+                    {name: text for name, text in cells if name not in ignored},
+                )
+
+
+def _key(table: TableEntry) -> tuple[str, ...]:
+    model: ModelType = apps.get_model(table.model)
+    return table_of(model).key
+
+
+def _shown(name: str, difference: TableDifference | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if difference is not None:
+        yield name, tuple(difference.lines())
+
+
+def _different_text(first: Directory, second: Directory) -> tuple[str, ...]:
+    # The order of the tables depends on the models that a dump was asked for.
+    one, other = (
+        sorted((directory.path / RESTORE).read_text(encoding="utf-8").splitlines())
+        for directory in (first, second)
+    )
+    names = "restore.py of the first dump", "restore.py of the second dump"
+    return tuple(islice(difflib.unified_diff(one, other, *names, lineterm="", n=0), _LINES))

@@ -1,0 +1,140 @@
+"""Deliberate edits of table files, accepted: a manifest of what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from django.apps import apps
+
+from dumpy.errors import FixtureError, Place
+from dumpy.reading.directory import Directory, entry_of, read_manifest, understood
+from dumpy.reading.fixture import CodeRow, Row, TableRows
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.text import manifest as manifests
+from dumpy.text.manifest import FileEntry, Manifest, TableEntry
+from dumpy.text.words import source
+from dumpy.writing.output import replaced
+
+
+@dataclass(frozen=True)
+class Resealed:
+    """The names of the files that had changed, or what keeps the edits from being accepted."""
+
+    changed: tuple[str, ...]
+    problems: tuple[FixtureError, ...] = ()
+
+
+def reseal(path: Path) -> Resealed:
+    """Write the manifest anew, unless there are problems: then nothing is written.
+
+    Raises ``FixtureError`` for a manifest or a ``restore.py`` that cannot be read.
+    """
+    manifest = read_manifest(path)
+    directory = understood(path, manifest)
+    tables, problems = [], []
+    for table in manifest.tables:
+        try:
+            tables.append(_resealed(directory, table))
+        except FixtureError as error:
+            problems.append(error)
+    if problems:
+        return Resealed((), tuple(problems))
+    new = replace(manifest, restore=entry_of(path / manifest.restore.name), tables=tuple(tables))
+    changed = tuple(_changed(manifest, new))
+    if changed:
+        with replaced(path / manifests.NAME) as stream:
+            stream.write(manifests.to_text(new))
+    return Resealed(changed)
+
+
+def _changed(old: Manifest, new: Manifest) -> Iterator[str]:
+    before = set(_entries(old))
+    return (entry.name for entry in _entries(new) if entry not in before)
+
+
+def _entries(manifest: Manifest) -> Iterator[FileEntry]:
+    yield manifest.restore
+    for table in manifest.tables:
+        yield from table.files
+
+
+def _resealed(directory: Directory, table: TableEntry) -> TableEntry:
+    files = tuple(_entry(directory.path, file.name) for file in table.files)
+    if files == table.files:
+        return table
+    digest, count = manifests.digest(), 0
+    for arguments in _arguments(directory, table):
+        digest.update(f"{arguments}\n".encode())
+        count += 1
+    return replace(table, files=files, rows=count, digest=digest.hexdigest())
+
+
+def _entry(path: Path, name: str) -> FileEntry:
+    if name not in {file.name for file in path.iterdir()}:
+        raise FixtureError(
+            Place(str(path / name)),
+            "it is missing.",
+            "To leave rows out, comment them out in the file, or its line in TABLES of restore.py.",
+        )
+    return entry_of(path / name)
+
+
+def _arguments(directory: Directory, table: TableEntry) -> Iterator[str]:
+    """The rows of a table as dumpy writes them, whoever has written them."""
+    for row in _in_order(table, _rows(directory, table)):
+        yield ", ".join(map(source, row.values))
+
+
+@dataclass(frozen=True)
+class _Placed:
+    values: tuple[object, ...]
+    place: Place
+
+
+def _rows(directory: Directory, table: TableEntry) -> Iterator[_Placed]:
+    for file in table.files:
+        for rows in directory.tables_of(file.name):
+            yield from (_data(rows, entry) for entry in rows.entries())
+
+
+def _data(rows: TableRows, entry: Row | CodeRow) -> _Placed:
+    if isinstance(entry, CodeRow):
+        raise FixtureError(rows.place(entry.line), "the row is code, which has no digest.")
+    return _Placed(entry.values, rows.place(entry.line))
+
+
+def _in_order(table: TableEntry, rows: Iterable[_Placed]) -> Iterator[_Placed]:
+    """The rows, which must go by primary key as those of a database do."""
+    positions = _key(table)
+    last: tuple[object, ...] = ()
+    for row in rows:
+        key = tuple(row.values[position] for position in positions)
+        if last and not _is_after(key, last):
+            raise FixtureError(
+                row.place,
+                f"the primary key {_shown(key)} stands after {_shown(last)}.",
+                "Put each row in the order of the primary keys, each of which occurs once.",
+            )
+        last = key
+        yield row
+
+
+def _key(table: TableEntry) -> list[int]:
+    try:
+        model: ModelType = apps.get_model(table.model)
+    except LookupError:
+        return []
+    return [table.fields.index(name) for name in table_of(model).key if name in table.fields]
+
+
+def _is_after(key: tuple[object, ...], last: tuple[object, ...]) -> bool:
+    try:
+        return key > last
+    except TypeError:  # Keys that Python cannot compare are for the database to order.
+        return key != last
+
+
+def _shown(key: tuple[object, ...]) -> str:
+    return ", ".join(map(source, key))

@@ -1,0 +1,61 @@
+"""``ddt``: the double dump test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.utils import Error as DatabaseError
+
+from dumpy.checking.double_dump import DoubleDump, Verdict
+from dumpy.checking.ignored import Ignored
+from dumpy.errors import DumpyError
+
+
+class Command(BaseCommand):
+    """Says whether a dump that is restored and dumped again has lost anything."""
+
+    help = "Dump the database, restore it in a scratch database, dump that, and compare."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument(
+            "directory", type=Path, nargs="?", help="A dump to take instead of making one."
+        )
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            choices=tuple(connections),
+            help='The database to test. Defaults to the "default" database.',
+        )
+        parser.add_argument(
+            "--ignore",
+            action="append",
+            default=[],
+            metavar="app_label.ModelName.field",
+            help="A field whose values may differ. Can be used multiple times.",
+        )
+
+    def handle(self, *, directory: Path | None, **options: Any) -> None:
+        """Test; any difference makes the status 1."""
+        say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
+        test = DoubleDump(options["database"], Ignored(options["ignore"]), say)
+        try:
+            verdict = test.run(directory)
+        except (DumpyError, DatabaseError, OSError) as error:
+            if options["traceback"]:
+                raise
+            raise CommandError(f"The double dump test has failed: {error}") from error
+        self._tell(verdict, options["verbosity"])
+
+    def _tell(self, verdict: Verdict, verbosity: int) -> None:
+        for lines in verdict.different.values():
+            self.stdout.write("\n".join(lines))
+        counted = f"{len(verdict.manifest.tables)} tables with {verdict.rows:,} rows"
+        if verdict.different:
+            named = ", ".join(verdict.different)
+            raise CommandError(f"The double dump test has failed: {named} is not what it was.")
+        if verbosity > 0:
+            self.stdout.write(f"The double dump test has passed: {counted} came back as they were.")

@@ -1,0 +1,1 @@
+"""Chosen rows of a dump, put back into a database that goes on living."""

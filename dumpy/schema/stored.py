@@ -1,0 +1,46 @@
+"""Values as they are stored, where what Django makes of them says less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import ExpressionWrapper, F, TextField
+
+from dumpy.schema.tables import Column
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def as_stored(column: Column) -> Any:
+    """Return the expression that reads a column: its name, or its text where that says more.
+
+    As text a JSON null can be told from an SQL NULL, and no decoder is in the way.
+    """
+    if column.is_json or column.is_encoded:
+        return ExpressionWrapper(F(column.name), TextField())
+    return column.name
+
+
+def decoded(column: Column, text: str, connection: BaseDatabaseWrapper) -> Any:
+    """Return what the field of an encoded column makes of a stored text."""
+    value: Any = text
+    expression = column.field.get_col(column.field.model._meta.db_table)
+    for convert in column.field.get_db_converters(connection):
+        value = convert(value, expression, connection)
+    return value
+
+
+def encoded(column: Column, value: object, connection: BaseDatabaseWrapper) -> Any:
+    """Return a value as its field stores it."""
+    return column.target.get_db_prep_save(value, connection)
+
+
+def is_stored_alike(
+    column: Column, one: object, other: object, connection: BaseDatabaseWrapper
+) -> bool:
+    """Whether a field stores two values alike."""
+    if type(one) is type(other) and one == other:
+        return True
+    stored = [encoded(column, value, connection) for value in (one, other)]
+    return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])

@@ -1,0 +1,184 @@
+"""`checkdump` says what a restore would meet, and accepts edits when it is told to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management.base import CommandError
+from running import called
+
+from dumpy.reading.directory import read_directory
+from dumpy.restoring.digests import content_digest
+from music.models import Artist, Genre, MediaType
+
+pytestmark = pytest.mark.django_db
+
+LABELS = ("music.Artist", "music.Genre", "music.MediaType")
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> Path:
+    """A dump of six artists in three files, of two genres, and of no media type."""
+    Artist.objects.bulk_create(Artist(pk=pk, name=f"Artist {pk}") for pk in range(1, 7))
+    Genre.objects.bulk_create([Genre(pk=1, name="Rock"), Genre(pk=2, name="Jazz")])
+    called("dump2py", str(tmp_path / "dump"), *LABELS, max_row_count=2, verbosity=0)
+    return tmp_path / "dump"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text of a file, which must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def refused(dump: Path, *options: str) -> list[str]:
+    """Return the sentences with which `checkdump` refuses a dump."""
+    with pytest.raises(CommandError) as caught:
+        called("checkdump", str(dump), *options)
+    return str(caught.value).split("\n")
+
+
+def test_the_tables_and_rows_of_a_whole_dump_are_said(dump: Path) -> None:
+    lines = [line.split() for line in called("checkdump", str(dump)).out.splitlines()]
+    assert lines[:4] == [
+        ["music.Artist", "6", "rows"],
+        ["music.Genre", "2", "rows"],
+        ["music.MediaType", "0", "rows"],
+        ["3", "tables", "8", "rows"],
+    ]
+    assert " ".join(lines[4]) == "The dump is whole, and fits the models."
+
+
+def test_an_edited_restore_is_mentioned_and_no_problem(dump: Path) -> None:
+    edit(dump / "restore.py", "        name=name,\n", "        name=name,  # as it was\n")
+    assert "restore.py was edited since it was written." in called("checkdump", str(dump)).out
+
+
+def test_all_damages_are_in_one_list(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    edit(dump / "music_artist_1.py", "Artist 1", "Artist One")
+    (dump / "music_artist_3.py").unlink()
+    sentences = refused(dump)
+    assert [line.split(":")[0].rsplit("/", 1)[1] for line in sentences] == [
+        "music_artist_1.py",
+        "music_artist_3.py",
+        "music_genre.py",
+    ]
+    assert "damaged or edited. If the change is meant" in sentences[0]
+
+
+def test_damages_and_misfits_are_in_one_list(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    edit(dump / "restore.py", "resolve_model('music.Artist')", "resolve_model('music.Singer')")
+    sentences = refused(dump)
+    assert len(sentences) == 2
+    assert "music_genre.py: its content" in sentences[0]
+    assert "there is no model 'music.Singer'" in sentences[1]
+
+
+def test_a_misfit_names_the_line_of_restore(dump: Path) -> None:
+    edit(dump / "restore.py", "        name=name,", "        title=name,")
+    lines = (dump / "restore.py").read_text(encoding="utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines, 1) if "title=name" in line)
+    assert f"{dump / 'restore.py'}:{first}: music.Artist has no field 'title'." in refused(dump)[0]
+
+
+def test_a_restore_that_is_code_is_a_problem(dump: Path) -> None:
+    edit(dump / "restore.py", "SOURCE_VERSION", "import os\nSOURCE_VERSION")
+    assert "That is code." in refused(dump)[0]
+
+
+def test_a_file_that_is_not_in_the_manifest_is_a_problem(dump: Path) -> None:
+    edit(dump / "restore.py", "'music_genre.py'", "'jazz.py'")
+    assert "the file 'jazz.py' is not in the manifest." in refused(dump)[0]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "seal": ""}'])
+def test_a_directory_without_its_manifest_is_refused(dump: Path, text: str) -> None:
+    (dump / "manifest.json").write_text(text, encoding="utf-8")
+    assert "manifest.json" in refused(dump)[0]
+
+
+def test_an_edited_manifest_is_refused_even_to_be_resealed(dump: Path) -> None:
+    edit(dump / "manifest.json", '"rows": 2', '"rows": 3')
+    assert "it does not agree with its own seal" in refused(dump, "--reseal")[0]
+
+
+def test_a_resealed_edit_is_whole(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    said = called("checkdump", str(dump), "--reseal").out
+    assert said.startswith("Resealed: music_genre.py.\n")
+    assert "The dump is whole" in called("checkdump", str(dump)).out
+
+
+def test_a_resealed_restore_is_no_longer_edited(dump: Path) -> None:
+    edit(dump / "restore.py", "        name=name,\n", "        name=name,  # as it was\n")
+    assert called("checkdump", str(dump), "--reseal").out.startswith("Resealed: restore.py.\n")
+    assert "was edited" not in called("checkdump", str(dump)).out
+
+
+def test_the_rows_of_a_resealed_table_are_counted_anew(dump: Path) -> None:
+    edit(dump / "music_artist_2.py", "loader.save(create_music_artist(3", "# loader.save(create(3")
+    called("checkdump", str(dump), "--reseal")
+    assert [table.rows for table in read_directory(dump).manifest.tables] == [5, 2, 0]
+
+
+def test_the_digest_of_a_resealed_table_is_that_of_a_database_with_its_rows(dump: Path) -> None:
+    edit(dump / "music_artist_2.py", "(3, 'Artist 3')", '(3,"Three")')
+    edit(dump / "music_artist_3.py", "loader.save(create_music_artist(5", "# loader.save(create(5")
+    called("checkdump", str(dump), "--reseal")
+    Artist.objects.filter(pk=3).update(name="Three")
+    Artist.objects.filter(pk=5).delete()
+    (entry, *_others) = read_directory(dump).manifest.tables
+    assert entry.digest == content_digest(Artist, "default")
+
+
+def test_resealing_what_has_not_changed_leaves_the_manifest_as_it_is(dump: Path) -> None:
+    before = (dump / "manifest.json").read_bytes()
+    assert "nothing had changed" in called("checkdump", str(dump), "--reseal").out
+    assert (dump / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("(2, 'Jazz')", "(0, 'Jazz')", "the primary key 0 stands after 1."),
+        ("(2, 'Jazz')", "(1, 'Jazz')", "the primary key 1 stands after 1."),
+        ("(2, 'Jazz')", "(2, 'Jazz', 3)", "the row has 3 values"),
+        ("(2, 'Jazz')", "(2, 'Jazz'.upper())", "code"),
+        ("# dumpy: end\n", "", "truncated"),
+    ],
+)
+def test_an_edit_that_cannot_be_restored_is_not_accepted(
+    dump: Path, old: str, new: str, reason: str
+) -> None:
+    before = (dump / "manifest.json").read_bytes()
+    edit(dump / "music_genre.py", old, new)
+    first, last = refused(dump, "--reseal")
+    assert first.startswith(str(dump / "music_genre.py"))
+    assert reason in first
+    assert last == "The manifest is as it was."
+    assert (dump / "manifest.json").read_bytes() == before
+
+
+def test_a_missing_file_is_not_accepted(dump: Path) -> None:
+    (dump / "music_genre.py").unlink()
+    assert "music_genre.py: it is missing." in refused(dump, "--reseal")[0]
+
+
+def test_checking_writes_nothing(dump: Path) -> None:
+    before = {path.name: path.read_bytes() for path in dump.iterdir()}
+    MediaType.objects.create(name="vinyl")
+    called("checkdump", str(dump))
+    assert {path.name: path.read_bytes() for path in dump.iterdir()} == before
+    assert (Artist.objects.count(), MediaType.objects.count()) == (6, 1)
+
+
+def test_a_resealed_manifest_is_readable_by_its_owner_only(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    called("checkdump", str(dump), "--reseal")
+    assert (dump / "manifest.json").stat().st_mode & 0o077 == 0
+    assert json.loads((dump / "manifest.json").read_text(encoding="utf-8"))["format"] == 1

@@ -1,0 +1,134 @@
+"""The double dump test finds what is lost in either dump, and never touches the live database."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from running import called, contents
+
+from music.models import Album, Artist, Genre, MediaType, Playlist, Track
+from zoo.fill import fill
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILED = "The double dump test has failed: "
+
+
+@pytest.fixture
+def shop() -> None:
+    """A track on two playlists."""
+    artist = Artist.objects.create(pk=1, name="AC/DC")
+    album = Album.objects.create(pk=1, title="Let There Be Rock", artist=artist)
+    track = Track.objects.create(
+        pk=1, name="Overdose", album=album, media_type=MediaType.objects.create(pk=1, name="mp3"),
+        milliseconds=369_319, unit_price="0.99",
+    )  # fmt: skip
+    track.playlists.set([Playlist.objects.create(pk=pk, name=f"List {pk}") for pk in (1, 2)])
+
+
+@pytest.fixture
+def dump(shop: None, tmp_path: Path) -> Path:
+    """A dump of the shop, cut after each row."""
+    called("dump2py", str(tmp_path / "dump"), "music", max_row_count=1, verbosity=0)
+    return tmp_path / "dump"
+
+
+def failed(*args: str) -> tuple[str, str]:
+    """Return what a failing test says: what differs, and the diff."""
+    out = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("ddt", *args, stdout=out)
+    return str(caught.value), out.getvalue()
+
+
+def test_the_zoo_passes_and_is_left_as_it_was() -> None:
+    """Every field and relation there is."""
+    fill()
+    before = contents()
+    said = called("ddt").out
+    assert said.startswith("The double dump test has passed: ")
+    assert said.endswith(" rows came back as they were.\n")
+    assert contents() == before
+
+
+def test_a_dump_that_is_given_is_taken(dump: Path) -> None:
+    files = {path.name: path.read_bytes() for path in dump.iterdir()}
+    assert "has passed: 10 tables with 6 rows" in called("ddt", str(dump)).out
+    assert {path.name: path.read_bytes() for path in dump.iterdir()} == files
+
+
+def test_tables_that_are_not_in_a_given_dump_are_not_compared(dump: Path, tmp_path: Path) -> None:
+    called("dump2py", str(tmp_path / "part"), "music.Genre", verbosity=0)
+    assert "has passed: 1 tables with 0 rows" in called("ddt", str(tmp_path / "part")).out
+
+
+def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:
+    Track.objects.update(name="Overdose (live)")
+    Genre.objects.create(pk=7, name="Rock")
+    Playlist.objects.filter(pk=2).delete()
+    reason, diff = failed(str(dump))
+    assert reason == (
+        f"{FAILED}music_genre in the database, music_playlist in the database, music_track in the "
+        "database, music_track_playlists in the database is not what it was."
+    )
+    assert "--- music_track in the database\n+++ music_track after the restore\n@@ 1 @@\n" in diff
+    assert "\n-name='Overdose (live)'\n+name='Overdose'\n" in diff
+    assert "\n@@ 7 @@\n-id=7, name='Rock'\n" in diff
+    assert "\n@@ 2 @@\n+id=2, name='List 2'\n" in diff
+
+
+def test_a_field_that_may_differ_is_ignored(dump: Path) -> None:
+    Track.objects.update(name="Overdose (live)")
+    Track.objects.get().playlists.clear()
+    ignored = ("--ignore", "music.Track.name", "--ignore", "music.Track.playlists")
+    assert "has passed" in called("ddt", str(dump), *ignored).out
+
+
+def test_a_field_that_is_lost_in_both_dumps_is_found_in_the_database(shop: None) -> None:
+    """No model knows the column, so that both dumps are the same."""
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {quote('music_artist')} ADD COLUMN legacy INTEGER DEFAULT 5")
+        try:
+            reason, diff = failed()
+        finally:
+            cursor.execute(f"ALTER TABLE {quote('music_artist')} DROP COLUMN legacy")
+    assert reason == f"{FAILED}music_artist in the database is not what it was."
+    assert diff.endswith("\n@@ 1 @@\n-legacy=5\n")
+
+
+def test_what_an_edited_restore_leaves_out_is_found_in_the_files(dump: Path) -> None:
+    script = dump / "restore.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(text.replace("        album_id=album_id,", "        # album_id=album_id,"))
+    reason, diff = failed(str(dump))
+    assert "music.Track in the first dump, music_track in the database" in reason
+    assert "\n@@ 1 @@\n-album_id=1\n+album_id=None\n" in diff
+
+
+def test_a_damaged_dump_fails(dump: Path) -> None:
+    (dump / "music_genre.py").write_text("", encoding="utf-8")
+    reason, _diff = failed(str(dump))
+    assert reason.startswith(f"{FAILED}{dump / 'music_genre.py'}: it has 0 bytes")
+
+
+def test_a_dump_that_cannot_be_restored_fails_and_changes_nothing(dump: Path) -> None:
+    path = dump / "music_track.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("'Overdose', 1,", "'Overdose', 99,"), encoding="utf-8")
+    called("checkdump", str(dump), "--reseal")
+    before, name = contents(), connection.settings_dict["NAME"]
+    reason, _diff = failed(str(dump))
+    assert "music.Track(pk=1): album_id=99 refers to a row of music.Album" in reason
+    assert (contents(), connection.settings_dict["NAME"]) == (before, name)
+
+
+@pytest.mark.parametrize("label", ["music.Track.nme", "music.Trak.name", "name", ""])
+def test_a_field_that_does_not_exist_cannot_be_ignored(label: str) -> None:
+    with pytest.raises(CommandError, match="there is no such field"):
+        called("ddt", "--ignore", label)

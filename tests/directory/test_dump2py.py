@@ -1,0 +1,330 @@
+"""`dump2py`: what a directory holds, and what its options do."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import stat
+import time
+from contextlib import ExitStack
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from django.core.management.base import OutputWrapper
+from small_site import Site
+
+from dumpy.errors import DumpFailed
+from dumpy.management import progress
+from dumpy.reading.directory import read_directory
+from dumpy.writing import publishing
+from dumpy.writing.publishing import published
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+FILES = ["manifest.json", "restore.py", "shop_album.py", "shop_artist.py"]
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """Return the content of a directory."""
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def leftovers(path: Path) -> list[str]:
+    """Return the names of what lies aside."""
+    return [other.name for other in path.parent.iterdir() if ".dumpy-" in other.name]
+
+
+def test_a_directory_holds_a_file_for_each_table_and_says_what_to_do(dump: Path) -> None:
+    assert sorted(files(dump)) == FILES
+    text = (dump / "restore.py").read_text()
+    assert "TABLES = [\n    'shop_artist.py',\n    'shop_album.py',\n]\n" in text
+    assert "def create_shop_album(id, title, artist_id, price, similar):\n" in text
+    assert "if __name__ == '__main__':\n    main()\n" in text
+    rows = (dump / "shop_artist.py").read_text().splitlines()
+    assert "loader.save(create_shop_artist(7, \"Bach \\u2028 'quoted'\"))" in rows
+    assert rows[-3:] == ["loader.flush_deferred_objects()", "", "# dumpy: end"]
+
+
+def test_only_the_owner_may_read_a_dump(site: Site) -> None:
+    """L12, F22"""
+    mask = os.umask(0)
+    try:
+        path = site.dump("private")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o600}
+
+
+def test_the_same_data_give_the_same_bytes(site: Site, dump: Path) -> None:
+    site.restore(dump)
+    again = site.dump("again")
+    assert files(again) == files(dump)
+
+
+def test_a_table_is_cut_into_ranges_of_primary_keys(site: Site, dump: Path) -> None:
+    """L6"""
+    site.restore(dump)
+    path = site.dump("parts", "--max-row-count", "10")
+    parts = [f"shop_album_{number}.py" for number in (1, 2, 3)]
+    keys = [
+        [int(key) for key in re.findall(r"create_shop_album\((\d+)", (path / name).read_text())]
+        for name in parts
+    ]
+    assert [len(part) for part in keys] == [10, 10, 5]
+    assert list(chain(*keys)) == [3 * number for number in range(1, 26)]
+    assert list(read_directory(path).restore.files) == ["shop_artist.py", *parts]
+
+
+def test_labels_choose_what_is_dumped(site: Site) -> None:
+    path = site.dump("chosen", "shop.Artist")
+    assert sorted(files(path)) == ["manifest.json", "restore.py", "shop_artist.py"]
+
+
+def test_exclude_leaves_out(site: Site) -> None:
+    path = site.dump("excluded", "--exclude", "shop.Album")
+    assert sorted(files(path)) == ["manifest.json", "restore.py", "shop_artist.py"]
+
+
+def test_another_database_is_dumped(site: Site) -> None:
+    site.execute("INSERT INTO shop_artist (id, name) VALUES (1000, 'only here')", "other")
+    try:
+        path = site.dump("others", "shop.Artist", "--database", "other")
+    finally:
+        site.execute("DELETE FROM shop_artist WHERE id = 1000", "other")
+    assert "(1000, 'only here')" in (path / "shop_artist.py").read_text()
+
+
+def test_a_line_for_each_table_says_rows_and_bytes(site: Site, dump: Path) -> None:
+    site.restore(dump)
+    said = site.succeed("dump2py", "said", "--overwrite")
+    size = (site.directory / "said" / "shop_album.py").stat().st_size
+    assert re.search(rf"shop.Album +25 rows +{size:,} bytes +\d+\.\d\d s\n", said)
+    assert re.search(r"2 tables +27 rows", said)
+
+
+@pytest.mark.parametrize("count", ["0", "-1"])
+def test_parts_have_rows(site: Site, count: str) -> None:
+    assert "must be at least 1" in site.fail("dump2py", "none", "--max-row-count", count)
+
+
+def test_a_dump_that_is_there_stays_without_overwrite(site: Site, dump: Path) -> None:
+    before = files(dump)
+    assert "Use --overwrite to replace it." in site.fail("dump2py", dump, "--noinput")
+    assert files(dump) == before
+
+
+def test_overwrite_leaves_no_stale_file(site: Site, dump: Path) -> None:
+    """L12"""
+    site.succeed("dump2py", dump, "shop.Artist", "--overwrite")
+    assert sorted(files(dump)) == ["manifest.json", "restore.py", "shop_artist.py"]
+    assert leftovers(dump) == []
+
+
+def test_what_is_no_dump_is_never_overwritten(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "cat.jpg").touch()
+    assert "is there and is no dump" in site.fail("dump2py", other, "--overwrite")
+    assert (other / "cat.jpg").exists()
+
+
+def test_a_file_is_never_overwritten(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    assert "is there and is no dump" in site.fail("dump2py", tmp_path / "notes", "-o")
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_an_empty_directory_is_filled(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    site.succeed("dump2py", tmp_path / "empty")
+    assert sorted(files(tmp_path / "empty")) == FILES
+
+
+def test_a_directory_without_a_parent_is_refused(site: Site, tmp_path: Path) -> None:
+    assert "Make it first" in site.fail("dump2py", tmp_path / "no" / "dump")
+
+
+@pytest.fixture
+def unreadable(site: Site) -> object:
+    """Take a column away, as if a migration were missing."""
+    site.execute("ALTER TABLE shop_album RENAME COLUMN price TO cost")
+    yield
+    site.execute("ALTER TABLE shop_album RENAME COLUMN cost TO price")
+
+
+def test_a_table_that_cannot_be_read_fails_the_dump(
+    site: Site, dump: Path, unreadable: object
+) -> None:
+    before = files(dump)
+    assert "price" in site.fail("dump2py", dump, "--overwrite")
+    assert files(dump) == before
+    assert leftovers(dump) == []
+
+
+def test_tolerate_leaves_it_out_and_says_so(site: Site, tmp_path: Path, unreadable: object) -> None:
+    """L12"""
+    done = site.manage("dump2py", tmp_path / "most", "--tolerate")
+    assert done.returncode == 1
+    assert "shop.Album is left out: " in done.stderr
+    assert "is complete but for shop.Album." in done.stderr
+    assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
+    assert "# shop.Album is left out: " in (tmp_path / "most" / "restore.py").read_text()
+    assert list(read_directory(tmp_path / "most").manifest.left_out) == ["shop.Album"]
+
+
+def test_a_table_that_was_left_out_midway_leaves_no_file(site: Site, tmp_path: Path) -> None:
+    """L12: the value of the last row cannot be read; what was written before goes, too."""
+    (site.directory / "broken.py").write_text(
+        "from shop.models import Album\n"
+        "def fail(self, value, expression, connection):\n"
+        "    assert value != 'Album 25', 'cannot be\\nread'\n"
+        "    return value\n"
+        "type(Album._meta.get_field('title')).from_db_value = fail\n"
+        "from django.core.management import call_command\n"
+        f"call_command('dump2py', {str(tmp_path / 'most')!r}, tolerate=True)\n"
+    )
+    assert "complete but for shop.Album" in site.fail("run", "broken.py")
+    assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
+    assert "left out: 'cannot be\\nread'" in (tmp_path / "most" / "restore.py").read_text()
+    assert json.loads((tmp_path / "most" / "manifest.json").read_text())["left_out"]
+
+
+def test_the_next_dump_removes_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    left = tmp_path / ".dump.dumpy-x.tmp"
+    left.mkdir()
+    (left / "shop_album.py").touch()
+    with published(tmp_path / "dump", overwrite=False):
+        assert not left.exists()
+
+
+def test_two_dumps_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """F21: one wins, the other says so."""
+    with ExitStack() as stack:
+        first = stack.enter_context(published(tmp_path / "dump", overwrite=False))
+        with published(tmp_path / "dump", overwrite=False) as second:
+            (second / "manifest.json").write_text("second")
+        (first / "manifest.json").write_text("first")
+        with pytest.raises(DumpFailed, match="holds a dump already"):
+            stack.close()
+    assert (tmp_path / "dump" / "manifest.json").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+def test_a_dump_is_replaced_in_one_step(tmp_path: Path) -> None:
+    with published(tmp_path / "dump", overwrite=False) as aside:
+        (aside / "manifest.json").write_text("old")
+    with published(tmp_path / "dump", overwrite=True) as aside:
+        (aside / "manifest.json").write_text("new")
+        old = (tmp_path / "dump").stat().st_ino
+        assert (tmp_path / "dump" / "manifest.json").read_text() == "old"
+    assert (tmp_path / "dump").stat().st_ino != old
+    assert (tmp_path / "dump" / "manifest.json").read_text() == "new"
+
+
+def test_a_dump_is_replaced_where_names_cannot_be_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_exchange", lambda one, other: False)
+    for text in ("old", "new"):
+        with published(tmp_path / "dump", overwrite=True) as aside:
+            (aside / "manifest.json").write_text(text)
+    assert (tmp_path / "dump" / "manifest.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"y\n", 0), (b"\n", 1)])
+def test_on_a_terminal_it_asks_before_it_replaces(
+    site: Site, dump: Path, typed: bytes, status: int
+) -> None:
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, typed)
+    done = site.manage("dump2py", dump, "shop.Artist", stdin=terminal)
+    assert "holds a dump already. Replace it? [y/N]" in done.stdout
+    assert done.returncode == status
+    assert (dump / "shop_album.py").exists() == bool(status)
+
+
+def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "_SECONDS", -1)
+    watcher = progress.TableProgress(OutputWrapper(stream), 1, 200)
+    watcher.begin("shop.Album")
+    watcher.rows(50)
+    assert re.fullmatch(
+        r"\r\x1b\[Kshop.Album: 50 of 200 rows, [\d,]+/s, \d+ s left", stream.getvalue()
+    )
+
+
+def test_a_dump_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    with published(tmp_path / "dump", overwrite=False) as aside:
+        (aside / "manifest.json").write_text("old")
+    with pytest.raises(OSError, match="full"), published(tmp_path / "dump", overwrite=True):
+        raise OSError("the disk is full")
+    assert (tmp_path / "dump" / "manifest.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+@pytest.mark.slow
+def test_a_dump_that_is_killed_leaves_a_whole_dump_and_no_rubbish_for_long(
+    site: Site, dump: Path
+) -> None:
+    """D5, F1"""
+    shutil.rmtree(dump)
+    chance, ended = random.Random(5), []
+    for _attempt in range(8):
+        child = site.start("dump2py", dump, "--overwrite")
+        time.sleep(chance.uniform(0.2, 0.6))
+        child.kill()
+        ended.append(child.wait())
+        child.communicate()
+        if dump.exists():
+            read_directory(dump)
+    assert -signal.SIGKILL in ended
+    site.succeed("dump2py", dump, "--overwrite")
+    assert leftovers(dump) == []
+
+
+WRITER = """
+from django.db import OperationalError, transaction
+from django.db.models import F
+from shop.models import Album, Artist
+
+print("ready", flush=True)
+while True:
+    try:
+        with transaction.atomic():
+            artist = Artist.objects.create(name="new")
+            Album.objects.create(title="new", artist=artist)
+    except OperationalError:  # SQLite has one writer or several readers
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_a_writer_beside_the_dump_cannot_tear_it(site: Site, dump: Path) -> None:
+    """D4, L6: each artist of the writer has one album."""
+    site.restore(dump)
+    (site.directory / "writer.py").write_text(WRITER)
+    writer = site.start("run", "writer.py")
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        for _number in range(3):
+            path = site.dump("torn", "--max-row-count", "50")
+            text = "".join(file.read_text() for file in path.glob("shop_*.py"))
+            artists = re.findall(r"artist\((\d+), 'new'\)", text)
+            albums = re.findall(r"album\(\d+, 'new', (\d+),", text)
+            assert artists == albums or sorted(artists) == sorted(albums)
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert artists

@@ -1,0 +1,387 @@
+"""`manage.py run DIR/restore.py`: the database is that of the dump, or as it was."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from small_site import MODELS, Site, resealed
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+is_sqlite = settings.ENGINE == "sqlite"
+
+
+def edit(path: Path, *replacements: tuple[str, str]) -> None:
+    """Edit a file as a person would."""
+    text = path.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def edit_restore(dump: Path, *replacements: tuple[str, str]) -> None:
+    """Edit the ``restore.py`` of a dump."""
+    edit(dump / "restore.py", *replacements)
+
+
+def change(site: Site) -> None:
+    """Make the database another than that of the dump."""
+    site.execute("DELETE FROM shop_album_similar")
+    site.execute("DELETE FROM shop_album")
+    site.execute("UPDATE shop_artist SET name = 'somebody else'")
+
+
+@pytest.fixture
+def restored(site: Site, dump: Path) -> dict[str, list[str]]:
+    """Return the rows of a database that was just restored, and then changed."""
+    site.restore(dump)
+    data = site.data()
+    change(site)
+    assert site.data() != data
+    return data
+
+
+@pytest.fixture
+def models(site: Site) -> Iterator[Site]:
+    """Return the site, whose models a test may change."""
+    yield site
+    site.write_models(MODELS)
+    for path in (site.directory / "shop" / "migrations").glob("000[3-9]*"):
+        path.unlink()
+
+
+def change_models(site: Site, old: str, new: str) -> None:
+    """Let the schema move on."""
+    assert old in MODELS
+    site.write_models(MODELS.replace(old, new))
+    site.succeed("shell", "-v0", "-c", MAKE_MIGRATION)
+
+
+MAKE_MIGRATION = """
+from django.core.management import call_command
+from django.db.migrations.questioner import MigrationQuestioner
+MigrationQuestioner.ask_rename = lambda *args: True
+MigrationQuestioner.ask_rename_model = lambda *args: True
+call_command("makemigrations", "shop", "-n", "more", "--noinput", verbosity=0)
+"""
+
+
+def test_the_content_is_that_of_the_dump(
+    site: Site, dump: Path, restored: dict[str, list[str]]
+) -> None:
+    said = site.restore(dump)
+    assert said.endswith("Restored.\n")
+    assert site.data() == restored
+
+
+def test_rows_of_migrations_give_way(site: Site, dump: Path) -> None:
+    site.restore(dump)
+    assert "by a migration" not in str(site.data())
+
+
+def test_the_next_keys_are_free(site: Site, dump: Path) -> None:
+    site.restore(dump)
+    site.execute("INSERT INTO shop_artist (name) VALUES ('next')")
+    ((key,),) = site.execute("SELECT id FROM shop_artist WHERE name = 'next'")
+    assert key == 8
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "n\n", "nonsense\n"])
+def test_it_asks_first_and_means_no(site: Site, dump: Path, typed: str) -> None:
+    before = site.contents()
+    done = site.manage("run", dump / "restore.py", typed=typed)
+    assert done.returncode == 1
+    rows = sum(len(rows) for name, rows in before.items() if name.startswith(("shop", "django")))
+    assert str(site.databases["default"]["NAME"]) in done.stdout
+    assert f": {rows:,} rows.\nGo on? [y/N] " in done.stdout
+    assert site.contents() == before
+
+
+def test_it_goes_on_after_a_yes(site: Site, dump: Path, restored: dict[str, list[str]]) -> None:
+    site.succeed("run", dump / "restore.py", typed="y\n")
+    assert site.data() == restored
+
+
+def test_a_dry_run_changes_nothing(site: Site, dump: Path, restored: object) -> None:
+    before = site.contents()
+    said = site.restore(dump, "--dry-run")
+    assert said.endswith("All would be well: nothing was changed.\n")
+    assert site.contents() == before
+
+
+def test_another_database_is_restored(
+    site: Site, dump: Path, restored: dict[str, list[str]]
+) -> None:
+    before = site.contents()
+    site.restore(dump, "--database", "other")
+    assert site.data("other") == restored
+    assert site.contents() == before
+
+
+def test_a_table_that_is_not_of_the_project_stays(site: Site, dump: Path) -> None:
+    site.execute("CREATE TABLE stranger (name varchar(10))")
+    site.execute("INSERT INTO stranger VALUES ('here')")
+    try:
+        site.restore(dump)
+        assert site.contents()["stranger"] == ["('here',)"]
+    finally:
+        site.execute("DROP TABLE stranger")
+
+
+@pytest.mark.mysql
+def test_a_strange_table_keeps_what_its_foreign_key_leads_to(site: Site, dump: Path) -> None:
+    site.restore(dump)
+    site.execute(
+        "CREATE TABLE stranger (artist bigint, FOREIGN KEY (artist) REFERENCES shop_artist (id))"
+    )
+    try:
+        assert "The table 'stranger', which is not of the project" in site.refuse(dump)
+    finally:
+        site.execute("DROP TABLE stranger")
+
+
+def test_an_edited_restore_is_only_mentioned(
+    site: Site, dump: Path, restored: dict[str, list[str]]
+) -> None:
+    edit_restore(dump, ("SOURCE_VERSION", "# mine\nSOURCE_VERSION"))
+    assert site.restore(dump).startswith("restore.py was edited since it was written.\n")
+    assert site.data() == restored
+
+
+def test_it_runs_in_any_working_directory(
+    site: Site, dump: Path, restored: dict[str, list[str]]
+) -> None:
+    site.succeed("run", "restore.py", "-b", cwd=dump)
+    assert site.data() == restored
+
+
+# What keeps a dump out: the database is as it was, and the message says where and what.
+
+
+def test_a_bad_row_is_named(site: Site, dump: Path) -> None:
+    """L4"""
+    edit(
+        dump / "shop_album.py",
+        ("create_shop_album(6, 'Album 2', 7", "create_shop_album(6, 'Album 2', 5"),
+    )
+    resealed(dump, "shop_album.py")
+    said = site.refuse(dump)
+    assert "shop_album.py:5: shop.Album(pk=6): artist_id=5 refers to a row" in said
+    assert "The database is as it was." in said
+
+
+def test_content_that_is_not_the_dumps_is_refused(site: Site, dump: Path) -> None:
+    edit(dump / "shop_album.py", ("'Album 2'", "'Album 3'"))
+    resealed(dump, "shop_album.py")
+    assert "the content of shop.Album is not that of the dump" in site.refuse(dump)
+
+
+def test_a_row_of_the_wrong_width_is_named(site: Site, dump: Path) -> None:
+    edit(dump / "shop_artist.py", ("(1, 'Ada')", "(1)"))
+    resealed(dump, "shop_artist.py")
+    assert "shop_artist.py:4: the row has 1 values" in site.refuse(dump)
+
+
+def test_an_unknown_model_is_named_with_the_line_to_edit(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("'shop.Album'", "'shop.Record'"))
+    said = site.refuse(dump)
+    line = (dump / "restore.py").read_text().splitlines().index(
+        "def create_shop_album(id, title, artist_id, price, similar):"
+    ) + 1  # fmt: skip
+    assert f"restore.py:{line}: there is no model 'shop.Record'." in said
+    assert "comment its line out in TABLES" in said
+
+
+def test_a_removed_model_needs_one_line(site: Site, dump: Path) -> None:
+    edit_restore(
+        dump, ("'shop.Album'", "'shop.Record'"), ("    'shop_album.py'", "    # 'shop_album.py'")
+    )
+    site.restore(dump)
+    assert len(site.data()["shop_artist"]) == 2
+    assert site.data()["shop_album"] == []
+
+
+def test_a_removed_field_needs_one_line(models: Site, dump: Path) -> None:
+    """L4"""
+    price = "    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)\n"
+    change_models(models, price, "")
+    said = models.refuse(dump)
+    line = (dump / "restore.py").read_text().splitlines().index("        price=price,") + 1
+    assert f"restore.py:{line}: shop.Album has no field 'price'. Comment the line out" in said
+    edit_restore(dump, ("        price=price", "        # price=price"))
+    models.restore(dump)
+    assert len(models.data()["shop_album"]) == 25
+
+
+def test_a_renamed_field_needs_one_name(models: Site, dump: Path) -> None:
+    change_models(models, "    name = models", "    full_name = models")
+    assert "shop.Artist has no field 'name'" in models.refuse(dump)
+    edit_restore(dump, ("        name=name", "        full_name=name"))
+    models.restore(dump)
+    assert models.data()["shop_artist"][0] == "(1, 'Ada')"
+
+
+def test_a_new_field_with_a_default_needs_no_hand(models: Site, dump: Path) -> None:
+    price = "    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)\n"
+    change_models(models, price, f"{price}    stars = models.IntegerField(default=3)\n")
+    models.restore(dump)
+    assert models.execute("SELECT DISTINCT stars FROM shop_album") == [(3,)]
+
+
+def test_a_table_left_out_of_tables_is_empty(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("    'shop_album.py'", "    # 'shop_album.py'"))
+    site.restore(dump)
+    assert site.data()["shop_album"] == []
+    assert len(site.data()["shop_artist"]) == 2
+
+
+# Code in restore.py: who runs it has asked for it.
+
+
+def test_a_create_function_that_is_code_is_called(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("        name=name", "        name=name.upper()"))
+    site.restore(dump)
+    assert site.data()["shop_artist"][0] == "(1, 'ADA')"
+    assert len(site.data()["shop_album"]) == 25
+
+
+def test_a_create_function_that_is_code_may_leave_rows_out(site: Site, dump: Path) -> None:
+    edit_restore(
+        dump,
+        (
+            "def create_shop_album(id, title, artist_id, price, similar):\n",
+            "def create_shop_album(id, title, artist_id, price, similar):\n"
+            "    if id > 30:\n        return None\n",
+        ),
+    )
+    site.restore(dump)
+    assert len(site.data()["shop_album"]) == 10
+    assert site.data()["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
+
+
+def test_code_that_changes_another_function_is_heard(site: Site, dump: Path) -> None:
+    edit_restore(
+        dump,
+        (
+            "\n\nTABLES",
+            "\n\nplain = create_shop_artist\n\n\n"
+            "create_shop_artist = lambda id, name: plain(id, name * 2)\n\n\nTABLES",
+        ),
+    )
+    site.restore(dump)
+    assert site.data()["shop_artist"][0] == "(1, 'AdaAda')"
+
+
+def test_code_that_fails_is_named_with_the_row(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("        name=name", "        name=name + 1"))
+    assert "shop_artist.py:4: create_shop_artist: TypeError" in site.refuse(dump)
+
+
+def test_code_that_gives_no_object_is_refused(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("    return new(\n        shop_Artist", "    return dict(\n        x=1"))
+    assert "shop_artist.py:4: create_shop_artist gives {'x': 1" in site.refuse(dump)
+
+
+# Faults.
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(models: Site, dump: Path) -> None:
+    (models.directory / "shop" / "migrations" / "0003_bad.py").write_text(
+        "from django.db import migrations\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('shop', '0002_fill')]\n"
+        "    operations = [migrations.RunPython(lambda *args: 1 / 0)]\n"
+    )
+    assert "ZeroDivisionError" in models.refuse(dump)
+
+
+@pytest.mark.slow
+def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one(
+    site: Site, dump: Path
+) -> None:
+    """F4"""
+    site.restore(dump)
+    new = site.data()
+    chance, ended = random.Random(4), []
+    for _attempt in range(3 if settings.ENGINE == "mysql" else 8):
+        change(site)
+        old = site.data()
+        child = site.start("run", dump / "restore.py", "-b")
+        time.sleep(chance.uniform(0.2, 0.9))
+        child.kill()
+        ended.append(child.wait())
+        child.communicate()
+        assert site.data() in (old, new)
+    assert -signal.SIGKILL in ended
+    site.restore(dump)
+    assert site.data() == new
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) -> None:
+    """L5"""
+    before = site.contents()
+    killer = f"def create_shop_artist(id, name):\n    os.kill(os.getpid(), {int(number)})"
+    edit_restore(dump, ("def main", f"import os\n\n\n{killer}\n\n\ndef main"))
+    assert site.manage("run", dump / "restore.py", "-b").returncode != 0
+    assert site.contents() == before
+
+
+ENDS = """
+from django.db import connection
+from django.db.utils import ConnectionHandler
+from dumpy.restoring.target import emptied
+
+ask, end = {
+    "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
+    "mysql": ("CONNECTION_ID()", "KILL %s"),
+}[connection.vendor]
+other = ConnectionHandler({"default": connection.settings_dict})["default"]
+other.ensure_connection()
+with emptied("default", []):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {ask}")
+        (process,) = cursor.fetchone()
+    with other.cursor() as cursor:
+        cursor.execute(end, [process])
+"""
+
+
+@pytest.mark.skipif(is_sqlite, reason="there is no connection to lose")
+def test_an_outcome_that_nobody_can_know_is_called_unknown(site: Site) -> None:
+    """F12, F13"""
+    (site.directory / "ends.py").write_text(ENDS)
+    before = site.contents()
+    said = site.fail("run", "ends.py")
+    print(said)
+    assert "whether the database was restored is unknown" in said
+    assert site.contents() == before
+
+
+def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
+    script = site.directory / "within.py"
+    script.write_text(
+        "from django.db import transaction\n"
+        "from dumpy.restoring.target import emptied\n"
+        "with transaction.atomic():\n    emptied('default', [])\n"
+    )
+    assert "call it outside of atomic()" in site.fail("run", script)
+
+
+@pytest.mark.mysql
+def test_two_restores_at_once_are_refused(site: Site, dump: Path) -> None:
+    """F21"""
+    name = site.databases["default"]["NAME"]
+    connection = site.connection()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0)", [f"dumpy:{name}"])
+        assert "Another restore of" in site.refuse(dump)
+    connection.close()

@@ -1,0 +1,70 @@
+"""`run`: a script in the environment of the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_site import Site
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """Return a script that tells what it sees."""
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import sys\n"
+        "from shop.models import Artist\n"
+        "print(__name__, __file__, sys.argv, Artist.__name__)\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("args", [[], ["-b", "--database", "other"], ["--help"], ["-v", "3", "x"]])
+def test_the_arguments_are_those_of_the_script(site: Site, script: Path, args: list[str]) -> None:
+    said = site.succeed("run", script, *args)
+    assert said == f"__main__ {script} {[str(script), *args]} Artist\n"
+
+
+@pytest.mark.parametrize("own", [["-v", "0"], ["--settings", "site_settings"], ["--traceback"]])
+def test_options_before_the_script_are_those_of_the_command(
+    site: Site, script: Path, own: list[str]
+) -> None:
+    assert site.succeed("run", *own, script, "-v") == (
+        f"__main__ {script} {[str(script), '-v']} Artist\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "status"),
+    [("sys.exit(7)", 7), ("sys.exit('no')", 1), ("1 / 0", 1), ("sys.exit()", 0), ("pass", 0)],
+)
+def test_the_exit_status_is_that_of_the_script(
+    site: Site, script: Path, statement: str, status: int
+) -> None:
+    script.write_text(f"import sys\n{statement}\n")
+    assert site.manage("run", script).returncode == status
+
+
+def test_a_script_runs_in_any_working_directory(site: Site, script: Path, tmp_path: Path) -> None:
+    said = site.succeed("run", "script.py", cwd=tmp_path)
+    assert said == "__main__ script.py ['script.py'] Artist\n"
+
+
+def test_a_script_that_is_not_there_is_named(site: Site) -> None:
+    assert "There is no script 'nowhere.py'." in site.fail("run", "nowhere.py")
+
+
+def test_execfile_runs_a_file_in_the_namespace_of_the_script(site: Site, script: Path) -> None:
+    (script.parent / "part.py").write_text("answer = question + 1\n")
+    script.write_text("question = 41\nexecfile('part.py')\nprint(answer)\n")
+    assert site.succeed("run", script, cwd=script.parent) == "42\n"
+
+
+def test_execfile_runs_a_file_in_a_given_namespace(site: Site, script: Path) -> None:
+    (script.parent / "part.py").write_text("answer = question + 1\n")
+    script.write_text(
+        "given = {'question': 1}\nexecfile('part.py', given)\n"
+        "print(given['answer'], 'answer' in globals())\n"
+    )
+    assert site.succeed("run", script, cwd=script.parent) == "2 False\n"

@@ -1,0 +1,194 @@
+"""A damaged directory is refused with its own message, before the first write."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_site import Site
+
+from dumpy.errors import FixtureError
+from dumpy.reading.directory import read_directory
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+ALBUMS = "shop_album.py"
+ARTISTS = "shop_artist.py"
+
+
+def truncate_at_a_line_end(path: Path) -> None:
+    """L5"""
+    lines = (path / ALBUMS).read_text().splitlines(keepends=True)
+    (path / ALBUMS).write_text("".join(lines[:10]))
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray((path / ALBUMS).read_bytes())
+    data[len(data) // 2] ^= 1
+    (path / ALBUMS).write_bytes(bytes(data))
+
+
+def put_zeros(path: Path) -> None:
+    (path / ALBUMS).write_bytes(bytes((path / ALBUMS).stat().st_size))
+
+
+def empty(path: Path) -> None:
+    (path / ALBUMS).write_bytes(b"")
+
+
+def lose(path: Path) -> None:
+    (path / ALBUMS).unlink()
+
+
+def add(path: Path) -> None:
+    (path / "shop_album_2.py").write_bytes((path / ALBUMS).read_bytes())
+
+
+def swap(path: Path) -> None:
+    (path / ALBUMS).rename(path / "x")
+    (path / ARTISTS).rename(path / ALBUMS)
+    (path / "x").rename(path / ARTISTS)
+
+
+def rename(path: Path) -> None:
+    (path / ALBUMS).rename(path / "shop_albums.py")
+
+
+def link_to_it(path: Path) -> None:
+    (path / ALBUMS).rename(path / "x")
+    (path / ALBUMS).symlink_to("x")
+
+
+def make_it_a_pipe(path: Path) -> None:
+    (path / ALBUMS).unlink()
+    os.mkfifo(path / ALBUMS)
+
+
+def lose_the_manifest(path: Path) -> None:
+    (path / "manifest.json").unlink()
+
+
+def truncate_the_manifest(path: Path) -> None:
+    text = (path / "manifest.json").read_text()
+    (path / "manifest.json").write_text(text[:-20])
+
+
+def edit_the_manifest(path: Path) -> None:
+    content = json.loads((path / "manifest.json").read_text())
+    content["tables"][0]["rows"] += 1
+    (path / "manifest.json").write_text(json.dumps(content))
+
+
+def give_another_format(path: Path) -> None:
+    content = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**content, "format": 2}))
+
+
+def list_a_strange_file(path: Path) -> None:
+    text = (path / "restore.py").read_text()
+    (path / "restore.py").write_text(text.replace(f"'{ALBUMS}'", "'../x.py'"))
+
+
+def truncate_restore(path: Path) -> None:
+    """L4, L5"""
+    text = (path / "restore.py").read_text()
+    (path / "restore.py").write_text(text[: len(text) // 2])
+
+
+DAMAGES: list[tuple[Callable[[Path], None], str]] = [
+    (truncate_at_a_line_end, "shop_album.py: it has "),
+    (flip_a_bit, "shop_album.py: its content is not what the manifest says"),
+    (put_zeros, "shop_album.py: its content is not what the manifest says"),
+    (empty, "shop_album.py: it has 0 bytes"),
+    (lose, "shop_album.py: it cannot be opened: No such file"),
+    (add, "shop_album_2.py: it is not in the manifest. Move it out of the directory."),
+    (swap, "shop_artist.py: it has "),
+    (rename, "shop_albums.py: it is not in the manifest."),
+    (link_to_it, "shop_album.py: it cannot be opened"),
+    (make_it_a_pipe, "shop_album.py: it is no regular file."),
+    (lose_the_manifest, "manifest.json: the manifest cannot be read"),
+    (truncate_the_manifest, "manifest.json: it is no manifest of a dump, or not a whole one."),
+    (edit_the_manifest, "manifest.json: it was edited or damaged"),
+    (give_another_format, "manifest.json: its format is 2"),
+    (list_a_strange_file, "the file '../x.py' is not in the manifest."),
+    (truncate_restore, "restore.py"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES, ids=lambda v: getattr(v, "__name__", ""))
+def test_a_damaged_directory_is_refused(
+    damage: Callable[[Path], None], message: str, dump: Path
+) -> None:
+    damage(dump)
+    with pytest.raises(FixtureError) as caught:
+        read_directory(dump).listed()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [truncate_at_a_line_end, lose_the_manifest, truncate_restore])
+def test_a_damaged_directory_leaves_the_database_as_it_was(
+    damage: Callable[[Path], None], site: Site, dump: Path
+) -> None:
+    """L4, L5"""
+    damage(dump)
+    site.refuse(dump)
+
+
+def test_no_bit_of_a_table_file_can_flip_unseen(dump: Path) -> None:
+    """D12"""
+    data = (dump / ARTISTS).read_bytes()
+    for position in random.Random(1).sample(range(len(data)), 60):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        (dump / ARTISTS).write_bytes(bytes(flipped))
+        with pytest.raises(FixtureError):
+            read_directory(dump)
+
+
+def test_no_bit_of_a_manifest_can_flip_unseen(dump: Path) -> None:
+    data = (dump / "manifest.json").read_bytes()
+    for position in random.Random(1).sample(range(len(data)), 60):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        (dump / "manifest.json").write_bytes(bytes(flipped))
+        with pytest.raises(FixtureError):
+            read_directory(dump)
+
+
+def test_no_prefix_of_a_table_file_is_taken_for_the_whole(dump: Path) -> None:
+    """D12, L5"""
+    data = (dump / ARTISTS).read_bytes()
+    for size in range(0, len(data), 7):
+        (dump / ARTISTS).write_bytes(data[:size])
+        with pytest.raises(FixtureError):
+            read_directory(dump)
+
+
+def test_what_is_no_python_may_lie_beside_the_files(dump: Path) -> None:
+    (dump / "restore.py.bak").touch()
+    assert not read_directory(dump).is_edited
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(dump: Path) -> None:
+    tables = read_directory(dump).tables()
+    data = (dump / ALBUMS).read_bytes()
+    (dump / ALBUMS).write_bytes(data.replace(b"Album 25", b"Album 99"))
+    with pytest.raises(FixtureError, match="changed while it was read"):
+        [row for table in tables for row in table.rows()]
+
+
+def test_a_directory_may_have_more_files_than_a_process_may_open(site: Site) -> None:
+    path = site.dump("many", "--max-row-count", "1")
+    script = site.directory / "limited.py"
+    script.write_text(
+        "import resource, sys\nfrom pathlib import Path\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n"
+        "from dumpy.reading.directory import read_directory\n"
+        "print(sum(1 for t in read_directory(Path(sys.argv[1])).tables() for _ in t.rows()))\n"
+    )
+    assert site.succeed("run", script, path) == "27\n"
