@@ -37,13 +37,14 @@ def _honest(
     connection: BaseDatabaseWrapper, target: AbstractContextManager[None]
 ) -> Iterator[None]:
     """Raise ``RestoreFailed`` if the connection is lost when nobody can know what became of it."""
-    is_loaded = False
+    held = None
     try:
         with target:
             yield
-            is_loaded = True
+            held = connection.connection
     except DatabaseError as error:
-        if not is_loaded or (connection.connection is not None and connection.is_usable()):
+        # Django may have made a new connection by now.
+        if held is None or (connection.connection is held and connection.is_usable()):
             raise
         raise RestoreFailed(
             f"{error}\nThe connection was lost at the last moment: whether the database was "

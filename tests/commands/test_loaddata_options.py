@@ -264,7 +264,7 @@ def test_a_zip_file_with_two_members_is_refused(dump: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(dump, "one.py")
         archive.write(dump, "two.py")
-    with pytest.raises(Exception, match="must contain one file"):
+    with pytest.raises(CommandError, match="It must hold exactly one"):
         loaded(path)
 
 
