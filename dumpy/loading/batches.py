@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ ROWS = 1000
 _CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
 _FAILING_ROW = re.compile(r" DETAIL: Failing row contains .*")
 SIZE = 4 * 2**20
-REFUSALS = (DatabaseError, ValueError, OverflowError)
+REFUSALS = (DatabaseError, ValueError, OverflowError, InterfaceError)
 """What a driver raises for values that it or its server does not take."""
 
 Tuple = tuple[Any, ...]
