@@ -82,7 +82,8 @@ def is_same(column: Column, one: object, other: object) -> bool:
         return json.dumps(json.loads(other), sort_keys=True) == written(one, sort_keys=True)
     if type(one) is not type(other):
         return False
-    return one == other and (type(one) is not float or repr(one) == repr(other))
+    # A nan does not equal itself, and 0.0 equals -0.0.
+    return repr(one) == repr(other) if type(one) is float else one == other
 
 
 def _each(values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]) -> list[Any]:
