@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ def alarm() -> Iterator[None]:
 def zipped(**members: str) -> bytes:
     """Return a zip file."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")  # a name twice is meant
         for name, text in members.items():
             archive.writestr(name.replace("_", "."), text)
     return file.getvalue()
