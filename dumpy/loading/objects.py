@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, router, transaction
@@ -22,8 +22,8 @@ from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decode
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of
 from dumpy.loading.links import LinkLoader
-from dumpy.loading.references import Missing, References, stored_key
-from dumpy.loading.report import Counts, Report
+from dumpy.loading.references import Missing, stored_key
+from dumpy.loading.report import Counts
 from dumpy.loading.signals import has_receivers
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.waiting import WaitingRoom
@@ -107,20 +107,6 @@ class RunningHook:
         """Let the hook be called again when all rows are written."""
         if not self.is_all_written:
             raise Unwritten
-
-
-class Desk(Protocol):
-    """What the objects lane needs of the loader."""
-
-    using: str
-    references: References
-    report: Report
-
-    def flush(self) -> None:
-        """Write all rows taken so far."""
-
-    def rows_of(self, key: Hashable, make: Callable[[], TableLoader]) -> TableLoader:
-        """Return the table loader kept under a key, made when it is first asked for."""
 
 
 class ObjectLoader:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from dumpy.errors import FixtureError, Place
-from dumpy.reading.fixture import TableRows
+from dumpy.reading.fixture import TableRows, rows_of_function
 from dumpy.reading.source import Source
 from dumpy.text import manifest as manifests
 from dumpy.text.directory import (
@@ -89,19 +89,14 @@ class Directory:
     def _table(
         self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
     ) -> TableRows:
-        return TableRows(
+        return rows_of_function(
+            function,
             source,
-            function.model,
-            function.fields,
-            function.field_lines,
-            function.line,
-            len(function.parameters),
-            function.drops,
             tuple(part for part in parts if part.function == function.name),
             self.source,
-            "TABLES",
-            saved_row_prefix,
-            SAVED_ROW_SUFFIX,
+            listed_in="TABLES",
+            prefix=saved_row_prefix,
+            suffix=SAVED_ROW_SUFFIX,
         )
 
 

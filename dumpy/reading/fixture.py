@@ -7,7 +7,7 @@ import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from dumpy.errors import FixtureError, Place
 from dumpy.reading.execution import why_not
@@ -244,7 +244,21 @@ def _tables(
 def _table(
     source: Source, functions: Mapping[str, CreateFunction], parts: list[Block | InlineRow]
 ) -> TableRows:
-    function = functions[parts[0].function]
+    return rows_of_function(functions[parts[0].function], source, tuple(parts), source)
+
+
+def rows_of_function(
+    function: CreateFunction,
+    source: Source,
+    parts: tuple[Block | InlineRow, ...],
+    skeleton: Source,
+    **style: Any,
+) -> TableRows:
+    """Return the rows of a create function: ``parts`` of ``source``, the function in ``skeleton``.
+
+    ``style`` are the fields of ``TableRows`` that say how rows are written, those of a module by
+    default.
+    """
     return TableRows(
         source,
         function.model,
@@ -253,8 +267,9 @@ def _table(
         function.line,
         len(function.parameters),
         function.drops,
-        tuple(parts),
-        source,
+        parts,
+        skeleton,
+        **style,
     )
 
 
