@@ -49,8 +49,8 @@ SAVED = RowStyle(
 """The rows of a table file of a directory."""
 
 
-class FormatError(ValueError):
-    """A file that is no whole dump of a known format; `line` and `reason` say where and why."""
+class TextError(ValueError):
+    """Something about the text of a dump; `line` and `reason` say where and what."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(line, reason)
@@ -59,6 +59,10 @@ class FormatError(ValueError):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class FormatError(TextError):
+    """A file that is no whole dump of a known format."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from .outline import (
     Block,
     FormatError,
     Outline,
+    TextError,
     parse,
     placeholder_number,
     placeholders,
@@ -47,16 +48,8 @@ __all__ = [
 ]
 
 
-class NotData(ValueError):
-    """A skeleton that is code; `line` and `reason` say where and why."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(line, reason)
-        self.line = line
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"
+class NotData(TextError):
+    """A skeleton that is code."""
 
 
 @dataclass(frozen=True, slots=True)
