@@ -4,6 +4,8 @@
 # make bench   dumpy beside Django's own formats
 # make django-suite   Django's own tests of fixtures and serializers, with the format py
 # make applications   real applications from PyPI, through a fresh database and back
+# make faults  dumps and restores that are killed, and dumps beside a writer, by the hundred
+# make golden  the dumps of five releases of an application anew, in tests/migrating/golden
 # make docs    the documentation as HTML, in docs/_build/html
 # make clean   remove what make made
 
@@ -17,6 +19,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 demo: $(VENV)/.package
 	$(BIN)/python testproject/demo.py
+
+# A worker for each core; tests that share a site stay together.
+PYTEST_ARGS ?= -n auto --dist loadfile
 
 test: $(VENV)/.test drivers
 	@failed=; skipped=; \
@@ -48,6 +53,17 @@ django-suite: $(VENV)/.test
 
 applications: $(VENV)/.package
 	$(BIN)/python tests/applications/run.py $(APPLICATIONS)
+
+.PHONY: golden
+golden: $(VENV)/.test
+	$(BIN)/python tests/migrating/make_golden.py
+
+# The tests of every day with larger numbers: half an hour for an engine.
+.PHONY: faults
+FAULTS := tests/faults/test_kills.py tests/faults/test_torn.py
+faults: export DUMPY_FAULT_RUNS ?= 100
+faults:
+	$(MAKE) --no-print-directory test PYTEST_ARGS="-s $(FAULTS) $(FAULT_ARGS)"
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,16 @@ from engines import REACH, is_required, trouble
 from hypothesis import settings as hypothesis_settings
 from running import Project
 
+# The tests in these directories know of no engine: they run once, not on each.
+WITHOUT_ENGINE = {"architecture", "text"}
+
 # No test asserts a time.
 hypothesis_settings.register_profile("dumpy", deadline=None)
 hypothesis_settings.load_profile("dumpy")
+
+
+# A shell lets what runs in the background ignore Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
@@ -34,8 +43,19 @@ def skip_unless_possible(item: pytest.Item, reason: str | None) -> None:
     if reason is not None:
         item.add_marker(pytest.mark.skip(reason=f"{settings.ENGINE}: {reason}"))
     needed = [engine for engine in REACH if item.get_closest_marker(engine)]
+    if item.path.parent.name in WITHOUT_ENGINE:
+        needed = ["sqlite"]
     if needed and settings.ENGINE not in needed:
         item.add_marker(pytest.mark.skip(reason=f"needs {' or '.join(needed)}"))
+
+
+@pytest.fixture(autouse=True)
+def no_memory_of_content_types() -> Iterator[None]:
+    """Forget after each test which keys content types had in a database that is rolled back."""
+    from django.contrib.contenttypes.models import ContentType
+
+    yield
+    ContentType.objects.clear_cache()
 
 
 @pytest.fixture

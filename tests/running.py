@@ -19,6 +19,8 @@ from django.core.management import call_command
 from django.db import connections
 
 SETTINGS = "from project.settings import *\n"
+# After so many seconds a process hangs: a busy machine is no reason to fail.
+PATIENCE = 600
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Project:
     ) -> subprocess.CompletedProcess[Any]:
         """Run Python to its end; `env` adds to the environment."""
         self._give()
-        options = {"encoding": "utf-8", "timeout": 120, **options}
+        options = {"encoding": "utf-8", "timeout": PATIENCE, **options}
         done = subprocess.run(
             [sys.executable, *map(str, args)],
             cwd=cwd or self.directory,

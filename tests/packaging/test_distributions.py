@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -120,9 +121,10 @@ def test_the_metadata_say(name: str, value: str, metadata: Message) -> None:
     assert metadata[name] == value
 
 
-def test_only_django_is_required(metadata: Message) -> None:
+def test_only_django_and_packaging_are_required(metadata: Message) -> None:
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert [line.split("<")[0].lower() for line in required] == ["django"]
+    names = [re.split(r"[<>=]", line)[0].strip().lower() for line in required]
+    assert names == ["django", "packaging"]
 
 
 def test_the_extras_are_those_that_the_readme_promises(metadata: Message) -> None:
