@@ -15,6 +15,7 @@ from .words import NAMES
 ROW_SUFFIX = ")"
 SAVED_ROW_SUFFIX = "))"
 FLUSH = "loader.flush_deferred_objects()"
+INSTALL = "install_migrations(globals())"
 MAIN = """
 
 def main():
@@ -27,7 +28,7 @@ if __name__ == '__main__':
     main()
 """
 """The part of `restore.py` that is the same in every dump."""
-IMPORTED = tuple(sorted({*NAMES, "new", "resolve_model"}))
+IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
 _HINT = """\
@@ -207,13 +208,14 @@ def table_tail() -> str:
 def main_function(files: Sequence[str]) -> str:
     """The list of the table files, and what running `restore.py` does."""
     names = "".join(f"    {_quoted(name)},\n" for name in files)
-    return f"\n\nTABLES = [\n{names}]\n{MAIN}"
+    return f"\n\n{INSTALL}\n\nTABLES = [\n{names}]\n{MAIN}"
 
 
 def objects_function(sections: Sequence[str]) -> str:
     """The function that yields the sections."""
     lines = [f"    yield {section}()\n" for section in sections]
-    return "\n\ndef objects():\n" + ("".join(lines) or "    return []\n")
+    body = "".join(lines) or "    return []\n"
+    return f"\n\n{INSTALL}\n\n\ndef objects():\n{body}"
 
 
 def tail() -> str:

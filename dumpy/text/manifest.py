@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NAME = "manifest.json"
+RESTORE = "restore.py"
 FORMAT = 1
 
 
@@ -70,7 +71,7 @@ def from_text(text: str) -> Manifest:
         content = json.loads(text)
         seal = content.pop("seal")
         found = content.pop("format")
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise ManifestError("it is no manifest of a dump, or not a whole one.") from error
     if found != FORMAT:
         raise ManifestError(f"its format is {found!r}; to read it, a newer dumpy is needed.")

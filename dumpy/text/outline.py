@@ -16,6 +16,7 @@ LAST_LINE = "# dumpy: end"
 PLACEHOLDER = "__dumpy_rows__"
 MAX_SKELETON = 4 * 2**20
 _MAX_LINES = 200_000
+_TOO_MUCH = f"{MAX_SKELETON} characters or {_MAX_LINES} lines that are not rows."
 
 _FIRST = FIRST_LINE.encode()
 _LAST = LAST_LINE.encode()
@@ -173,8 +174,7 @@ class _Splitter:
     def _append(self, text: str, number: int) -> None:
         self._size += len(text)
         if self._size > MAX_SKELETON or len(self.text) >= _MAX_LINES:
-            much = f"{MAX_SKELETON} characters or {_MAX_LINES} lines"
-            raise FormatError(number, f"the file has more than {much} that are not rows.")
+            raise FormatError(number, f"the file has more than {_TOO_MUCH}")
         ours = len(self.text) + 1
         if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
             self.shifts.append((ours, number))
@@ -210,10 +210,15 @@ def _decoded(line: bytes, number: int) -> str:
     return text
 
 
+def is_first_line(line: bytes) -> bool:
+    """Whether a line is that with which a dump begins."""
+    return len(line) <= len(_FIRST) + 2 and line.rstrip(b"\r\n") == _FIRST
+
+
 def _check_first_line(line: bytes, rest: Iterator[bytes]) -> None:
-    start = line[:200].rstrip(b"\r\n")
-    if start == _FIRST and len(line) <= len(_FIRST) + 2:
+    if is_first_line(line):
         return
+    start = line[:200].rstrip(b"\r\n")
     if line.startswith(b"\xef\xbb\xbf"):
         raise FormatError(
             1, "the file begins with a byte order mark; save it as utf-8 without one."
@@ -252,6 +257,17 @@ def parse(outline: Outline) -> ast.Module:
         if found.get(block.number) != block.first_line:
             raise FormatError(block.first_line, "here is what looks like a row, but is none.")
     return tree
+
+
+def check_skeleton(text: str) -> None:
+    """Raise FormatError for what is about to be written, and would be too much to be read."""
+    lines = text.count("\n")
+    if len(text) > MAX_SKELETON or lines > _MAX_LINES:
+        raise FormatError(lines, f"it has more than {_TOO_MUCH}")
+    try:
+        parsing.check_size(text)
+    except parsing.Unparsable as error:
+        raise FormatError(error.line, error.reason) from None
 
 
 def _number_lines(tree: ast.Module, outline: Outline) -> None:

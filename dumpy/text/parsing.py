@@ -11,9 +11,10 @@ from typing import TypeVar
 
 # Python 3.10 crashes on an expression of a million terms, and every Python takes gigabytes for it.
 MAX_LOGICAL_LINE = 65536
+_CALL = 4  # What a pair of brackets counts as, for a chain of calls is an expression, too.
 _MAX_TOKENS = 300_000
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_MARK = re.compile(r"""'''|\"""|['"#()\[\]{}]|\\?\n""")
+_MARK = re.compile(r"""'''|\"""|['"#,()\[\]{}]|\\?\n""")
 _STRING_END = {
     **{mark: re.compile(rf"(?s:\\.)|{mark}") for mark in ("'''", '"""')},
     **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
@@ -110,25 +111,50 @@ def check_size(text: str) -> None:
     """Raise Unparsable for text that is too much for Python's parser."""
     if next(islice(_TOKEN.finditer(text), _MAX_TOKENS, None), None) is not None:
         raise Unparsable(f"it has more than {_MAX_TOKENS} words and signs that are not rows.")
-    start = depth = position = 0
+    sizes, position = _Sizes(text), 0
     while (mark := _MARK.search(text, position)) is not None:
-        token, position = mark[0], mark.end()
-        if token in _STRING_END:
+        token, start, position = mark[0], mark.start(), mark.end()
+        if token == "#":
+            sizes.count(start)
+            position = sizes.start = _line_end(text, position)
+        elif token in _STRING_END:
             position = _string_end(text, position, token)
-        elif token == "#":
-            position = _line_end(text, position)
-        elif token == "\n":
-            start = start if depth else _checked_line(text, start, position)
-        elif token != "\\\n":
-            depth = depth + 1 if token in "([{" else max(depth - 1, 0)
-    _checked_line(text, start, len(text))
+        else:
+            sizes.take(token, start)
+    sizes.take("\n", len(text))
 
 
-def _checked_line(text: str, start: int, end: int) -> int:
-    if end - start > MAX_LOGICAL_LINE:
-        line = text.count("\n", 0, start) + 1
-        raise Unparsable(f"here is a statement of more than {MAX_LOGICAL_LINE} characters.", line)
-    return end
+class _Sizes:
+    """How long what stands between commas is, without what stands in brackets within it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lengths = [0]
+        self.start = 0
+
+    def count(self, end: int) -> None:
+        """Count what stands there since the last mark; raises Unparsable if it is too long."""
+        self._lengths[-1] += end - self.start
+        self.start = end
+        if self._lengths[-1] > MAX_LOGICAL_LINE:
+            line = self._text.count("\n", 0, end) + 1
+            reason = f"here is an expression of more than {MAX_LOGICAL_LINE} characters."
+            raise Unparsable(reason, line)
+
+    def take(self, token: str, start: int) -> None:
+        """Take a mark: only a list of many things may be long."""
+        self.count(start)
+        is_within = len(self._lengths) > 1
+        if token in "([{":
+            self._lengths.append(0)
+        elif token in ")]}" and is_within:
+            self._lengths.pop()
+            self._lengths[-1] += _CALL
+        elif (token == ",") == is_within and token in ",\n":
+            self._lengths[-1] = 0
+        else:
+            return
+        self.start = start + len(token)
 
 
 def _string_end(text: str, start: int, mark: str) -> int:

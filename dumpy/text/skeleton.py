@@ -6,12 +6,13 @@ Nothing is run. What has another shape is code, for which NotData is raised.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from . import words
-from .emit import IMPORTED
+from .emit import IMPORTED, INSTALL
 from .outline import (
     FIRST_LINE,
     LAST_LINE,
@@ -32,6 +33,7 @@ __all__ = [
     "LAST_LINE",
     "PLACEHOLDER",
     "Block",
+    "Code",
     "Constant",
     "CreateFunction",
     "FormatError",
@@ -41,15 +43,22 @@ __all__ = [
     "Section",
     "Skeleton",
     "interpret",
-    "interpret_functions",
     "parse",
     "placeholders",
+    "separate",
     "split",
 ]
 
 
 class NotData(TextError):
     """A skeleton that is code."""
+
+
+class Code(NamedTuple):
+    """A statement that is code, and why."""
+
+    statement: ast.stmt
+    error: NotData
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +104,17 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """What a dump says without its rows; `sections` in the order in which objects() yields them."""
+    """What a dump says without its rows; `sections` in the order in which objects() yields them.
+
+    `models` maps variables to labels; `installs` says that migrators may change the functions.
+    """
 
     version: str | None
     migrations: Mapping[str, str]
     functions: Mapping[str, CreateFunction]
     sections: tuple[Section, ...]
+    models: Mapping[str, str]
+    installs: bool
 
 
 @dataclass
@@ -115,6 +129,7 @@ class _Module:
     creates: dict[str, ast.FunctionDef] = field(default_factory=dict)
     sections: dict[str, ast.FunctionDef] = field(default_factory=dict)
     objects: ast.FunctionDef | None = None
+    installs: bool = False
 
 
 def interpret(tree: ast.Module, outline: Outline) -> Skeleton:
@@ -124,19 +139,45 @@ def interpret(tree: ast.Module, outline: Outline) -> Skeleton:
     sections = {name: _section(module, node) for name, node in module.sections.items()}
     _check_blocks(sections, outline.blocks)
     order = tuple(sections[name] for name in _yielded(module))
-    return Skeleton(module.version, module.migrations, functions, order)
+    return _skeleton(module, functions, order)
 
 
-def interpret_functions(tree: ast.Module, outline: Outline) -> Skeleton:
-    """What a tree without sections means, as that of `restore.py`; raises NotData."""
-    module = _read(tree, outline)
+def separate(tree: ast.Module, outline: Outline) -> tuple[Skeleton, list[Code]]:
+    """What a tree without sections means, as that of `restore.py`, but for statements of code."""
+    module, found = _Module(outline.blocks), list[Code]()
+    functions: dict[str, CreateFunction] = {}
+    misspelt = set(_misspelt(tree, outline))
+    for statement in _without_docstring(tree.body):
+        with _noted(found, statement):
+            _check_lines(statement, misspelt)
+            _module_statement(module, statement)
     for name, node in module.sections.items():
-        _refuse(node, f"dumpy writes no function {name} here.")
-    return Skeleton(module.version, module.migrations, _creates(module), ())
+        found.append(Code(node, NotData(node.lineno, f"dumpy writes no function {name} here.")))
+    for name, node in module.creates.items():
+        with _noted(found, node):
+            functions[name] = _create(module, node)
+    return _skeleton(module, functions, ()), found
+
+
+@contextmanager
+def _noted(found: list[Code], statement: ast.stmt) -> Iterator[None]:
+    try:
+        yield
+    except NotData as error:
+        found.append(Code(statement, error))
+
+
+def _skeleton(
+    module: _Module, functions: Mapping[str, CreateFunction], order: tuple[Section, ...]
+) -> Skeleton:
+    return Skeleton(
+        module.version, module.migrations, functions, order, module.models, module.installs
+    )
 
 
 def _read(tree: ast.Module, outline: Outline) -> _Module:
-    _check_spelling(tree, outline)
+    for line in _misspelt(tree, outline):
+        raise NotData(line, _MISSPELT)
     module = _Module(outline.blocks)
     for statement in _without_docstring(tree.body):
         _module_statement(module, statement)
@@ -158,14 +199,22 @@ def _without_docstring(body: Sequence[ast.stmt]) -> Sequence[ast.stmt]:
     return body
 
 
-def _check_spelling(tree: ast.Module, outline: Outline) -> None:
+_MISSPELT = "the name has letters that Python reads as other letters."
+
+
+def _misspelt(tree: ast.Module, outline: Outline) -> Iterator[int]:
     if outline.text.isascii():
         return
     # The spelling is in the text of the outline, so that its line numbers are needed here.
     lines = outline.text.split("\n")
     at = {outline.true_line(number): text for number, text in enumerate(lines, 1)}
-    for line in folded_names(tree, at):
-        raise NotData(line, "the name has letters that Python reads as other letters.")
+    yield from folded_names(tree, at)
+
+
+def _check_lines(statement: ast.stmt, misspelt: Set[int]) -> None:
+    for line in range(statement.lineno, (statement.end_lineno or 0) + 1) if misspelt else ():
+        if line in misspelt:
+            raise NotData(line, _MISSPELT)
 
 
 def _check_blocks(sections: Mapping[str, Section], blocks: Sequence[Block]) -> None:
@@ -247,11 +296,23 @@ def _function(module: _Module, node: ast.FunctionDef) -> None:
     if node.name == "objects":
         module.objects = node
     elif node.name.startswith("create_"):
+        if module.installs:
+            _refuse(node, f"{node.name} comes after install_migrations(), which must know it.")
         module.creates[node.name] = node
     else:
         module.sections[node.name] = node
     if not node.name.startswith("create_") and _parameters(node):
         _refuse(node, f"the function {node.name} has parameters.")
+
+
+_INSTALL = ast.dump(ast.parse(INSTALL).body[0])
+
+
+def _expression(module: _Module, node: ast.Expr) -> None:
+    is_known = "install_migrations" in module.bound and "globals" not in module.bound
+    if ast.dump(node) != _INSTALL or not is_known or module.installs:
+        _refuse(node, f"dumpy writes no statement like this ({shown(node.value)}).")
+    module.installs = True
 
 
 def _parameters(node: ast.FunctionDef) -> tuple[str, ...]:
@@ -269,6 +330,7 @@ _STATEMENTS: dict[type, Callable[..., None]] = {
     ast.ImportFrom: _import,
     ast.Assign: _assign,
     ast.FunctionDef: _function,
+    ast.Expr: _expression,
 }
 _ASSIGNED: dict[str, Callable[[_Module, str, ast.expr], None]] = {
     "SOURCE_VERSION": _assign_version,

@@ -241,6 +241,7 @@ _TIMEDELTA = (
     rf"|{_MICROSECONDS})"
 )
 _MODULE = len("datetime.")
+_ZONE = len(", tzinfo=datetime.timezone.utc)")
 
 
 def _write_date(value: date) -> str:
@@ -256,10 +257,12 @@ def _write_datetime(value: datetime) -> str:
     if value.tzinfo is None:
         return repr(value)[_MODULE:]
     try:
-        clock = value.astimezone(timezone.utc).replace(tzinfo=None, fold=0)
+        clock = value.astimezone(timezone.utc)
     except OverflowError:
         raise Unwritable(value) from None
-    return "utc" + repr(clock)[_MODULE + len("datetime") :]
+    if clock.fold:
+        clock = clock.replace(fold=0)
+    return f"utc{repr(clock)[_MODULE + len('datetime') : -_ZONE]})"
 
 
 def _read_datetime(text: str) -> datetime:

@@ -215,8 +215,15 @@ SAME: dict[str, tuple[str, ...]] = {
     "blank lines": ("def objects():\n", "\n\n\n\ndef objects():\n\n"),
     "a sorted import": ("    Decimal, UUID, date,", "    UUID, date, Decimal,"),
     "an import on one line each": ("Decimal, UUID,", "Decimal,\n    UUID,"),
+    "no line that installs migrations": (
+        "install_migrations(globals())\n",
+        "# install_migrations(globals())\n",
+    ),
     "an unused parameter": ("(id, name)", "(id, name, year)"),
-    "an unused function": ("def objects", "def create_x(a):\n    return None\n\n\ndef objects"),
+    "an unused function": (
+        "def music_genre_objects",
+        "def create_x(a):\n    return None\n\n\ndef music_genre_objects",
+    ),
     "an unused model": ("def objects", "a_B = resolve_model('a.B')\n\n\ndef objects"),
     "an empty section": (
         "    yield create_music_genre(1, 'Rock')\n    yield create_music_genre(2, 'Jazz')\n",

@@ -15,8 +15,8 @@ was removed, comment its line out; when it was renamed, change the name left of 
 table out, comment its line out in objects().
 """
 from dumpy.dump import (
-    Decimal, UUID, date, datetime, field_text, inf, json_null, nan, natural, new,
-    resolve_model, time, timedelta, utc,
+    Decimal, UUID, date, datetime, field_text, inf, install_migrations, json_null, nan,
+    natural, new, resolve_model, time, timedelta, utc,
 )
 
 SOURCE_VERSION = '2.3.0'
@@ -54,6 +54,9 @@ def music_track_objects():
     yield create_music_track(1, 'For Those About To Rock', 1)
     yield create_music_track(2, 'Balls to the Wall', None)
     yield create_music_track(3, 'Fast As a Shark', 2)
+
+
+install_migrations(globals())
 
 
 def objects():

@@ -1,0 +1,54 @@
+"""Skeletons that are large because there is much of the same are read; dumps are refused before."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from text_dumps import outline_of
+
+from dumpy.text.directory import interpret_restore
+from dumpy.text.emit import (
+    Names,
+    create_function,
+    head,
+    main_function,
+    model_line,
+    objects_function,
+    tail,
+)
+from dumpy.text.outline import SAVED, FormatError, check_skeleton, parse, split
+from dumpy.text.skeleton import interpret
+
+
+def test_a_restore_file_may_list_ten_thousand_files() -> None:
+    files = [f"shop_artist_{number}.py" for number in range(10_000)]
+    text = head("Rows of a test.", None, {}, "TABLES") + main_function(files) + tail()
+    check_skeleton(text)
+    outline = split(io.BytesIO(text.encode()), SAVED)
+    assert list(interpret_restore(parse(outline), outline).files) == files
+
+
+def test_a_model_may_have_a_thousand_columns_with_the_longest_names() -> None:
+    fields = [f"{'column':_<58}{number:05}" for number in range(1000)]
+    names = Names().for_model("shop", "Wide")
+    text = head("Rows of a test.", None, {}) + model_line(names.variable, "shop.Wide")
+    text += create_function(names, [(name, name) for name in fields])
+    text += objects_function([]) + tail()
+    check_skeleton(text)
+    outline = outline_of(text)
+    assert interpret(parse(outline), outline) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x = 1\n" * 200_001, id="lines"),
+        pytest.param(f"x = '{'x' * 2**22}'\n", id="characters"),
+        pytest.param(f"x = [{'1, ' * 150_000}]\n", id="words"),
+        pytest.param(f"x = [{'1 + ' * 17_000}1]\n", id="expression"),
+    ],
+)
+def test_what_would_be_too_much_to_be_read_is_told_before_it_is_written(text: str) -> None:
+    with pytest.raises(FormatError):
+        check_skeleton(text)
