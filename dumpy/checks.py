@@ -27,6 +27,6 @@ def check_format(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
 def check_settings(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
     """``dumpy.E002``: the setting ``DUMPY`` has an unknown key or a value that is not allowed."""
     return [
-        checks.Error(sentence, hint=f"Correct or remove DUMPY[{key!r}].", id="dumpy.E002")
-        for key, sentence in problems(getattr(settings, "DUMPY", {}))
+        checks.Error(sentence, hint=f"Correct or remove {name}.", id="dumpy.E002")
+        for name, sentence in problems(getattr(settings, "DUMPY", {}))
     ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from dumpy.errors import ConfigurationError, sentence
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -18,57 +24,104 @@ class Configuration:
     ``execute``: whether fixtures that are programs may be run at all (default ``True``; where they
     may come from is not a matter of settings). ``signals``: ``None`` (default; dumped rows send no
     signals) or ``"raw"`` (``pre_save`` and ``post_save`` are sent with ``raw=True``). ``version``:
-    the version of the project, a string, written into dumps as ``SOURCE_VERSION``.
+    the version of the project, or the dotted path of one, see ``project_version``.
+    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``.
     """
 
     execute: bool = True
     signals: str | None = None
     version: str | None = None
+    migration_class: str | None = None
 
 
-ALLOWED: dict[str, tuple[object, ...] | type] = {
-    "EXECUTE": (True, False),
-    "SIGNALS": (None, "raw"),
-    "VERSION": str,
+def _is_version(text: object) -> bool:
+    # Most commands never need it, and it is no quick import.
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(str(text))
+    except InvalidVersion:
+        return False
+    return isinstance(text, str)
+
+
+def _is_dotted(text: object) -> bool:
+    return isinstance(text, str) and _DOTTED.fullmatch(text) is not None
+
+
+_Test = Callable[[object], bool]
+ALLOWED: dict[str, tuple[str, _Test]] = {
+    "EXECUTE": ("True or False", lambda value: isinstance(value, bool)),
+    "SIGNALS": ("None or 'raw'", lambda value: value is None or value == "raw"),
+    "VERSION": (
+        "a version as '1.2', or the dotted path of one",
+        lambda value: _is_version(value) or _is_dotted(value),
+    ),
+    "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
 }
+"""The keys, each with what its value must be, as a sentence has it and as a test."""
 
 
 def problems(value: object) -> list[tuple[str, str]]:
-    """Return what is wrong with a value of the setting, as pairs of key and sentence."""
+    """Return what is wrong with a value of the setting, as pairs of its place and a sentence."""
     if not isinstance(value, dict):
         return [("DUMPY", f"The setting DUMPY must be a dict, not {type(value).__name__}.")]
-    found = [(str(key), _unknown(key)) for key in value if key not in ALLOWED]
+    found = [(f"DUMPY[{key!r}]", _unknown(key)) for key in value if key not in ALLOWED]
     return found + [
-        (key, f"DUMPY[{key!r}] must be {_expected(key)}, not {value[key]!r}.")
-        for key in ALLOWED
-        if key in value and not _is_allowed(key, value[key])
+        (f"DUMPY[{key!r}]", f"DUMPY[{key!r}] must be {expected}, not {value[key]!r}.")
+        for key, (expected, is_allowed) in ALLOWED.items()
+        if key in value and not is_allowed(value[key])
     ]
 
 
 @cache
 def configuration() -> Configuration:
-    """Return the current configuration; raises ``ImproperlyConfigured`` for a wrong one."""
+    """Return the current configuration; raises ``ConfigurationError`` for a wrong one."""
     value: Any = getattr(settings, "DUMPY", {})
-    for _key, sentence in problems(value):
-        raise ImproperlyConfigured(sentence)
+    for _key, problem in problems(value):
+        raise ConfigurationError(problem)
     known = {field.name for field in fields(Configuration)}
     return Configuration(**{k.lower(): v for k, v in value.items() if k.lower() in known})
 
 
+def project_version() -> str | None:
+    """Return the version of the project, None if it has none.
+
+    Raises ``ConfigurationError`` if the dotted path leads to no version.
+    """
+    given = configuration().version
+    if given is None or _is_version(given):
+        return given
+    version = _found_version(given)
+    if not _is_version(version):
+        raise ConfigurationError(
+            f"DUMPY['VERSION'] leads to {given!r}, which gives {version!r}, not a version as '1.2'."
+        )
+    return str(version)
+
+
+def _found_version(path: str) -> object:
+    found = imported("VERSION", path)
+    try:
+        return found() if callable(found) else found
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(
+            f"DUMPY['VERSION'] leads to {path!r}, which fails: {sentence(error)}"
+        ) from error
+
+
+def imported(key: str, path: str) -> Any:
+    """Return what the dotted path of a key leads to; raises ``ConfigurationError``."""
+    try:
+        return import_string(path)
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(
+            f"DUMPY[{key!r}] is {path!r}, which cannot be imported: {sentence(error)}"
+        ) from error
+
+
 def _unknown(key: object) -> str:
     return f"DUMPY has no key {key!r}. The keys are {', '.join(map(repr, sorted(ALLOWED)))}."
-
-
-def _expected(key: str) -> str:
-    allowed = ALLOWED[key]
-    return "a string" if isinstance(allowed, type) else " or ".join(map(repr, allowed))
-
-
-def _is_allowed(key: str, value: object) -> bool:
-    allowed = ALLOWED[key]
-    if isinstance(allowed, type):
-        return isinstance(value, allowed)
-    return any(value is option or value == option != 1 for option in allowed)
 
 
 def _forget(*, setting: str, **_kwargs: object) -> None:

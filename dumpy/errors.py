@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.core.serializers.base import DeserializationError, SerializationError
+from django.db import DEFAULT_DB_ALIAS
 
 SHOWN = 100
 
@@ -14,8 +16,15 @@ SHOWN = 100
 class DumpyError(CommandError):
     """Anything that dumpy refuses or cannot do; any command shows it as a sentence."""
 
+    def __str__(self) -> str:
+        return printable_lines(self._said())
 
-@dataclass(frozen=True)
+    def _said(self) -> str:
+        """What it says, with whatever stands in a dump."""
+        return Exception.__str__(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A line of a file: ``file`` is a path or a name like ``<stdin>``, ``line`` counts from 1."""
 
@@ -24,6 +33,10 @@ class Place:
 
     def __str__(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+class ConfigurationError(DumpyError, ImproperlyConfigured):
+    """A setting ``DUMPY`` that is wrong; the reason is the sentence."""
 
 
 class FixtureError(DumpyError, DeserializationError):
@@ -38,7 +51,7 @@ class FixtureError(DumpyError, DeserializationError):
         self.reason = reason
         self.hint = hint
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         sentence = f"{self.place}: {self.reason}"
         if not self.hint or self.hint.startswith("\n"):
             return sentence + self.hint
@@ -46,25 +59,30 @@ class FixtureError(DumpyError, DeserializationError):
 
 
 class FixtureErrors(DumpyError, DeserializationError):
-    """Several things that are wrong with a fixture: a ``FixtureError`` for each in ``errors``."""
+    """Several things that are wrong with a fixture: a ``FixtureError`` for each in ``errors``.
 
-    def __init__(self, errors: Sequence[FixtureError]) -> None:
-        super().__init__(errors)
+    ``hint`` says what to do about all of them, or is ``""``.
+    """
+
+    def __init__(self, errors: Sequence[FixtureError], hint: str = "") -> None:
+        super().__init__(errors, hint)
         self.errors = tuple(errors)
+        self.hint = hint
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         lines = ["the dump does not fit the models here; nothing was written."]
         lines += map(str, self.errors[:SHOWN])
         if len(self.errors) > SHOWN:
             lines.append(f"… and {len(self.errors) - SHOWN} more.")
-        return "\n".join(lines)
+        return "\n".join(filter(None, [*lines, self.hint]))
 
 
 @dataclass(frozen=True)
 class Problem:
     """One object that could not be loaded: its model's label, primary key, place and the reason.
 
-    ``waits`` says that the reason is another object of the same load.
+    ``waits`` says that the reason is another object of the same load; ``is_invalid`` that the
+    database would take it, and only ``full_clean()`` does not.
     """
 
     model: str
@@ -72,6 +90,7 @@ class Problem:
     place: Place | None
     reason: str
     waits: bool = False
+    is_invalid: bool = False
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
@@ -89,7 +108,7 @@ class LoadError(DumpyError, DeserializationError):
         self.problems = tuple(problems)
         self.total = len(problems) if total is None else total
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         noun = "object" if self.total == 1 else "objects"
         shown = self.problems[:SHOWN]
         lines = [f"{self.total} {noun} could not be loaded; nothing was written."]
@@ -110,7 +129,7 @@ class UnwritableField(DumpyError, SerializationError):
         self.value = value
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         return (
             f"{self.model}(pk={self.pk!r}): the value of {self.field!r}, of type "
             f"{type(self.value).__name__}, cannot be written: {self.reason} Give the field a "
@@ -118,9 +137,70 @@ class UnwritableField(DumpyError, SerializationError):
         )
 
 
+class MigrationError(DumpyError, DeserializationError):
+    """A dump that cannot be brought to the version of the project; nothing was written.
+
+    ``step`` is the method of the migrator, or ``""``; ``reason``, and ``hint`` (what to do next).
+    """
+
+    def __init__(self, step: str, reason: str, hint: str = "") -> None:
+        super().__init__(step, reason, hint)
+        self.step = step
+        self.reason = reason
+        self.hint = hint
+
+    def _said(self) -> str:
+        return " ".join(filter(None, (self.step and f"{self.step}:", self.reason, self.hint)))
+
+
 class RestoreFailed(DumpyError):
     """A restore that was refused or given up; the database is as it was."""
 
 
+class RowsRejected(DumpyError):
+    """Rows that were kept out while all others were loaded.
+
+    ``count`` says how many, ``path`` is the fixture that holds them, ``using`` the database.
+    """
+
+    def __init__(self, count: int, path: str, using: str) -> None:
+        super().__init__(count, path, using)
+        self.count = count
+        self.path = path
+        self.using = using
+
+    def _said(self) -> str:
+        one = self.count == 1
+        database = "" if self.using == DEFAULT_DB_ALIAS else f" --database {self.using}"
+        return (
+            f"{self.count} {'row was' if one else 'rows were'} rejected; all others are in the "
+            f"database. Correct {'it' if one else 'them'} in {self.path}, which says what is wrong "
+            f"with each, and load it: manage.py loaddata {self.path}{database}"
+        )
+
+
 class DumpFailed(DumpyError):
     """A dump that could not be made; the reason is the sentence."""
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an exception says, in one line; with its kind, unless the sentence is ours."""
+    if isinstance(error, SystemExit):
+        return f"it ends the process with sys.exit({error.code!r})."
+    if isinstance(error, DumpyError) or getattr(error, "is_sentence", False):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, with escapes for what would break it or command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return lines with escapes for what would command a terminal: a dump may say anything."""
+    return "\n".join(map(printable, text.split("\n")))

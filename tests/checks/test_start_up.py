@@ -15,6 +15,7 @@ CHEAP = {
     "dumpy.apps",
     "dumpy.checks",
     "dumpy.conf",
+    "dumpy.errors",
     "dumpy.registration",
 }
 CHECK = """

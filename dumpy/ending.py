@@ -1,0 +1,58 @@
+"""Signals that end a process: it cleans up first, as it does after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Windows has no SIGHUP.
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class _Ended(BaseException):
+    """Not to be caught by whoever catches ``Exception``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def cleaning_up() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the block before they end the process.
+
+    A signal that is ignored, as by ``nohup``, or has a handler, keeps its meaning.
+    """
+    taken = [number for number in _SIGNALS if _is_free(number)]
+    try:
+        for number in taken:
+            signal.signal(number, _unwind)
+        yield
+    except _Ended as ended:
+        _set(taken, signal.SIG_DFL)
+        os.kill(os.getpid(), ended.number)
+        # Where the signal is blocked, the process must not go on as if all were well.
+        sys.exit(128 + ended.number)
+    finally:
+        _set(taken, signal.SIG_DFL)
+
+
+def _is_free(number: int) -> bool:
+    in_main = threading.current_thread() is threading.main_thread()
+    return in_main and signal.getsignal(number) is signal.SIG_DFL
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    # A second one must not interrupt what the first one has begun.
+    _set([n for n in _SIGNALS if signal.getsignal(n) is _unwind], signal.SIG_IGN)
+    raise _Ended(number)
+
+
+def _set(numbers: list[int], handler: signal.Handlers) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
