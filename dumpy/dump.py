@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.apps import apps
 from django.db.models import JSONField, Model, Value
 
+from dumpy.errors import ConfigurationError
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import (
     JSON_NULL,
@@ -38,6 +43,7 @@ __all__ = [
     "datetime",
     "field_text",
     "inf",
+    "install_migrations",
     "json_null",
     "nan",
     "natural",
@@ -54,6 +60,8 @@ class FlushDeferredObjects:
 
 
 _MARK = "_dumpy_row"
+# Values of a row that are no values of a field.
+_UNLIKE = {Natural, FieldText, type(JSON_NULL)}
 
 
 @dataclass
@@ -69,29 +77,100 @@ class DumpedRow:
     links: dict[str, list[object]] = field(default_factory=dict)
 
 
-def resolve_model(label: str) -> type[Model]:
-    """Return the model called ``app_label.ModelName``; raises ``LookupError`` if there is none."""
-    return apps.get_model(label)
+@dataclass(frozen=True)
+class MissingModel:
+    """Stands for a model that does not exist: a dump can be imported, but its rows not be made."""
+
+    label: str
+
+    def row(self, values: dict[str, Any]) -> Any:
+        """Raise ``LookupError``: what ``new`` does for a model that does not exist."""
+        raise LookupError(
+            f"there is no model {self.label!r}. If it was removed, comment out the line that "
+            "lists its rows; if it was renamed, change its name in resolve_model()."
+        )
+
+    def __str__(self) -> str:
+        return self.label
 
 
-def new(model: type[Model], /, **values: Any) -> Model:
+def resolve_model(label: str) -> type[Model] | MissingModel:
+    """Return the model called ``app_label.ModelName``, or a ``MissingModel`` if there is none.
+
+    Raises ``ConfigurationError`` where Django is not set up.
+    """
+    if not apps.models_ready:
+        raise ConfigurationError(
+            "A dump is for a project: run a restore.py with manage.py run DIRECTORY/restore.py, or "
+            "call django.setup() before you import a dump."
+        )
+    try:
+        return (_lookup.get() or apps.get_model)(label)
+    except LookupError:
+        return MissingModel(label)
+
+
+_Lookup = Callable[[str], type[Model]]
+_lookup: ContextVar[_Lookup | None] = ContextVar("dumpy_lookup", default=None)
+
+
+@contextmanager
+def resolving(lookup: _Lookup) -> Iterator[None]:
+    """Let ``resolve_model`` find models with another function, for the time of the block."""
+    token = _lookup.set(lookup)
+    try:
+        yield
+    finally:
+        _lookup.reset(token)
+
+
+def install_migrations(globals_dict: dict[str, Any]) -> None:
+    """Let the migrators of the project change what a dump means; its globals are given.
+
+    Raises ``MigrationError`` if the dump cannot be brought to the version of the project.
+    """
+    from dumpy.migrating.install import install
+
+    install(globals_dict)
+
+
+def new(model: type[Model] | MissingModel, /, **values: Any) -> Model:
     """Return an unsaved instance of ``model`` with the values of a row.
 
     References by natural key and many-to-many values cannot be set before the row is saved: they
-    are kept on the instance for the loader, see ``dumped_row``.
+    are kept on the instance for the loader, see ``dumped_row``. Raises ``LookupError`` for a
+    ``MissingModel``.
     """
-    table = table_of(model)
-    links = {link.name for link in table.links}
-    columns = {column.name: column for column in table.columns}
-    row = DumpedRow(
-        names=tuple(values),
-        references={k: v for k, v in values.items() if k not in links and isinstance(v, Natural)},
-        links={k: v for k, v in values.items() if k in links},
-    )
-    left = values.keys() - row.references.keys() - row.links.keys()
-    instance = model(**{name: _value(columns.get(name), values[name]) for name in left})
+    if isinstance(model, MissingModel):
+        made: Model = model.row(values)
+        return made
+    row = DumpedRow(tuple(values))
+    for name in _link_names(model) & values.keys():
+        row.links[name] = values.pop(name)
+    decoded = _decoded(model)
+    for name in [n for n, value in values.items() if type(value) in _UNLIKE or n in decoded]:
+        if isinstance(values[name], Natural):
+            row.references[name] = values.pop(name)
+        else:
+            values[name] = _value(_columns(model).get(name), values[name])
+    instance = model(**values)
     setattr(instance, _MARK, row)
     return instance
+
+
+@cache
+def _link_names(model: type[Model]) -> frozenset[str]:
+    return frozenset(link.name for link in table_of(model).links)
+
+
+@cache
+def _columns(model: type[Model]) -> Mapping[str, Column]:
+    return {column.name: column for column in table_of(model).columns}
+
+
+@cache
+def _decoded(model: type[Model]) -> frozenset[str]:
+    return frozenset(name for name, column in _columns(model).items() if has_own_decoder(column))
 
 
 def dumped_row(instance: Model) -> DumpedRow | None:

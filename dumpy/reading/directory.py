@@ -6,12 +6,12 @@ import ast
 import os
 import stat
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
 from dumpy.errors import FixtureError, Place
-from dumpy.reading.fixture import TableRows, rows_of_function
+from dumpy.reading.fixture import TableRows
 from dumpy.reading.source import Source
 from dumpy.text import manifest as manifests
 from dumpy.text.directory import (
@@ -21,12 +21,12 @@ from dumpy.text.directory import (
     interpret_table,
 )
 from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
-from dumpy.text.manifest import FileEntry, Manifest, ManifestError
+from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError
 from dumpy.text.outline import SAVED, FormatError, Outline, parse, split
 from dumpy.text.skeleton import Block, CreateFunction, InlineRow, NotData
 
-RESTORE = "restore.py"
 _BLOCK = 2**20
+_LARGEST_MANIFEST = 64 * 2**20
 _RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
 
 
@@ -34,8 +34,8 @@ _RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
 class Directory:
     """A verified directory: its manifest, what ``restore.py`` says, and whether it was edited.
 
-    The rows of the create functions in ``restore.code`` are not in ``tables()``: they are what
-    the functions of a program make of the ``blocks_of()`` their files.
+    The rows of create functions that are not in ``restore.functions`` are not in ``tables()``:
+    they are what the functions of a program make of the ``blocks_of()`` their files.
     """
 
     path: Path
@@ -60,6 +60,17 @@ class Directory:
                 )
         return list(self.restore.files)
 
+    def listing(self, names: object) -> Directory:
+        """Return the directory with the files that a program lists; raises ``FixtureError``."""
+        lines = self.restore.files
+        line = next(iter(lines.values()), None)
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            hint = "List the names of files that dump2py has written."
+            reason = f"TABLES is of type {type(names).__name__}, which is no list of texts."
+            raise FixtureError(self.source.place(line), reason, hint)
+        files = {name: lines.get(name, line or 1) for name in names}
+        return replace(self, restore=replace(self.restore, files=files))
+
     def tables_of(self, name: str) -> list[TableRows]:
         """Return what the file of a name holds; raises ``FixtureError``."""
         source, parts = self._parts_of(name)
@@ -75,13 +86,13 @@ class Directory:
             yield source, part
 
     def _is_code(self, part: Block | InlineRow) -> bool:
-        return part.function in self.restore.code
+        return part.function not in self.restore.functions
 
     def _parts_of(self, name: str) -> tuple[Source, tuple[Block | InlineRow, ...]]:
         source = open_plain(self.path / name)
         with source.file as file:
             stamp = _stamp(file.fileno())
-            parts = _parts(source, {*self.restore.functions, *self.restore.code})
+            parts = _parts(source, None if self.restore.is_program else self.restore.functions)
         # There may be more files than a process may have open.
         late = cast(IO[bytes], _LateFile(self.path / name, stamp))
         return Source(late, source.name, source.path), parts
@@ -89,7 +100,7 @@ class Directory:
     def _table(
         self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
     ) -> TableRows:
-        return rows_of_function(
+        return TableRows(
             function,
             source,
             tuple(part for part in parts if part.function == function.name),
@@ -175,16 +186,28 @@ def understood(path: Path, manifest: Manifest, *, is_run: bool = False) -> Direc
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a directory; raises ``FixtureError``."""
     place = Place(str(path / manifests.NAME))
-    try:
-        text = (path / manifests.NAME).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "A dump that dump2py has finished has one."
-        raise FixtureError(place, f"the manifest cannot be read: {error}.", hint) from error
+    text = _text_of_manifest(path / manifests.NAME)
     try:
         return manifests.from_text(text)
     except (ManifestError, TypeError, KeyError) as error:
         hint = "Take it from a copy of the dump, or make the dump again."
         raise FixtureError(place, str(error), hint) from error
+
+
+def _text_of_manifest(path: Path) -> str:
+    hint = "A dump that dump2py has finished has one."
+    try:
+        with open_plain(path).file as file:
+            data = file.read(_LARGEST_MANIFEST + 1)
+        if len(data) > _LARGEST_MANIFEST:
+            raise FixtureError(Place(str(path)), f"it has more than {_LARGEST_MANIFEST} bytes.")
+        return data.decode()
+    except FixtureError as error:
+        reason = f"the manifest cannot be read: {error.reason}"
+        raise FixtureError(error.place, reason, hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"the manifest cannot be read: {error}."
+        raise FixtureError(Place(str(path)), reason, hint) from error
 
 
 def open_plain(path: Path) -> Source:
@@ -233,7 +256,7 @@ def _restore(source: Source, is_run: bool) -> Restore:
         raise FixtureError(source.place(error.line), f"{error.reason} That is code.") from error
 
 
-def _parts(source: Source, functions: Container[str]) -> tuple[Block | InlineRow, ...]:
+def _parts(source: Source, functions: Container[str] | None) -> tuple[Block | InlineRow, ...]:
     tree, outline = _tree(source)
     try:
         return interpret_table(tree, outline, functions)

@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from django.apps import apps
 from django.conf import settings
 
 from dumpy.conf import configuration
-from dumpy.text.outline import FIRST_LINE
+from dumpy.text.outline import is_first_line
 
+_LONGEST = 100
 _named: ContextVar[frozenset[str]] = ContextVar("dumpy_named", default=frozenset())
 
 
@@ -33,8 +35,13 @@ def is_stray_program(path: str) -> bool:
         return False
     if os.path.dirname(real) in _fixture_directories(real):
         return False
-    with open(real, "rb") as file:
-        return not file.readline(200).startswith(FIRST_LINE.encode())
+    return not begins_as_dump(real)
+
+
+def begins_as_dump(path: str | Path) -> bool:
+    """Whether the first line of a file is that of a dump."""
+    with open(path, "rb") as file:
+        return is_first_line(file.readline(_LONGEST))
 
 
 def why_not(path: str | None) -> str | None:

@@ -24,10 +24,12 @@ from dumpy.text.skeleton import (
     InlineRow,
     NotData,
     Section,
+    Skeleton,
     interpret,
     parse,
     split,
 )
+from dumpy.text.words import Natural
 
 _BLOCK = 2**18
 _BEGINNING = re.compile(rb"^%s\r?$" % FIRST_LINE.encode(), re.MULTILINE)
@@ -53,22 +55,57 @@ class CodeRow(NamedTuple):
 class TableRows:
     """Rows of one create function: data that can be read as often as needed.
 
-    ``label`` is the model's; ``fields`` maps the name of a field to the position of its value in a
-    row, or to a constant; ``drops`` says that the create function returns nothing.
+    They are the ``parts`` of ``source``. The ``function`` is in ``skeleton``; a migrator may have
+    changed it (``is_migrated``), and put real code into its place (``create``). ``renamed`` tells
+    how a reference by natural key reads today. The other fields say how rows are written, those of
+    a module by default.
     """
 
+    function: CreateFunction
     source: Source
-    label: str
-    fields: Mapping[str, int | Constant]
-    field_lines: Mapping[str, int]
-    line: int
-    width: int
-    drops: bool
     parts: tuple[Block | InlineRow, ...]
     skeleton: Source
+    is_migrated: bool = False
+    create: Callable[..., Any] | None = None
+    renamed: Callable[[Natural], Natural] | None = None
     listed_in: str = "objects()"
     prefix: Callable[[str], str] = row_prefix
     suffix: str = ROW_SUFFIX
+
+    @property
+    def label(self) -> str:
+        """The label of the model, ``""`` where rows are dropped."""
+        return self.function.model
+
+    @property
+    def fields(self) -> Mapping[str, int | Constant]:
+        """The position of the value of each field in a row, or a constant."""
+        return self.function.fields
+
+    @property
+    def field_lines(self) -> Mapping[str, int]:
+        """The line of each field in the create function."""
+        return self.function.field_lines
+
+    @property
+    def line(self) -> int:
+        """The line of the create function."""
+        return self.function.line
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What the create function calls the values of a row."""
+        return self.function.parameters
+
+    @property
+    def drops(self) -> bool:
+        """Whether the create function returns nothing."""
+        return self.function.drops
+
+    @property
+    def width(self) -> int:
+        """How many values a row has."""
+        return len(self.parameters)
 
     def place(self, line: int) -> Place:
         """Return the line of a row as a place for messages."""
@@ -87,6 +124,11 @@ class TableRows:
 
         A row that is code is an error where code may not run.
         """
+        if self.renamed is None:
+            return self._entries()
+        return (_renamed(entry, self.renamed) for entry in self._entries())
+
+    def _entries(self) -> Iterator[Row | CodeRow]:
         for part in self.parts:
             if isinstance(part, InlineRow):
                 yield self._sized(part.line, part.values, 0)
@@ -120,6 +162,19 @@ class TableRows:
         return Row(line, values, size)
 
 
+def _renamed(entry: Row | CodeRow, rename: Callable[[Natural], Natural]) -> Row | CodeRow:
+    if isinstance(entry, CodeRow):
+        return entry
+    return entry._replace(values=tuple(map_references(value, rename) for value in entry.values))
+
+
+def map_references(value: Any, change: Callable[[Natural], Natural]) -> Any:
+    """Return a value with its references by natural key changed, be it one, or a list of them."""
+    if isinstance(value, list):
+        return [change(one) if isinstance(one, Natural) else one for one in value]
+    return change(value) if isinstance(value, Natural) else value
+
+
 @dataclass(frozen=True)
 class EditedDump:
     """A dump that somebody has put code into; ``reason`` says what the code is, and where."""
@@ -132,15 +187,24 @@ class EditedDump:
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump that is data: the version and migrations of its source, and its tables in order.
+    """A dump that is data: its skeleton, and its tables in order.
 
     ``program`` is the same as a program, for single rows that are code.
     """
 
-    version: str | None
-    migrations: Mapping[str, str]
+    skeleton: Skeleton
     tables: tuple[TableRows, ...]
     program: EditedDump
+
+    @property
+    def version(self) -> str | None:
+        """The version of the project that it was made of."""
+        return self.skeleton.version
+
+    @property
+    def migrations(self) -> Mapping[str, str]:
+        """The last migration of each app at that time."""
+        return self.skeleton.migrations
 
 
 @dataclass(frozen=True)
@@ -180,7 +244,7 @@ def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
         for section in skeleton.sections
         for table in _tables(source, section, skeleton.functions)
     ]
-    return Dump(skeleton.version, skeleton.migrations, tuple(tables), program)
+    return Dump(skeleton, tuple(tables), program)
 
 
 def refused(source: Source, line: int | None, reason: str) -> FixtureError:
@@ -244,33 +308,7 @@ def _tables(
 def _table(
     source: Source, functions: Mapping[str, CreateFunction], parts: list[Block | InlineRow]
 ) -> TableRows:
-    return rows_of_function(functions[parts[0].function], source, tuple(parts), source)
-
-
-def rows_of_function(
-    function: CreateFunction,
-    source: Source,
-    parts: tuple[Block | InlineRow, ...],
-    skeleton: Source,
-    **style: Any,
-) -> TableRows:
-    """Return the rows of a create function: ``parts`` of ``source``, the function in ``skeleton``.
-
-    ``style`` are the fields of ``TableRows`` that say how rows are written, those of a module by
-    default.
-    """
-    return TableRows(
-        source,
-        function.model,
-        function.fields,
-        function.field_lines,
-        function.line,
-        len(function.parameters),
-        function.drops,
-        parts,
-        skeleton,
-        **style,
-    )
+    return TableRows(functions[parts[0].function], source, tuple(parts), source)
 
 
 def _refuse_other_formats(source: Source) -> None:

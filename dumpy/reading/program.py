@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import PurePath
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
 from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
-from dumpy.errors import DumpyError, FixtureError, Place
+from dumpy.errors import DumpyError, FixtureError, Place, sentence
 from dumpy.reading.fixture import CodeRow, EditedDump, HandWritten, lines_of_block
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
+from dumpy.text.manifest import RESTORE
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import Block
+from dumpy.text.words import NAMES
 
 _LARGEST = 64 * 2**20
 _ROWS = "__dumpy_rows__"
@@ -37,6 +40,14 @@ class Program:
         self._row_line: int | None = None
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
         self._code = self._compiled(fixture)
+
+    def run(self) -> dict[str, Any]:
+        """Run all of the program but its ``objects()``, and return its globals.
+
+        Raises ``FixtureError`` with the line for an exception in the program.
+        """
+        with self._running() as namespace:
+            return namespace
 
     def objects(self) -> Iterator[Placed]:
         """Run the program; yields model instances and ``FlushDeferredObjects``.
@@ -72,10 +83,13 @@ class Program:
         with self._blamed():
             tree = fixture.tree if isinstance(fixture, EditedDump) else _parsed(self.source)
         if not _binds_objects(tree):
+            place = self.source.place()
             raise FixtureError(
-                self.source.place(),
+                place,
                 "it defines no objects(), so that it is no fixture; it was not run.",
-                "Write a function objects() that yields model instances.",
+                f"To restore it: manage.py run {place.file}"
+                if PurePath(place.file).name == RESTORE
+                else "Write a function objects() that yields model instances.",
             )
         with self._blamed():
             return compile(tree, self._filename, "exec", dont_inherit=True)
@@ -123,6 +137,7 @@ class Program:
         block = self._blocks[number]
         create = self._create_function(block)
         scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
+        is_plain = means_words(self._module.__dict__)
         for line, text in lines_of_block(self.source, block):
             self._row_line = line
             try:
@@ -132,7 +147,7 @@ class Program:
                 continue
             except RowError as error:
                 raise FixtureError(self.source.place(line), error.reason) from error
-            yield self._call(create, values, line)
+            yield self._call(create, values, line) if is_plain else self._run_row(line, text)
 
     def _create_function(self, block: Block) -> Any:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]
@@ -147,7 +162,7 @@ class Program:
         try:
             return create(*values)
         except Exception as error:
-            raise FixtureError(self.source.place(line), _sentence(error), self._hint) from error
+            raise FixtureError(self.source.place(line), sentence(error), self._hint) from error
 
     def _run_row(self, line: int, text: str) -> Any:
         """Run a row that is code, alone; its value is what it would have yielded."""
@@ -171,7 +186,7 @@ class Program:
             raise FixtureError(place, f"{error.msg}.", self._hint) from error
         except (Exception, SystemExit) as error:
             line = self._line_of(error.__traceback__)
-            raise FixtureError(self.source.place(line), _sentence(error), self._hint) from error
+            raise FixtureError(self.source.place(line), sentence(error), self._hint) from error
 
     def _line_of(self, traceback: TracebackType | None) -> int | None:
         line = None
@@ -180,6 +195,11 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
+
+
+def means_words(namespace: Mapping[str, Any]) -> bool:
+    """Whether the words of a row mean in a namespace what they mean in rows that are data."""
+    return all(namespace.get(name, word) is word for name, word in NAMES.items())
 
 
 def _hint(reason: str) -> str:
@@ -215,10 +235,3 @@ def _bound(statement: ast.stmt) -> set[str]:
 def _shown(value: object) -> str:
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return f"it ends the process with sys.exit({error.code!r})."
-    text = f"{type(error).__name__}: {error}"
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -181,6 +182,18 @@ class Table:
         )
 
     @cached_property
+    def db_tables(self) -> tuple[str, ...]:
+        """The names of its table in the database, and of those of its links."""
+        return self.model._meta.db_table, *(link.through._meta.db_table for link in self.links)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What rows may call the columns and links: by attribute or field, with their own names."""
+        names = {column.name: column.name for column in self.columns}
+        names |= {column.field.name: column.name for column in self.columns}
+        return names | {link.name: link.name for link in self.links}
+
+    @cached_property
     def key(self) -> tuple[str, ...]:
         """The names of the columns that make the primary key: several for a composite one."""
         return tuple(field.attname for field in primary_key_fields(self.model))
@@ -226,6 +239,10 @@ def is_content_type(model: ModelType) -> bool:
 
 def attribute(column: Column, instance: models.Model) -> Any:
     """Return what an instance holds for a column: of a file its name, which may be None."""
+    held = instance.__dict__.get(column.name, instance)
+    # A descriptor may show something else, a translation say.
+    if column.types is not None and (held is None or type(held) in column.types):
+        return held
     value = getattr(instance, column.name)
     return value.name if isinstance(value, FieldFile) else value
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, Protocol
 
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Manager, QuerySet
 
-from dumpy.conf import configuration
+from dumpy.conf import project_version
 from dumpy.errors import DumpFailed
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table
@@ -61,7 +62,7 @@ class DatabaseDump:
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the context in which all queries see the same state; raises ``DumpFailed``."""
-        names = [name for table in load_order(self._models) for name in _names_in_database(table)]
+        names = [name for table in load_order(self._models) for name in table.db_tables]
         return snapshot(self.using, names)
 
     def count(self) -> int:
@@ -80,7 +81,7 @@ class DatabaseDump:
         """Write the dump to a text stream; raises ``UnwritableField``."""
         self.require_tables()
         writer = ModuleWriter(stream.write, ascii_only=needs_ascii(stream))
-        version = configuration().version
+        version = project_version()
         writer.begin(description(version), version, self.migrations())
         count = 0
         for table in self.tables:
@@ -96,7 +97,8 @@ class DatabaseDump:
         for table in load_order(self._models):
             if not self._is_there(table):
                 name = table.model._meta.db_table
-                yield f"{table.label} is left out: the table {name!r} does not exist."
+                why = "is a view of other tables" if self._is_view(table) else "does not exist"
+                yield f"{table.label} is left out: the table {name!r} {why}."
             elif table.label.lower() in LEFT_OUT:
                 if self._queryset(table).exists():
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
@@ -122,14 +124,33 @@ class DatabaseDump:
                 f"right one? Its tables are made by: manage.py migrate --database {self.using}"
             )
 
+    def missing(self) -> list[str]:
+        """Return the labels of models whose tables migrations make, but that are not there."""
+        return [
+            table.label
+            for table in load_order(self._models)
+            if table.model._meta.managed and not self._is_there(table) and not self._is_view(table)
+        ]
+
+    def _is_view(self, table: Table) -> bool:
+        return _name(table, self._views) in self._views
+
     def _is_there(self, table: Table) -> bool:
         return _name(table, self._names_there) in self._names_there
 
     @cached_property
     def _names_there(self) -> set[str]:
+        return {name for name, kind in self._kinds.items() if kind != "v"}
+
+    @cached_property
+    def _views(self) -> set[str]:
+        return {name for name, kind in self._kinds.items() if kind == "v"}
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
         connection = connections[self.using]
         with connection.cursor() as cursor:
-            return set(connection.introspection.table_names(cursor, include_views=True))
+            return {t.name: t.type for t in connection.introspection.get_table_list(cursor)}
 
     def shape(self, table: Table) -> Shape:
         """Return which columns and links of a table are written."""
@@ -177,24 +198,29 @@ class DatabaseDump:
             )
 
     def migrations(self) -> dict[str, str]:
-        """The last migration that is applied, per app of the dump."""
-        loader = MigrationLoader(connections[self.using], ignore_no_migrations=True)
-        applied = set(loader.applied_migrations or ())
-        apps = {table.model._meta.app_label for table in self.tables}
-        return {
-            app: name
-            for app, name in sorted(applied)
-            if app in apps and not _children(loader, (app, name)) & applied
-        }
+        """The last migration that is applied, per app of the dump, and of apps without models."""
+        labels = {table.model._meta.app_label for table in self.tables}
+        labels |= {app.label for app in apps.get_app_configs() if not app.models}
+        return last_migrations(self.using, labels)
+
+
+def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
+    """Return the last migration that is applied in a database, per app, sorted."""
+    loader = MigrationLoader(connections[using], ignore_no_migrations=True)
+    applied = set(loader.applied_migrations or ())
+    last = [
+        (key in loader.graph.nodes, *key)
+        for key in applied
+        if key[0] in app_labels and not _children(loader, key) & applied
+    ]
+    # The names of migrations that are gone come first, so that those that are there count.
+    found = {app: name for _is_there, app, name in sorted(last)}
+    return dict(sorted(found.items()))
 
 
 def _children(loader: MigrationLoader, key: tuple[str, str]) -> set[tuple[str, str]]:
     node = loader.graph.node_map.get(key)
     return {child.key for child in node.children if child.key[0] == key[0]} if node else set()
-
-
-def _names_in_database(table: Table) -> list[str]:
-    return [table.model._meta.db_table, *(link.through._meta.db_table for link in table.links)]
 
 
 def _name(table: Table, there: set[str]) -> str:

@@ -16,7 +16,7 @@ import django
 from django.db import DatabaseError, transaction
 
 import dumpy
-from dumpy.conf import configuration
+from dumpy.conf import project_version
 from dumpy.schema.tables import Table
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
@@ -34,9 +34,8 @@ from dumpy.text.emit import (
 )
 from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump, description
+from dumpy.writing.module import require_readable
 from dumpy.writing.rows import RowWriter, Shape, Values
-
-RESTORE = "restore.py"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class DirectoryDump:
         self._max_row_count = max_row_count
         self._tolerate = tolerate
         self._names = Names()
-        self._files: set[str] = {RESTORE, manifests.NAME}
+        self._files: set[str] = {manifests.RESTORE, manifests.NAME}
         self._parts = _Parts()
         self._counts: dict[str, int] = {}
 
@@ -92,7 +91,11 @@ class DirectoryDump:
         return sum(map(self._counted, self._dump.tables))
 
     def write(self, directory: Path, watcher: Watcher) -> None:
-        """Write all files, the manifest last; raises ``UnwritableField``, ``DatabaseError``."""
+        """Write all files, the manifest last.
+
+        Raises ``UnwritableField``, ``DumpFailed`` and ``DatabaseError``.
+        """
+        self._dump.require_tables()
         for table in self._dump.tables:
             try:
                 with transaction.atomic(using=self._dump.using):
@@ -192,29 +195,26 @@ class DirectoryDump:
             model_line(names.variable, table.label),
             create_function(names, pairs),
         ]
-        links = [link.through._meta.db_table for link in table.links]
-        db_tables = (table.model._meta.db_table, *links)
         entry = manifests.TableEntry(
-            table.label, count, digest, tuple(shape.names), db_tables, tuple(files)
+            table.label, count, digest, tuple(shape.names), table.db_tables, tuple(files)
         )
         self._parts.entries.append(entry)
 
     def _write_restore(self, directory: Path) -> manifests.FileEntry:
-        version = configuration().version
+        version = project_version()
         files = [file.name for entry in self._parts.entries for file in entry.files]
-        with _File(directory / RESTORE) as file:
-            file.write(head(description(version), version, self._dump.migrations(), "TABLES"))
-            for text in self._parts.functions:
-                file.write(text)
-            file.write(main_function(files))
-            file.write(tail())
+        begin = head(description(version), version, self._dump.migrations(), "TABLES")
+        text = "".join([begin, *self._parts.functions, main_function(files), tail()])
+        require_readable(text, "Let the files be fewer: use a larger --max-row-count.")
+        with _File(directory / manifests.RESTORE) as file:
+            file.write(text)
         return file.entry
 
     def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
         manifest = manifests.Manifest(
             dumpy.__version__,
             django.__version__,
-            configuration().version,
+            project_version(),
             self._dump.migrations(),
             restore,
             tuple(self._parts.entries),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from dumpy.errors import DumpFailed
 from dumpy.text.emit import (
     ROW_SUFFIX,
     ModelNames,
@@ -16,6 +17,7 @@ from dumpy.text.emit import (
     section_head,
     tail,
 )
+from dumpy.text.outline import FormatError, check_skeleton
 from dumpy.writing.rows import RowWriter, Shape, Values
 
 
@@ -31,6 +33,7 @@ class ModuleWriter:
         self._names = Names()
         self._known: dict[tuple[str, tuple[str, ...]], ModelNames] = {}
         self._sections: list[str] = []
+        self._skeleton: list[str] = []
 
     def begin(
         self,
@@ -39,7 +42,7 @@ class ModuleWriter:
         migrations: Mapping[str, str] | None = None,
     ) -> None:
         """Write everything before the first table."""
-        self._write(head(description, version, migrations or {}))
+        self._write_skeleton(head(description, version, migrations or {}))
 
     def section(self, shape: Shape, chunks: Iterable[list[Values]], using: str) -> int:
         """Write rows of one table and return how many there were; nothing for an empty table."""
@@ -55,16 +58,30 @@ class ModuleWriter:
             count += len(chunk)
         return count
 
+    def commented(self, shape: Shape, rows: Iterable[tuple[str, str]]) -> None:
+        """Write rows of one table: pairs of a comment, and the arguments of the call below it."""
+        prefix = self._open(shape)
+        for comment, arguments in rows:
+            self._write(f"    # {comment}\n{prefix}{arguments}{ROW_SUFFIX}\n")
+
     def end(self) -> None:
-        """Write ``objects()`` and the line that says that the dump is complete."""
-        self._write(objects_function(self._sections))
+        """Write ``objects()`` and the line that says that the dump is complete.
+
+        Raises ``DumpFailed`` if it could not be read.
+        """
+        self._write_skeleton(objects_function(self._sections))
+        require_readable("".join(self._skeleton), "Dump apps apart, or use dump2py.")
         self._write(tail())
+
+    def _write_skeleton(self, text: str) -> None:
+        self._skeleton.append(text)
+        self._write(text)
 
     def _open(self, shape: Shape) -> str:
         names = self._create_function(shape)
         section = self._names.section(names)
         self._sections.append(section)
-        self._write(section_head(section))
+        self._write_skeleton(section_head(section))
         return row_prefix(names.create)
 
     def _create_function(self, shape: Shape) -> ModelNames:
@@ -73,7 +90,16 @@ class ModuleWriter:
             meta = shape.table.model._meta
             names = self._names.for_model(meta.app_label, meta.object_name or "")
             parameters = self._names.parameters(shape.names, names.variable)
-            self._write(model_line(names.variable, shape.table.label))
-            self._write(create_function(names, list(zip(parameters, shape.names, strict=True))))
+            fields = list(zip(parameters, shape.names, strict=True))
+            self._write_skeleton(model_line(names.variable, shape.table.label))
+            self._write_skeleton(create_function(names, fields))
             self._known[identity] = names
         return self._known[identity]
+
+
+def require_readable(skeleton: str, hint: str) -> None:
+    """Raise ``DumpFailed`` for a skeleton that would be too much to be read."""
+    try:
+        check_skeleton(skeleton)
+    except FormatError as error:
+        raise DumpFailed(f"The dump could not be read again: {error.reason} {hint}") from error

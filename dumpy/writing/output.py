@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -14,10 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from dumpy.writing.aside import left_by_the_dead, locked_file
 
 # The time of compression is kept out, so that the same data give the same bytes.
 _COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
@@ -58,12 +54,9 @@ def _named(target: Path) -> Iterator[None]:
 @contextmanager
 def _aside(target: Path) -> Iterator[IO[str]]:
     _remove_leftovers(target)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent
-    )
+    handle, name = locked_file(f".{target.name}.dumpy-", ".tmp", target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            lock(file.fileno())
             with _text(file, target) as stream:
                 yield stream
             file.flush()
@@ -94,17 +87,9 @@ def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
                 binary.close()
 
 
-def lock(descriptor: int) -> None:
-    """Lock a file for this process; raises ``OSError`` if another one holds it."""
-    if fcntl:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _remove_leftovers(target: Path) -> None:
-    """Remove what a killed process has left: a file that nobody holds a lock on."""
-    for leftover in target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp"):
-        with suppress(OSError), leftover.open("rb") as file:
-            lock(file.fileno())
+    for leftover in left_by_the_dead(target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp")):
+        with suppress(OSError):
             leftover.unlink()
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 from dumpy.errors import DumpFailed
-from dumpy.text.manifest import NAME
-from dumpy.writing.output import lock, sync_directory
+from dumpy.text.manifest import NAME, RESTORE, from_text
+from dumpy.text.outline import is_first_line
+from dumpy.writing.aside import left_by_the_dead, locked, locked_directory
+from dumpy.writing.output import sync_directory
 
+_ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
 _HERE = -100
+_LONGEST = 100
+# Some libraries have no function for the system call; these are its numbers on Linux.
+_RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86_64": 316}
 
 
 @contextmanager
@@ -27,76 +34,121 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     ``DumpFailed`` if there is something that may not be overwritten. Only the owner may read it.
     """
     target = Path(os.path.realpath(path))
-    _refuse_others(target, overwrite)
     _remove_leftovers(target)
-    aside = _new_directory(target)
-    try:
-        with _locked(aside):
-            yield aside
-            sync_directory(aside)
-            # Somebody else may have been faster.
-            _refuse_others(target, overwrite)
-            _put_in_place(aside, target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    _refuse_others(target, overwrite)
+    with locked_directory(f".{target.name}.dumpy-", _ASIDE, target.parent) as aside:
+        yield aside
+        sync_directory(aside)
+        # Somebody else may have been faster.
+        _refuse_others(target, overwrite)
+        _put_in_place(aside, target)
     sync_directory(target.parent)
 
 
 def holds_dump(path: Path) -> bool:
-    """Whether a directory holds a dump."""
-    return (path / NAME).is_file()
-
-
-def _new_directory(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}.dumpy-", suffix=".tmp", dir=target.parent))
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold a lock that goes with the directory, whatever it is called; raises ``OSError``."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Whether a directory holds a dump: other things have a manifest, too."""
     try:
-        lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
+        with (path / RESTORE).open("rb") as file:
+            return (path / NAME).is_file() and is_first_line(file.readline(_LONGEST))
+    except OSError:
+        return False
+
+
+def _strangers(path: Path) -> list[str]:
+    """The names of what is in a dump, and was not written by ``dump2py``."""
+    try:
+        manifest = from_text((path / NAME).read_text(encoding="utf-8"))
+        files = {file.name for table in manifest.tables for file in table.files}
+    except ValueError:
+        files = {file.name for file in path.glob("*.py")}
+    own = {NAME, RESTORE, "__pycache__", *files}
+    return sorted(found.name for found in path.iterdir() if found.name not in own)
 
 
 def _refuse_others(target: Path, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise DumpFailed(f"{target.parent} is no directory. Make it first.")
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+    if _is_free(target):
         return
     if not holds_dump(target):
         raise DumpFailed(f"{target} is there and is no dump. Choose another name, or remove it.")
     if not overwrite:
         raise DumpFailed(f"{target} holds a dump already. Use --overwrite to replace it.")
+    if strangers := _strangers(target):
+        raise DumpFailed(
+            f"{target} holds more than a dump: {', '.join(strangers)}. Nothing was replaced: move "
+            "that out of it, or choose another name."
+        )
+
+
+def _is_free(target: Path) -> bool:
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
 def _put_in_place(aside: Path, target: Path) -> None:
     """Rename in one step; what was there before is in ``aside`` afterwards."""
-    if not target.exists() or not any(target.iterdir()):
+    if _is_free(target):
         os.replace(aside, target)
     elif not _exchange(aside, target):
-        # Without an exchange there is a moment without a dump, but never half of one.
-        old = _new_directory(target)
-        os.replace(target, old)
-        os.replace(aside, target)
-        shutil.rmtree(old, ignore_errors=True)
+        _take_turns(aside, target)
+
+
+def _take_turns(aside: Path, target: Path) -> None:
+    """Rename in two steps; a process that is killed between them leaves the old dump to the next.
+
+    It is known by its name, and until then by its lock.
+    """
+    old = aside.with_suffix(_OLD)
+    try:
+        with locked(target):
+            os.replace(target, old)
+            try:
+                os.replace(aside, target)
+            finally:
+                _settle(old, target)
+    except BlockingIOError:
+        raise DumpFailed(f"{target} is being replaced by another process.") from None
+
+
+def _settle(old: Path, target: Path) -> None:
+    """Put an old dump back, or among what will be removed if there is a new one."""
+    if _is_free(target):
+        os.replace(old, target)
+    elif holds_dump(target):
+        os.replace(old, old.with_suffix(_ASIDE))
 
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two names change their places, where the system can do so in one step."""
+    names = os.fsencode(one), os.fsencode(other)
     try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError, TypeError):
+        return _exchanged(ctypes.CDLL(None, use_errno=True), *names) == 0
+    except (OSError, AttributeError, TypeError, KeyError):
         return False
-    return bool(call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+
+
+def _exchanged(library: Any, one: bytes, other: bytes) -> int:
+    if sys.platform == "darwin":
+        return int(library.renamex_np(one, other, _EXCHANGE))
+    here, flag = ctypes.c_long(_HERE), ctypes.c_long(_EXCHANGE)
+    if hasattr(library, "renameat2"):
+        return int(library.renameat2(_HERE, one, _HERE, other, _EXCHANGE))
+    number = ctypes.c_long(_RENAMEAT2[os.uname().machine])
+    return int(library.syscall(number, here, one, here, other, flag))
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what a killed process has left: a directory whose lock nobody holds."""
-    for leftover in target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp"):
-        if leftover.is_dir():
-            with suppress(OSError), _locked(leftover):
-                shutil.rmtree(leftover, ignore_errors=True)
+    """Remove what killed processes have left, but for the only good dump."""
+    _remove_aside(target)
+    for old in left_by_the_dead(target.parent.glob(_pattern(target, _OLD))):
+        _settle(old, target)
+    _remove_aside(target)
+
+
+def _remove_aside(target: Path) -> None:
+    for leftover in left_by_the_dead(target.parent.glob(_pattern(target, _ASIDE))):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _pattern(target: Path, suffix: str) -> str:
+    return f".{escape(target.name)}.dumpy-*{suffix}"

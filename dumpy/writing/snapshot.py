@@ -75,7 +75,14 @@ def _lockable(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> list[st
         return []
     with connection.cursor() as cursor:
         found = connection.introspection.get_table_list(cursor)
-    return sorted({info.name for info in found if info.type in ("t", "p")} & set(tables))
+        # What may not be read may not be locked either: reading it says so, for it alone.
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE pg_table_is_visible(oid) "
+            "AND has_table_privilege(oid, 'SELECT')"
+        )
+        readable = {name for (name,) in cursor.fetchall()}
+    there = {info.name for info in found if info.type in ("t", "p")}
+    return sorted(there & readable & set(tables))
 
 
 def _lock(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> None:

@@ -1,0 +1,99 @@
+"""Rows that a load has rejected, as a dump that can be corrected and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, Protocol
+
+from dumpy.conf import project_version
+from dumpy.errors import Problem, RowsRejected
+from dumpy.schema.order import load_order
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.text.outline import PLACEHOLDER
+from dumpy.text.strings import quote
+from dumpy.writing.module import ModuleWriter
+from dumpy.writing.output import replaced
+from dumpy.writing.rows import RowWriter, Shape
+
+_DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
+
+
+class Rejected(Protocol):
+    """A row that was rejected."""
+
+    @property
+    def model(self) -> ModelType: ...
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+    @property
+    def problem(self) -> Problem: ...
+
+
+def write_rejected(rows: Sequence[Rejected], using: str, beside: Path) -> RowsRejected:
+    """Write rows to a new file beside another one; return the error that says so.
+
+    ``using`` is the database that they were kept out of.
+    """
+    path = _free_path(beside)
+    with replaced(path) as stream:
+        writer = ModuleWriter(stream.write)
+        writer.begin(_DESCRIPTION, project_version())
+        for shape, group in _by_shape(rows):
+            lines = RowWriter(shape, using)
+            names = shape.names
+            writer.commented(
+                shape,
+                (
+                    (
+                        _comment(row.problem),
+                        lines.line([row.values[n] for n in names], row.problem.pk),
+                    )
+                    for row in group
+                ),
+            )
+        writer.end()
+    return RowsRejected(len(rows), str(path), using)
+
+
+def _by_shape(rows: Sequence[Rejected]) -> list[tuple[Shape, list[Rejected]]]:
+    """The rows by model and fields, parents first."""
+    groups: dict[tuple[ModelType, frozenset[str]], list[Rejected]] = {}
+    for row in rows:
+        groups.setdefault((table_of(row.model).model, frozenset(row.values)), []).append(row)
+    return [
+        (_shape(model, names), group)
+        for table in load_order(row.model for row in rows)
+        for (model, names), group in groups.items()
+        if model is table.model
+    ]
+
+
+def _shape(model: ModelType, names: frozenset[str]) -> Shape:
+    table = table_of(model)
+    return Shape(
+        table,
+        tuple(column for column in table.columns if column.name in names),
+        tuple(link for link in table.links if link.name in names),
+    )
+
+
+def _comment(problem: Problem) -> str:
+    """What is wrong, in one line in which no reader of dumps finds anything else."""
+    place = problem.place
+    where = f" ({Path(place.file).name}:{place.line})" if place and place.line else ""
+    text = quote(f"{problem.reason}{where}")[1:-1]
+    return text.replace("\\'", "'").replace('\\"', '"').replace(PLACEHOLDER, "…").rstrip("\\")
+
+
+def _free_path(beside: Path) -> Path:
+    """A path that is free: what somebody has corrected is not written over."""
+    name = beside.name
+    for suffix in (".gz", ".bz2", ".xz", ".lzma", ".zip", ".py"):
+        name = name.removesuffix(suffix)
+    paths = (
+        beside.with_name(f"{name}-rejected{number}.py")
+        for number in chain([""], (f"-{n}" for n in count(2)))
+    )
+    return next(path for path in paths if not path.exists())
