@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -10,13 +11,17 @@ from django.core.serializers import base
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 
-from dumpy.conf import configuration
+from dumpy.conf import project_version
 from dumpy.dump import dumped_row, new
 from dumpy.errors import SHOWN, FixtureError, Place
+from dumpy.loading.batches import named_values
 from dumpy.loading.drift import KnownTable
 from dumpy.loading.lanes import Destination
 from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import stored_key
+from dumpy.migrating.install import migration_of, migration_of_dump
+from dumpy.migrating.migration import Migration
+from dumpy.migrating.tables import Late, created, migrated, program_of, start
 from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows, read_fixture
 from dumpy.reading.program import Placed, Program
 from dumpy.reading.source import Source, open_source
@@ -55,7 +60,7 @@ class Serializer(base.Serializer):
         self.stream = StringIO() if stream is None else stream
         progress = self.progress_class(progress_output, object_count)
         writer = ModuleWriter(self.stream.write, ascii_only=needs_ascii(self.stream))
-        writer.begin(_DESCRIPTION, configuration().version)
+        writer.begin(_DESCRIPTION, project_version())
         count = 0
         for model, instances in runs(_iterated(queryset)):
             shape = shape_of(
@@ -74,16 +79,25 @@ class Serializer(base.Serializer):
 class DumpedObject(base.DeserializedObject):
     """A row of a dump, or an object of a fixture, that is not saved yet.
 
-    ``object`` is the instance; ``m2m_data`` its many-to-many values as in the dump.
+    ``object`` is the instance; ``m2m_data`` its many-to-many values as in the dump. A ``loader``
+    comes with what saves an object in it.
     """
 
-    def __init__(self, instance: Model, place: Place, using: str, loader: Loader | None) -> None:
+    def __init__(
+        self,
+        instance: Model,
+        place: Place,
+        using: str,
+        loader: Loader | None = None,
+        save: Callable[[Model, Place], object] | None = None,
+    ) -> None:
         row = dumped_row(instance)
         super().__init__(instance, m2m_data=dict(row.links) if row else {})
         self.model = type(instance)
         self._place = place
         self._using = using
         self._loader = loader
+        self._save = save
 
     def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
         """Save the object; raises ``LoadError`` if it cannot be saved now.
@@ -93,8 +107,8 @@ class DumpedObject(base.DeserializedObject):
         row = dumped_row(self.object)
         if row is not None:
             row.links = _listed(self.m2m_data or {}) if save_m2m else {}
-        if self._loader is not None:
-            self._loader.save(self.object, self._place)
+        if self._loader is not None and self._save is not None:
+            self._save(self.object, self._place)
             self.deferred_fields = claim(self._loader)
         else:
             loader = Loader(using or self._using)
@@ -183,54 +197,94 @@ def _at_once(source: Source, using: str, ignore: bool) -> Iterator[base.Deserial
         yield from _unsaved(Program(fixture).objects(), using)
         return
     loader = Loader(using, ignore_nonexistent=ignore)
-    loader.check(fixture.tables)
-    program: Program | None = None
-    for table in fixture.tables:
-        known = None if table.drops else loader.known(table)
-        if known is None:
+    migration = migration_of_dump(fixture.skeleton)
+    tables = _today(fixture, migration, loader)
+    rows_of_code = _RowsOfCode(fixture, migration)
+    for table in tables:
+        if table.create is not None:
+            yield from _unsaved(created(table, rows_of_code.run), using)
             continue
-        for entry in table.entries():
-            if isinstance(entry, Row):
+        known = None if table.drops else loader.known(table)
+        for entry in table.entries() if known is not None else ():
+            if known is not None and isinstance(entry, Row):
                 yield _unsaved_row(known, table, entry, using)
-            else:
-                program = program or Program(fixture.program)
-                yield from _unsaved(program.objects_of_row(entry), using)
+            elif isinstance(entry, CodeRow):
+                yield from _unsaved(rows_of_code.run(entry), using)
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
     for one, place in given:
         if isinstance(one, Model):
-            yield DumpedObject(one, place, using, None)
+            yield DumpedObject(one, place, using)
 
 
 def _unsaved_row(known: KnownTable, table: TableRows, row: Row, using: str) -> DumpedObject:
     instance = instance_of(known.model, table, row, known.fields)
     if not set(table_of(known.model).key) <= known.fields.keys():
         instance.pk = stored_key(instance, using) or instance.pk
-    return DumpedObject(instance, table.place(row.line), using, None)
+    return DumpedObject(instance, table.place(row.line), using)
 
 
 def _in_batches(source: Source, loader: Loader) -> Iterator[base.DeserializedObject]:
     fixture = read_fixture(source)
     if not isinstance(fixture, Dump):
-        yield from _objects(Program(fixture).objects(), loader)
+        program = Program(fixture)
+        late = start(loader, migration_of(program.run()))
+        yield from _objects(program.objects(), loader, _saver(loader, late))
         return
-    loader.check(fixture.tables)
-    program: Program | None = None
-    for table in fixture.tables:
+    migration = migration_of_dump(fixture.skeleton)
+    rows_of_code = _RowsOfCode(fixture, migration)
+    tables = _today(fixture, migration, loader)
+    late = start(loader, migration)
+    for table in tables:
+        if table.create is not None:
+            given = created(table, rows_of_code.run, loader.report.ignore)
+            yield from _objects(given, loader, _saver(loader, late, table))
+            continue
         for entry in _entries(table, loader):
             if isinstance(entry, RowObject):
                 yield entry
             else:
-                program = program or Program(fixture.program)
-                yield from _objects(program.objects_of_row(entry), loader)
+                yield from _objects(rows_of_code.run(entry), loader, loader.save)
 
 
-def _objects(given: Iterable[Placed], loader: Loader) -> Iterator[DumpedObject]:
+def _today(fixture: Dump, migration: Migration | None, loader: Loader) -> list[TableRows]:
+    """The tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
+    tables = [migrated(table, migration) for table in fixture.tables]
+    loader.check([table for table in tables if table.create is None])
+    return tables
+
+
+class _RowsOfCode:
+    """The rows of a dump that are code, for which it is run as a program."""
+
+    def __init__(self, fixture: Dump, migration: Migration | None) -> None:
+        self._program = cache(lambda: program_of(fixture, migration))
+
+    def run(self, row: CodeRow) -> Iterator[Placed]:
+        """Yield what a row gives."""
+        return self._program().objects_of_row(row)
+
+
+def _saver(
+    loader: Loader, late: Late, table: TableRows | None = None
+) -> Callable[[Model, Place], object]:
+    """Return what saves an object, made of a row of a migrated ``table``, now or at last."""
+
+    def save(instance: Model, place: Place) -> None:
+        if not late.keep(instance, place, table):
+            loader.save(instance, place, is_changed=table is not None)
+
+    return save
+
+
+def _objects(
+    given: Iterable[Placed], loader: Loader, save: Callable[[Model, Place], object]
+) -> Iterator[DumpedObject]:
     try:
         for one, place in given:
             if isinstance(one, Model):
-                yield DumpedObject(one, place, loader.using, loader)
+                yield DumpedObject(one, place, loader.using, loader, save)
             else:
                 loader.flush_deferred_objects()
     except FixtureError as error:
@@ -260,12 +314,8 @@ def _entries(table: TableRows, loader: Loader) -> Iterator[RowObject | CodeRow]:
 
 def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None) -> Model:
     """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
-    values = {
-        name: row.values[where] if isinstance(where, int) else where.value
-        for name, where in (table.fields if fields is None else fields).items()
-    }
     try:
-        return new(model, **values)
+        return new(model, **named_values(table.fields if fields is None else fields, row.values))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise FixtureError(table.place(row.line), reason) from error

@@ -16,6 +16,7 @@ from django.utils import timezone
 from dumpy.dump import new
 from dumpy.errors import Place, Problem
 from dumpy.loading.links import LinkLoader
+from dumpy.loading.origins import Origins, Repeated
 from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import Statements, existing
@@ -48,6 +49,14 @@ class ConstantLike(Protocol):
     def value(self) -> Any: ...
 
 
+def named_values(fields: Mapping[str, int | ConstantLike], values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a row by the names of its fields, given by position or as constants."""
+    return {
+        name: values[where] if isinstance(where, int) else where.value
+        for name, where in fields.items()
+    }
+
+
 class Layout:
     """Where a table finds its values in a row: ``fields`` maps names to positions or constants."""
 
@@ -75,7 +84,7 @@ class Layout:
 
     def instance(self, row: RowLike) -> Model:
         """Return a row as an unsaved instance."""
-        return new(self.table.model, **{name: self.values(name, [row])[0] for name in self.fields})
+        return new(self.table.model, **named_values(self.fields, row.values))
 
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
@@ -97,6 +106,7 @@ class Desk(Protocol):
 
     using: str
     references: References
+    origins: Origins | None
 
     def wait(self, loader: TableLoader, row: RowLike, missing: Missing) -> None:
         """Keep a row until the row it refers to is there."""
@@ -112,7 +122,7 @@ class TableLoader:
     """
 
     def __init__(
-        self, layout: Layout, desk: Desk, counts: Counts, place: Callable[[Any], Place]
+        self, layout: Layout, desk: Desk, counts: Counts, place: Callable[[Any], Place | None]
     ) -> None:
         self.layout = layout
         self.table = layout.table
@@ -128,9 +138,11 @@ class TableLoader:
 
     def problem(self, row: RowLike, error: Exception) -> Problem:
         """Return what keeps a row out, for a person."""
+        return Problem(self.table.label, self._dumped_key(row), self.place(row), reason_of(error))
+
+    def _dumped_key(self, row: RowLike) -> object:
         key = [self.layout.values(name, [row])[0] for name in self.table.key]
-        pk = key[0] if len(key) == 1 else tuple(key)
-        return Problem(self.table.label, pk, self.place(row), reason_of(error))
+        return key[0] if len(key) == 1 else tuple(key)
 
     def add(self, row: RowLike) -> None:
         """Take a row; the database is not asked before a batch is full."""
@@ -141,9 +153,9 @@ class TableLoader:
 
     def flush(self) -> None:
         """Write the rows taken so far."""
-        converted = self.convert(self.taken())
-        if converted:
-            self._write(self._latest(converted))
+        rows = self.convert(self.taken())
+        if rows and (placed := self._placed(rows)):
+            self._write(placed)
 
     def taken(self) -> list[RowLike]:
         """Return, and forget, the rows taken since the last flush."""
@@ -157,7 +169,7 @@ class TableLoader:
         for error in failures.values():
             raise error
         self._look_again()
-        self._merge_or_nothing(converted)
+        self._merge_or_nothing(self._placed(converted))
 
     def convert(self, rows: Sequence[RowLike]) -> list[Converted]:
         """Return the rows with their values converted; those that fail go to the desk."""
@@ -192,6 +204,7 @@ class TableLoader:
             raise DatabaseError(f"rows of {self.table.label} cannot be replaced.")
         with transaction.atomic(using=self._desk.using):
             converted = self._latest(self.convert(rows))
+            self._check_origins(converted)
             self._statements.delete([row.database for row in converted], self.layout.key)
             self._insert(converted)
             self._write_links(converted)
@@ -226,11 +239,37 @@ class TableLoader:
             else:
                 self._desk.reject(self, rows[position], error)
 
+    def _placed(self, rows: list[Converted]) -> list[Converted]:
+        """Return the rows that are to be written."""
+        return self._latest(rows)
+
     def _latest(self, rows: list[Converted]) -> list[Converted]:
         """Leave the last of several rows with the same key; the others count as updated."""
         by_key = {self.layout.key_of(row.python): row for row in rows}
+        if self._desk.origins is not None and len(by_key) < len(rows):
+            return self._first(rows)
         self.counts.updated += len(rows) - len(by_key)
         return list(by_key.values())
+
+    def _first(self, rows: list[Converted]) -> list[Converted]:
+        """Leave the first of several rows with the same key, if they have a place to be named."""
+        by_key: dict[object, Converted] = {}
+        for row in rows:
+            key = self.layout.key_of(row.python)
+            first = self.place(by_key[key].row) if key in by_key else None
+            if first is not None and self.place(row.row) is not None:
+                self._desk.reject(self, row.row, Repeated(first))
+                continue
+            self.counts.updated += key in by_key
+            by_key[key] = row
+        return list(by_key.values())
+
+    def _check_origins(self, rows: list[Converted]) -> None:
+        """Raise ``Repeated`` if one of the rows has come before, under the same key."""
+        if self._desk.origins is None:
+            return
+        places = {self._dumped_key(row.row): self.place(row.row) for row in rows}
+        self._desk.origins.check(self.table, {key: at for key, at in places.items() if at})
 
     def _write(self, rows: list[Converted]) -> None:
         try:
@@ -272,6 +311,7 @@ class TableLoader:
             return rows, [], set()
         new = [row for row in rows if self.layout.key_of(row.python) not in stored]
         old = [row for row in rows if self.layout.key_of(row.python) in stored]
+        self._check_origins(old)
         changed = [row for row in old if not self._is_stored(row, stored)]
         keys = {self.layout.key_of(row.python) for row in old}
         return new, changed, keys - {self.layout.key_of(row.python) for row in changed}

@@ -7,17 +7,18 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
 from dumpy.errors import Problem
 from dumpy.loading.batches import REFUSALS, RowLike, TableLoader
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import lines_of
+from dumpy.loading.made import MadeRows
 from dumpy.loading.promises import promised
 from dumpy.loading.references import Missing, References, is_used
 from dumpy.loading.report import Report
-from dumpy.loading.rivals import rivals
+from dumpy.loading.rivals import blank, rivals
 from dumpy.loading.waiting import WaitingRoom
 from dumpy.schema.tables import ModelType, Table
 
@@ -43,7 +44,8 @@ class DeferredRows:
     """Keeps rows, and tries them again.
 
     ``dumped`` are the tables of the dump, which are read again to know what is in it; ``flush``
-    writes the rows that table loaders have taken.
+    writes the rows that table loaders have taken. ``made`` are the rows that others make during
+    the load, None if tables had no rows before it.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class DeferredRows:
         report: Report,
         dumped: Mapping[Table, list[DumpedTable]],
         flush: Callable[[], object],
+        made: MadeRows | None,
     ) -> None:
         self._references = references
         self._report = report
         self._dumped = dumped
         self._flush = flush
+        self._made = made
         self._waiting: WaitingRoom[tuple[TableLoader, RowLike]] = WaitingRoom()
         self._rejected: list[Rejected] = []
 
@@ -90,13 +94,13 @@ class DeferredRows:
         while self._retry_rejected(0):
             pass
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield what keeps the rows out."""
-        for rejected in self._rejected:
-            yield rejected.loader.problem(rejected.row, rejected.error)
+    def left(self) -> Iterator[tuple[TableLoader, RowLike, Problem]]:
+        """Yield the rows that are still out, each with what keeps it out."""
+        for one in self._rejected:
+            yield one.loader, one.row, one.loader.problem(one.row, one.error)
         for key, (loader, row) in self._waiting:
             if isinstance(key, Natural):
-                yield loader.problem(row, Missing(key))
+                yield loader, row, loader.problem(row, Missing(key))
 
     def _promise(self) -> bool:
         """Let rows that wait for each other refer to each other, by the keys that they have."""
@@ -143,18 +147,24 @@ class DeferredRows:
         return len(refused) - left > share * len(refused)
 
     def _give_way(self, loader: TableLoader, rows: list[RowLike]) -> None:
-        """Remove the rows that stand in the way, that the dump has not, and that nobody uses.
-
-        So are rows that a receiver has made for another one in a fresh database.
-        """
+        """Remove the rows that stand in the way, that nobody uses, and that nobody has entered."""
         table, using = loader.table, self._references.using
         if table not in self._dumped:
             return
         keys = rivals(table, loader.convert(rows), loader.layout, using)
         mine = lines_of(table, self._dumped[table], set(map(str, keys)))
-        alone = {key for key in keys if str(key) not in mine}
+        alone = self._made_by_code(table, {key for key in keys if str(key) not in mine})
         alone -= is_used(table.model, alone, using) if alone else set()
         if alone:
             QuerySet(table.model, using=using).filter(pk__in=alone)._raw_delete(using)
         for key in alone:
             self._report.ignore(f"{table.label}(pk={key!r}) has given way to a row of the dump.")
+
+    def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:
+        """Those rows that receivers have made: in this load, or before it in a fresh database."""
+        if self._made is None or not keys:
+            return keys
+        made = keys & self._made.of(table.model)
+        rows: QuerySet[Model] = QuerySet(table.model, using=self._references.using)
+        others = rows.count() - len(keys) - self._report.tables[table.label].total
+        return made if others > 0 else made | blank(table, keys, self._references.using)

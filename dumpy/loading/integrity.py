@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from typing import Any
 
 from django.db.models import QuerySet
 
 from dumpy.errors import Place, Problem
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.references import Dangling, dangling
-from dumpy.schema.tables import Link, Table, table_of
+from dumpy.loading.references import Dangling, dangling, is_constrained
+from dumpy.schema.tables import Column, Link, Table, table_of
 
+_KEYS_PER_QUERY = 500
 Row = tuple[str, str]
 """A row by the label of its model and its primary key as text."""
 
@@ -32,6 +35,53 @@ def dangling_problems(
         yield from _dangling_links(table, link, dumped, using, kept_out)
 
 
+def consequences(
+    tables: Collection[Table], rows: Mapping[Table, set[object]], using: str
+) -> Iterator[Problem]:
+    """Yield a problem for each row of ``tables`` that leads to one of ``rows``, however far."""
+    seen = {table: set(keys) for table, keys in rows.items()}
+    last = rows
+    while last:
+        found: defaultdict[Table, set[object]] = defaultdict(set)
+        for parent, keys in last.items():
+            for table, pk, reason in _referring(tables, parent, keys, using):
+                if pk not in seen.setdefault(table, set()):
+                    seen[table].add(pk)
+                    found[table].add(pk)
+                    yield Problem(table.label, pk, None, reason, waits=True)
+        last = found
+
+
+def _referring(
+    tables: Collection[Table], parent: Table, keys: set[object], using: str
+) -> Iterator[tuple[Table, object, str]]:
+    for table in tables:
+        for column in table.columns:
+            if column.references is parent.model and is_constrained(column, using):
+                for pk, value in _pairs(table, "pk", column, keys, using):
+                    yield table, pk, str(Dangling(table, column, pk, value))
+        for link in table.links:
+            if link.target.references is parent.model:
+                through = table_of(link.through)
+                for pk, value in _pairs(through, link.source.name, link.target, keys, using):
+                    yield table, pk, f"{link.name}: {Dangling(through, link.target, pk, value)}"
+
+
+def _pairs(
+    table: Table, name: str, column: Column, keys: set[object], using: str
+) -> Iterator[tuple[object, object]]:
+    """The rows of a table whose column leads to a row with one of the primary keys."""
+    wanted = list(keys)
+    assert column.references is not None
+    for start in range(0, len(wanted), _KEYS_PER_QUERY):
+        parents: QuerySet[Any] = QuerySet(column.references, using=using)
+        values = parents.filter(pk__in=wanted[start : start + _KEYS_PER_QUERY]).values_list(
+            column.parent_field.attname, flat=True
+        )
+        rows = QuerySet(table.model, using=using).filter(**{f"{column.name}__in": list(values)})
+        yield from rows.values_list(name, column.name)
+
+
 def _parent(one: Dangling) -> Row:
     assert one.column.references is not None
     return one.column.references._meta.label, str(one.value)
@@ -39,16 +89,22 @@ def _parent(one: Dangling) -> Row:
 
 def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:
     """Find rows in a dump by primary key, as text; reads it again, for which only errors pay."""
-    if not wanted:
-        return {}
-    found = {}
+    return dict(occurrences(table, dumped, wanted)) if wanted else {}
+
+
+def occurrences(
+    table: Table, dumped: Iterable[DumpedTable], wanted: Container[str]
+) -> Iterator[tuple[str, Place]]:
+    """Yield each row of a dump that has one of these primary keys, as text, with its place."""
     for one in dumped:
-        position = one.fields.get(table.key[0])
-        if isinstance(position, int):
-            for row in one.rows():
-                if str(row.values[position]) in wanted:
-                    found[str(row.values[position])] = one.place(row.line)
-    return found
+        if not set(table.key) <= one.fields.keys():
+            continue
+        wheres = [one.fields[name] for name in table.key]
+        for row in one.rows():
+            key = [row.values[w] if isinstance(w, int) else w.value for w in wheres]
+            text = str(key[0] if len(key) == 1 else tuple(key))
+            if text in wanted:
+                yield text, one.place(row.line)
 
 
 def _dangling_links(

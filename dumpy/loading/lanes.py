@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from dumpy.dump import new
 from dumpy.errors import FixtureError, Place
-from dumpy.loading.batches import ConstantLike
+from dumpy.loading.batches import ConstantLike, named_values
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.objects import HOOK, is_signalled
 from dumpy.schema.tables import ModelType, Table
@@ -27,7 +27,9 @@ class Destination(Protocol):
 class Saver(Protocol):
     """Takes instances."""
 
-    def save(self, instance: Model, place: Place | None = None) -> bool: ...
+    def save(
+        self, instance: Model, place: Place | None = None, *, is_changed: bool = False
+    ) -> bool: ...
     def flush(self) -> None: ...
 
 
@@ -40,8 +42,11 @@ class ObjectLane:
         table: Table,
         fields: Mapping[str, int | ConstantLike],
         dumped: DumpedTable,
+        *,
+        is_changed: bool = False,
     ) -> None:
         self.model = table.model
+        self._is_changed = is_changed
         self._saver = saver
         self._fields = fields
         self._dumped = dumped
@@ -49,15 +54,11 @@ class ObjectLane:
     def add(self, row: Any) -> None:
         """Take a row."""
         place = self._dumped.place(row.line)
-        values = {
-            name: row.values[where] if isinstance(where, int) else where.value
-            for name, where in self._fields.items()
-        }
         try:
-            instance = new(self.model, **values)
+            instance = new(self.model, **named_values(self._fields, row.values))
         except Exception as error:
             raise FixtureError(place, f"{type(error).__name__}: {error}") from error
-        self._saver.save(instance, place)
+        self._saver.save(instance, place, is_changed=self._is_changed)
 
     def flush(self) -> None:
         """Write the rows taken so far."""

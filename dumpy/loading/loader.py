@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Model
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
+from django.db.models import Model, QuerySet
 
-from dumpy.errors import FixtureErrors, LoadError, Place, Problem
-from dumpy.loading.batches import Layout, RowLike, TableLoader
+from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
+from dumpy.loading.batches import Layout, RowLike, TableLoader, named_values
 from dumpy.loading.deferred import DeferredRows
-from dumpy.loading.drift import KnownTable, absent, gaps, known_table, no_table, unknowns
+from dumpy.loading.drift import (
+    KnownTable,
+    absent,
+    gaps,
+    known_table,
+    lost_keys,
+    misfits,
+    no_table,
+    unknowns,
+)
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.integrity import dangling_problems
+from dumpy.loading.integrity import consequences, dangling_problems
 from dumpy.loading.lanes import Destination, ObjectLane, wants_instances
+from dumpy.loading.made import MadeRows
 from dumpy.loading.objects import ObjectLoader
+from dumpy.loading.origins import Origins
 from dumpy.loading.references import Missing, References
+from dumpy.loading.registry import TODAY, Registry
+from dumpy.loading.rejects import (
+    RejectedRow,
+    Rejects,
+    position,
+    rows_of_instance,
+)
 from dumpy.loading.report import Report
 from dumpy.loading.special import SpecialLoader, is_special
+from dumpy.loading.validation import ValidatedLane, Validation, is_changed, validate
 from dumpy.schema.tables import ModelType, Table, table_of
 
 
@@ -30,19 +49,47 @@ class Loader:
     """Loads rows and objects into one database.
 
     ``using`` is the alias of the database, ``report`` says what was done. Call ``finish()`` when
-    everything is in: it raises ``LoadError`` with all that could not be loaded. Transactions are
-    the caller's.
+    everything is in: it raises ``LoadError`` with all that could not be loaded. It calls the
+    functions in ``at_last``, which load what comes last, and then those in ``after_load``. With
+    ``rejects``, which make the attempts, the rows that cannot be loaded are kept out instead.
+    ``validation`` says which dumped rows are validated. Where rows ``come_once``, one with the key
+    of another is refused, but for what handlers save; they are loaded into tables without rows.
+    References of dumped rows are checked; with ``checks_objects``, those of all rows in the tables
+    of objects as well.
+    Transactions are the caller's.
     """
 
-    def __init__(self, using: str = DEFAULT_DB_ALIAS, *, ignore_nonexistent: bool = False) -> None:
+    def __init__(
+        self,
+        using: str = DEFAULT_DB_ALIAS,
+        *,
+        ignore_nonexistent: bool = False,
+        registry: Registry = TODAY,
+        rejects: Rejects | None = None,
+        validation: Validation = Validation.CHANGED,
+        come_once: bool = False,
+        checks_objects: bool = False,
+    ) -> None:
         self.using = using
         self.ignore_nonexistent = ignore_nonexistent
-        self.references = References(using)
+        self.rejects = rejects
+        self.validation = validation
+        self.registry = registry
+        self.references = References(using, registry)
         self.report = Report()
+        self.origins = Origins() if come_once else None
+        self._checks_objects = checks_objects
         self.objects = ObjectLoader(self)
         self._loaders: dict[Hashable, TableLoader] = {}
         self._dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
-        self._deferred = DeferredRows(self.references, self.report, self._dumped, self.flush)
+        self.made = MadeRows(using)
+        self._deferred = DeferredRows(
+            self.references, self.report, self._dumped, self.flush, None if come_once else self.made
+        )
+        self.at_last: list[Callable[[Loader], object]] = []
+        self.after_load: list[Callable[[Loader], object]] = []
+        self._was_empty: dict[Table, bool] = {}
+        self._saved: set[Table] = set()
         self._is_finished = False
         self._is_claimed = False
         self._resources = ExitStack()
@@ -56,29 +103,59 @@ class Loader:
         known = self.known(dumped)
         if known is None:
             return None
-        table, fields = table_of(known.model), known.fields
+        table = table_of(known.model)
         self._dumped[table].append(dumped)
+        self._note(table)
+        lane = self._lane(dumped, table, known)
+        if self.rejects is None:
+            return lane
+        return self.rejects.sieved(lane, dumped, table, known.fields)
+
+    def _lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
         counts = self.report.tables[table.label]
-        if wants_instances(table, fields):
+        changed = is_changed(table, known.fields, dumped)
+        if wants_instances(table, known.fields):
             counts.lane = "objects"
-            return ObjectLane(self, table, fields, dumped)
-        layout = Layout(table, fields)
+            return ObjectLane(self, table, known.fields, dumped, is_changed=changed)
+        layout = Layout(table, known.fields)
         counts.lane = "rows"
         make = SpecialLoader if is_special(table.model) else TableLoader
         loader = make(layout, self, counts, lambda row: dumped.place(row.line))
         self._loaders[id(dumped)] = loader
-        return loader
+        if self.origins is not None:
+            self.origins.add(table, dumped)
+        if not self._is_validated(table.model, changed):
+            return loader
+        return ValidatedLane(
+            loader, self, layout, dumped, is_strict=self._is_strict, using=self.using
+        )
+
+    def _note(self, table: Table) -> None:
+        """Keep in mind which tables rows were loaded into, and whether there were any before."""
+        if self.rejects is not None and table not in self._was_empty:
+            self._was_empty[table] = not QuerySet(table.model, using=self.using).exists()
+
+    @property
+    def _is_strict(self) -> bool:
+        return self.validation is Validation.ALWAYS
+
+    def _is_validated(self, model: ModelType, changed: bool) -> bool:
+        is_wanted = self._is_strict or (changed and self.validation is Validation.CHANGED)
+        return is_wanted and not is_special(model)
+
+    def validate(self, instance: Model, names: Collection[str], *, is_changed: bool) -> None:
+        """Raise ``Invalid`` if a dumped object is to be validated, and is not valid."""
+        if self._is_validated(type(instance), is_changed):
+            validate(instance, names, is_strict=self._is_strict, using=self.using)
 
     def check(self, tables: Sequence[DumpedTable], *, is_built: bool = True) -> None:
         """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models.
 
         ``is_built`` says that the tables of the models must be there already.
         """
-        unknown = [] if self.ignore_nonexistent else [e for d in tables for e in unknowns(d)]
-        if is_built:
-            unknown += [e for d in tables for e in absent(d, self._table_names)]
-        missing = [error for dumped in tables for error in gaps(dumped)]
-        errors = sorted([*unknown, *missing], key=lambda error: error.place.line or 0)
+        errors = [error for dumped in tables for error in self._misfits(dumped, is_built)]
+        errors += lost_keys(tables, self.registry)
+        errors.sort(key=lambda error: error.place.line or 0)
         if len(errors) > 1:
             raise FixtureErrors(errors)
         for error in errors:
@@ -99,14 +176,23 @@ class Loader:
         if error is not None:
             raise error
 
+    def _misfits(self, dumped: DumpedTable, is_built: bool) -> Iterator[FixtureError]:
+        if self.ignore_nonexistent:
+            yield from gaps(dumped, self.registry)
+        else:
+            # To restore is to lose nothing: only who adds rows to a database may ask for that.
+            yield from misfits(dumped, self.registry, may_be_ignored=is_built)
+        if is_built:
+            yield from absent(dumped, self._table_names)
+
     def _say_unknowns(self, dumped: DumpedTable) -> None:
         left_out = "Its rows are left out." if self.known(dumped) is None else "It is left out."
-        for error in unknowns(dumped):
+        for error in unknowns(dumped, self.registry):
             self.report.ignore(f"{error.place}: {error.reason} {left_out}")
 
     def known(self, dumped: DumpedTable) -> KnownTable | None:
         """Return what the rows of a table mean here, or None for a model that is left out."""
-        return known_table(dumped)
+        return known_table(dumped, self.registry)
 
     def keep(self, resource: Any) -> None:
         """Keep a resource open until the load is over."""
@@ -121,9 +207,20 @@ class Loader:
         claimed, self._is_claimed = self._is_claimed, True
         return not claimed
 
-    def save(self, instance: Model, place: Place | None = None) -> bool:
-        """Save an object, or defer it; return whether it is saved."""
-        return self.objects.add(instance, place)
+    def save(
+        self, instance: Model, place: Place | None = None, *, is_changed: bool = False
+    ) -> bool:
+        """Save an object, or defer it; return whether it is saved.
+
+        ``is_changed`` says that it is a row of a dump whose model has changed since.
+        """
+        table = table_of(type(instance))
+        self._saved.add(table)
+        if self.rejects is not None:
+            self._note(table)
+            if self.rejects.keeps_out(instance, place):
+                return False
+        return self.objects.add(instance, place, is_changed=is_changed)
 
     def rows_of(self, key: Hashable, make: Callable[[], TableLoader]) -> TableLoader:
         """Return the table loader kept under a key, made when it is first asked for."""
@@ -160,21 +257,93 @@ class Loader:
             with self._resources:
                 self._finish()
 
-    def _finish(self) -> None:
+    def _load_deferred(self) -> None:
         self.flush_deferred_objects()
         while (
             self._deferred.retry() or self.objects.save_circles() or self.objects.save_incomplete()
         ):
             self.flush_deferred_objects()
         self._deferred.replace()
-        problems = [*self._deferred.problems(), *self.objects.problems()]
-        kept_out = {(problem.model, str(problem.pk)) for problem in problems}
-        for table, dumped in self._dumped.items():
-            problems += dangling_problems(table, dumped, self.using, kept_out)
+
+    def _finish(self) -> None:
+        self._load_deferred()
+        for handler in self.at_last:
+            handler(self)
+            self._load_deferred()
+        self._judge()
+        loaded = self.report.total()
+        for handler in self.after_load:
+            handler(self)
+            self._load_deferred()
+        if self.report.total() != loaded or any(self._left()):
+            self._judge()
         for label in self.references.made:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
-        if problems:
-            raise LoadError(sorted(problems, key=_position))
+
+    def _judge(self) -> None:
+        """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
+        left = list(self._left())
+        problems = [row.problem for row in left]
+        kept_out = {(problem.model, str(problem.pk)) for problem in problems}
+        if self.rejects is None:
+            problems += self._dangling([*self._dumped, *self._broken()], kept_out)
+            if problems:
+                raise LoadError(sorted(problems, key=position))
+            return
+        self.rejects.left = left
+        if dangling := self._dangling(self._was_empty, kept_out):
+            if any(problem.model in self._keyless for problem in dangling):
+                # The database gives such rows another key in each attempt.
+                raise LoadError(sorted(dangling, key=position))
+            self.rejects.leave_out([*dangling, *self._consequences(dangling)])
+
+    def _broken(self) -> Collection[Table]:
+        """The tables of objects that are no rows of a dump, if there are any wrong references."""
+        tables = self._saved - self._dumped.keys()
+        if not (tables and self._checks_objects):
+            return ()
+        names = [name for table in tables for name in table.db_tables]
+        try:
+            with transaction.atomic(using=self.using):
+                connections[self.using].check_constraints(table_names=names)
+        except IntegrityError:
+            return sorted(tables, key=lambda table: table.label)
+        return ()
+
+    @property
+    def _keyless(self) -> set[str]:
+        """The models of which the dump has rows without their key."""
+        return {
+            table.label
+            for table, dumped in self._dumped.items()
+            if any(not set(table.key) <= one.fields.keys() for one in dumped)
+        }
+
+    def _left(self) -> Iterator[RejectedRow]:
+        """The rows that are still out."""
+        for loader, row, problem in self._deferred.left():
+            values = named_values(loader.layout.fields, row.values)
+            yield RejectedRow(loader.model, values, problem)
+        for instance, problem in self.objects.left():
+            yield from rows_of_instance(instance, problem)
+
+    def _dangling(self, tables: Collection[Table], kept_out: Collection[Any]) -> list[Problem]:
+        return [
+            problem
+            for table in tables
+            for problem in dangling_problems(
+                table, self._dumped.get(table, ()), self.using, kept_out
+            )
+        ]
+
+    def _consequences(self, problems: Sequence[Problem]) -> Iterator[Problem]:
+        """What leads to rows that will not be there at all, having not been there before."""
+        tables = {table.label: table for table, was_empty in self._was_empty.items() if was_empty}
+        rows: defaultdict[Table, set[object]] = defaultdict(set)
+        for problem in problems:
+            if problem.model in tables:
+                rows[tables[problem.model]].add(problem.pk)
+        return consequences(tables.values(), rows, self.using)
 
 
 _shared: ContextVar[Loader | None] = ContextVar("dumpy_loader", default=None)
@@ -195,9 +364,3 @@ def shared_loader(using: str) -> Loader | None:
     """Return the loader of the block, if there is one for this database."""
     loader = _shared.get()
     return loader if loader is not None and loader.using == using else None
-
-
-def _position(problem: Problem) -> tuple[bool, str, int]:
-    """Causes first, then those that wait for them; each in the order of the files."""
-    place = problem.place or Place("")
-    return problem.waits, place.file, place.line or 0

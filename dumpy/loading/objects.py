@@ -54,6 +54,10 @@ class MissingRow(Exception):
         return f"{self.name}={self.key.value!r} refers to a row of {label} that does not exist."
 
 
+class Invalid(ValidationError):
+    """What ``full_clean()`` says against a dumped row."""
+
+
 class UnsavedRelated(Exception):
     """An unsaved object that another one points at, and that cannot be saved."""
 
@@ -70,17 +74,25 @@ class UnsavedRelated(Exception):
 
 @dataclass(eq=False)
 class Item:
-    """An object on its way, with its place and what kept it out the last time."""
+    """An object on its way, with its place and what kept it out the last time.
+
+    ``is_changed`` says that it is a row of a model that has changed since the dump, ``has_key``
+    that no other object of the load may have its key any more.
+    """
 
     instance: Model
     place: Place | None
     error: Exception | None = None
     is_incomplete: bool = False
+    is_changed: bool = False
+    has_key: bool = False
 
     def problem(self) -> Problem:
         """Return what keeps the object out, for a person."""
         error = self.error or RuntimeError("it was not tried.")
-        return Problem(self.instance._meta.label, self.instance.pk, self.place, reason_of(error))
+        is_invalid = isinstance(error, Invalid)
+        label, pk = self.instance._meta.label, self.instance.pk
+        return Problem(label, pk, self.place, reason_of(error), is_invalid=is_invalid)
 
 
 @dataclass(frozen=True)
@@ -121,13 +133,13 @@ class ObjectLoader:
         self._circle: set[RowKey] = set()
         self.hook: RunningHook | None = None
 
-    def add(self, instance: Model, place: Place | None) -> bool:
+    def add(self, instance: Model, place: Place | None, *, is_changed: bool = False) -> bool:
         """Save an instance, and those that wait for it; return whether it could be saved.
 
         What a running hook asks for is saved when the hook has succeeded.
         """
         self._desk.require_table(type(instance), place)
-        item = Item(instance, place)
+        item = Item(instance, place, is_changed=is_changed)
         if self.hook is not None:
             self.hook.asked.append(item)
             return False
@@ -186,12 +198,16 @@ class ObjectLoader:
 
     def problems(self) -> Iterator[Problem]:
         """Yield what keeps the deferred objects out."""
+        return (problem for _instance, problem in self.left())
+
+    def left(self) -> Iterator[tuple[Model, Problem]]:
+        """Yield the deferred objects, each with what keeps it out."""
         for item in self._refused:
-            yield item.problem()
+            yield item.instance, item.problem()
         deferred = [*self._refused, *(item for _key, item in self._waiting)]
         coming = {key for item in deferred for key in _keys_of(item.instance)}
         for key, item in self._waiting:
-            yield replace(item.problem(), waits=key in coming)
+            yield item.instance, replace(item.problem(), waits=key in coming)
 
     def _work(self, items: list[Item]) -> None:
         queue = deque(items)
@@ -240,7 +256,8 @@ class ObjectLoader:
         """Call the hook of an instance; return the objects that it wants to be saved."""
         self.hook = hook
         try:
-            _call(instance, self._desk)
+            with self._desk.made.noted(instance):
+                _call(instance, self._desk)
         finally:
             self.hook = None
         return hook.asked
@@ -253,16 +270,28 @@ class ObjectLoader:
         self._save_related(item)
         exempt = self._check_references(instance)
         if instance._state.adding:
+            self._claim_key(item)
+        if instance._state.adding:
             instance._state.adding = not self._is_stored(instance)
         adding = instance._state.adding
         with transaction.atomic(using=self._desk.using):
             # Django looks for duplicates in the database that it would read from.
             is_read = router.db_for_read(type(instance)) == self._desk.using
             instance.full_clean(exclude=exempt, validate_unique=is_read)
-            instance.save(using=self._desk.using)
+            with self._desk.made.noted(instance):
+                instance.save(using=self._desk.using)
+            self._claim_key(item)
         counts = self._counts(instance)
         counts.inserted += adding
         counts.updated += not adding
+
+    def _claim_key(self, item: Item) -> None:
+        """Raise ``Repeated`` if another object of a load in which rows come once has the key."""
+        instance, origins = item.instance, self._desk.origins
+        if origins is None or item.place is None or item.has_key or instance.pk is None:
+            return
+        origins.claim(table_of(type(instance)), instance.pk, item.place)
+        item.has_key = True
 
     def _save_related(self, item: Item) -> None:
         """Save the unsaved objects that the object points at, as factories build them."""
@@ -322,11 +351,14 @@ class ObjectLoader:
             column = table.column(name)
             value = self._desk.references.resolve(natural, column.parent_field.attname)
             setattr(instance, column.name, value)
+        if not item.is_incomplete:
+            self._desk.validate(instance, row.names, is_changed=item.is_changed)
         if not set(table.key) <= set(row.names):
             instance.pk = stored_key(instance, self._desk.using) or instance.pk
             if instance._state.adding and not self._is_stored(instance):
                 self._insert(item, row)
                 return
+        self._claim_key(item)
         if is_signalled(type(instance)):
             self._put(item, row)
         else:
@@ -337,7 +369,7 @@ class ObjectLoader:
         self._desk.flush()
         instance, using = item.instance, self._desk.using
         is_new = not self._is_stored(instance)
-        with transaction.atomic(using=using):
+        with transaction.atomic(using=using), self._desk.made.noted(instance):
             _send(pre_save, instance, using, update_fields=None)
             self._loader_of(item, row).put(self._row(item, row))
             _send(post_save, instance, using, update_fields=None, created=is_new)
@@ -349,10 +381,11 @@ class ObjectLoader:
         key = instance.pk
         is_heard = is_signalled(type(instance))
         try:
-            with transaction.atomic(using=using):
+            with transaction.atomic(using=using), self._desk.made.noted(instance):
                 if is_heard:
                     _send(pre_save, instance, using, update_fields=None)
                 self._insert_quietly(instance)
+                self._claim_key(item)
                 if is_heard:
                     _send(post_save, instance, using, update_fields=None, created=True)
         except Exception:
@@ -392,7 +425,7 @@ class ObjectLoader:
 
     def _loader_of(self, item: Item, row: DumpedRow) -> TableLoader:
         table = table_of(type(item.instance))
-        names = (*(column.name for column in _given(table, item)), *_linked(table, row))
+        names = (*(column.name for column in given(table, item.instance)), *_linked(table, row))
         loader: TableLoader = self._desk.rows_of(
             (table.label, names), lambda: self._table_loader(table, names)
         )
@@ -400,7 +433,7 @@ class ObjectLoader:
 
     def _row(self, item: Item, row: DumpedRow) -> InstanceRow:
         table = table_of(type(item.instance))
-        values = [_value(column, item.instance) for column in _given(table, item)]
+        values = [field_value(column, item.instance) for column in given(table, item.instance)]
         links = [row.links[name] for name in _linked(table, row)]
         return InstanceRow(item, (*values, *links))
 
@@ -472,8 +505,13 @@ def _keys_of(instance: Model) -> set[RowKey]:
         RowKey(model._meta.concrete_model or model, field.attname, getattr(instance, field.attname))
         for model in models
         for field in model._meta.local_concrete_fields
-        if field.unique and getattr(instance, field.attname, None) is not None
+        if field.unique and _can_be_key(getattr(instance, field.attname, None))
     }
+
+
+def _can_be_key(value: object) -> bool:
+    # A row that was refused may hold anything.
+    return value is not None and isinstance(value, Hashable)
 
 
 def is_signalled(model: ModelType) -> bool:
@@ -485,12 +523,12 @@ def _send(signal: Signal, instance: Model, using: str, **details: object) -> Non
     signal.send(sender=type(instance), instance=instance, raw=True, using=using, **details)
 
 
-def _given(table: Table, item: Item) -> list[Column]:
-    """The columns whose values the instance has, not the database."""
+def given(table: Table, instance: Model) -> list[Column]:
+    """Return the columns whose values an instance has, not the database."""
     return [
         column
         for column in table.columns
-        if not isinstance(getattr(item.instance, column.name), DatabaseDefault)
+        if not isinstance(getattr(instance, column.name), DatabaseDefault)
     ]
 
 
@@ -498,7 +536,8 @@ def _linked(table: Table, row: DumpedRow) -> list[str]:
     return [link.name for link in table.links if link.name in row.links]
 
 
-def _value(column: Column, instance: Model) -> Any:
+def field_value(column: Column, instance: Model) -> Any:
+    """Return what an instance holds for a column, as a row of a dump has it."""
     value = attribute(column, instance)
     if column.is_json and hasattr(value, "as_sql"):
         return JSON_NULL

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
+from dumpy.loading.registry import TODAY, Registry
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, primary_key_fields
 
 # Beyond this they are looked up again, to keep memory flat.
 _REMEMBERED = 100_000
+Moved = dict[ModelType, dict[object, object]]
 
 
 class Missing(Exception):
@@ -36,10 +37,11 @@ class References:
     the content types that were made for models that do not exist.
     """
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, registry: Registry = TODAY) -> None:
         self.using = using
+        self.registry = registry
         self.made: list[str] = []
-        self.moved: dict[ModelType, dict[object, object]] = {}
+        self.moved: Moved = {}
         self._found: dict[tuple[Natural, str], Any] = {}
         self._promised: dict[Natural, Model] = {}
 
@@ -72,15 +74,13 @@ class References:
         return moved.get(value, value) if moved else value
 
     def _instance(self, natural: Natural) -> Model:
-        model = apps.get_model(natural.model)
+        model = self.registry.get(natural.model)
         if is_content_type(model):
             return self._content_type(model, natural)
-        manager: Any = model._default_manager.db_manager(self.using)
         try:
-            found: Model = manager.get_by_natural_key(*natural.key)
+            return self.registry.by_natural_key(model, natural.key, self.using)
         except ObjectDoesNotExist as error:
             raise Missing(natural) from error
-        return found
 
     def _content_type(self, model: ModelType, natural: Natural) -> Model:
         """A content type can always be made, also that of a model which is gone."""
@@ -88,7 +88,7 @@ class References:
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
         found, is_new = rows.get_or_create(app_label=app_label, model=name)
         label = f"{app_label}.{name}"
-        if is_new and label not in {model._meta.label_lower for model in apps.get_models()}:
+        if is_new and not self.registry.has(label):
             self.made.append(label)
         return found
 
@@ -126,11 +126,12 @@ class Dangling:
 def dangling(table: Table, using: str) -> Iterator[Dangling]:
     """Yield the foreign keys of a table that lead nowhere."""
     for column in table.columns:
-        if _is_constrained(column, using):
+        if is_constrained(column, using):
             yield from _dangling_of_column(table, column, using)
 
 
-def _is_constrained(column: Column, using: str) -> bool:
+def is_constrained(column: Column, using: str) -> bool:
+    """Whether the database itself makes sure that a column leads somewhere."""
     if column.references is None or not getattr(column.field, "db_constraint", False):
         return False
     vendor = connections[using].vendor

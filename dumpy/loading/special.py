@@ -13,7 +13,7 @@ from dumpy.loading.references import is_used
 from dumpy.loading.report import Counts
 from dumpy.schema.tables import ModelType
 
-_NATURAL_KEYS: dict[str, tuple[str, ...]] = {
+NATURAL_KEYS: dict[str, tuple[str, ...]] = {
     "contenttypes.contenttype": ("app_label", "model"),
     "auth.permission": ("content_type_id", "codename"),
     "sites.site": ("domain",),
@@ -23,7 +23,7 @@ _DEFAULT_SITE = "example.com"
 
 def is_special(model: ModelType) -> bool:
     """Whether rows of a model are matched by natural key with those that are there."""
-    return model._meta.label_lower in _NATURAL_KEYS
+    return model._meta.label_lower in NATURAL_KEYS
 
 
 class SpecialLoader(TableLoader):
@@ -38,11 +38,11 @@ class SpecialLoader(TableLoader):
         layout: Layout,
         desk: Desk,
         counts: Counts,
-        place: Callable[[Any], Place],
+        place: Callable[[Any], Place | None],
     ) -> None:
         super().__init__(layout, desk, counts, place)
         self._model = self.table.model
-        self._natural_key = _NATURAL_KEYS[self._model._meta.label_lower]
+        self._natural_key = NATURAL_KEYS[self._model._meta.label_lower]
         names = [column.name for column in layout.columns]
         self._positions = [names.index(name) for name in self._natural_key]
 
@@ -50,19 +50,15 @@ class SpecialLoader(TableLoader):
         """Take a row."""
         self._rows.append(row)
 
-    def flush(self) -> None:
-        """Make room for the rows taken, and write them."""
-        rows = self.convert(self.taken())
-        if rows and (placed := self._placed(rows)):
-            self._write(placed)
-
-    def _placed(self, rows: Sequence[Converted]) -> list[Converted]:
+    def _placed(self, rows: list[Converted]) -> list[Converted]:
+        """Make room for the rows, and return those that are to be written."""
         stored = self._stored_keys()
         if self._model._meta.label_lower == "contenttypes.contenttype":
             kept = set(stored.values())
         else:
             kept = is_used(self._model, stored.values(), self._desk.using)
         moved = self._desk.references.moved.setdefault(self._model, {})
+        given, rows = rows, self._first_of_each(rows)
         self._give_way(rows, stored, kept)
         taken = {self.layout.key_of(row.python) for row in rows}
         written = []
@@ -78,7 +74,30 @@ class SpecialLoader(TableLoader):
                 written.append(self._with_key(row, moved[key]))
             else:
                 written.append(row)
+        self._follow(given, rows, moved)
         return written
+
+    def _first_of_each(self, rows: Sequence[Converted]) -> list[Converted]:
+        """The rows without those that mean the same, as permissions of models that became one."""
+        by_natural: dict[tuple[object, ...], Converted] = {}
+        for row in rows:
+            by_natural.setdefault(self._natural(row), row)
+        return list(by_natural.values())
+
+    def _follow(
+        self, given: Sequence[Converted], first: Sequence[Converted], moved: dict[object, object]
+    ) -> None:
+        """Lead references to rows that mean the same to the first of them."""
+        here = {}
+        for row in first:
+            key = self.layout.key_of(row.python)
+            here[self._natural(row)] = key, moved.get(key, key)
+        for row in given:
+            key = self.layout.key_of(row.python)
+            first_key, stored_key = here[self._natural(row)]
+            if key != first_key:
+                moved[key] = stored_key
+                self.counts.unchanged += 1
 
     def _stored_keys(self) -> dict[tuple[object, ...], object]:
         rows = QuerySet(self._model, using=self._desk.using).order_by("pk")

@@ -39,6 +39,9 @@ _PASSED_TO_POSTGRESQL = _PASSED | {
 }
 
 
+_NUMBERS = (int, float, Decimal)
+
+
 def to_python(
     column: Column, values: Sequence[Any], references: References, failures: Failures
 ) -> Sequence[Any]:
@@ -84,6 +87,19 @@ def is_same(column: Column, one: object, other: object) -> bool:
         return False
     # A nan does not equal itself, and 0.0 equals -0.0.
     return repr(one) == repr(other) if type(one) is float else one == other
+
+
+def is_kept(value: object, made: object) -> bool:
+    """Whether what a field has made of a dumped value says all that it said, in another type."""
+    if made == value or type(made) is type(value) or isinstance(value, Natural | FieldText):
+        return True
+    if isinstance(value, _NUMBERS) and isinstance(made, _NUMBERS):
+        return Decimal(str(made)) == Decimal(str(value))
+    if isinstance(made, datetime.datetime) and type(value) is datetime.date:
+        local = timezone.localtime(made) if timezone.is_aware(made) else made
+        return (local.date(), local.time()) == (value, datetime.time())
+    # What Python writes for a dict is no value that anybody reads again.
+    return str(made) == str(value) and not isinstance(value, dict | list)
 
 
 def _each(values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]) -> list[Any]:

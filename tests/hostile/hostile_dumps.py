@@ -65,8 +65,8 @@ def changed_line(text: str) -> int:
 
 
 def before_objects(text: str) -> str:
-    """Return the dump with these lines before objects()."""
-    return changed("\n\ndef objects():", f"\n\n{text}\n\n\ndef objects():")
+    """Return the dump with these lines before the last of it, which begins with migrations."""
+    return changed("\n\ninstall_migrations(", f"\n\n{text}\n\n\ninstall_migrations(")
 
 
 # Where an expression may stand.

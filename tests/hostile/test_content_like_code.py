@@ -110,14 +110,11 @@ def test_a_primary_key_and_links_to_it_come_back(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 def test_the_version_is_only_a_text(text: str) -> None:
-    Species.objects.create(pk=1, latin="Lutra")
-    with override_settings(DUMPY={"VERSION": text}):
-        dump = dumped("zoo.Species")
-    Species.objects.all().delete()
+    _, _, version = head("", text, {}).partition("SOURCE_VERSION = ")
     with override_settings(DUMPY=DATA_ONLY), watching() as watch:
-        deserialized(dump)
+        deserialized(changed("'2.3.0'\n", f"{version.partition(chr(10))[0]}\n"))
     assert watch.events == []
-    assert Species.objects.get().latin == "Lutra"
+    assert Species.objects.count() == 2
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
@@ -139,9 +136,10 @@ def test_a_label_is_only_a_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 def test_a_natural_key_is_only_a_text(text: str) -> None:
-    mascot = f"1, 'a', natural('zoo.Nation', {text!r})"
+    name = text[:40]
+    mascot = f"1, 'a', natural('zoo.Nation', {name!r})"
     dump = dump_of(
-        table("zoo.Nation", "id name", f"1, {text!r}"),
+        table("zoo.Nation", "id name", f"1, {name!r}"),
         table("zoo.Mascot", "id name nation_id", mascot),
     )
     with override_settings(DUMPY=DATA_ONLY), watching() as watch:

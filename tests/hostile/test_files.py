@@ -22,8 +22,12 @@ import pytest
 from django.test import override_settings
 from hostile_dumps import DUMP, changed
 from oracle import DATA_ONLY, by_loaddata, deserialized, first_line, is_refused, reasons
+from running import PATIENCE
 
 from zoo.models import Species
+
+# Nothing that is refused comes as far as an engine.
+pytestmark = pytest.mark.sqlite
 
 CODE = "open('ran', 'w').close()\n"
 PROGRAM = f"{CODE}\n\ndef objects():\n    return []\n"
@@ -37,7 +41,7 @@ WHOLE = DUMP.encode()
 @pytest.fixture(autouse=True)
 def alarm() -> Iterator[None]:
     """Let nothing wait for ever."""
-    signal.alarm(20)
+    signal.alarm(PATIENCE)
     yield
     signal.alarm(0)
 

@@ -20,6 +20,9 @@ from oracle import (
     is_refused_in_little_memory,
 )
 
+# Nothing that is refused comes as far as an engine.
+pytestmark = pytest.mark.sqlite
+
 ROW = f"    yield create_zoo_species{LEO}\n"
 MIB = 2**20
 LARGE: dict[str, Callable[[], str]] = {

@@ -71,6 +71,30 @@ def test_a_missing_nullable_field_is_null(load: Load) -> None:
     assert values(OptionalCheckup, "integer", "json", "moment") == [(None, None, None)]
 
 
+def test_a_rename_to_a_field_without_a_default_is_one_message_with_the_one_edit(
+    load: Load,
+) -> None:
+    text = dump_of(rows("zoo.Perch", "id bird seat", (1, "jay", 1)))
+    said = message(load, text)
+    assert "zoo.Perch has no field 'seat'" in said
+    assert "Its new name may be 'place', which has no value and no default: place=seat," in said
+    assert "there is no value" not in said
+    assert said.count("fixture.py:") == 1
+
+
+def test_a_new_foreign_key_is_not_taken_for_the_new_name_of_a_text(load: Load) -> None:
+    said = message(load, dump_of(rows("zoo.Otter", "id name fur", (1, "x", "brown"))))
+    assert "new name may be" not in said
+    assert "there is no value for zoo.Otter.pond" in said
+
+
+def test_with_several_candidates_a_rename_is_said_of_each(load: Load) -> None:
+    text = dump_of(rows("zoo.Perch", "id bird seat row", (1, "jay", 1, 2)))
+    said = message(load, text)
+    assert "If it was called 'row' or 'seat', change that name. Otherwise add a line" in said
+    assert said.count("fixture.py:") == 3
+
+
 def test_a_missing_field_without_a_default_is_named_with_the_line_to_change(load: Load) -> None:
     text = dump_of(rows("zoo.Perch", "id bird", (1, "jay")))
     said = message(load, text)
@@ -176,3 +200,11 @@ def test_what_is_no_object_is_refused_with_its_line(load: Load, given: str) -> N
     said = message(load, text)
     assert "fixture.py:5" in said
     assert "which is no object" in said
+
+
+def test_a_row_with_a_composite_key_is_named_with_its_line(load: Load) -> None:
+    chip = "UUID('00000000-0000-0000-0000-000000000007')"
+    text = dump_of(rows("zoo.Booking", "chip_id day visitor", f"{chip}, date(2024, 1, 2), 'Ada'"))
+    (problem,) = refusal(load, text).problems
+    assert problem.place is not None
+    assert problem.place.line == line_of(text, "'Ada'")

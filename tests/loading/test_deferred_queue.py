@@ -422,6 +422,7 @@ def test_of_5000_waiting_objects_none_is_given_up_silently(load: Load) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite
 def test_5000_waiting_objects_all_get_their_parent(load: Load) -> None:
     """L7"""
     load(

@@ -10,8 +10,8 @@ from running import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(databases=["default"], transaction=True)]
 
-FEW, MANY = 10_000, 200_000
-MAY_GROW = 32 * 1024  # kilobytes
+FEW, MANY = 10_000, 80_000
+MAY_GROW = 12 * 1024  # kilobytes
 
 # What getrusage() says would begin with the memory of the process of the tests.
 STATUS = Path("/proc/self/status")

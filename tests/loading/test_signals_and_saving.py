@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db.models.signals import m2m_changed, post_save, pre_save
 from django.dispatch import Signal
 from loading_tools import Load, dump_of, fixture_of, refusal, rows, values
 
+from dumpy import LoadError
 from zoo.models import (
     Animal,
     Door,
@@ -58,6 +61,69 @@ def test_receivers_that_ignore_raw_do_not_get_in_the_way(load: Load) -> None:
     """D13: a receiver would create a second profile for the same keeper."""
     load(KEEPERS)
     assert values(KeeperProfile, "pk", "keeper", "motto") == [(7, 1, "as it was")]
+
+
+PROFILE = dump_of(rows("zoo.KeeperProfile", "id keeper_id motto", (7, 1, "as it was")))
+
+
+def test_a_row_that_a_receiver_makes_in_the_load_gives_way(
+    load: Load, settings: Any, raw_signals: None
+) -> None:
+    def motto(instance: Keeper, **arguments: Any) -> None:
+        KeeperProfile.objects.filter(keeper=instance).update(motto="from a receiver")
+
+    post_save.connect(motto, Keeper)
+    try:
+        said = load(KEEPERS)
+    finally:
+        post_save.disconnect(motto, Keeper)
+    assert (7, 1, "as it was") in values(KeeperProfile, "pk", "keeper", "motto")
+    assert "has given way to a row of the dump" in said
+
+
+def test_a_row_that_a_receiver_of_a_hand_written_object_makes_gives_way(
+    load: Load, tmp_path: Path
+) -> None:
+    keepers = tmp_path / "keepers.py"
+    keepers.write_text(fixture_of(*(f"yield Keeper(pk={n}, name='x')" for n in (1, 2))))
+    dumped = tmp_path / "dumped.py"
+    dumped.write_text(PROFILE)
+    call_command("loaddata", str(keepers), str(dumped))
+    assert (7, 1, "as it was") in values(KeeperProfile, "pk", "keeper", "motto")
+
+
+def test_a_row_that_a_receiver_made_in_a_fresh_database_gives_way(load: Load) -> None:
+    Keeper.objects.create(pk=1, name="Ada")
+    load(PROFILE)
+    assert values(KeeperProfile, "pk", "keeper", "motto") == [(7, 1, "as it was")]
+
+
+def test_a_row_that_somebody_has_entered_does_not_give_way(load: Load) -> None:
+    Keeper.objects.create(pk=1, name="Ada")
+    KeeperProfile.objects.update(motto="mine")
+    error = refusal(load, PROFILE)
+    assert [(p.model, p.pk) for p in error.problems] == [("zoo.KeeperProfile", 7)]
+    assert values(KeeperProfile, "motto") == ["mine"]
+
+
+def test_a_row_among_others_in_a_live_database_does_not_give_way(load: Load) -> None:
+    Keeper.objects.create(pk=1, name="Ada")
+    Keeper.objects.create(pk=2, name="Ben")
+    refusal(load, PROFILE)
+    assert values(KeeperProfile, "keeper") == [1, 2]
+
+
+def test_an_object_of_a_person_does_not_give_way_to_a_row_of_a_dump(
+    load: Load, tmp_path: Path
+) -> None:
+    Keeper.objects.create(pk=1, name="Ada")
+    KeeperProfile.objects.all().delete()
+    person = tmp_path / "person.py"
+    person.write_text(fixture_of("yield KeeperProfile(pk=50, keeper_id=1, motto='mine')"))
+    dumped = tmp_path / "dumped.py"
+    dumped.write_text(PROFILE)
+    with pytest.raises(LoadError):
+        call_command("loaddata", str(person), str(dumped))
 
 
 @pytest.mark.parametrize("signal", [pre_save, post_save, m2m_changed])

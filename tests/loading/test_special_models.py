@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -12,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.contrib.sites.models import Site
 from django.core.management import call_command
 from django.db.models import F
+from django.db.models.signals import post_save
 from loading_tools import Load, Rows, dump_of, rows, values
 
 from zoo.models import Animal, Label, Note
@@ -85,6 +87,25 @@ def test_permissions_may_have_traded_their_primary_keys(load: Load) -> None:
     """D2"""
     add, view = (Permission.objects.get(codename=f"{verb}_animal") for verb in ("add", "view"))
     load(dump_of(permissions((view.pk, "add_animal"), (add.pk, "view_animal"))))
+    assert Permission.objects.get(codename="add_animal").pk == view.pk
+    assert Permission.objects.get(codename="view_animal").pk == add.pk
+
+
+def test_permissions_give_way_where_receivers_hear_of_each(load: Load, settings: Any) -> None:
+    """D2, D13"""
+    settings.DUMPY = {"SIGNALS": "raw"}
+    heard: list[object] = []
+    add, view = (Permission.objects.get(codename=f"{verb}_animal") for verb in ("add", "view"))
+
+    def hear(instance: Permission, **arguments: Any) -> None:
+        heard.append(instance.codename)
+
+    post_save.connect(hear, Permission)
+    try:
+        load(dump_of(permissions((view.pk, "add_animal"), (add.pk, "view_animal"))))
+    finally:
+        post_save.disconnect(hear, Permission)
+    assert heard == ["add_animal", "view_animal"]
     assert Permission.objects.get(codename="add_animal").pk == view.pk
     assert Permission.objects.get(codename="view_animal").pk == add.pk
 
@@ -164,6 +185,12 @@ def test_the_permissions_of_a_shifted_target_come_back_exactly(load: Load) -> No
     load(out.getvalue())
     assert values(Permission, "pk", "codename", "content_type") == before
     assert list(Group.objects.get().permissions.values_list("pk", flat=True)) == [9000]
+
+
+def test_the_default_site_is_there_if_the_dump_has_it(load: Load) -> None:
+    Site.objects.all().delete()
+    load(dump_of(rows("sites.Site", "id domain name", (1, "example.com", "example.com"))))
+    assert values(Site, "pk", "domain") == [(1, "example.com")]
 
 
 def test_the_default_site_gives_way(load: Load) -> None:
