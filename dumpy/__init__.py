@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from dumpy.errors import DumpyError as DumpyError
     from dumpy.errors import FixtureError as FixtureError
     from dumpy.errors import LoadError as LoadError
+    from dumpy.errors import MigrationError as MigrationError
     from dumpy.errors import UnwritableField as UnwritableField
+    from dumpy.loading.loader import Loader as Loader
+    from dumpy.migrating.migrator import Migrator as Migrator
+    from dumpy.migrating.migrator import override as override
 
 __version__ = "0.1.0"
 
@@ -17,11 +21,25 @@ _HOMES = {
     "DumpyError": "dumpy.errors",
     "FixtureError": "dumpy.errors",
     "LoadError": "dumpy.errors",
+    "MigrationError": "dumpy.errors",
+    "Loader": "dumpy.loading.loader",
+    "Migrator": "dumpy.migrating.migrator",
     "UnwritableField": "dumpy.errors",
     "FlushDeferredObjects": "dumpy.dump",
+    "override": "dumpy.migrating.migrator",
 }
 
-__all__ = ["DumpyError", "FixtureError", "FlushDeferredObjects", "LoadError", "UnwritableField"]
+__all__ = [
+    "DumpyError",
+    "FixtureError",
+    "FlushDeferredObjects",
+    "LoadError",
+    "Loader",
+    "MigrationError",
+    "Migrator",
+    "UnwritableField",
+    "override",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,1 @@
+"""Versions to create functions: what an old dump means today."""

@@ -1,0 +1,325 @@
+"""What migrators change: as far as it needs no code, rows stay data and keep their speed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.utils.text import camel_case_to_spaces
+
+from dumpy.dump import Natural
+from dumpy.migrating.records import Misfit, NoField, Record, flat, label_of, values_of
+from dumpy.reading.fixture import map_references
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.text.emit import Names
+from dumpy.text.skeleton import Constant, CreateFunction
+
+Fields = dict[str, Any]
+_PERMISSION = "auth.Permission"
+_CONTENT_TYPE = "contenttypes.contenttype"
+_ACTIONS = ("add", "change", "delete", "view")
+
+
+@cache
+def create_name(label: str) -> str:
+    """Return what dumps call the create function of a model."""
+    app_label, _, name = label.partition(".")
+    return Names().for_model(app_label, name).create
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the rows of one model, made in a ``step``: the method of a migrator.
+
+    Where it ``is_strict``, rows must have the field that it changes.
+    """
+
+    step: str
+    label: str
+    is_strict: bool = field(default=True, kw_only=True)
+
+    def concerns(self, label: str) -> bool:
+        """Whether the rows of a model change."""
+        return label == self.label
+
+    def function(self, before: CreateFunction) -> CreateFunction | None:
+        """Return a create function that is data as it is after the change, None if code is."""
+        raise NotImplementedError
+
+    def records(self, record: Record) -> Iterator[Record | Model]:
+        """Yield what becomes of a record."""
+        raise NotImplementedError
+
+    def name_in(self, fields: Mapping[str, Any], name: str) -> str:
+        """Return the name of a field as rows have it; raises ``NoField``."""
+        found = self.spelled_in(fields, name)
+        if found is None:
+            raise NoField(self.label, name, fields)
+        return found
+
+    def spelled_in(self, fields: Container[str], name: str) -> str | None:
+        """Return the name of a field as rows have it, that of a foreign key with ``_id`` or not."""
+        for found in (name, f"{name}_id", name.removesuffix("_id")):
+            if found in fields and _is_one_field(self.label, name, found):
+                return found
+        return None
+
+    def require_free(self, fields: Container[str], name: str) -> None:
+        """Raise ``Misfit`` if rows have a field of that name, however it is spelled."""
+        found = self.spelled_in(fields, name)
+        if found is not None:
+            raise Misfit(f"the rows of {self.label} have a field {found!r} already.")
+
+
+@dataclass(frozen=True)
+class FieldChange(Change):
+    """A change of the fields that rows have, not of their values."""
+
+    def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
+        """Return the fields after the change; ``constant`` makes a value one of all rows.
+
+        Raises ``NoField`` for a field that is not there.
+        """
+        raise NotImplementedError
+
+    def function(self, before: CreateFunction) -> CreateFunction:
+        """Return the create function with other fields."""
+        return replace(before, fields=self.fields(before.fields, Constant))
+
+    def records(self, record: Record) -> Iterator[Record]:
+        """Yield the record with other fields."""
+        yield Record(label_of(record), self.fields(values_of(record), lambda value: value))
+
+
+@dataclass(frozen=True)
+class RenameField(FieldChange):
+    """A field that has another name."""
+
+    old: str
+    new: str
+
+    def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
+        """Return the fields with the new name in the place of the old one."""
+        old = self.name_in(before, self.old)
+        new = f"{self.new}_id" if old == f"{self.old}_id" else self.new
+        self.require_free(before.keys() - {old}, self.new)
+        return {new if name == old else name: where for name, where in before.items()}
+
+
+@dataclass(frozen=True)
+class RemoveField(FieldChange):
+    """A field that is gone."""
+
+    name: str
+
+    def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
+        """Return the other fields."""
+        gone = self.name_in(before, self.name)
+        return {name: where for name, where in before.items() if name != gone}
+
+
+@dataclass(frozen=True)
+class AddField(FieldChange):
+    """A field that has the same value in every row."""
+
+    name: str
+    value: Any
+
+    def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
+        """Return the fields and the new one."""
+        self.require_free(before, self.name)
+        return {**before, self.name: constant(self.value)}
+
+
+@dataclass(frozen=True)
+class RenameModel(Change):
+    """A model that has another name, or lives in another app."""
+
+    new: str
+
+    def function(self, before: CreateFunction) -> CreateFunction:
+        """Return the create function for the model of the new name."""
+        return replace(before, model=self.renamed(before.model))
+
+    def records(self, record: Record) -> Iterator[Record]:
+        """Yield the record as one of the model of the new name."""
+        yield Record(self.renamed(label_of(record)), values_of(record))
+
+    def renamed(self, label: str) -> str:
+        """Return what a model is called after the change; its name may be in lower case."""
+        return self.new if _key(label) == _key(self.label) else label
+
+    def natural(self, natural: Natural) -> Natural:
+        """Return a reference by natural key as it reads after the change."""
+        kind, key = natural.model.lower(), tuple(map(str, natural.key))
+        if kind == _CONTENT_TYPE and len(key) == 2:
+            return Natural(natural.model, _key(self.renamed(".".join(key))))
+        if kind == _PERMISSION.lower() and len(key) == 3:
+            return Natural(natural.model, self._permission(*key))
+        return Natural(self.renamed(natural.model), natural.key)
+
+    def _permission(self, codename: str, app_label: str, name: str) -> tuple[str, ...]:
+        app_label, new = _key(self.renamed(f"{app_label}.{name}"))
+        if codename in {f"{action}_{name}" for action in _ACTIONS}:
+            codename = codename.removesuffix(name) + new
+        return codename, app_label, new
+
+
+@dataclass(frozen=True)
+class RenameApp(RenameModel):
+    """An app that has another label: ``label`` and ``new`` are those of the app."""
+
+    def concerns(self, label: str) -> bool:
+        """Whether a model is of the app."""
+        return label.startswith(f"{self.label}.")
+
+    def renamed(self, label: str) -> str:
+        """Return what a model is called after the change."""
+        return self.new + label.removeprefix(self.label) if self.concerns(label) else label
+
+
+@dataclass(frozen=True)
+class RenamePermissions(Change):
+    """The permissions of Django's own for a model that has another name."""
+
+    rename: RenameModel
+
+    def function(self, before: CreateFunction) -> None:
+        """Return None: which rows change depends on their values."""
+        return None
+
+    def records(self, record: Record) -> Iterator[Record]:
+        """Yield the permission, with the name of the model changed in its codename and name."""
+        old, new = (label.partition(".")[2] for label in (self.rename.label, self.rename.new))
+        content_type = values_of(record).get("content_type_id")
+        if isinstance(content_type, Natural) and content_type.key == _key(self.rename.new):
+            for action in _ACTIONS:
+                if record.codename == f"{action}_{old.lower()}":
+                    record.codename = f"{action}_{new.lower()}"
+                if record.name == f"Can {action} {camel_case_to_spaces(old)}":
+                    record.name = f"Can {action} {camel_case_to_spaces(new)}"
+        yield record
+
+
+def change_references(record: Record, rename: Callable[[Natural], Natural]) -> None:
+    """Change the references by natural key in a record."""
+    values = values_of(record)
+    for name, value in values.items():
+        values[name] = map_references(value, rename)
+
+
+def _is_one_field(label: str, name: str, other: str) -> bool:
+    """Whether two names are one field, as those of a foreign key, for all that is known today."""
+    try:
+        model: ModelType = apps.get_model(label)
+    except (LookupError, ValueError):
+        return True
+    names = table_of(model).names
+    return not {name, other} <= names.keys() or names[name] == names[other]
+
+
+def _key(label: str) -> tuple[str, str]:
+    """The natural key of the content type of a model: app labels may have capitals in it."""
+    app_label, _, name = label.partition(".")
+    return app_label, name.lower()
+
+
+@dataclass(frozen=True)
+class RemoveModel(Change):
+    """A model whose rows are dropped."""
+
+    def function(self, before: CreateFunction) -> CreateFunction:
+        """Return a create function that drops its rows."""
+        return replace(before, model="", fields={}, drops=True)
+
+    def records(self, record: Record) -> Iterator[Record]:
+        """Yield nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class ChangeValues(Change):
+    """The values of a field, replaced by those of a mapping, or by what a function returns."""
+
+    name: str
+    values: Mapping[Any, Any] | Callable[[Any], Any]
+
+    def function(self, before: CreateFunction) -> None:
+        """Return None if the field is there: every value is looked at; raises ``NoField``."""
+        self.name_in(before.fields, self.name)
+        return None
+
+    def records(self, record: Record) -> Iterator[Record]:
+        """Yield the record with the new value."""
+        values = values_of(record)
+        name = self.name_in(values, self.name)
+        change = self.values if callable(self.values) else self._mapped
+        values[name] = change(values[name])
+        yield record
+
+    def _mapped(self, value: Any) -> Any:
+        assert not callable(self.values)
+        try:
+            return self.values.get(value, value)
+        except TypeError:
+            return value
+
+
+@dataclass(frozen=True)
+class Override(Change):
+    """A function in the place of a create function; it gets the values of a row by name."""
+
+    create: Callable[..., Any]
+    _running: list[Record] = field(default_factory=list, init=False, compare=False)
+
+    def concerns(self, label: str) -> bool:
+        """Whether rows of a model are what the create function of that name makes."""
+        return label == self.label or create_name(label) == self.create.__name__
+
+    def function(self, before: CreateFunction) -> None:
+        """Return None if the row has what the function takes; raises ``Misfit``."""
+        self._arguments(dict.fromkeys(before.fields))
+        return None
+
+    def records(self, record: Record) -> Iterator[Record | Model]:
+        """Yield what the function makes of a record."""
+        if self._running:
+            raise Misfit(
+                f"{self.create.__name__}() calls itself by its name in the globals. It is given "
+                "what earlier steps have made of a row: "
+                f"return new(self.model({label_of(record)!r}), …)."
+            )
+        self._running.append(record)
+        try:
+            made = list(flat(self.create(**self._arguments(values_of(record)))))
+        finally:
+            self._running.clear()
+        yield from made
+
+    @cached_property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """What the function takes, by name."""
+        return inspect.signature(self.create).parameters
+
+    def _arguments(self, values: Fields) -> Fields:
+        given, left = {}, dict(values)
+        takes_all = False
+        for name, parameter in self.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                takes_all = True
+                continue
+            # A field called `class` is a parameter `class_`, as in the create functions of dumps.
+            found = name if name in left else name.rstrip("_")
+            if found in left:
+                given[name] = left.pop(found)
+            elif parameter.default is parameter.empty:
+                raise Misfit(
+                    f"{self.create.__name__}() takes {name!r}, but "
+                    f"{NoField(self.label, name, values)} Give the parameter a default."
+                )
+        return {**given, **left} if takes_all else given

@@ -1,0 +1,177 @@
+"""From the version of a dump to that of the project, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dumpy import dump
+from dumpy.conf import configuration, imported, project_version
+from dumpy.errors import ConfigurationError, MigrationError, sentence
+from dumpy.migrating.chain import Chain, NoWay, newer, version_of
+from dumpy.migrating.migration import KEY, Migration
+from dumpy.migrating.migrator import Migrator
+from dumpy.migrating.policy import Policy, policy_here
+from dumpy.text.directory import Restore
+from dumpy.text.emit import IMPORTED, INSTALL
+from dumpy.text.skeleton import CreateFunction, Skeleton
+
+_WAITS = "__dumpy_migrations_wait__"
+
+
+def install(globals_dict: dict[str, Any]) -> None:
+    """Let migrators change the globals of a dump that is run; raises ``MigrationError``.
+
+    In a script that is run itself this waits for ``restore()``, which knows the options.
+    """
+    if globals_dict.get("__name__") == "__main__":
+        globals_dict[_WAITS] = True
+    else:
+        migrate(globals_dict, {})
+
+
+def migration_of_dump(skeleton: Skeleton | Restore) -> Migration | None:
+    """Return what migrators make of a dump that is data, None if nothing.
+
+    Raises ``MigrationError``.
+    """
+    if not skeleton.installs:
+        _say_not_asked(skeleton.version)
+        return None
+    namespace: dict[str, Any] = {name: getattr(dump, name) for name in IMPORTED}
+    namespace |= {name: dump.MissingModel(label) for name, label in skeleton.models.items()}
+    namespace["SOURCE_VERSION"] = skeleton.version
+    is_complete = isinstance(skeleton, Restore)
+    return migrate(namespace, skeleton.functions, is_complete=is_complete)
+
+
+def _say_not_asked(version: str | None) -> None:
+    """Say what the line would do: that it is gone is a person's will, but no secret."""
+    policy = policy_here()
+    source, target = version_of(version), version_of(project_version())
+    if policy.is_off or source is None or target is None or source == target:
+        return
+    policy.say(
+        f"The dump is of version {source}, the project of {target}, but without the line "
+        f"{INSTALL}: its rows are taken as they are."
+    )
+
+
+def migrate(
+    namespace: dict[str, Any],
+    functions: Mapping[str, CreateFunction],
+    *,
+    is_complete: bool = False,
+) -> Migration | None:
+    """Return what migrators make of the globals of a dump, None if nothing.
+
+    ``functions`` are those of its create functions that are data; a dump that ``is_complete`` has
+    all models of its project. Raises ``MigrationError``.
+    """
+    policy = policy_here()
+    found = None if policy.is_off else _chain(namespace.get("SOURCE_VERSION"), policy)
+    if found is None:
+        return None
+    migration = Migration(namespace, functions, is_complete=is_complete)
+    _run(found, migration, policy)
+    migration.finish()
+    for skipped in migration.skipped:
+        policy.say(skipped)
+    return migration
+
+
+def waits(namespace: Mapping[str, Any]) -> bool:
+    """Whether a script that was run has asked for migrations."""
+    return _WAITS in namespace
+
+
+def migration_of(namespace: Mapping[str, Any]) -> Migration | None:
+    """Return the migration that has changed a namespace, None if there was none."""
+    return namespace.get(KEY)
+
+
+def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | None:
+    target, migrator = project_version(), _migrator()
+    if source is None or target is None:
+        _say_unversioned(source, target, policy)
+        return None
+    old, new = version_of(source), version_of(target)
+    if old is None or new is None:
+        reason = f"SOURCE_VERSION is {source!r}, which is no version."
+        raise MigrationError("", reason, "Write one as '1.2', or None.")
+    if old == new:
+        policy.murmur(f"The dump is of version {old}, as the project is: no migration needed.")
+    elif old > new and not policy.allow_mismatch:
+        raise newer(old, new)
+    elif old > new:
+        policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
+    elif migrator is None:
+        policy.say(_without_migrator(old, new))
+    else:
+        return Chain(old, new, migrator), migrator
+    return None
+
+
+def _without_migrator(old: object, new: object) -> str:
+    return (
+        f"The dump is of version {old}, the project of {new}. "
+        "There is no DUMPY['MIGRATION_CLASS']: its rows are taken as they are."
+    )
+
+
+def _migrator() -> type[Migrator] | None:
+    path = configuration().migration_class
+    if path is None:
+        return None
+    found = imported("MIGRATION_CLASS", path)
+    if not isinstance(found, type) or not issubclass(found, Migrator):
+        raise ConfigurationError(
+            f"DUMPY['MIGRATION_CLASS']: {path} is no subclass of dumpy.Migrator."
+        )
+    return found
+
+
+def _say_unversioned(source: object, target: object, policy: Policy) -> None:
+    if source is not None:
+        policy.say(f"The dump is of version {source}, the project names none: nothing is migrated.")
+    elif target is not None:
+        policy.say("The dump names no version: nothing is migrated.")
+
+
+def _run(found: tuple[Chain, type[Migrator]], migration: Migration, policy: Policy) -> None:
+    chain, migrator = found[0], _made(found[1], migration)
+    for step in _steps(chain, policy):
+        method = getattr(migrator, step)
+        policy.say(f"{step}: {_first_line(method.__doc__)}")
+        migration.begin(step)
+        chain.arrive(step, _returned(step, method, migration))
+        migration.end()
+
+
+def _made(migrator: type[Migrator], migration: Migration) -> Migrator:
+    try:
+        return migrator(migration)
+    except (Exception, SystemExit) as error:
+        raise MigrationError(f"{migrator.__name__}()", sentence(error)) from error
+
+
+def _steps(chain: Chain, policy: Policy) -> Iterator[str]:
+    try:
+        yield from chain.steps()
+    except NoWay as error:
+        if not policy.allow_mismatch:
+            raise
+        policy.say(error.reason)
+
+
+def _returned(step: str, method: Callable[..., object], migration: Migration) -> object:
+    try:
+        return method(migration.namespace)
+    except MigrationError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise MigrationError(step, sentence(error)) from error
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0] or "it has no docstring."

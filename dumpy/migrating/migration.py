@@ -1,0 +1,297 @@
+"""What a chain of migrators makes of one dump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+
+from dumpy.dump import MissingModel, Natural
+from dumpy.errors import DumpyError, MigrationError, sentence
+from dumpy.loading.batches import named_values
+from dumpy.migrating.changes import Change, RenameModel, change_references
+from dumpy.migrating.records import (
+    DumpedModel,
+    Misfit,
+    NoField,
+    Record,
+    flat,
+    instance_of,
+    label_of,
+)
+from dumpy.migrating.slips import Slips
+from dumpy.text.emit import ModelNames, Names
+from dumpy.text.skeleton import CreateFunction
+
+Create = Callable[..., Any]
+Handler = Callable[[Any], object]
+"""What is called with the loader."""
+KEY = "__dumpy_migration__"
+_CREATE = "create_"
+_SLIP = 0.9
+
+
+@dataclass(frozen=True)
+class RowFunction:
+    """A create function that is data: called with the values of a row, it returns a record."""
+
+    function: CreateFunction
+
+    def __call__(self, *values: Any) -> Record | None:
+        function = self.function
+        if len(values) != len(function.parameters):
+            parameters = ", ".join(function.parameters)
+            raise TypeError(f"{function.name}() takes ({parameters}), not {len(values)} values.")
+        if function.drops:
+            return None
+        return Record(function.model, named_values(function.fields, values))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A create function, and the changes of what it gives."""
+
+    create: Create
+    changes: tuple[Change, ...]
+
+    def __call__(self, *values: Any) -> Any:
+        """Return one object, None, or a list of several."""
+        found = list(self.records(*values))
+        return found if len(found) > 1 else found[0] if found else None
+
+    def records(self, *values: Any) -> Iterator[Record | Model]:
+        """Yield what becomes of a row; raises ``MigrationError`` where a change fails."""
+        found: Iterable[Record | Model] = flat(self.create(*values))
+        for change in self.changes:
+            found = _changed(change, found)
+        return iter(found)
+
+
+@dataclass(frozen=True)
+class Today(Changed):
+    """A create function that gives objects of today's models."""
+
+    def records(self, *values: Any) -> Iterator[Model]:
+        """Yield objects of today's models."""
+        return map(instance_of, super().records(*values))
+
+
+def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record | Model]:
+    for one in given:
+        if isinstance(one, Record) and isinstance(change, RenameModel):
+            change_references(one, change.natural)
+        if not isinstance(one, Record) or not change.concerns(label_of(one)):
+            yield one
+            continue
+        try:
+            yield from change.records(one)
+        except NoField as error:
+            if change.is_strict:
+                raise MigrationError(change.step, str(error)) from error
+            yield one
+        except MigrationError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise MigrationError(change.step, sentence(error)) from error
+
+
+class Migration:
+    """The functions of one dump, changed by one step after the other.
+
+    ``functions`` maps the names of create functions to what they are as data, None for those that
+    are code by now; ``namespace`` are the globals of the dump; ``before_load`` and ``after_load``
+    hold the handlers that migrators have given. A dump that ``is_complete`` has all models.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        functions: Mapping[str, CreateFunction],
+        *,
+        is_complete: bool = False,
+    ) -> None:
+        self.namespace = namespace
+        self.functions: dict[str, CreateFunction | None] = dict(functions)
+        self.before_load: list[Handler] = []
+        self.after_load: list[Handler] = []
+        self.skipped: list[str] = []
+        self._missed: set[str] = set()
+        self.step = ""
+        self._is_first = True
+        self._is_complete = is_complete
+        self._original = dict(functions)
+        self._changes: list[Change] = []
+        self._labels: dict[str, str] = {}
+        self._creates: dict[str, tuple[Create, int]] = {}
+        self._know_models()
+        self._know_functions()
+        namespace[KEY] = self
+        namespace["resolve_model"] = DumpedModel
+
+    def begin(self, step: str) -> None:
+        """Let a step begin: changes are its own from now on."""
+        self._is_first = not self.step
+        self.step = step
+        self._show()
+
+    def end(self) -> None:
+        """Take what the step has put into the namespace itself."""
+        for name, value in list(self.namespace.items()):
+            if name.startswith(_CREATE) and not isinstance(value, Changed) and callable(value):
+                self._creates[name] = (value, len(self._changes))
+                self.functions[name] = None
+                self._labels.setdefault(name, "")
+
+    def finish(self) -> None:
+        """Let the functions of the namespace give objects of today's models.
+
+        Raises ``MigrationError`` for a name that looks like a slip; ``skipped`` tells of others.
+        """
+        slips = Slips(self._changes, self._original, self._known_labels(), self._missed)
+        self.skipped = list(slips.skipped())
+        for name, (create, start) in self._creates.items():
+            self.namespace[name] = Today(create, tuple(self._changes[start:]))
+
+    def add(self, change: Change) -> None:
+        """Take a change; raises ``MigrationError`` if the dump has nothing like it.
+
+        Only a dump of the very version that the step starts from must have all that it names.
+        """
+        change = replace(change, is_strict=self._is_first)
+        for name, function in self.functions.items():
+            if function is None or function.drops or not change.concerns(function.model):
+                continue
+            try:
+                self.functions[name] = change.function(function)
+            except NoField as error:
+                self._miss(str(error))
+            except Misfit as error:
+                raise MigrationError(self.step, str(error)) from error
+        self._changes.append(change)
+
+    def label(self, label: str) -> str:
+        """Return the label of a model as the dump or the project spells it."""
+        known = {one.lower(): one for one in self._known_labels()}
+        if label.lower() in known:
+            return known[label.lower()]
+        reason = f"neither the dump nor the project has a model {label!r}."
+        self._miss(reason, label, known.values())
+        return label
+
+    def know(self, label: str) -> None:
+        """Let a model be known that a step has brought."""
+        app_label, _, name = label.partition(".")
+        names = Names().for_model(app_label, name)
+        self.namespace.setdefault(names.variable, DumpedModel(label))
+        self._labels[names.create] = label
+
+    def follow(self, old: str, new: str) -> None:
+        """Let the functions of a model be those of its new name as well."""
+        for name, label in list(self._labels.items()):
+            if label == old:
+                self._labels[name] = new
+        self.know(new)
+
+    def label_of_function(self, name: str) -> str:
+        """Return the model of a create function, ``""`` where only its name is known."""
+        if name not in self._labels:
+            self._miss(f"it overrides {name}(), which does not exist.", name, self._labels)
+        return self._labels.get(name, "")
+
+    def models_of(self, app_label: str) -> list[str]:
+        """Return the known labels of the models of an app."""
+        labels = [one for one in self._known_labels() if one.partition(".")[0] == app_label]
+        if not labels:
+            self._miss(f"neither the dump nor the project has an app {app_label!r}.")
+        return labels
+
+    def blamed(self, handler: Handler) -> Handler:
+        """Return a handler that raises ``MigrationError`` in the name of the step."""
+        step = self.step
+
+        def handle(loader: Any) -> None:
+            try:
+                handler(loader)
+            except DumpyError:
+                raise
+            except (Exception, SystemExit) as error:
+                name = getattr(handler, "__name__", "a handler")
+                raise MigrationError(step, f"{name}(): {sentence(error)}") from error
+
+        return handle
+
+    def natural(self, natural: Natural) -> Natural:
+        """Return a reference by natural key of the dump as it reads today."""
+        for rename in self._renames():
+            natural = rename.natural(natural)
+        return natural
+
+    @property
+    def has_renames(self) -> bool:
+        """Whether models or apps have other names today."""
+        return any(self._renames())
+
+    def creates(self) -> dict[str, Create]:
+        """Return the create functions as they are now."""
+        return {name: self.namespace[name] for name in self._creates}
+
+    def is_changed(self, name: str) -> bool:
+        """Whether steps have changed a create function."""
+        return self.functions.get(name) != self._original.get(name)
+
+    def _miss(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
+        """Refuse what a dump of the step's own version should have.
+
+        A single file has no tables without rows: there only what looks like a slip is refused.
+        """
+        self._missed.add(name)
+        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else _SLIP)
+        if self._is_first and (self._is_complete or similar or not name):
+            hint = f"Did you mean {similar[0]}?" if similar else ""
+            raise MigrationError(self.step, reason, hint)
+
+    def _know_models(self) -> None:
+        for name, value in list(self.namespace.items()):
+            label = _label_of_variable(name, value)
+            if label is not None:
+                self.namespace[name] = DumpedModel(label)
+
+    def _know_functions(self) -> None:
+        """Learn what each create function makes: of data from itself, of code from its name."""
+        for model in apps.get_models():
+            self.know(model._meta.label)
+        for value in list(self.namespace.values()):
+            if isinstance(value, DumpedModel):
+                self.know(value.label)
+        for name, value in self.namespace.items():
+            if name.startswith(_CREATE) and callable(value):
+                self._creates[name] = (value, 0)
+                self.functions.setdefault(name, None)
+        for name, function in self._original.items():
+            self._creates[name] = (RowFunction(function), 0)
+            self._labels[name] = function.model
+            self.namespace[name] = RowFunction(function)
+
+    def _show(self) -> None:
+        for name, (create, start) in self._creates.items():
+            self.namespace[name] = Changed(create, tuple(self._changes[start:]))
+
+    def _known_labels(self) -> list[str]:
+        return sorted(set(self._labels.values()) - {""})
+
+    def _renames(self) -> Iterator[RenameModel]:
+        return (change for change in self._changes if isinstance(change, RenameModel))
+
+
+def _label_of_variable(name: str, value: object) -> str | None:
+    """The label of a model under the name that dumps give it."""
+    if isinstance(value, MissingModel):
+        return value.label
+    if isinstance(value, type) and issubclass(value, Model) and value is not Model:
+        names: ModelNames = Names().for_model(value._meta.app_label, value._meta.object_name or "")
+        return value._meta.label if name.startswith(names.variable) else None
+    return None

@@ -1,0 +1,53 @@
+"""How dumps of other versions are taken, as commands have been told."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+_log = logging.getLogger("dumpy")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How to migrate.
+
+    ``say`` is told each step, and ``murmur`` that there is none to do; ``allow_mismatch`` goes on
+    where no step leads on; ``is_off`` leaves migrators out.
+    """
+
+    say: Callable[[str], object] = _log.info
+    murmur: Callable[[str], object] = _log.debug
+    allow_mismatch: bool = False
+    is_off: bool = False
+
+
+_policy: ContextVar[Policy | None] = ContextVar("dumpy_policy", default=None)
+
+
+@contextmanager
+def migrating(policy: Policy) -> Iterator[None]:
+    """Let a policy hold for the time of the block."""
+    token = _policy.set(policy)
+    try:
+        yield
+    finally:
+        _policy.reset(token)
+
+
+def policy_here() -> Policy:
+    """Return the policy that holds here: without one, what is said is logged."""
+    return _policy.get() or Policy()
+
+
+def add_version_option(parser: ArgumentParser) -> None:
+    """Let a command have the option ``--allow-version-mismatch``."""
+    parser.add_argument(
+        "--allow-version-mismatch",
+        action="store_true",
+        help="Load a dump that is newer than the project, or to which no migrator leads.",
+    )

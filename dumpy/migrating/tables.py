@@ -1,0 +1,163 @@
+"""The tables of a dump, as migrators have changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count, repeat
+from typing import Any
+
+from django.db.models import AutoField, Max, Model, QuerySet
+
+from dumpy.dump import dumped_row
+from dumpy.errors import FixtureError, Place, sentence
+from dumpy.loading.loader import Loader
+from dumpy.migrating.migration import Migration
+from dumpy.migrating.policy import Policy, migrating
+from dumpy.migrating.sequences import reset_sequences
+from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows
+from dumpy.reading.program import Program
+from dumpy.schema.tables import ModelType
+
+
+def migrated(table: TableRows, migration: Migration | None) -> TableRows:
+    """Return a table that is data as it is after a migration."""
+    if migration is None:
+        return table
+    renamed = migration.natural if migration.has_renames else None
+    name = table.function.name
+    if not migration.is_changed(name):
+        return replace(table, renamed=renamed)
+    function = migration.functions[name]
+    if function is None:
+        return replace(table, create=migration.namespace[name], is_migrated=True)
+    return replace(table, function=function, is_migrated=True, renamed=renamed)
+
+
+@dataclass
+class Late:
+    """Objects without a key: they are saved at last, lest they take the key of a dumped row.
+
+    Only what migrators make ``is_kept`` so: it is there in addition to what the dump holds.
+    ``tables`` are those that the objects were made of, by model; rows of those ``keyed`` have
+    become objects with a key as well.
+    """
+
+    is_kept: bool
+    objects: list[tuple[Model, Place]] = field(default_factory=list)
+    tables: dict[ModelType, dict[str, TableRows]] = field(default_factory=dict)
+    keyed: set[str] = field(default_factory=set)
+
+    def rest_of(
+        self, given: Iterable[tuple[Any, Place]], table: TableRows | None = None
+    ) -> Iterator[tuple[Any, Place]]:
+        """Keep the rows without a key, and yield the other objects."""
+        for one, place in given:
+            if not self.keep(one, place, table):
+                yield one, place
+
+    def keep(self, one: Any, place: Place, table: TableRows | None = None) -> bool:
+        """Keep a row without a key, made of a row of ``table``; return whether it is one."""
+        name = table.function.name if table is not None else ""
+        if not (self.is_kept and isinstance(one, Model) and one.pk is None and dumped_row(one)):
+            self.keyed |= {name} if isinstance(one, Model) else set()
+            return False
+        self.objects.append((one, place))
+        if table is not None:
+            self.tables.setdefault(type(one), {})[name] = table
+        return True
+
+    def save(self, loader: Loader) -> None:
+        """Save the objects, with keys after those that were dumped.
+
+        A reference by the key that a row had in the dump must not lead to another row.
+        """
+        reset_sequences({type(instance) for instance, _place in self.objects}, loader.using)
+        keys = {model: self._free_keys(model, loader.using) for model in self.tables}
+        for instance, place in self.objects:
+            instance.pk = next(keys.get(type(instance), repeat(None)))
+            loader.save(instance, place, is_changed=True)
+
+    def _free_keys(self, model: ModelType, using: str) -> Iterator[int | None]:
+        """Keys above those that rows had which have lost them, None where any will do."""
+        lost = [table for name, table in self.tables[model].items() if name not in self.keyed]
+        highest = max((_highest_dumped(table, model) for table in lost), default=0)
+        return count(1 + max(highest, _highest_key(model, using))) if highest else repeat(None)
+
+
+def _highest_dumped(table: TableRows, model: ModelType) -> int:
+    """The highest key that rows had which have lost it, 0 where keys are no numbers."""
+    key = model._meta.pk
+    if not isinstance(key, AutoField) or key.attname not in table.parameters:
+        return 0
+    position = table.parameters.index(key.attname)
+    keys = (row.values[position] for row in table.rows())
+    return max((key for key in keys if type(key) is int), default=0)
+
+
+def _highest_key(model: ModelType, using: str) -> int:
+    rows: QuerySet[Model] = QuerySet(model, using=using)
+    return rows.aggregate(highest=Max("pk"))["highest"] or 0
+
+
+def program_of(fixture: Dump, migration: Migration | None) -> Program:
+    """Return a dump as a program, for its rows that are code: what migrators made, it has too."""
+    program = Program(fixture.program)
+    with migrating(Policy(is_off=True)):
+        namespace = program.run()
+    if migration is not None:
+        namespace.update(migration.creates())
+    return program
+
+
+def start(loader: Loader, migration: Migration | None) -> Late:
+    """Let a loader know what has changed, and call the handlers that migrators want called first.
+
+    Returns what will be saved at last. Raises ``MigrationError`` if a handler fails.
+    """
+    late = Late(is_kept=migration is not None)
+    loader.at_last.append(late.save)
+    if migration is not None:
+        if migration.after_load:
+            loader.after_load += [_free_keys, *migration.after_load]
+        for handler in migration.before_load:
+            handler(loader)
+    return late
+
+
+def _free_keys(loader: Loader) -> None:
+    """Let objects that handlers make have keys that are free."""
+    loaded = {loader.registry.get(label) for label in loader.report.tables}
+    reset_sequences(loaded, loader.using)
+
+
+def created(
+    table: TableRows,
+    run: Callable[[CodeRow], Iterator[tuple[Any, Place]]],
+    note: Callable[[str], object] = lambda sentence: None,
+) -> Iterator[tuple[Any, Place]]:
+    """Yield what the function of a table makes of its rows, with places.
+
+    ``run`` makes objects of a row that itself is code; ``note`` is told of rows that became
+    nothing. Raises ``FixtureError`` with the line.
+    """
+    dropped = 0
+    for entry in table.entries():
+        if isinstance(entry, Row):
+            place = table.place(entry.line)
+            made = _made(table, entry, place)
+            dropped += not made
+            yield from ((one, place) for one in made)
+        else:
+            yield from run(entry)
+    if dropped:
+        note(f"{table.label}: {dropped} rows became nothing.")
+
+
+def _made(table: TableRows, row: Row, place: Place) -> list[Model]:
+    assert table.create is not None
+    try:
+        made = table.create(*row.values)
+    except Exception as error:
+        raise FixtureError(place, sentence(error)) from error
+    return made if isinstance(made, list) else [] if made is None else [made]

@@ -1,0 +1,3 @@
+"""A small newspaper, release 1.0."""
+
+__version__ = "1.0"

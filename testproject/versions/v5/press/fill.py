@@ -1,0 +1,80 @@
+"""Fills an empty database of release 5.0, always with the same rows."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from people.models import Writer
+from versions import content
+from versions.office import fill_notes, fill_office
+
+from . import models as press
+
+NOTED = {
+    "article": press.Article,
+    "writer": Writer,
+    "photo": press.Medium,
+    "tag": press.Topic,
+    "section": press.Section,
+}
+RENAMED = {"photo": "medium", "tag": "topic"}
+STATES = {"d": "draft", "r": "review", "p": "published"}
+LANGUAGES = {"en": "eng", "et": "est"}
+
+
+def fill() -> None:
+    """Fill all tables."""
+    fill_office(RENAMED)
+    fill_people()
+    fill_articles()
+    fill_notes(press.Note, NOTED)
+
+
+def fill_people() -> None:
+    """Make sections, who writes in them, and who reads them."""
+    for key, name, slug, above in content.SECTIONS:
+        press.Section.objects.create(pk=key, name=name, slug=slug, parent_id=above)
+    for key, first, last, email, _phone in content.WRITERS:
+        Writer.objects.create(pk=key, first_name=first, last_name=last, email=email)
+    for key, born, text in content.BIOGRAPHIES:
+        Writer.objects.filter(pk=key).update(born=born, life=text)
+    for key, name, email, street, city in content.READERS:
+        reader = press.Reader.objects.create(pk=UUID(int=key), name=name, email=email)
+        press.Address.objects.create(reader=reader, street=street, city=city)
+    for key, reader_id, section, since, price, until in content.SUBSCRIPTIONS:
+        press.Subscription.objects.create(
+            pk=key, reader_id=UUID(int=reader_id), section_id=section, started=since, price=price,
+            cancelled=until,
+        )  # fmt: skip
+
+
+def fill_articles() -> None:
+    """Make articles and what belongs to them."""
+    for key, name in content.WORDS:
+        press.Topic.objects.create(pk=key, name=name)
+    for (
+        key,
+        title,
+        second,
+        text,
+        lang,
+        section,
+        writer,
+        day,
+        words,
+        state,
+        topics,
+    ) in content.ARTICLES:
+        article = press.Article.objects.create(
+            pk=key, title=title, subtitle=second, text=text, language=LANGUAGES[lang],
+            section_id=section, writer_id=writer, published=day, words=words, state=STATES[state],
+        )  # fmt: skip
+        for position, topic in enumerate(topics, 1):
+            press.Placement.objects.create(article=article, topic_id=topic, position=position)
+    for key, article_id, file, caption in content.PHOTOS:
+        press.Medium.objects.create(pk=key, article_id=article_id, file=file, caption=caption)
+    for key, article_id, url, title, seconds in content.VIDEOS:
+        press.Medium.objects.create(
+            pk=10 + key, article_id=article_id, kind="video", file=url, caption=title,
+            seconds=seconds,
+        )  # fmt: skip

@@ -1,0 +1,11 @@
+# dumpy: format 1
+"""Rows of people.Writer, which restore.py loads."""
+
+loader.save(create_people_writer(1, 'Ada', 'Lovelace', 'ada@example.org', '+44 20'))
+loader.save(create_people_writer(2, 'Õnne Mari', 'Tamm', None, ''))
+loader.save(create_people_writer(3, '', 'Sócrates', 'socrates@example.org', '555'))
+loader.save(create_people_writer(8, 'Ursula Kroeber', 'Le.Guin', None, '+1 503'))
+
+loader.flush_deferred_objects()
+
+# dumpy: end
