@@ -21,5 +21,5 @@ def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
         assert frame.f_back is not None
         namespace = frame.f_back.f_globals
     if not replay(Path(path), namespace):
-        code = compile(Path(path).read_bytes(), path, "exec")
+        code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
         exec(code, namespace)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 
-def restore(namespace: Mapping[str, Any]) -> None:
+def restore(namespace: dict[str, Any]) -> None:
     """Restore the directory of a ``restore.py`` that is run; ``namespace`` are its globals.
 
     Reads ``sys.argv``; ends the process with status 1 if the database could not be restored.

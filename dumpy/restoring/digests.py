@@ -2,55 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from django.apps import apps
 from django.db.models import QuerySet
 
 from dumpy.loading.objects import HOOK
-from dumpy.reading.directory import Directory
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.loading.registry import Registry
+from dumpy.reading.fixture import TableRows
+from dumpy.schema.tables import Table, is_content_type, table_of
 from dumpy.text import manifest as manifests
-from dumpy.text.manifest import TableEntry
-from dumpy.writing.rows import RowWriter, shape_of
+from dumpy.text.words import source
+from dumpy.writing.rows import RowWriter, Shape, shape_of
 from dumpy.writing.sources import rows_of_query
 
 
-def differing_tables(directory: Directory, using: str) -> list[str]:
-    """Return the labels of the models whose rows are not those of the dump.
+@dataclass(frozen=True)
+class DumpedContent:
+    """All rows of a model in a dump, and their digest where the dump itself says it.
 
-    Left out are those for which ``restore.py`` says something else than when it was written, and
-    models that change their rows themselves while they are loaded.
+    ``fields`` are the names that all of the values of a row have today, in its order.
     """
-    return [
-        entry.model
-        for entry, model in _comparable(directory)
-        if content_digest(model, using) != entry.digest
-    ]
+
+    label: str
+    tables: tuple[TableRows, ...]
+    digest: str | None = None
+    fields: tuple[str, ...] = ()
 
 
-def content_digest(model: ModelType, using: str) -> str:
-    """Return the digest of the rows of a model, as a manifest has it."""
-    shape = shape_of(table_of(model))
-    writer = RowWriter(shape, using)
+def differing(
+    contents: Iterable[DumpedContent], registry: Registry, using: str
+) -> list[DumpedContent]:
+    """Return those whose text is not that of the rows in the database.
+
+    Fields that only one of them has are not compared. Left out are models that change their rows
+    themselves while they are loaded, and those to whose rows the database has given keys.
+    """
+    return [content for content in contents if _is_different(content, registry, using)]
+
+
+def rows_digest(tables: Iterable[TableRows], names: Sequence[str] | None = None) -> str:
+    """Return the digest of the rows of a dump, or of their values with some names."""
     digest = manifests.digest()
-    for chunk in rows_of_query(shape, QuerySet(model, using=using), using):
-        for arguments in writer.arguments(chunk):
-            digest.update(f"{arguments}\n".encode())
+    for table in tables:
+        where = range(table.width) if names is None else [table.fields[name] for name in names]
+        positions = [position for position in where if isinstance(position, int)]
+        for row in table.rows():
+            values = [row.values[position] for position in positions]
+            digest.update(f"{', '.join(map(source, values))}\n".encode())
     return str(digest.hexdigest())
 
 
-def _comparable(directory: Directory) -> Iterator[tuple[TableEntry, ModelType]]:
-    as_written = {
-        function.model
-        for function in directory.restore.functions.values()
-        if list(function.fields.values()) == list(range(len(function.parameters)))
-    }
-    listed = set(directory.restore.files)
-    for entry in directory.manifest.tables:
-        if entry.model not in as_written or not listed >= {file.name for file in entry.files}:
-            continue
-        model: ModelType = apps.get_model(entry.model)
-        names = tuple(shape_of(table_of(model)).names)
-        if names == entry.fields and not hasattr(model, HOOK):
-            yield entry, model
+def is_renamed(content: DumpedContent, table: Table) -> bool:
+    """Return whether rows may name models that have another name today."""
+    if all(one.renamed is None for one in content.tables):
+        return False
+    return any(c.references is not None and is_content_type(c.references) for c in table.columns)
+
+
+def _is_different(content: DumpedContent, registry: Registry, using: str) -> bool:
+    table = table_of(registry.get(content.label))
+    given = set.intersection(*(_given(one) for one in content.tables))
+    if hasattr(table.model, HOOK) or not set(table.key) <= given:
+        return False
+    shape = shape_of(table)
+    whole = _arranged(shape, content.fields)
+    if content.digest is not None and whole is not None and not is_renamed(content, table):
+        return _digest_of(whole, using) != content.digest
+    shared = _reduced(shape, given)
+    return _digest_of(shared, using) != rows_digest(content.tables, shared.names)
+
+
+def _given(table: TableRows) -> set[str]:
+    """The fields that have values of the rows."""
+    return {name for name, where in table.fields.items() if isinstance(where, int)}
+
+
+def _reduced(shape: Shape, names: set[str]) -> Shape:
+    return replace(
+        shape,
+        columns=tuple(column for column in shape.columns if column.name in names),
+        links=tuple(link for link in shape.links if link.name in names),
+    )
+
+
+def _arranged(shape: Shape, names: Sequence[str]) -> Shape | None:
+    """The fields in the order of a dump, in which a model of the past need not have them."""
+    if set(shape.names) != set(names):
+        return None
+    columns = sorted(shape.columns, key=lambda column: names.index(column.name))
+    links = sorted(shape.links, key=lambda link: names.index(link.name))
+    arranged = replace(shape, columns=tuple(columns), links=tuple(links))
+    return arranged if arranged.names == list(names) else None
+
+
+def _digest_of(shape: Shape, using: str) -> str:
+    writer = RowWriter(shape, using)
+    digest = manifests.digest()
+    for chunk in rows_of_query(shape, QuerySet(shape.table.model, using=using), using):
+        for arguments in writer.arguments(chunk):
+            digest.update(f"{arguments}\n".encode())
+    return str(digest.hexdigest())

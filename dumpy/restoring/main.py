@@ -1,40 +1,112 @@
-"""What ``restore.py`` does when it is run: arguments in, sentences out."""
+"""What a restore does for a person: arguments in, sentences out."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
-from dumpy.errors import DumpyError, FixtureError, RestoreFailed
-from dumpy.reading.directory import RESTORE, read_directory, read_manifest, understood
+from dumpy.ending import cleaning_up
+from dumpy.errors import (
+    DumpyError,
+    FixtureError,
+    LoadError,
+    RestoreFailed,
+    RowsRejected,
+    printable_lines,
+)
+from dumpy.loading.rejects import Rejects
+from dumpy.loading.validation import Validation
+from dumpy.migrating.policy import Policy, add_version_option, migrating
+from dumpy.reading.directory import read_directory, read_manifest, understood
+from dumpy.restoring.content import Content, DirectoryContent
+from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.text.manifest import NAME
+from dumpy.text.manifest import NAME, RESTORE
+
+_THROUGH_MIGRATIONS = "--through-migrations"
 
 
-def main(script: str, namespace: Mapping[str, Any]) -> None:
+def main(script: str, namespace: dict[str, Any]) -> None:
     """Restore the directory of a script; ends the process if that cannot be done.
 
-    ``namespace`` holds what the script has defined.
+    ``namespace`` holds what the script has defined; it is empty if the script was not run.
     """
-    options = _parser(script).parse_args(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        Path(script).name,
+        description="Replace a database by the content of this directory.",
+        # Who decides whether to run the script looks for the whole of an option.
+        allow_abbrev=False,
+    )
+    add_arguments(parser)
+    options = parser.parse_args(sys.argv[1:])
     try:
-        _restore(Path(script).resolve().parent, options, namespace)
-    except RestoreFailed as error:
+        _restore_directory(Path(script).resolve().parent, options, namespace)
+    except DumpyError as error:
         sys.exit(str(error))
-    except (DumpyError, DatabaseError, OSError) as error:
-        sys.exit(f"{error}\nThe database is as it was.")
 
 
-def is_data(script: Path) -> bool:
-    """Whether a script is the ``restore.py`` of a dump that need not be run to be understood."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that a restore has, of whatever it is."""
+    parser.add_argument(
+        "-b", "--noinput", action="store_false", dest="interactive", help="Do not ask first."
+    )
+    parser.add_argument(
+        "--database",
+        default=DEFAULT_DB_ALIAS,
+        choices=tuple(connections),
+        help='The database to restore. Defaults to the "default" database.',
+    )
+    parser.add_argument("--dry-run", action="store_true", help="Do everything but commit.")
+    parser.add_argument(
+        _THROUGH_MIGRATIONS,
+        action="store_true",
+        help="Load with the models of the time of the dump, then migrate.",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="Restore what can be, write the rest to a fixture of its own, and end with status 1.",
+    )
+    add_version_option(parser)
+    _add_validation(parser)
+
+
+def _add_validation(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--quick",
+        action="store_const",
+        dest="validation",
+        const=Validation.NEVER,
+        default=Validation.CHANGED,
+        help="Never validate rows. By default those of models that have changed are.",
+    )
+    group.add_argument(
+        "--full-clean",
+        action="store_const",
+        dest="validation",
+        const=Validation.ALWAYS,
+        help="Validate all rows, wholly.",
+    )
+
+
+def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
+    """Whether a script is the ``restore.py`` of a dump that need not be run as it stands.
+
+    So is one that is data, and one that has to find the models of another time.
+    """
     if script.name != RESTORE or not (script.parent / NAME).is_file():
         return False
+    if _THROUGH_MIGRATIONS in arguments:
+        return True
     try:
         understood(script.parent, read_manifest(script.parent))
     except FixtureError:
@@ -42,36 +114,81 @@ def is_data(script: Path) -> bool:
     return True
 
 
-def _restore(path: Path, options: argparse.Namespace, namespace: Mapping[str, Any]) -> None:
-    directory = read_directory(path, is_run=True)
+@cleaning_up()
+def restore(content: Content, options: argparse.Namespace, say: Callable[[str], object]) -> None:
+    """Restore what a dump holds, as the options say; ``say`` is told what happens, line by line.
+
+    Raises ``RestoreFailed``, whose sentence says what became of the database.
+    """
+    try:
+        _restore(content, options, lambda text: say(printable_lines(text)))
+    except (RestoreFailed, RowsRejected):
+        raise
+    except LoadError as error:
+        is_invalid = any(problem.is_invalid for problem in error.problems)
+        hint = "To restore rows that are only invalid as they are, add --quick.\n"
+        raise RestoreFailed(
+            f"{error}\n{hint if is_invalid else ''}The database is as it was."
+        ) from error
+    except (DumpyError, DatabaseError, OSError) as error:
+        raise RestoreFailed(f"{error}\nThe database is as it was.") from error
+
+
+def _restore_directory(path: Path, options: argparse.Namespace, namespace: dict[str, Any]) -> None:
+    try:
+        directory = read_directory(path, is_run=True)
+        if namespace:
+            directory = directory.listing(namespace.get("TABLES"))
+    except (DumpyError, OSError) as error:
+        raise RestoreFailed(f"{error}\nThe database is as it was.") from error
     if directory.is_edited:
         print("restore.py was edited since it was written.")
-    restorer = Restorer(directory, options.database, print, functions=namespace)
-    if options.interactive and not _is_confirmed(restorer):
-        sys.exit("Not restored.")
-    report = restorer.run(dry_run=options.dry_run)
+    restore(DirectoryContent(directory, namespace, options.through_migrations), options, print)
+
+
+def _restore(content: Content, options: argparse.Namespace, say: Callable[[str], object]) -> None:
+    if options.keep_going and options.through_migrations:
+        raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
+    restorer = Restorer(
+        content,
+        _plan(content, options),
+        say,
+        validation=options.validation,
+        rejects=Rejects() if options.keep_going else None,
+    )
+    confirm = partial(_confirm, options.database, say) if options.interactive else None
+    with migrating(Policy(say, say, options.allow_version_mismatch)):
+        report = restorer.run(dry_run=options.dry_run, confirm=confirm)
+    for sentence in report.ignored:
+        say(sentence)
     for label, counts in report.tables.items():
-        print(f"{label:<40} {counts}")
-    print("All would be well: nothing was changed." if options.dry_run else "Restored.")
+        say(f"{label:<40} {counts}")
+    _say_end(restorer, say, is_dry=options.dry_run)
 
 
-def _is_confirmed(restorer: Restorer) -> bool:
-    settings = connections[restorer.using].settings_dict
+def _say_end(restorer: Restorer, say: Callable[[str], object], *, is_dry: bool) -> None:
+    """Say how it ended; raises ``DumpyError`` if that is not all well."""
+    if restorer.rejected is not None:
+        raise restorer.rejected
+    if restorer.rejects and restorer.rejects.rows:
+        problems = [row.problem for row in restorer.rejects.rows]
+        raise RestoreFailed(f"{LoadError(problems)}\nThe database is as it was.")
+    say("All would be well: nothing was changed." if is_dry else "Restored.")
+
+
+def _plan(content: Content, options: argparse.Namespace) -> Plan:
+    if options.through_migrations:
+        return ThroughMigrations(content, options.database)
+    return Today(content, options.database)
+
+
+def _confirm(using: str, say: Callable[[str], object], rows: int) -> None:
+    """Ask; raises ``RestoreFailed`` unless the answer is yes."""
+    settings = connections[using].settings_dict
     where = f"{settings['NAME']} on {settings['HOST'] or 'this machine'}"
-    print(f"This replaces the database {where}: {restorer.replaced_rows():,} rows.")
-    try:
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
-
-
-def _parser(script: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        Path(script).name, description="Replace a database by the content of this directory."
-    )
-    parser.add_argument(
-        "-b", "--noinput", action="store_false", dest="interactive", help="do not ask first"
-    )
-    parser.add_argument("--database", default=DEFAULT_DB_ALIAS, choices=tuple(connections))
-    parser.add_argument("--dry-run", action="store_true", help="do everything but commit")
-    return parser
+    say(f"This replaces the database {where}: {rows:,} rows.")
+    answer = ""
+    with suppress(EOFError):
+        answer = input("Go on? [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise RestoreFailed("Not restored.")

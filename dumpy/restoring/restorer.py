@@ -2,128 +2,341 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from pathlib import Path
 
 from django.apps import apps
-from django.core.management.color import no_style
 from django.db import connections, transaction
-from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Model, QuerySet
 
-from dumpy.errors import RestoreFailed
+from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
+from dumpy.loading.references import Moved
+from dumpy.loading.registry import TODAY
+from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
-from dumpy.loading.sequences import with_positive_keys
-from dumpy.reading.directory import Directory
+from dumpy.loading.special import NATURAL_KEYS
+from dumpy.loading.validation import Validation
+from dumpy.migrating.migration import Migration
+from dumpy.migrating.tables import created, start
 from dumpy.reading.fixture import Row, TableRows
-from dumpy.reading.replay import placed_calls
+from dumpy.reading.program import Placed
 from dumpy.restoring import schema
-from dumpy.restoring.digests import differing_tables
-from dumpy.restoring.target import emptied
+from dumpy.restoring.content import Content
+from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
+from dumpy.restoring.ownership import Names, names_of
+from dumpy.restoring.plans import Plan
+from dumpy.restoring.retyped import keeps_values
+from dumpy.restoring.target import emptied, patient
+from dumpy.schema.tables import ModelType, table_of
+from dumpy.text.manifest import RESTORE
+from dumpy.writing.database import LEFT_OUT
+from dumpy.writing.rejected import write_rejected
 
 
 @dataclass
 class Restorer:
-    """Restores a verified directory into the database ``using``.
+    """Restores what a verified dump holds into the database of a plan.
 
     ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's.
-    ``functions`` are the globals of a ``restore.py`` that was run.
+    With ``rejects``, rows that cannot be loaded are kept out, and written to a file beside the
+    dump, which ``rejected`` names when all is done.
     """
 
-    directory: Directory
-    using: str
+    content: Content
+    plan: Plan
     say: Callable[[str], object]
     compares: bool = True
-    functions: Mapping[str, Any] = field(default_factory=dict)
+    validation: Validation = Validation.CHANGED
+    rejects: Rejects | None = None
+    rejected: RowsRejected | None = None
+    _migration: Migration | None = None
+    _made: set[str] = field(default_factory=set)
+    _rows: dict[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def tables(self) -> dict[str, list[TableRows]]:
-        """The tables of rows by file, parents first."""
-        return {name: self.directory.tables_of(name) for name in self.directory.listed()}
+    @property
+    def using(self) -> str:
+        """The alias of the database."""
+        return self.plan.using
 
-    def replaced_rows(self) -> int:
-        """Return how many rows of the database the restore will replace."""
+    def run(
+        self, *, dry_run: bool = False, confirm: Callable[[int], object] | None = None
+    ) -> Report:
+        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was.
+
+        When all that can be known is said, ``confirm`` is told how many rows will be replaced; what
+        it raises ends it.
+        """
+        with self.plan.context():
+            self.content.prepare()
+            self._migration = self.content.migrate()
+            self.plan.check(self._data())
+            with patient(self.using):
+                self._say_what_is_missing()
+                self._say_what_is_strange()
+                replaced = self._replaced_rows() if confirm is not None else 0
+            if confirm is not None:
+                confirm(replaced)
+            with emptied(self.using, self._names, self._shared(), dry_run=dry_run):
+                report = self._restore()
+                if self.rejects and self.rejects.rows and not dry_run:
+                    # If it cannot be written, nothing is restored.
+                    rows, beside = self.rejects.rows, _beside(self.content)
+                    self.rejected = write_rejected(rows, self.using, beside)
+                return report
+
+    def _replaced_rows(self) -> int:
         connection = connections[self.using]
-        return schema.count(connection, schema.own_tables(connection, self._db_tables()))
+        tables = {*self._names.made, *self._shared()}
+        return schema.count(connection, schema.there(connection, tables))
 
-    def run(self, *, dry_run: bool = False) -> Report:
-        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was."""
-        tables = [table for tables in self.tables.values() for table in tables]
-        Loader(self.using).check(tables, is_built=False)
-        with emptied(self.using, self._db_tables(), dry_run=dry_run):
-            self.say("building the schema")
-            schema.build(self.using)
-            with transaction.atomic(using=self.using):
-                schema.empty(connections[self.using], self._db_tables())
-                report = self._load()
-                self._check()
+    def _say_what_is_missing(self) -> None:
+        """Name the tables with rows of which the dump, being a part of a whole, knows nothing."""
+        connection = connections[self.using]
+        there = set(schema.there(connection, self._names.made))
+        known = {*self._tables_loaded(), *self._tables_kept(), *self.content.db_tables}
+        tables = {m._meta.db_table: m._meta.label for m in apps.get_models() if m._meta.managed}
+        rows = {
+            label: schema.count(connection, [name])
+            for name, label in tables.items()
+            if name in there - known and label.lower() not in LEFT_OUT
+        }
+        if any(rows.values()):
+            code = " (but for what code makes)" if self._makes_rows() else ""
+            self.say(f"Not in the dump, so without rows afterwards{code}: {_counted(rows)}.")
+
+    def _makes_rows(self) -> bool:
+        """Whether code makes rows, of which nobody knows before it is run."""
+        tables = sum(map(len, self.content.parts.values()))
+        return self.content.is_program or len(self._data()) < tables
+
+    def _say_what_is_strange(self) -> None:
+        """Name the tables that only the dump, or newer code, takes for those of the project."""
+        if self._names.left:
+            self.say(
+                f"Migrations are applied in the database that are not here: "
+                f"{', '.join(self._names.newer)}. Tables that only they know go as well: "
+                f"{', '.join(sorted(self._names.left))}."
+            )
+        strangers = set(self.content.db_tables) - self._names.made - self._names.unmanaged
+        if found := schema.there(connections[self.using], strangers):
+            self.say(
+                f"The dump names tables that are not of the project here: {', '.join(found)}. They "
+                "stay as they are: drop them yourself if they are left over."
+            )
+
+    def _restore(self) -> Report:
+        self.say("building the schema")
+        self.plan.build()
+        self._require_unmanaged()
+        self._require_columns()
+        with transaction.atomic(using=self.using):
+            schema.empty(connections[self.using], self._tables_emptied())
+            load, rejects = self._load, self.rejects
+            report = load() if rejects is None else rejects.attempts(self.using, load)
+            connections[self.using].check_constraints()
+            # Rows that are inserted from now on need free keys.
+            schema.reset_sequences(self.using, self.plan.registry.models(), self._models())
+        self.plan.complete(self.say)
+        if self.compares:
+            self._say_what_was_added()
         return report
 
-    def _db_tables(self) -> list[str]:
-        entries = self.directory.manifest.tables
-        return [name for entry in entries for name in entry.db_tables]
+    def _require_unmanaged(self) -> None:
+        """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""
+        for model in self._models():
+            name = model._meta.db_table
+            if not (model._meta.managed or schema.there(connections[self.using], [name])):
+                raise RestoreFailed(
+                    f"The table {name!r} of {model._meta.label} does not exist, and no migration "
+                    "makes it, as the model is not managed. Make it first, or leave its rows out: "
+                    "comment out the line that lists them. The database is as it was."
+                )
+
+    def _require_columns(self) -> None:
+        """Raise ``RestoreFailed`` if models have columns that no migration makes."""
+        connection = connections[self.using]
+        models = {model._meta.db_table: model for model in self._models() if model._meta.managed}
+        longest, lost = connection.ops.max_name_length(), list[str]()
+        for name in schema.there(connection, models):
+            there = schema.columns_of(connection, name)
+            columns = [column.db_name[:longest] for column in table_of(models[name]).columns]
+            lost += [f"{name}.{column}" for column in columns if column not in there]
+        if lost:
+            raise RestoreFailed(
+                f"No migration makes {', '.join(lost)}: a model has changed. Run manage.py "
+                "makemigrations, then restore again. The database is as it was."
+            )
+
+    @cached_property
+    def _names(self) -> Names:
+        tables = self.plan.tables
+        content = self.content
+        return names_of(connections[self.using], tables, content.db_tables, content.migrations)
+
+    def _shared(self) -> list[str]:
+        """The tables of others whose rows give way to those of the dump."""
+        others = self._names.others.intersection(self._tables_loaded())
+        return schema.there(connections[self.using], others)
+
+    def _tables_loaded(self) -> list[str]:
+        """The tables whose rows are those of the dump, and of nobody else."""
+        return sorted({name for model in self._models() for name in table_of(model).db_tables})
+
+    def _tables_emptied(self) -> set[str]:
+        """Those, and all others of the time of the dump, of which it has no rows."""
+        return {*self._tables_loaded(), *self.plan.known} - self._tables_kept()
+
+    def _tables_kept(self) -> set[str]:
+        """The tables whose rows are made with the schema, unless the dump knows of them."""
+        known = {label.lower() for label in (*self.content.labels, *self.content.empty)}
+        found = map(self.plan.registry.find, NATURAL_KEYS.keys() - known)
+        return {model._meta.db_table for model in found if model is not None}
+
+    def _models(self) -> list[ModelType]:
+        """The models of which the dump has rows; a program may know some that are gone."""
+        found = map(self.plan.registry.find, self.content.labels)
+        return [model for model in found if model is not None]
 
     def _load(self) -> Report:
-        loader = Loader(self.using)
-        for name, tables in self.tables.items():
+        self._made.clear()
+        loader = Loader(
+            self.using,
+            registry=self.plan.registry,
+            rejects=self.rejects,
+            validation=self.validation,
+            come_once=True,
+            checks_objects=True,
+        )
+        late = start(loader, self._migration)
+        # What migrators do when all is loaded is no part of the dump.
+        loader.after_load[:0] = [self._compare, self._require_none]
+        for name, tables in self.content.parts.items():
             self.say(f"loading {name}")
             for table in tables:
-                destination = None if table.drops else loader.destination(table)
-                if destination is not None:
-                    for row in _data_rows(table):
-                        destination.add(row)
-            self._call(name, loader)
+                if table.create is None:
+                    self._load_table(table, loader)
+                else:
+                    run = partial(self.content.objects_of_row, table)
+                    given = self._noted(created(table, run, loader.report.ignore), loader)
+                    self._save(late.rest_of(given, table), loader, is_changed=True)
+            given = self._noted(self.content.objects(name), loader)
+            self._save(late.rest_of(given), loader)
         loader.finish()
         return loader.report
 
-    def _call(self, name: str, loader: Loader) -> None:
-        """Load what functions that are code make of the rows of a file."""
-        for source, block in self.directory.blocks_of(name) if self.directory.restore.code else ():
-            for line, instance in placed_calls(source, block, self.functions):
-                if instance is not None:
-                    loader.save(instance, source.place(line))
+    def _load_table(self, table: TableRows, loader: Loader) -> None:
+        destination = None if table.drops else loader.destination(table)
+        if destination is None:
+            return
+        for entry in table.entries():
+            if isinstance(entry, Row):
+                destination.add(entry)
+            else:
+                self._save(self._noted(self.content.objects_of_row(table, entry), loader), loader)
 
-    def _check(self) -> None:
-        connection = connections[self.using]
+    def _noted(self, given: Iterable[Placed], loader: Loader) -> Iterator[Placed]:
+        """Note of which models code makes objects: the rows of migrations give way to them."""
+        dropped = 0
+        for one, place in given:
+            if isinstance(one, Model) and one._meta.label not in self._made:
+                self._made.add(one._meta.label)
+                if one._meta.label not in self.content.labels:
+                    schema.empty(connections[self.using], table_of(type(one)).db_tables)
+            dropped += one is None
+            yield one, place
+        if dropped:
+            loader.report.ignore(f"{dropped} rows became nothing in code of restore.py.")
+
+    def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
+        for one, place in given:
+            if isinstance(one, Model):
+                loader.save(one, place, is_changed=is_changed)
+            elif one is not None:
+                loader.flush_deferred_objects()
+
+    def _data(self) -> list[TableRows]:
+        """The tables whose rows are not made by code."""
+        tables = [table for tables in self.content.parts.values() for table in tables]
+        return [table for table in tables if table.create is None]
+
+    def _compare(self, loader: Loader) -> None:
+        """Raise ``RestoreFailed`` if what was loaded is not what the dump holds."""
         self.say("checking references and content")
-        connection.check_constraints()
-        different = differing_tables(self.directory, self.using) if self.compares else []
+        found = self._different() if self.compares else []
+        moved = loader.references.moved
+        different = [one.label for one in found if not self._is_loaded_alike(one, moved)]
         if different:
             raise RestoreFailed(
                 f"After loading, the content of {', '.join(different)} is not that of the dump. "
-                "The database is as it was."
+                "The database is as it was. If it is values that do not fit the fields of today, "
+                f"this says which: manage.py checkdump {_beside(self.content)}"
             )
-        if self._is_migrated():
-            schema.complete(self.using)
-        self._reset_sequences()
 
-    def _is_migrated(self) -> bool:
-        """Whether the schema has moved on since the dump."""
-        applied = {
-            (app, name)
-            for app, name in MigrationRecorder(connections[self.using]).applied_migrations()
-        }
-        dumped = set(self.directory.manifest.migrations.items())
-        return not dumped <= applied or any(app not in dict(dumped) for app, _name in applied)
-
-    def _reset_sequences(self) -> None:
-        connection = connections[self.using]
-        there = set(connection.introspection.table_names())
-        models = with_positive_keys(
-            (m for m in apps.get_models() if m._meta.managed and m._meta.db_table in there),
-            self.using,
-        )
-        with connection.cursor() as cursor:
-            for statement in connection.ops.sequence_reset_sql(no_style(), list(models)):
-                cursor.execute(statement)
-
-
-def _data_rows(table: TableRows) -> Iterator[Row]:
-    for entry in table.entries():
-        if not isinstance(entry, Row):
+    def _require_none(self, loader: Loader) -> None:
+        """Raise ``RestoreFailed`` if there are rows where the dump says that there were none."""
+        if not self.compares:
+            return
+        self._rows = self._count(self.plan.registry.models())
+        known = {*self.content.labels, *self._made}
+        strange = {label: rows for label, rows in self._rows.items() if label not in known}
+        found = {label: strange.get(label, 0) for label in self.content.empty}
+        if any(found.values()) and self._migration is None:
             raise RestoreFailed(
-                f"{table.place(entry.line)}: the row is code, which is not run here."
+                f"After loading, there are rows that the dump does not have: {_counted(found)}. "
+                "Receivers of signals, triggers, or methods of models make them; a receiver is to "
+                "do nothing if raw=True. The database is as it was."
             )
-        yield entry
+        self._rows.update(dict.fromkeys(strange, 0))
+
+    def _say_what_was_added(self) -> None:
+        """Name the tables with rows that came beside those of the dump, or after them."""
+        rows = self._count(TODAY.models())
+        added = {label: rows.get(label, 0) - count for label, count in self._rows.items()}
+        if any(count > 0 for count in added.values()):
+            self.say(f"There are rows that the dump does not have: {_counted(added)}.")
+
+    def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
+        connection = connections[self.using]
+        there = set(schema.there(connection, self.plan.tables | schema.tables_of(TODAY.apps)))
+        return {
+            model._meta.label: schema.count(connection, [model._meta.db_table])
+            for model in models
+            if model._meta.db_table in there
+            and not (model._meta.proxy or model._meta.label_lower in LEFT_OUT)
+        }
+
+    def _is_loaded_alike(self, content: DumpedContent, moved: Moved) -> bool:
+        """Whether rows that are of other types today are what a load makes of those dumped."""
+        model: ModelType = self.plan.registry.get(content.label)
+        if not all(keeps_values(table, table_of(model), self.using) for table in content.tables):
+            return False
+        is_as_dumped = content.digest in (None, rows_digest(content.tables))
+        if not is_as_dumped and not is_renamed(content, table_of(model)):
+            return False
+        loader = Loader(self.using, registry=self.plan.registry, validation=Validation.NEVER)
+        loader.references.moved = moved
+        for table in content.tables:
+            self._load_table(table, loader)
+        loader.flush()
+        rows: QuerySet[Model] = QuerySet(model, using=self.using)
+        counts = loader.report.tables[content.label]
+        return counts.unchanged == counts.total == rows.count()
+
+    def _different(self) -> Sequence[DumpedContent]:
+        rejected = {row.problem.model for row in self.rejects.rows} if self.rejects else set()
+        others = self._made | rejected
+        contents = [content for content in self.content.comparable if content.label not in others]
+        return differing(contents, self.plan.registry, self.using)
+
+
+def _counted(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} ({count} rows)" for label, count in rows.items() if count > 0)
+
+
+def _beside(content: Content) -> Path:
+    """What the rejected rows are written beside: the file, or the directory, of a dump."""
+    path = Path(content.place.file)
+    return path.parent if path.name == RESTORE else path

@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.apps import apps
+from django.apps.registry import Apps
 from django.core.management import call_command
-from django.core.management.commands import migrate
-from django.core.management.sql import emit_post_migrate_signal
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
+from django.db.utils import InternalError
+
+from dumpy.errors import RestoreFailed
+from dumpy.loading.registry import TODAY
+from dumpy.migrating import sequences
+from dumpy.restoring.migrate import Migrate
+from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
+CONTENT_TYPES = "django_content_type"
 
 
-class _Migrate(migrate.Command):
-    """Migrates within one transaction."""
+def build(using: str, command: Migrate | None = None) -> None:
+    """Make all tables of the project, by migrations and for apps without them.
 
-    def migration_progress_callback(
-        self, action: str, migration: Any = None, fake: bool = False
-    ) -> None:
-        """Let no foreign key be pending that would keep the next migration from altering tables."""
-        super().migration_progress_callback(action, migration, fake)
-        if action == "apply_success":
-            connections[self.database].check_constraints()
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate."""
-        self.database = options["database"]
-        super().handle(*args, **options)
+    With a ``command`` of its own, those which it makes. Raises ``RestoreFailed``.
+    """
+    call_command(
+        command or Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0
+    )
 
 
-def build(using: str) -> None:
-    """Make all tables of the project, by migrations and for apps without them."""
-    call_command(_Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0)
+def add_permissions(using: str) -> None:
+    """Let models have the permissions that they lack, as after a migration.
+
+    What other receivers of ``post_migrate`` make came with the schema, and gave way to the dump.
+    """
+    if apps.is_installed("django.contrib.auth"):
+        from django.contrib.auth.management import create_permissions
+
+        for config in apps.get_app_configs():
+            create_permissions(config, verbosity=0, using=using)
 
 
-def complete(using: str) -> None:
-    """Let apps make what they make after a migration: the permissions of new models, say."""
-    emit_post_migrate_signal(verbosity=0, interactive=False, db=using)
-
-
-def own_tables(connection: BaseDatabaseWrapper, dumped: Iterable[str]) -> list[str]:
-    """Return the tables there that belong to the project of today, or of the dump."""
-    wanted = {*connection.introspection.django_table_names(), *dumped, MIGRATIONS}
-    return sorted(wanted & _names(connection, "t", "p"))
-
-
-def own_views(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the views there that unmanaged models stand for, which migrations make."""
-    unmanaged = {model._meta.db_table for model in apps.get_models() if not model._meta.managed}
-    return sorted(unmanaged & _names(connection, "v"))
+def tables_of(apps: Apps) -> set[str]:
+    """Return the names of all tables that the models of a registry have."""
+    models = apps.get_models(include_auto_created=True)
+    return {model._meta.db_table for model in models if model._meta.managed}
 
 
 def drop_collations(connection: BaseDatabaseWrapper) -> None:
@@ -72,14 +67,28 @@ def _collations() -> list[str]:
     return sorted({op.name for op in operations if isinstance(op, CreateCollation)})
 
 
-def drop(connection: BaseDatabaseWrapper, views: Sequence[str], tables: Sequence[str]) -> None:
-    """Drop views and tables; whatever else depends on them makes it fail."""
+def make_unmanaged(using: str, labels: Iterable[str]) -> None:
+    """Make the tables of unmanaged models that are not there: where nobody else can make them."""
+    connection = connections[using]
+    found = all_there(connection)
+    with connection.schema_editor() as editor:
+        for model in filter(None, map(TODAY.find, labels)):
+            if not model._meta.managed and model._meta.db_table not in found:
+                editor.create_model(model)
+
+
+def drop(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> None:
+    """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
-        for view in views:
-            cursor.execute(f"DROP VIEW {quote(view)}")
         if tables and connection.vendor == "postgresql":
-            cursor.execute(f"DROP TABLE {', '.join(map(quote, tables))}")
+            try:
+                cursor.execute(f"DROP TABLE {', '.join(map(quote, tables))}")
+            except InternalError as error:
+                raise RestoreFailed(
+                    f"{error}\nDrop what depends on them, and make it again after the restore. The "
+                    "database is as it was."
+                ) from error
             return
         for table in tables:
             cursor.execute(f"DROP TABLE {quote(table)}")
@@ -88,11 +97,9 @@ def drop(connection: BaseDatabaseWrapper, views: Sequence[str], tables: Sequence
 def empty(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
     """Remove the rows that migrations have put into tables, which give way to those of the dump."""
     quote = connection.ops.quote_name
-    there = _names(connection, "t", "p")
     with connection.cursor() as cursor:
-        for table in tables:
-            if table in there:
-                cursor.execute(f"DELETE FROM {quote(table)}")
+        for table in there(connection, tables):
+            cursor.execute(f"DELETE FROM {quote(table)}")
 
 
 def count(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> int:
@@ -104,6 +111,37 @@ def count(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> int:
             cursor.execute(f"SELECT COUNT(*) FROM {quote(table)}")
             total += cursor.fetchone()[0]
     return total
+
+
+def reset_sequences(
+    using: str, models: Iterable[ModelType], unmanaged: Iterable[ModelType] = ()
+) -> None:
+    """Let the next rows of models have keys that are free."""
+    found = _names(connections[using], "t", "p")
+    mine = {*(model for model in models if model._meta.managed), *unmanaged}
+    sequences.reset_sequences((m for m in mine if m._meta.db_table in found), using)
+
+
+def there(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:
+    """Return which tables are there of those with some names."""
+    return sorted(set(names) & all_tables(connection))
+
+
+def all_tables(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of all tables."""
+    return _names(connection, "t", "p")
+
+
+def columns_of(connection: BaseDatabaseWrapper, table: str) -> set[str]:
+    """Return the names of the columns of a table."""
+    with connection.cursor() as cursor:
+        description = connection.introspection.get_table_description(cursor, table)
+    return {column.name for column in description}
+
+
+def all_there(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of all tables and views."""
+    return _names(connection, "t", "p", "v")
 
 
 def _names(connection: BaseDatabaseWrapper, *types: str) -> set[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -11,26 +12,32 @@ from django.db.utils import Error
 
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
+from dumpy.restoring.ownership import Names, require_again, require_no_strangers
+from dumpy.restoring.swap import require_movable, swap
+from dumpy.restoring.views import quote
 
 _LONGEST_NAME = 64
 
 
 @contextmanager
-def staged(connection: Any, dumped: Sequence[str], dry_run: bool) -> Iterator[None]:
+def staged(connection: Any, names: Names, shared: Collection[str], dry_run: bool) -> Iterator[None]:
     """Let the connection lead to an empty database until the block has succeeded.
 
-    Then all tables change places in one statement. Raises ``RestoreFailed``.
+    It is empty but for tables like those ``shared``, which no migration makes. Then all tables
+    change places in one statement. Raises ``RestoreFailed``.
     """
     live = connection.settings_dict["NAME"]
-    stage, old = _aside(live, "stage"), _aside(live, "old")
+    stage, old = aside(live, "stage"), aside(live, "old")
     _lock(connection, live)
     try:
+        require_movable(connection, live, {*names.made, *shared})
         _make(connection, live, stage, old)
         _lead_to(connection, stage)
         with connection.constraint_checks_disabled():
+            _make_alike(connection, live, shared)
             yield
         if not dry_run:
-            _swap(connection, dumped, live, stage, old)
+            _swap(connection, names, live, stage, old)
     finally:
         connection.settings_dict["NAME"] = live
         # What stays is dropped by the next restore; whether this one succeeded is known by now.
@@ -42,23 +49,38 @@ def _clean_up(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) 
     _lead_to(connection, live)
     with connection.constraint_checks_disabled():
         for name in (stage, old):
-            _execute(connection, f"DROP DATABASE IF EXISTS {_quote(name)}")
+            _execute(connection, f"DROP DATABASE IF EXISTS {quote(name)}")
     _execute(connection, "SELECT RELEASE_LOCK(%s)", [_lock_name(live)])
 
 
-def _aside(name: str, purpose: str) -> str:
-    return f"{name}_dumpy_{purpose}"[-_LONGEST_NAME:]
+def aside(name: str, purpose: str) -> str:
+    """Return the name of the database that a restore of another one makes for a purpose."""
+    ending = f"_dumpy_{purpose}"
+    return f"{_shortened(name, _LONGEST_NAME - len(ending))}{ending}"
 
 
 def _lock_name(name: str) -> str:
-    return f"dumpy:{name}"[-_LONGEST_NAME:]
+    return f"dumpy:{_shortened(name, _LONGEST_NAME - len('dumpy:'))}"
+
+
+def _shortened(name: str, length: int) -> str:
+    """The name if it is short, else one that no other name has."""
+    if len(name) <= length:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: length - len(digest) - 1]}_{digest}"
 
 
 def _lock(connection: BaseDatabaseWrapper, live: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK(%s, 0)", [_lock_name(live)])
         if cursor.fetchone()[0] != 1:
-            raise RestoreFailed(f"Another restore of {live!r} is going on. Wait until it is over.")
+            raise other_restore(live)
+
+
+def other_restore(name: str) -> RestoreFailed:
+    """Return the error which says that a database is being restored."""
+    return RestoreFailed(f"Another restore of {name!r} is going on. Wait until it is over.")
 
 
 def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> None:
@@ -70,74 +92,36 @@ def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> N
         )
         characters, collation = cursor.fetchone()
         for name in (stage, old):
-            cursor.execute(f"DROP DATABASE IF EXISTS {_quote(name)}")
+            cursor.execute(f"DROP DATABASE IF EXISTS {quote(name)}")
             cursor.execute(
-                f"CREATE DATABASE {_quote(name)} CHARACTER SET {characters} COLLATE {collation}"
+                f"CREATE DATABASE {quote(name)} CHARACTER SET {characters} COLLATE {collation}"
             )
+
+
+def _make_alike(connection: BaseDatabaseWrapper, live: str, tables: Collection[str]) -> None:
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"SHOW CREATE TABLE {quote(live)}.{quote(table)}")
+            cursor.execute(cursor.fetchone()[1])
 
 
 def _lead_to(connection: BaseDatabaseWrapper, name: str) -> None:
     # The lock belongs to the connection, which therefore stays open.
-    _execute(connection, f"USE {_quote(name)}")
+    _execute(connection, f"USE {quote(name)}")
     connection.settings_dict["NAME"] = name
 
 
-def _swap(
-    connection: BaseDatabaseWrapper, dumped: Sequence[str], live: str, stage: str, old: str
-) -> None:
+def _swap(connection: BaseDatabaseWrapper, names: Names, live: str, stage: str, old: str) -> None:
     with connection.cursor() as cursor:
         new = [i.name for i in connection.introspection.get_table_list(cursor) if i.type == "t"]
-    views = _views(connection, stage, live)
+    made = schema.all_there(connection)
     _lead_to(connection, live)
-    gone = sorted({*schema.own_tables(connection, dumped), *_there(connection, new)})
-    _require_no_strangers(connection, live, gone)
-    renames = [f"{_quote(live)}.{_quote(t)} TO {_quote(old)}.{_quote(t)}" for t in gone]
-    renames += [f"{_quote(stage)}.{_quote(t)} TO {_quote(live)}.{_quote(t)}" for t in new]
+    gone = schema.there(connection, {*names.made, *new})
+    require_again(gone, made)
+    require_no_strangers(connection, gone)
+    moves = [(live, old, table) for table in gone] + [(stage, live, table) for table in new]
     with connection.constraint_checks_disabled():
-        _execute(connection, f"RENAME TABLE {', '.join(renames)}")
-    for name, definition in views.items():
-        _execute(connection, f"CREATE OR REPLACE VIEW {_quote(name)} AS {definition}")
-
-
-def _require_no_strangers(connection: BaseDatabaseWrapper, live: str, gone: Sequence[str]) -> None:
-    """Refuse to take tables away from the foreign keys of tables that stay."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT table_name, referenced_table_name "
-            "FROM information_schema.key_column_usage "
-            "WHERE table_schema = %s AND referenced_table_schema = %s",
-            [live, live],
-        )
-        found = cursor.fetchall()
-    for table, referenced in found:
-        if referenced in gone and table not in gone:
-            raise RestoreFailed(
-                f"The table {table!r}, which is not of the project, refers to {referenced!r}. Drop "
-                "its foreign key first. The database is as it was."
-            )
-
-
-def _there(connection: BaseDatabaseWrapper, names: Sequence[str]) -> set[str]:
-    with connection.cursor() as cursor:
-        return {i.name for i in connection.introspection.get_table_list(cursor)} & set(names)
-
-
-def _views(connection: BaseDatabaseWrapper, stage: str, live: str) -> dict[str, str]:
-    """The definitions of the views of the stage, as they read in the live database."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT table_name, view_definition FROM information_schema.views "
-            "WHERE table_schema = %s",
-            [stage],
-        )
-        found = cursor.fetchall()
-    return {
-        name: text.replace(_quote(stage), _quote(live)).replace("%", "%%") for name, text in found
-    }
-
-
-def _quote(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"
+        swap(connection, stage, live, moves)
 
 
 def _execute(connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any] = ()) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
+from running import PATIENCE
 
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, Manifest
@@ -106,7 +107,7 @@ class Site:
         given: dict[str, Any] = {"input": typed} if stdin is None else {"stdin": stdin}
         return subprocess.run(
             self._command(args), cwd=cwd or self.directory, env=self._environment,
-            capture_output=True, encoding="utf-8", timeout=120, check=False, **given,
+            capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False, **given,
         )  # fmt: skip
 
     def succeed(self, *args: object, **options: Any) -> str:

@@ -91,6 +91,47 @@ def test_a_script_may_put_its_own_function_and_rows_of_its_own(
     assert site.succeed("run", script, dump).splitlines()[:2] == ["(9, 'x8')", "(1, 'Ada')"]
 
 
+def test_a_loader_puts_back_rows_with_their_links(site: Site, dump: Path, script: Path) -> None:
+    before = site.data()
+    site.execute("DELETE FROM shop_album_similar")
+    site.execute("DELETE FROM shop_album WHERE id IN (3, 6, 9)")
+    script.write_text(
+        "import sys\nfrom dumpy import Loader\n__name__ = ''\n"
+        "execfile(sys.argv[1] + '/restore.py')\n"
+        "class Repair(Loader):\n"
+        "    def save(self, obj):\n"
+        "        if obj.pk in (3, 6, 9):\n            super().save(obj)\n"
+        "loader = Repair()\n"
+        "execfile(sys.argv[1] + '/shop_album.py')\nloader.finish()\n"
+    )
+    site.succeed("run", script, dump)
+    assert site.data() == before
+
+
+def test_rows_that_become_nothing_are_not_given_to_a_loader(
+    site: Site, dump: Path, script: Path
+) -> None:
+    script.write_text(
+        "import sys\n__name__ = ''\nexecfile(sys.argv[1] + '/restore.py')\n"
+        "create_shop_artist = lambda id, name: name if id > 1 else None\n"
+        "class loader:\n    save = print\n    flush_deferred_objects = staticmethod(print)\n"
+        "execfile(sys.argv[1] + '/shop_artist.py')\n"
+    )
+    assert site.succeed("run", script, dump).startswith("Bach")
+
+
+def test_a_script_without_a_loader_is_told_what_to_set(
+    site: Site, dump: Path, script: Path
+) -> None:
+    script.write_text(
+        "import sys\n__name__ = ''\nexecfile(sys.argv[1] + '/restore.py')\n"
+        "execfile(sys.argv[1] + '/shop_artist.py')\n"
+    )
+    said = site.fail("run", script, dump)
+    assert "Set loader to an object with save(obj) and flush_deferred_objects() first." in said
+    assert "Traceback" not in said
+
+
 def test_a_table_file_that_was_cut_off_is_refused(site: Site, dump: Path, script: Path) -> None:
     """L5"""
     table = dump / "shop_album.py"

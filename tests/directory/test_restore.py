@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -229,6 +227,13 @@ def test_a_renamed_field_needs_one_name(models: Site, dump: Path) -> None:
     assert models.data()["shop_artist"][0] == "(1, 'Ada')"
 
 
+def test_a_rename_to_a_field_without_a_default_is_one_message(models: Site, dump: Path) -> None:
+    change_models(models, "    name = models", "    full_name = models")
+    said = models.refuse(dump)
+    assert said.count("restore.py:") == 1
+    assert "--ignorenonexistent" not in said
+
+
 def test_a_new_field_with_a_default_needs_no_hand(models: Site, dump: Path) -> None:
     price = "    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)\n"
     change_models(models, price, f"{price}    stars = models.IntegerField(default=3)\n")
@@ -251,6 +256,15 @@ def test_a_create_function_that_is_code_is_called(site: Site, dump: Path) -> Non
     site.restore(dump)
     assert site.data()["shop_artist"][0] == "(1, 'ADA')"
     assert len(site.data()["shop_album"]) == 25
+
+
+def test_a_create_function_that_is_code_may_yield_several_objects(site: Site, dump: Path) -> None:
+    before = "    return new(\n        shop_Artist,\n        id=id,\n        name=name,\n    )\n"
+    several = "    for key in (id, id + 100):\n        yield new(shop_Artist, id=key, name=name)\n"
+    edit_restore(dump, (before, several))
+    site.restore(dump)
+    keys = site.execute("SELECT id FROM shop_artist ORDER BY id")
+    assert keys == [(1,), (7,), (101,), (107,)]
 
 
 def test_a_create_function_that_is_code_may_leave_rows_out(site: Site, dump: Path) -> None:
@@ -280,6 +294,55 @@ def test_code_that_changes_another_function_is_heard(site: Site, dump: Path) -> 
     assert site.data()["shop_artist"][0] == "(1, 'AdaAda')"
 
 
+BEFORE_MAIN = "\n\nif __name__ =="
+
+
+def add_code(dump: Path, code: str) -> None:
+    """Put code before the last lines of a ``restore.py``."""
+    edit_restore(dump, (BEFORE_MAIN, f"\n\n{code}\n{BEFORE_MAIN}"))
+
+
+def test_a_function_that_takes_the_place_of_a_word_is_called(site: Site, dump: Path) -> None:
+    add_code(
+        dump,
+        "def new(model, similar=None, **values):\n"
+        "    return model(**{k: v.upper() if k == 'name' else v for k, v in values.items()})",
+    )
+    site.restore(dump)
+    assert site.data()["shop_artist"][0] == "(1, 'ADA')"
+
+
+def test_code_may_take_a_file_from_tables(site: Site, dump: Path) -> None:
+    add_code(dump, "TABLES.remove('shop_album.py')")
+    said = site.restore(dump)
+    assert "loading shop_album.py" not in said
+    assert site.data()["shop_album"] == []
+    assert len(site.data()["shop_artist"]) == 2
+
+
+def test_what_code_lists_must_be_a_file_of_the_dump(site: Site, dump: Path) -> None:
+    add_code(dump, "TABLES[:] = [name.upper() for name in TABLES]")
+    assert "restore.py:" in (said := site.refuse(dump))
+    assert "the file 'SHOP_ARTIST.PY' is not in the manifest." in said
+
+
+def test_what_code_lists_must_be_a_list(site: Site, dump: Path) -> None:
+    add_code(dump, "globals()['TABLES'] = {'shop_artist.py': 1}")
+    assert "TABLES is of type dict, which is no list of texts." in site.refuse(dump)
+
+
+def test_code_that_changes_tables_is_not_for_models_of_the_past(site: Site, dump: Path) -> None:
+    add_code(dump, "TABLES.remove('shop_album.py')")
+    assert "code changes TABLES" in site.refuse(dump, "--through-migrations")
+
+
+def test_a_function_that_code_takes_away_is_missed_where_its_rows_are(
+    site: Site, dump: Path
+) -> None:
+    add_code(dump, "del create_shop_album")
+    assert "shop_album.py:4: restore.py has no function create_shop_album." in site.refuse(dump)
+
+
 def test_code_that_fails_is_named_with_the_row(site: Site, dump: Path) -> None:
     edit_restore(dump, ("        name=name", "        name=name + 1"))
     assert "shop_artist.py:4: create_shop_artist: TypeError" in site.refuse(dump)
@@ -288,6 +351,161 @@ def test_code_that_fails_is_named_with_the_row(site: Site, dump: Path) -> None:
 def test_code_that_gives_no_object_is_refused(site: Site, dump: Path) -> None:
     edit_restore(dump, ("    return new(\n        shop_Artist", "    return dict(\n        x=1"))
     assert "shop_artist.py:4: create_shop_artist gives {'x': 1" in site.refuse(dump)
+
+
+def test_code_beside_a_model_that_was_removed_needs_one_line(models: Site, dump: Path) -> None:
+    change_models(models, MODELS[MODELS.index("class Album") :], "")
+    edit_restore(dump, ("        name=name", "        name=name.upper()"))
+    said = models.refuse(dump)
+    assert "shop_album.py" in said or "there is no model 'shop.Album'" in said
+    edit_restore(dump, ("    'shop_album.py'", "    # 'shop_album.py'"))
+    models.restore(dump)
+    assert models.execute("SELECT name FROM shop_artist WHERE id = 1") == [("ADA",)]
+
+
+# Rows that cannot be restored, kept out.
+
+
+@pytest.fixture
+def damaged(dump: Path) -> Path:
+    """Return a dump with an artist that is refused, and an album that refers to nothing."""
+    edit(dump / "shop_artist.py", ("create_shop_artist(1, 'Ada')", "create_shop_artist(1, None)"))
+    edit(
+        dump / "shop_album.py", ("create_shop_album(3, 'Album 1', 7", "create_shop_album(3, 'A', 1")
+    )
+    edit(
+        dump / "shop_album.py", ("create_shop_album(9, 'Album 3', 7", "create_shop_album(9, 'B', 5")
+    )
+    resealed(dump, "shop_artist.py", "shop_album.py")
+    return dump
+
+
+def keep_going(site: Site, dump: Path, *args: str) -> str:
+    """Restore what can be restored, and return what is said."""
+    return site.fail("run", dump / "restore.py", "-b", "--keep-going", *args)
+
+
+def test_rows_that_cannot_be_restored_are_kept_out_with_what_refers_to_them(
+    site: Site, damaged: Path
+) -> None:
+    said = keep_going(site, damaged)
+    path = damaged.parent / "dump-rejected.py"
+    # Album 6 is similar to album 3.
+    assert "4 rows were rejected; all others are in the database." in said
+    assert said.endswith(f"manage.py loaddata {path}\n")
+    assert site.data()["shop_artist"] == ["(7, \"Bach \\u2028 'quoted'\")"]
+    assert len(site.data()["shop_album"]) == 22
+    assert site.data()["shop_album_similar"] == []
+
+
+def test_the_rejected_rows_are_loaded_when_they_are_corrected(site: Site, damaged: Path) -> None:
+    keep_going(site, damaged)
+    path = damaged.parent / "dump-rejected.py"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (
+        "    # artist_id=5 refers to a row of shop.Artist that does not exist. (shop_album.py:6)"
+        in (path.read_text(encoding="utf-8"))
+    )
+    edit(path, ("(1, None)", "(1, 'Ada')"), ("(9, 'B', 5,", "(9, 'B', 1,"))
+    site.succeed("loaddata", path)
+    assert len(site.data()["shop_album"]) == 25
+    assert site.data()["shop_artist"][0] == "(1, 'Ada')"
+    assert site.data()["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
+
+
+def test_the_dump_can_be_restored_again_beside_its_rejected_rows(site: Site, damaged: Path) -> None:
+    keep_going(site, damaged)
+    keep_going(site, damaged)
+    names = sorted(path.name for path in damaged.parent.iterdir())
+    assert names == ["dump", "dump-rejected-2.py", "dump-rejected.py"]
+
+
+def test_with_keep_going_other_content_that_is_not_the_dumps_is_refused(
+    site: Site, damaged: Path
+) -> None:
+    edit(damaged / "shop_artist.py", ("(1, None)", "(1, 'Eve')"))
+    edit(damaged / "shop_album.py", ("(3, 'A', 1", "(3, 'A', 7"))
+    resealed(damaged, "shop_artist.py", "shop_album.py")
+    before = site.contents()
+    assert "the content of shop.Artist is not that of the dump" in keep_going(site, damaged)
+    assert site.contents() == before
+
+
+def test_with_keep_going_and_a_sound_dump_all_is_well(
+    site: Site, dump: Path, restored: dict[str, list[str]]
+) -> None:
+    site.restore(dump, "--keep-going")
+    assert site.data() == restored
+    assert [path.name for path in dump.parent.iterdir()] == ["dump"]
+
+
+def test_a_dry_run_says_which_rows_would_be_rejected(site: Site, damaged: Path) -> None:
+    before = site.contents()
+    said = keep_going(site, damaged, "--dry-run")
+    assert "shop_album.py:6: shop.Album(pk=9): artist_id=5 refers to a row" in said
+    assert site.contents() == before
+    assert [path.name for path in damaged.parent.iterdir()] == ["dump"]
+
+
+def test_keep_going_is_not_for_models_of_the_past(site: Site, dump: Path) -> None:
+    said = site.refuse(dump, "--keep-going", "--through-migrations")
+    assert "cannot be used together" in said
+
+
+# Rows of models that have moved on are validated.
+
+
+@pytest.fixture
+def stricter(models: Site, dump: Path) -> Path:
+    """Return a dump of a model that has got a field since, and rules for those it had."""
+    title = "    title = models.CharField(max_length=100)\n"
+    price = "null=True)\n    similar"
+    text = MODELS.replace(
+        title, "    title = models.CharField(max_length=100, choices=CHOICES)\n"
+    ).replace(price, "null=True)\n    stars = models.IntegerField(default=3)\n    similar")
+    models.write_models(f"CHOICES = [(f'Album {{n}}', '') for n in range(3, 26)]\n{text}")
+    models.succeed("shell", "-v0", "-c", MAKE_MIGRATION)
+    return dump
+
+
+def test_rows_that_a_model_which_has_changed_no_longer_takes_are_refused(
+    models: Site, stricter: Path
+) -> None:
+    said = models.refuse(stricter)
+    assert "2 objects could not be loaded" in said
+    assert (
+        "shop_album.py:4: shop.Album(pk=3): title: Value 'Album 1' is not a valid choice." in said
+    )
+    assert "shop_album.py:5: shop.Album(pk=6): title: Value 'Album 2'" in said
+    assert "add --quick" in said
+
+
+def test_quick_never_validates(models: Site, stricter: Path) -> None:
+    models.restore(stricter, "--quick")
+    assert len(models.data()["shop_album"]) == 25
+
+
+def test_rows_that_are_no_longer_valid_can_be_kept_out(models: Site, stricter: Path) -> None:
+    assert "2 rows were rejected" in keep_going(models, stricter)
+    assert len(models.data()["shop_album"]) == 23
+
+
+def test_rows_of_a_model_that_has_not_changed_are_not_validated(models: Site, dump: Path) -> None:
+    change_models(
+        models, "name = models.CharField(max_length=100)",
+        "name = models.CharField(max_length=100, choices=[('x', 'y')])",
+    )  # fmt: skip
+    models.restore(dump)
+    assert models.data()["shop_artist"][0] == "(1, 'Ada')"
+
+
+def test_full_clean_validates_all_rows(models: Site, dump: Path) -> None:
+    change_models(
+        models, "name = models.CharField(max_length=100)",
+        "name = models.CharField(max_length=100, choices=[('x', 'y')])",
+    )  # fmt: skip
+    said = models.refuse(dump, "--full-clean")
+    assert "shop_artist.py:4: shop.Artist(pk=1): name: Value 'Ada' is not a valid choice." in said
 
 
 # Faults.
@@ -303,28 +521,6 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(models: Site, dump
     assert "ZeroDivisionError" in models.refuse(dump)
 
 
-@pytest.mark.slow
-def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one(
-    site: Site, dump: Path
-) -> None:
-    """F4"""
-    site.restore(dump)
-    new = site.data()
-    chance, ended = random.Random(4), []
-    for _attempt in range(3 if settings.ENGINE == "mysql" else 8):
-        change(site)
-        old = site.data()
-        child = site.start("run", dump / "restore.py", "-b")
-        time.sleep(chance.uniform(0.2, 0.9))
-        child.kill()
-        ended.append(child.wait())
-        child.communicate()
-        assert site.data() in (old, new)
-    assert -signal.SIGKILL in ended
-    site.restore(dump)
-    assert site.data() == new
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) -> None:
     """L5"""
@@ -338,6 +534,7 @@ def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) ->
 ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
+from dumpy.restoring.ownership import names_of
 from dumpy.restoring.target import emptied
 
 ask, end = {
@@ -346,7 +543,7 @@ ask, end = {
 }[connection.vendor]
 other = ConnectionHandler({"default": connection.settings_dict})["default"]
 other.ensure_connection()
-with emptied("default", []):
+with emptied("default", names_of(connection, [], [], {})):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {ask}")
         (process,) = cursor.fetchone()
@@ -367,9 +564,10 @@ def test_an_outcome_that_nobody_can_know_is_called_unknown(site: Site) -> None:
 def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(
-        "from django.db import transaction\n"
+        "from django.db import connection, transaction\n"
+        "from dumpy.restoring.ownership import names_of\n"
         "from dumpy.restoring.target import emptied\n"
-        "with transaction.atomic():\n    emptied('default', [])\n"
+        "with transaction.atomic():\n    emptied('default', names_of(connection, [], [], {}))\n"
     )
     assert "call it outside of atomic()" in site.fail("run", script)
 

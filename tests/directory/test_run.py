@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,26 @@ def test_a_script_runs_in_any_working_directory(site: Site, script: Path, tmp_pa
 
 def test_a_script_that_is_not_there_is_named(site: Site) -> None:
     assert "There is no script 'nowhere.py'." in site.fail("run", "nowhere.py")
+
+
+def test_a_directory_is_led_to_its_restore_script(site: Site, dump: Path) -> None:
+    said = site.fail("run", dump)
+    assert f"{dump} is a dump. Restore it with: manage.py run {dump / 'restore.py'}" in said
+
+
+def test_a_dump_that_is_no_script_is_led_to_the_commands_for_it(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.py"
+    site.succeed("dumpdata", "--format=py", "-o", path)
+    assert f"manage.py restore {path}" in site.fail("run", path, "-b")
+
+
+def test_a_dump_that_is_run_without_its_project_says_how_to_run_it(dump: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, dump / "restore.py"],
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "manage.py run DIRECTORY/restore.py" in done.stderr.splitlines()[-1]
 
 
 def test_execfile_runs_a_file_in_the_namespace_of_the_script(site: Site, script: Path) -> None:

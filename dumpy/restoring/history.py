@@ -1,0 +1,422 @@
+"""The models of the past: what the migrations that a dump names had made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.apps import apps as today
+from django.apps.registry import Apps
+from django.conf import settings
+from django.core.management.sql import emit_pre_migrate_signal
+from django.db import connections
+from django.db.migrations.exceptions import InvalidBasesError
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.models import Model, QuerySet
+from django.utils.translation import override
+
+from dumpy.errors import RestoreFailed
+from dumpy.loading.registry import TODAY, Registry
+from dumpy.restoring.migrate import Migrate
+from dumpy.schema.tables import ModelType, table_of
+
+Key = tuple[str, str]
+"""A migration: the label of its app, and its name."""
+
+
+class Historical(Registry):
+    """The models of a state of the past; they have no methods and none of their own managers.
+
+    ``renamed`` maps the labels of apps to those which a squashed migration has given them.
+    """
+
+    def __init__(self, apps: Apps, renamed: Mapping[str, str]) -> None:
+        self.apps = apps
+        self._renamed = renamed
+
+    def get(self, label: str) -> ModelType:
+        """Return the model of a label, also of that which its app once had."""
+        app_label, _, name = label.partition(".")
+        return self.apps.get_model(self._renamed.get(app_label, app_label), name)
+
+    def has(self, label: str) -> bool:
+        """Whether there was a model of a label, or is one today: a dump may not have its rows."""
+        return super().has(label) or TODAY.has(label)
+
+    def by_natural_key(self, model: ModelType, key: tuple[object, ...], using: str) -> Model:
+        """Return the row with a natural key, which is what the manager of today says it is."""
+        rows: QuerySet[Any] = QuerySet(model, using=using)
+        if model._meta.label_lower == "auth.permission":
+            names = ("codename", "content_type__app_label", "content_type__model")
+            permission: Model = rows.get(**dict(zip(names, key, strict=True)))
+            return permission
+        real: Any = self._today(model)
+        if hasattr(real, "USERNAME_FIELD"):
+            user: Model = rows.get(**{real.USERNAME_FIELD: key[0]})
+            return user
+        manager = copy(real._default_manager)
+        manager.model, manager._db = model, using
+        found: Model = manager.get_by_natural_key(*key)
+        return found
+
+    def _today(self, model: ModelType) -> ModelType:
+        try:
+            return today.get_model(model._meta.label)
+        except LookupError:
+            raise LookupError(
+                f"what a natural key of {model._meta.label} means is not known: the model is gone."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Past:
+    """The migrations on disk, those of them that a dump had come to, and the models of that state.
+
+    ``named`` are the migrations that the dump names, as they are called here.
+    """
+
+    loader: MigrationLoader
+    named: tuple[Key, ...]
+    targets: tuple[Key, ...]
+    registry: Historical
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are newer migrations."""
+        return not set(self.named) <= set(self.loader.graph.leaf_nodes())
+
+
+class MigrateTo(Migrate):
+    """Makes the tables of the past: no receiver of ``post_migrate`` adds anything to them."""
+
+    def __init__(self, past: Past) -> None:
+        super().__init__()
+        self._past = past
+
+    def migrate(self, **options: Any) -> None:
+        """Migrate to the targets of the past, and make tables for apps without migrations."""
+        connection, loader = connections[self.database], self._past.loader
+        self.verbosity = 0
+        with override(None):
+            connection.prepare_database()
+            progress: Any = self.migration_progress_callback
+            executor = MigrationExecutor(connection, progress)
+            executor.loader = loader
+            plan = executor.migration_plan(self._past.targets, clean_start=True)
+            state = ProjectState(real_apps=loader.unmigrated_apps)
+            emit_pre_migrate_signal(0, False, self.database, apps=state.apps, plan=plan)
+            self.sync_apps(connection, loader.unmigrated_apps)
+            executor.migrate(self._past.targets, plan=plan, state=state.clone())
+
+
+def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
+    """Return the past of a dump that names these newest migrations and has these models.
+
+    Raises ``RestoreFailed`` with every reason for which it cannot be made.
+    """
+    past = _Finder(migrations, labels)
+    past.require(past.strangeness())
+    past.require(past.problems())
+    targets = past.targets
+    past.require(past.overtaken())
+    apps = past.apps
+    past.require(past.misfits(apps))
+    return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
+
+
+class _Finder:
+    """Finds what a dump was migrated to."""
+
+    def __init__(self, migrations: Mapping[str, str], labels: Sequence[str]) -> None:
+        self._keys: tuple[Key, ...] = tuple(migrations.items())
+        self._labels = labels
+        self._disk = _on_disk()
+
+    def require(self, problems: Iterable[str]) -> None:
+        """Raise ``RestoreFailed`` if there are any problems."""
+        found = list(dict.fromkeys(problems))
+        if found:
+            lines = ["The dump cannot go through the migrations; nothing was written.", *found]
+            raise RestoreFailed("\n".join(lines))
+
+    def strangeness(self) -> Iterator[str]:
+        """Yield why a dump has no past here at all."""
+        labels = sorted({_app_of(label) for label in self._labels})
+        if not self._keys:
+            yield (
+                "SOURCE_MIGRATIONS is empty: it does not say which migrations were applied. "
+                "Restore it without --through-migrations, or write there what they were."
+            )
+        elif labels and not any(map(self._is_known, labels)):
+            yield (
+                f"It is of another project: none of its apps ({', '.join(labels)}) is installed "
+                "here. Restore it with the settings of its own project."
+            )
+
+    def problems(self) -> Iterator[str]:
+        """Yield why migrations of the dump cannot be applied."""
+        for key in self._keys:
+            yield from self._problems_of(key)
+        named = dict(self._keys)
+        for app in dict.fromkeys(map(_app_of, self._labels)):
+            if app in named or app in self._disk.unmigrated_apps:
+                continue
+            if app not in self._disk.migrated_apps:
+                yield _not_installed(app)
+            else:
+                yield (
+                    f"The dump names no migration of {app!r}, whose rows it has: the app had no "
+                    f"migrations then. Write into SOURCE_MIGRATIONS which one made the tables as "
+                    f"they were, such as {app!r}: {self._first(app)!r}."
+                )
+
+    def overtaken(self) -> Iterator[str]:
+        """Yield migrations that others need, but that come after the ones of the dump."""
+        plans = {key: set(self.loader.graph.forwards_plan(key)) for key in self.targets}
+        every = set().union(*plans.values())
+        for app, name in self.named:
+            for late in sorted(key for key in every - plans[app, name] if key[0] == app):
+                yield (
+                    f"Other migrations of the dump need {_shown(late)}, but the dump names "
+                    f"{_shown((app, name))}, which comes before it: its SOURCE_MIGRATIONS were "
+                    "edited, or dependencies of migrations have changed since."
+                )
+
+    def misfits(self, apps: Apps) -> Iterator[str]:
+        """Yield why the models of the past cannot hold the rows."""
+        registry = Historical(apps, self.renamed)
+        models = [registry.get(label) for label in self._labels if _has(registry, label)]
+        yield from _other_users(models)
+        yield from _loose_ends(apps, self._disk.unmigrated_apps)
+
+    @cached_property
+    def loader(self) -> MigrationLoader:
+        """The migrations, squashed ones in place of what they replace wherever that is done."""
+        try:
+            return _Loader(self._applied())
+        except Exception as error:
+            raise _unreadable(error) from error
+
+    @cached_property
+    def named(self) -> tuple[Key, ...]:
+        """The migrations that the dump names, or the squashed ones that have taken their place."""
+        nodes = self.loader.graph.nodes
+        return tuple(
+            dict.fromkeys(
+                key if key in nodes else next(one for one in self._squashes(key) if one in nodes)
+                for key in self._keys
+            )
+        )
+
+    @cached_property
+    def targets(self) -> tuple[Key, ...]:
+        """The migrations to apply: content types are needed by any row that refers to them."""
+        named = {app for app, _name in self.named}
+        leaves = self.loader.graph.leaf_nodes("contenttypes")
+        return (*self.named, *(leaf for leaf in leaves if leaf[0] not in named))
+
+    @cached_property
+    def apps(self) -> Apps:
+        """The models at that state."""
+        try:
+            return _rendered(self.loader.project_state(list(self.targets)))
+        except (ValueError, LookupError, InvalidBasesError) as error:
+            text = str(error)
+            if settings.AUTH_USER_MODEL.lower() in text.lower():
+                text += (
+                    f"\nAUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, which was not there at the "
+                    "time of the dump. Set it to what it was then: migrations do not move users."
+                )
+            self.require([f"The models as they were cannot be made: {text}"])
+            raise
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """The apps whose migrations are replaced by those of another app."""
+        return {
+            old: new
+            for (old, name) in self._keys
+            if (old, name) not in self._disk.disk_migrations
+            for new, _name in self._squashes((old, name))
+            if new != old and old not in self._disk.migrated_apps
+        }
+
+    def _problems_of(self, key: Key) -> Iterator[str]:
+        squashes = self._squashes(key)
+        gone = {one for squash in squashes for one in self._parts(squash)} - set(self._disk_keys)
+        is_whole = any(self._parts(squash)[-1] == key for squash in squashes)
+        if squashes and not is_whole and gone:
+            yield (
+                f"The dump names the migration {_shown(key)}, which is in the middle of "
+                f"{_shown(squashes[0])}: its state cannot be made without {_shown(min(gone))}, "
+                "which is gone. Restore the dump with the code of its time, then dump it again."
+            )
+        elif squashes or key in self._disk_keys:
+            return
+        elif key[0] not in {*self._disk.migrated_apps, *self._disk.unmigrated_apps}:
+            yield _not_installed(key[0])
+        else:
+            yield (
+                f"The dump names the migration {_shown(key)}, which the project does not have"
+                f"{self._newest(key[0])}. Take the code that has it, or a newer one."
+            )
+
+    def _newest(self, app: str) -> str:
+        names = sorted(name for one, name in self._disk_keys if one == app)
+        return f"; its newest of this app is {names[-1]}" if names else "; it has none of this app"
+
+    def _first(self, app: str) -> str:
+        return min(name for one, name in self._disk_keys if one == app)
+
+    def _is_known(self, app: str) -> bool:
+        replaced = {one for one, _name in self._replaced}
+        return app in {*self._disk.migrated_apps, *self._disk.unmigrated_apps, *replaced}
+
+    @property
+    def _disk_keys(self) -> Iterable[Key]:
+        return self._disk.disk_migrations or {}
+
+    @cached_property
+    def _replaced(self) -> dict[Key, list[Key]]:
+        """The squashed migrations, by each migration that they stand for."""
+        found: dict[Key, list[Key]] = {}
+        for squash in self._disk_keys:
+            for one in self._parts(squash):
+                if one != squash:
+                    found.setdefault(one, []).append(squash)
+        return found
+
+    def _squashes(self, key: Key) -> list[Key]:
+        return self._replaced.get(key, [])
+
+    def _parts(self, key: Key) -> list[Key]:
+        """The migrations that one stands for: those that a squashed one replaces, or itself."""
+        migration = (self._disk.disk_migrations or {}).get(key)
+        if migration is None or not migration.replaces:
+            return [key]
+        return [part for app, name in migration.replaces for part in self._parts((app, name))]
+
+    def _applied(self) -> dict[Key, Any]:
+        """The parts of squashed migrations that are applied at that state."""
+        found: dict[Key, Any] = {}
+        for key in self._keys:
+            for squash in self._squashes(key):
+                parts = self._parts(squash)
+                done = parts[: parts.index(key) + 1]
+                found |= {one: (self._disk.disk_migrations or {}).get(one) for one in done}
+        return found
+
+
+class _Loader(MigrationLoader):
+    """The graph that Django makes for a database in which certain migrations are applied."""
+
+    def __init__(self, applied: dict[Key, Any]) -> None:
+        self._applied = applied
+        super().__init__(None)
+
+    @property
+    def applied_migrations(self) -> dict[Key, Any]:
+        """The migrations that are applied."""
+        return self._applied
+
+    @applied_migrations.setter
+    def applied_migrations(self, found: object) -> None:
+        """Ignore what is found where there is no database."""
+
+
+def _on_disk() -> MigrationLoader:
+    loader = MigrationLoader(None, load=False)
+    try:
+        loader.load_disk()
+    except Exception as error:  # a migration is code, which may do anything
+        raise _unreadable(error) from error
+    return loader
+
+
+def _unreadable(error: Exception) -> RestoreFailed:
+    return RestoreFailed(
+        "The migrations of the project cannot be read; nothing was written.\n"
+        f"{type(error).__name__}: {error}"
+    )
+
+
+def _rendered(state: ProjectState) -> Apps:
+    """The models of a state, those of apps without migrations with the relations that they have."""
+    apps: Any = state.apps
+    real = [(one.app_label, one.name_lower) for one in apps.real_models]
+    with apps.bulk_update():
+        for key in real:
+            apps.unregister_model(*key)
+    apps.render_multiple([ModelState.from_model(today.get_model(*key)) for key in real])
+    found: Apps = apps
+    return found
+
+
+def _other_users(models: Sequence[ModelType]) -> Iterator[str]:
+    hint = (
+        "Set AUTH_USER_MODEL to what it was when the dump was made: migrations do not move users."
+    )
+    for model in models:
+        if model._meta.swapped:
+            yield (
+                f"The dump has rows of {model._meta.label}, which is swapped for "
+                f"{model._meta.swapped} by the settings here. {hint}"
+            )
+    user = settings.AUTH_USER_MODEL.lower()
+    likely = [model._meta.label for model in models if _is_like_a_user(model)]
+    is_wanted = any(user in _referred(model) for model in models)
+    if likely and is_wanted and user not in {model._meta.label_lower for model in models}:
+        yield (
+            f"The dump refers to users, but has no rows of {settings.AUTH_USER_MODEL}; its users "
+            f"are {', '.join(likely)}. {hint}"
+        )
+
+
+def _referred(model: ModelType) -> set[str]:
+    columns = table_of(model).columns
+    return {column.references._meta.label_lower for column in columns if column.references}
+
+
+def _loose_ends(apps: Apps, unmigrated: Iterable[str]) -> Iterator[str]:
+    for model in apps.get_models():
+        fields = model._meta.local_fields if model._meta.app_label in unmigrated else []
+        for field in fields:
+            remote = field.remote_field and field.remote_field.model
+            if isinstance(remote, str):
+                yield (
+                    f"{model._meta.label}.{field.name}, of an app without migrations, refers to "
+                    f"{remote}, which was not there at the time of the dump: give it migrations."
+                )
+
+
+def _has(registry: Registry, label: str) -> bool:
+    try:
+        registry.get(label)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def _is_like_a_user(model: ModelType) -> bool:
+    return {"password", "last_login"} <= {field.name for field in model._meta.get_fields()}
+
+
+def _app_of(label: str) -> str:
+    return label.partition(".")[0]
+
+
+def _not_installed(app: str) -> str:
+    return (
+        f"The app {app!r} is not installed here, so that its migrations are missing. Put it into "
+        "INSTALLED_APPS until the dump is restored; or comment out its line in SOURCE_MIGRATIONS "
+        "and those that list its tables."
+    )
+
+
+def _shown(key: Key) -> str:
+    return ".".join(key)

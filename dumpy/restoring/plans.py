@@ -1,0 +1,161 @@
+"""Which schema a restore builds, with which models it loads, and what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db import connections
+
+from dumpy.conf import configuration, project_version
+from dumpy.dump import resolving
+from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
+from dumpy.loading.loader import Loader
+from dumpy.loading.registry import TODAY, Registry
+from dumpy.migrating.policy import Policy, migrating
+from dumpy.reading.fixture import TableRows
+from dumpy.restoring import schema
+from dumpy.restoring.content import Content
+from dumpy.restoring.history import MigrateTo, past_of
+from dumpy.schema.tables import table_of
+from dumpy.writing.database import LEFT_OUT, last_migrations
+from dumpy.writing.selection import select
+
+_SUGGESTION = (
+    "The dump is older than the migrations of the project. To load it with the models of its time "
+    "and migrate it, add --through-migrations."
+)
+_SAME_VERSION = (
+    "The dump is of the same version as the project: if the models have changed since, raise "
+    "DUMPY['VERSION'], so that a migrator can know."
+)
+
+
+class Plan(Protocol):
+    """``registry`` holds the models to load with, ``tables`` the tables that will be made first.
+
+    Those ``known`` were there at the time of the dump: rows that migrations put there give way.
+    """
+
+    using: str
+
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def tables(self) -> set[str]: ...
+    @property
+    def known(self) -> set[str]: ...
+
+    def context(self) -> AbstractContextManager[object]:
+        """Return the context in which code of the dump runs."""
+
+    def check(self, tables: Sequence[TableRows]) -> None:
+        """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
+
+    def build(self) -> None:
+        """Make the schema that the rows are loaded into."""
+
+    def complete(self, say: Callable[[str], object]) -> None:
+        """Do what is left when the rows are in, and found to be those of the dump."""
+
+
+@dataclass
+class Today:
+    """The schema of the project, and its models: rows that do not fit are an error."""
+
+    content: Content
+    using: str
+    registry: Registry = TODAY
+
+    @property
+    def tables(self) -> set[str]:
+        return schema.tables_of(self.registry.apps)
+
+    @property
+    def known(self) -> set[str]:
+        migrations, labels = self.content.migrations, {*self.content.empty}
+        with suppress(RestoreFailed):
+            past = past_of(migrations, self.content.labels).registry.models()
+            labels |= {one._meta.label for one in past if one._meta.app_label in migrations}
+        models = [model for model in map(TODAY.find, labels) if model and model._meta.managed]
+        return {name for model in models for name in table_of(model).db_tables}
+
+    def context(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def check(self, tables: Sequence[TableRows]) -> None:
+        try:
+            Loader(self.using).check(tables, is_built=False)
+        except (FixtureError, FixtureErrors) as error:
+            hints = [_SUGGESTION] if self._may_go_through_migrations() else []
+            if self.content.version is not None and self.content.version == project_version():
+                hints.append(_SAME_VERSION)
+            if not hints:
+                raise
+            errors = error.errors if isinstance(error, FixtureErrors) else [error]
+            raise FixtureErrors(errors, "\n".join(hints)) from error
+
+    def build(self) -> None:
+        schema.build(self.using)
+
+    def complete(self, say: Callable[[str], object]) -> None:
+        # Otherwise a permission that somebody has deleted would come back.
+        if self._has_moved_on():
+            schema.add_permissions(self.using)
+
+    def _has_moved_on(self) -> bool:
+        """Whether there are migrations or models of which the dump knows nothing."""
+        dumped = self.content.migrations
+        known = {*map(str.lower, (*self.content.labels, *self.content.empty)), *LEFT_OUT}
+        return last_migrations(self.using, dumped) != dict(dumped) or any(
+            model._meta.app_label not in dumped and model._meta.label_lower not in known
+            for model in select([], [], self.using)
+            if model._meta.managed
+        )
+
+    def _may_go_through_migrations(self) -> bool:
+        if configuration().migration_class is not None:
+            return False
+        try:
+            return past_of(self.content.migrations, self.content.labels).is_behind
+        except RestoreFailed:
+            return False
+
+
+class ThroughMigrations:
+    """The schema of the dump, and its models; the migrations since then come after.
+
+    Raises ``RestoreFailed`` if that schema cannot be made.
+    """
+
+    def __init__(self, content: Content, using: str) -> None:
+        self.using = using
+        self._past = past_of(content.migrations, content.labels)
+        self.registry: Registry = self._past.registry
+
+    @property
+    def tables(self) -> set[str]:
+        return schema.tables_of(self.registry.apps)
+
+    @property
+    def known(self) -> set[str]:
+        return self.tables
+
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        with migrating(Policy(is_off=True)), resolving(self.registry.get):
+            yield
+
+    def check(self, tables: Sequence[TableRows]) -> None:
+        Loader(self.using, registry=self.registry).check(tables, is_built=False)
+
+    def build(self) -> None:
+        schema.build(self.using, MigrateTo(self._past))
+
+    def complete(self, say: Callable[[str], object]) -> None:
+        say("migrating to today's models")
+        schema.build(self.using)
+        connections[self.using].check_constraints()
+        schema.reset_sequences(self.using, TODAY.models())

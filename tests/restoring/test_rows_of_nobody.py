@@ -1,0 +1,162 @@
+"""Rows that are not of the dump: those of migrations give way, others are refused or said."""
+
+from __future__ import annotations
+
+import pytest
+from past_site import PastSite
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+RECEIVER = """
+from django.db.models.signals import post_save
+
+
+def make_place(instance, **kwargs):
+    Place.objects.create(row="y")
+
+
+post_save.connect(make_place, sender="shop.Sale")
+"""
+SEEDING = """
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def seed(sender, using, **kwargs):
+    from stock.models import Place
+    Place.objects.using(using).get_or_create(row="seed")
+
+
+class StockConfig(AppConfig):
+    name = "stock"
+
+    def ready(self):
+        post_migrate.connect(seed, sender=self)
+"""
+PROXY = """
+
+class Corner(Place):
+    class Meta:
+        proxy = True
+"""
+EMPTY_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("fixes", "0001_once")]
+"""
+PART = ("shop", "auth.User", "auth.Group")
+VIEW_PERMISSION = "SELECT COUNT(*) FROM auth_permission WHERE codename = 'view_place'"
+
+
+@pytest.fixture
+def shop(first: PastSite) -> PastSite:
+    """Return the site, restored."""
+    first.restore(first.the_dump)
+    return first
+
+
+def empty(site: PastSite, *tables: str) -> None:
+    """Empty tables, and dump the database anew."""
+    for table in tables:
+        site.execute(f"DELETE FROM {table}")
+    site.dump("dump")
+    site.succeed("dumpdata", "--format=py", "-o", site.the_file)
+
+
+def test_rows_of_migrations_give_way_to_a_table_that_is_empty_in_the_dump(shop: PastSite) -> None:
+    empty(shop, "stock_place", "shop_sale", "shop_product_similar", "shop_product")
+    shop.restore_file()
+    assert shop.execute("SELECT * FROM shop_product") == []
+    shop.restore(shop.the_dump)
+    assert shop.execute("SELECT * FROM shop_product") == []
+
+
+def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: PastSite) -> None:
+    shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
+    before = shop.execute("SELECT COUNT(*) FROM auth_permission")
+    said = shop.restore_file()
+    assert "so without rows afterwards: stock.Place (1 rows)." in said
+    assert shop.execute("SELECT COUNT(*) FROM auth_permission") == before
+
+
+def with_signals(site: PastSite) -> None:
+    """Let a receiver, which does not look whether a row comes from a dump, make others."""
+    models = (site.directory / "stock/models.py").read_text()
+    settings = (site.directory / "site_settings.py").read_text()
+    site.write(
+        {
+            "stock/models.py": models + RECEIVER,
+            "site_settings.py": f"{settings}DUMPY = {{'SIGNALS': 'raw'}}\n",
+        }
+    )
+
+
+def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: PastSite) -> None:
+    empty(shop, "stock_place")
+    with_signals(shop)
+    said = shop.refuse(shop.the_dump)
+    assert "After loading, there are rows that the dump does not have: stock.Place (1 rows)" in said
+    assert "a receiver is to do nothing if raw=True" in said
+
+
+def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: PastSite) -> None:
+    empty(shop, "stock_place")
+    with_signals(shop)
+    assert (
+        "There are rows that the dump does not have: stock.Place (1 rows)." in shop.restore_file()
+    )
+
+
+def test_rows_that_come_after_the_comparison_are_said(shop: PastSite) -> None:
+    shop.write({"stock/apps.py": SEEDING, "fixes/migrations/0002_more.py": EMPTY_MIGRATION})
+    shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")
+    said = "There are rows that the dump does not have: stock.Place (1 rows)."
+    assert said not in shop.restore(shop.the_dump)
+    assert said in shop.restore(shop.the_dump, "--through-migrations")
+
+
+def test_nothing_is_said_of_the_rows_of_a_proxy(shop: PastSite) -> None:
+    models = (shop.directory / "stock/models.py").read_text()
+    shop.write({"stock/models.py": models + PROXY})
+    shop.dump("dump")
+    assert "the dump does not have" not in shop.restore(shop.the_dump)
+
+
+def test_nothing_is_said_of_a_restore_that_adds_nothing(shop: PastSite) -> None:
+    said = shop.restore(shop.the_dump) + shop.restore_file()
+    assert "the dump does not have" not in said
+
+
+def test_what_was_deleted_does_not_come_back_within_the_same_version(shop: PastSite) -> None:
+    shop.write({"stock/apps.py": SEEDING})
+    shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")
+    empty(shop, "stock_place")
+    shop.restore(shop.the_dump)
+    assert shop.execute(VIEW_PERMISSION) == [(0,)]
+    assert shop.execute("SELECT * FROM stock_place") == []
+
+
+def test_what_goes_is_said_before_it_asks(shop: PastSite) -> None:
+    shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
+    done = shop.manage("restore", shop.the_file, typed="n\n")
+    missing = "Not in the dump, so without rows afterwards: "
+    assert 0 <= done.stdout.index(missing) < done.stdout.index("Go on?")
+
+
+def test_a_dump_that_cannot_be_restored_is_refused_before_it_asks(shop: PastSite) -> None:
+    shop.edit("shop/models.py", "price = models", "cost = models")
+    done = shop.manage("restore", shop.the_file, typed="y\n")
+    assert done.returncode == 1
+    assert "Go on?" not in done.stdout
+
+
+def test_what_goes_is_said_beside_code_too(shop: PastSite) -> None:
+    shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
+    shop.edit("dump.py", "        title=title", "        title=title.upper()")
+    said = shop.restore_file()
+    assert (
+        "Not in the dump, so without rows afterwards (but for what code makes): stock.Place" in said
+    )

@@ -1,0 +1,220 @@
+"""Which tables a restore makes anew, and which are somebody else's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from django.conf import settings
+from past_site import PastSite
+from small_site import write_manifest
+
+from dumpy.text import manifest as manifests
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+LEGACY = """
+
+class Legacy(models.Model):
+    id = models.IntegerField(primary_key=True)
+    name = models.CharField(max_length=9)
+
+    class Meta:
+        managed = False
+        db_table = "legacy"
+"""
+MAKE = "CREATE TABLE legacy (id integer PRIMARY KEY, name varchar(9) NOT NULL)"
+MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("fixes", "0001_once")]
+    operations = [migrations.RunSQL({operations!r})]
+"""
+NEWER = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0002_codes")]
+    operations = [
+        migrations.RenameModel("Product", "Item"),
+        migrations.CreateModel("Shelf", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("item", models.ForeignKey("shop.Item", models.CASCADE)),
+            ("sales", models.ManyToManyField("shop.Sale")),
+        ]),
+    ]
+"""
+SHELF = """
+
+class Shelf(models.Model):
+    item = models.ForeignKey(Item, models.CASCADE)
+    sales = models.ManyToManyField(Sale)
+"""
+ROWS = [(1, "one"), (2, "two")]
+
+
+def name_in_manifest(site: PastSite, *names: str) -> None:
+    """Let the manifest of the dump name more tables, as somebody could who knows how."""
+    manifest = manifests.from_text((site.the_dump / manifests.NAME).read_text())
+    first, *others = manifest.tables
+    first = replace(first, db_tables=(*first.db_tables, *names))
+    write_manifest(site.the_dump, replace(manifest, tables=(first, *others)))
+
+
+def test_a_table_that_only_the_dump_takes_for_its_own_stays_and_is_named(first: PastSite) -> None:
+    first.execute("CREATE TABLE payroll (name varchar(10))")
+    first.execute("INSERT INTO payroll VALUES ('here')")
+    name_in_manifest(first, "payroll")
+    said = first.restore(first.the_dump)
+    assert first.execute("SELECT name FROM payroll") == [("here",)]
+    assert "The dump names tables that are not of the project here: payroll." in said
+
+
+def test_a_table_of_somebody_else_that_refers_to_the_project_is_named(first: PastSite) -> None:
+    first.restore(first.the_dump)
+    kind = {"postgresql": "bigint", "mysql": "bigint", "sqlite": "integer"}[settings.ENGINE]
+    first.execute(
+        f"CREATE TABLE payroll (product_id {kind}, "
+        "FOREIGN KEY (product_id) REFERENCES shop_product (id))"
+    )
+    first.execute("INSERT INTO payroll SELECT id FROM shop_product")
+    try:
+        said = first.refuse(first.the_dump)
+    finally:
+        first.execute("DROP TABLE payroll")
+    assert "The table 'payroll', which is not of the project, refers to 'shop_product'." in said
+    assert "CASCADE" not in said
+
+
+def test_a_table_that_is_left_over_of_a_model_which_the_database_knows_is_dropped(
+    first: PastSite,
+) -> None:
+    first.restore(first.the_dump)
+    first.execute("INSERT INTO django_content_type (app_label, model) VALUES ('shop', 'old')")
+    for table in ("shop_old", "shop_old_links", "shop_older"):
+        first.execute(f"CREATE TABLE {table} (id integer)")
+    name_in_manifest(first, "shop_old", "shop_old_links", "shop_older")
+    assert "of the project here: shop_older." in first.restore(first.the_dump)
+    assert {"shop_old", "shop_old_links", "shop_older"} & {*first.contents()} == {"shop_older"}
+    first.execute("DROP TABLE shop_older")
+
+
+@pytest.fixture
+def legacy(first: PastSite) -> PastSite:
+    """Return the site with a dump that has the rows of a table which is not Django's."""
+    first.restore(first.the_dump)
+    first.execute(MAKE)
+    first.execute("INSERT INTO legacy VALUES (1, 'one'), (2, 'two')")
+    first.write({"stock/models.py": (first.directory / "stock/models.py").read_text() + LEGACY})
+    first.dump("dump")
+    first.succeed("dumpdata", "--format=py", "-o", first.the_file)
+    return first
+
+
+def change(site: PastSite) -> None:
+    """Make the rows of the table others."""
+    site.execute("DELETE FROM legacy WHERE id = 1")
+    site.execute("INSERT INTO legacy (id, name) VALUES (3, 'three')")
+
+
+def test_a_backup_leads_back_from_newer_code(first: PastSite) -> None:
+    """An upgrade is taken back: its tables would be in the way of those that they were."""
+    first.restore(first.the_dump)
+    first.execute("CREATE TABLE shop_notes (id integer PRIMARY KEY)")
+    before = without_times(first)
+    old = (first.directory / "shop/models.py").read_text()
+    new = old.replace("class Product", "class Item").replace("(Product,", "(Item,") + SHELF
+    first.write({"shop/models.py": new, "shop/migrations/0003_newer.py": NEWER})
+    first.succeed("migrate", "-v0")
+    assert first.execute("SELECT id FROM shop_shelf_sales") == []
+    first.remove(["shop/migrations/0003_newer.py"])
+    first.write({"shop/models.py": old})
+    said = first.restore(first.the_dump)
+    assert without_times(first) == before
+    assert "applied in the database that are not here: shop.0003_newer. Tables" in said
+    assert (
+        "only they know go as well: shop_item, shop_item_similar, shop_shelf, shop_shelf_sales."
+        in said
+    )
+    assert "not here" not in first.restore(first.the_dump)
+
+
+def without_times(site: PastSite) -> dict[str, list[str]]:
+    """Return all rows but those that say when migrations were applied."""
+    contents = site.contents()
+    del contents["django_migrations"]
+    return contents
+
+
+def test_the_table_of_an_unmanaged_model_stays_and_has_the_rows_of_the_dump(
+    legacy: PastSite,
+) -> None:
+    change(legacy)
+    legacy.execute("ALTER TABLE legacy ADD COLUMN mark integer DEFAULT 5")
+    legacy.restore(legacy.the_dump)
+    assert legacy.execute("SELECT id, name, mark FROM legacy ORDER BY id") == [
+        (1, "one", 5), (2, "two", 5)
+    ]  # fmt: skip
+    change(legacy)
+    legacy.restore_file()
+    assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
+
+
+def test_the_table_of_an_unmanaged_model_that_the_dump_does_not_have_stays_as_it_is(
+    legacy: PastSite,
+) -> None:
+    legacy.dump("part", "auth", "shop", "stock.Place")
+    change(legacy)
+    legacy.restore(legacy.directory / "part")
+    assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == [(2, "two"), (3, "three")]
+
+
+def test_a_restore_that_fails_leaves_the_table_of_an_unmanaged_model_alone(
+    legacy: PastSite,
+) -> None:
+    change(legacy)
+    legacy.edit("dump.py", "create_shop_sale(5, 7, 9)", "create_shop_sale(5, 70, 9)")
+    legacy.refuse_file()
+
+
+def test_without_the_table_of_an_unmanaged_model_a_restore_says_what_to_do(
+    legacy: PastSite,
+) -> None:
+    legacy.execute("DROP TABLE legacy")
+    said = legacy.refuse(legacy.the_dump)
+    assert "The table 'legacy' of stock.Legacy does not exist, and no migration makes it" in said
+
+
+def migrate_with(site: PastSite, *sql: str) -> None:
+    """Let a migration execute SQL."""
+    text = MIGRATION.format(operations=[*sql])
+    site.write({"fixes/migrations/0002_legacy.py": text})
+
+
+def test_a_table_of_an_unmanaged_model_that_would_be_lost_is_kept(legacy: PastSite) -> None:
+    migrate_with(legacy, MAKE, "DROP TABLE legacy")
+    legacy.execute("DELETE FROM legacy")
+    legacy.dump("dump")
+    legacy.execute("INSERT INTO legacy VALUES (1, 'one')")
+    assert "The table 'legacy' of an unmanaged model would be lost" in legacy.refuse(
+        legacy.the_dump
+    )
+
+
+def test_a_table_that_migrations_make_for_an_unmanaged_model_is_made_anew(
+    legacy: PastSite,
+) -> None:
+    migrate_with(legacy, MAKE)
+    change(legacy)
+    legacy.restore(legacy.the_dump)
+    assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
+
+
+def test_the_double_dump_test_makes_the_table_of_an_unmanaged_model(legacy: PastSite) -> None:
+    legacy.succeed("ddt")
+    legacy.succeed("ddt", legacy.the_dump)
+    assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
