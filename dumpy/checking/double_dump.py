@@ -8,18 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from django.apps import apps
 
 from dumpy.checking.comparison import Keyed, TableDifference, compare
 from dumpy.checking.content import RawTable, keep, kept, raw_tables
 from dumpy.checking.ignored import Ignored
-from dumpy.reading.directory import RESTORE, Directory, read_directory
+from dumpy.conf import project_version
+from dumpy.loading.registry import TODAY
+from dumpy.loading.report import Report
+from dumpy.migrating.install import migration_of
+from dumpy.reading.directory import Directory, read_directory
+from dumpy.restoring import schema
+from dumpy.restoring.content import DirectoryContent
+from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import scratch
-from dumpy.schema.tables import ModelType, table_of
-from dumpy.text.manifest import Manifest, TableEntry
+from dumpy.restoring.scratch import scratch, scratch_directory
+from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.text.manifest import RESTORE, Manifest, TableEntry
 from dumpy.text.words import source
 from dumpy.writing.database import DatabaseDump, Options
 from dumpy.writing.directory import DirectoryDump
@@ -30,10 +36,16 @@ _LINES = 12
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was compared, and the lines that say what differs, for each table that does."""
+    """What was compared, and the lines that say what differs, for each table that does.
+
+    ``notes`` are sentences about what cannot be compared; a dump that ``is_migrated`` was compared
+    with the database alone.
+    """
 
     manifest: Manifest
     different: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    is_migrated: bool = False
 
     @property
     def rows(self) -> int:
@@ -54,8 +66,8 @@ class DoubleDump:
 
     def run(self, given: Path | None) -> Verdict:
         """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
-        with TemporaryDirectory(prefix="dumpy-ddt-") as name:
-            return self._run(given, Path(name))
+        with scratch_directory("ddt") as aside:
+            return self._run(given, aside)
 
     def _run(self, given: Path | None, aside: Path) -> Verdict:
         first = read_directory(given) if given else None
@@ -64,14 +76,20 @@ class DoubleDump:
         first = first or read_directory(aside / "first")
         with scratch(self._using):
             self._say("restoring in a scratch database")
-            Restorer(first, self._using, lambda step: None, compares=False).run()
+            plan = _Alone(content := DirectoryContent(first), self._using)
+            report = Restorer(content, plan, lambda step: None, compares=False).run()
+            tables = _wanted(kept_tables, first if given else None, content, report)
+            if migration_of(content.functions) is not None:
+                different = dict(self._different_content(tables, aside))
+                return Verdict(first.manifest, different, (_migrated(first),), is_migrated=True)
             self._say("dumping the scratch database")
             dump = _dump_of(models, self._using)
             with dump.snapshot():
                 _write(dump, aside / "second", _rows_per_file(first))
-                different = dict(self._different_content(kept_tables, aside))
+                different = dict(self._different_content(tables, aside))
         second = read_directory(aside / "second")
-        return Verdict(first.manifest, {**dict(self._different_files(first, second)), **different})
+        different = {**dict(self._different_files(first, second)), **different}
+        return Verdict(first.manifest, different, tuple(_not_compared(first)))
 
     def _keep_source(
         self, first: Directory | None, models: list[ModelType], aside: Path
@@ -82,18 +100,21 @@ class DoubleDump:
             if first is None:
                 self._say("dumping the database")
                 _write(dump, aside / "first", sys.maxsize)
-            tables = self._wanted(first)
+            tables = self._candidates(first)
             for table in tables:
                 keep(table.rows(self._names(table)), aside / table.model._meta.label_lower)
         return tables
 
-    def _wanted(self, first: Directory | None) -> list[RawTable]:
-        """The tables to compare: those of a dump that is given may not be all."""
-        tables = raw_tables(self._using)
-        if first is not None:
-            dumped = {name for table in first.manifest.tables for name in table.db_tables}
-            tables = [table for table in tables if table.db_table in dumped]
-        return [table for table in tables if not self._ignored.is_ignored(table.db_table)]
+    def _candidates(self, first: Directory | None) -> list[RawTable]:
+        """The tables that may have to be compared: migrators may make any of a dump."""
+        tables = [
+            table
+            for table in raw_tables(self._using)
+            if not self._ignored.is_ignored(table.db_table)
+        ]
+        if first is None or not _is_of_today(first):
+            return tables
+        return [table for table in tables if table.db_table in _dumped(first)]
 
     def _different_content(
         self, tables: list[RawTable], aside: Path
@@ -117,13 +138,64 @@ class DoubleDump:
         again = {table.model: table for table in second.manifest.tables}
         for table in first.manifest.tables:
             other = again.get(table.model)
-            if other != table:
+            if other != table and TODAY.find(table.model) is not None:
                 names = f"{table.model} in the first dump", f"{table.model} in the second dump"
                 ignored = self._ignored.names(table.model)
                 sides = _rows(first, table, ignored), _rows(second, other, ignored)
                 yield from _shown(names[0], compare(names, *sides))
-        if not first.is_edited and (lines := _different_text(first, second)):
+        is_comparable = _is_of_today(first) and not first.is_edited
+        if is_comparable and (lines := _different_text(first, second)):
             yield RESTORE, lines
+
+
+class _Alone(Today):
+    """A restore where nobody else can have made the tables of unmanaged models."""
+
+    def build(self) -> None:
+        """Make them too."""
+        super().build()
+        schema.make_unmanaged(self.using, self.content.labels)
+
+
+def _wanted(
+    tables: list[RawTable], given: Directory | None, content: DirectoryContent, report: Report
+) -> list[RawTable]:
+    """The tables to compare: a dump that is given may not hold all, and migrators make others."""
+    if given is None:
+        return tables
+    if migration_of(content.functions) is None:
+        names = _dumped(given)
+    else:
+        names = {name for label in report.tables for name in _table(label).db_tables}
+    return [table for table in tables if table.db_table in names]
+
+
+def _dumped(directory: Directory) -> set[str]:
+    return {name for table in directory.manifest.tables for name in table.db_tables}
+
+
+def _is_of_today(first: Directory) -> bool:
+    return first.restore.version == project_version()
+
+
+def _migrated(first: Directory) -> str:
+    return (
+        f"The dump is of version {first.restore.version}, migrators bring it to "
+        f"{project_version()}: its files cannot come back as they were, and are not compared."
+    )
+
+
+def _not_compared(first: Directory) -> Iterator[str]:
+    for table in first.manifest.tables:
+        if TODAY.find(table.model) is None:
+            yield f"{table.model} is not compared: the project has no such model."
+    if not _is_of_today(first):
+        ours, theirs = (one or "none" for one in (project_version(), first.restore.version))
+        yield f"{RESTORE} is not compared: it is of version {theirs}, the project of {ours}."
+
+
+def _table(label: str) -> Table:
+    return table_of(TODAY.get(label))
 
 
 def _dump_of(models: list[ModelType], using: str) -> DatabaseDump:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from running import called
 
+from dumpy.checking.check import check
+from dumpy.loading.registry import TODAY
 from dumpy.reading.directory import read_directory
-from dumpy.restoring.digests import content_digest
-from music.models import Artist, Genre, MediaType
+from dumpy.restoring.digests import DumpedContent, differing
+from music.models import Album, Artist, Genre, MediaType
+from zoo.fill import fill
 
 pytestmark = pytest.mark.django_db
 
@@ -34,10 +39,10 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def refused(dump: Path, *options: str) -> list[str]:
+def refused(dump: Path, *options: str, stdout: StringIO | None = None) -> list[str]:
     """Return the sentences with which `checkdump` refuses a dump."""
     with pytest.raises(CommandError) as caught:
-        called("checkdump", str(dump), *options)
+        call_command("checkdump", str(dump), *options, stdout=stdout or StringIO())
     return str(caught.value).split("\n")
 
 
@@ -49,7 +54,7 @@ def test_the_tables_and_rows_of_a_whole_dump_are_said(dump: Path) -> None:
         ["music.MediaType", "0", "rows"],
         ["3", "tables", "8", "rows"],
     ]
-    assert " ".join(lines[4]) == "The dump is whole, and fits the models."
+    assert " ".join(lines[-1]) == "The dump is whole, and fits the models."
 
 
 def test_an_edited_restore_is_mentioned_and_no_problem(dump: Path) -> None:
@@ -61,34 +66,45 @@ def test_all_damages_are_in_one_list(dump: Path) -> None:
     edit(dump / "music_genre.py", "Rock", "Rook")
     edit(dump / "music_artist_1.py", "Artist 1", "Artist One")
     (dump / "music_artist_3.py").unlink()
-    sentences = refused(dump)
+    *sentences, verdict = refused(dump)
     assert [line.split(":")[0].rsplit("/", 1)[1] for line in sentences] == [
         "music_artist_1.py",
         "music_artist_3.py",
         "music_genre.py",
     ]
+    assert verdict == "The dump is damaged or edited: a restore would not go through."
     assert "damaged or edited. If the change is meant" in sentences[0]
 
 
-def test_damages_and_misfits_are_in_one_list(dump: Path) -> None:
+def test_damages_and_differences_are_in_one_report(dump: Path) -> None:
     edit(dump / "music_genre.py", "Rock", "Rook")
-    edit(dump / "restore.py", "resolve_model('music.Artist')", "resolve_model('music.Singer')")
-    sentences = refused(dump)
-    assert len(sentences) == 2
-    assert "music_genre.py: its content" in sentences[0]
-    assert "there is no model 'music.Singer'" in sentences[1]
+    edit(dump / "restore.py", "resolve_model('music.Artist')", "resolve_model('music.Bin')")
+    out = StringIO()
+    damage, verdict = refused(dump, stdout=out)
+    assert "there is no such model (6 rows, 12 values)" in out.getvalue()
+    assert "music_genre.py: its content" in damage
+    assert verdict == (
+        "The dump is damaged or edited, and 1 difference needs a hand: a restore would not go "
+        "through."
+    )
 
 
-def test_a_misfit_names_the_line_of_restore(dump: Path) -> None:
-    edit(dump / "restore.py", "        name=name,", "        title=name,")
+def test_a_difference_names_the_line_of_restore(dump: Path) -> None:
+    edit(dump / "restore.py", "        name=name,", "        name=name,\n        size='XL',")
     lines = (dump / "restore.py").read_text(encoding="utf-8").splitlines()
-    first = next(number for number, line in enumerate(lines, 1) if "title=name" in line)
-    assert f"{dump / 'restore.py'}:{first}: music.Artist has no field 'title'." in refused(dump)[0]
+    first = next(number for number, line in enumerate(lines, 1) if "size=" in line)
+    out = StringIO()
+    refused(dump, stdout=out)
+    assert f"{dump / 'restore.py'}:{first}: comment the line out" in out.getvalue()
 
 
-def test_a_restore_that_is_code_is_a_problem(dump: Path) -> None:
+def test_a_restore_that_is_code_is_no_damage_but_what_it_gives_is_not_known(dump: Path) -> None:
     edit(dump / "restore.py", "SOURCE_VERSION", "import os\nSOURCE_VERSION")
-    assert "That is code." in refused(dump)[0]
+    found = check(dump, "default")
+    assert found.damages == []
+    (finding,) = found.stopping
+    assert "That is code." in finding.reason
+    assert finding.hint == "restore it with --dry-run to see what it gives"
 
 
 def test_a_file_that_is_not_in_the_manifest_is_a_problem(dump: Path) -> None:
@@ -132,8 +148,11 @@ def test_the_digest_of_a_resealed_table_is_that_of_a_database_with_its_rows(dump
     called("checkdump", str(dump), "--reseal")
     Artist.objects.filter(pk=3).update(name="Three")
     Artist.objects.filter(pk=5).delete()
-    (entry, *_others) = read_directory(dump).manifest.tables
-    assert entry.digest == content_digest(Artist, "default")
+    directory = read_directory(dump)
+    (entry, *_others) = directory.manifest.tables
+    tables = tuple(table for table in directory.tables() if table.label == entry.model)
+    content = DumpedContent(entry.model, tables, entry.digest, entry.fields)
+    assert differing([content], TODAY, "default") == []
 
 
 def test_resealing_what_has_not_changed_leaves_the_manifest_as_it_is(dump: Path) -> None:
@@ -182,3 +201,29 @@ def test_a_resealed_manifest_is_readable_by_its_owner_only(dump: Path) -> None:
     called("checkdump", str(dump), "--reseal")
     assert (dump / "manifest.json").stat().st_mode & 0o077 == 0
     assert json.loads((dump / "manifest.json").read_text(encoding="utf-8"))["format"] == 1
+
+
+@pytest.mark.parametrize("how", ["its table", "its row"])
+def test_references_to_what_is_commented_out_are_found(tmp_path: Path, how: str) -> None:
+    artist = Artist.objects.create(pk=1, name="AC/DC")
+    Album.objects.create(pk=5, title="Powerage", artist=artist)
+    dump = tmp_path / "dump"
+    called("dump2py", str(dump), "music", verbosity=0)
+    if how == "its table":
+        edit(dump / "restore.py", "    'music_artist.py',", "    # 'music_artist.py',")
+    else:
+        edit(dump / "music_artist.py", "loader.save", "# loader.save")
+        refused(dump, "--reseal")
+    (finding,) = check(dump, "default").stopping
+    assert (finding.kind, finding.model, finding.field) == ("reference", "music.Album", "artist")
+    text = (dump / "music_album.py").read_text(encoding="utf-8")
+    line = text[: text.index("create_music_album(5")].count("\n") + 1
+    assert [str(one.place) for one in finding.examples] == [f"{dump / 'music_album.py'}:{line}"]
+
+
+def test_the_zoo_fits_as_far_as_it_is_looked_at(tmp_path: Path) -> None:
+    fill()
+    called("dump2py", str(tmp_path / "dump"), verbosity=0)
+    found = check(tmp_path / "dump", "default")
+    assert found.is_fine
+    assert not any("references" in sentence for sentence in found.unseen)

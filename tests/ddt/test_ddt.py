@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.models.signals import post_migrate
 from running import called, contents
 
+from dumpy.reading.directory import read_manifest
+from dumpy.text import manifest as manifests
 from music.models import Album, Artist, Genre, MediaType, Playlist, Track
 from zoo.fill import fill
 
@@ -47,7 +52,7 @@ def failed(*args: str) -> tuple[str, str]:
 
 
 def test_the_zoo_passes_and_is_left_as_it_was() -> None:
-    """Every field and relation there is."""
+    """L9: every field and relation there is, and not in the live database."""
     fill()
     before = contents()
     said = called("ddt").out
@@ -82,6 +87,27 @@ def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:
     assert "\n@@ 2 @@\n+id=2, name='List 2'\n" in diff
 
 
+def test_the_version_of_a_dump_that_nobody_migrates_is_not_compared(
+    dump: Path, settings: Any
+) -> None:
+    settings.DUMPY = {"VERSION": "2.0"}
+    said = called("ddt", str(dump)).out
+    assert "restore.py is not compared: it is of version none, the project of 2.0.\n" in said
+    assert "has passed: 10 tables with 6 rows came back as they were." in said
+
+
+def test_a_model_that_is_gone_and_left_out_is_not_compared(dump: Path) -> None:
+    manifest = read_manifest(dump)
+    tables = [replace(t, model=t.model.replace("Genre", "Style")) for t in manifest.tables]
+    text = manifests.to_text(replace(manifest, tables=tuple(tables)))
+    (dump / "manifest.json").write_text(text, encoding="utf-8")
+    script = dump / "restore.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(text.replace("    'music_genre.py',", "    # 'music_genre.py',"))
+    said = called("ddt", str(dump)).out
+    assert "music.Style is not compared: the project has no such model.\n" in said
+
+
 def test_a_field_that_may_differ_is_ignored(dump: Path) -> None:
     Track.objects.update(name="Overdose (live)")
     Track.objects.get().playlists.clear()
@@ -90,7 +116,7 @@ def test_a_field_that_may_differ_is_ignored(dump: Path) -> None:
 
 
 def test_a_field_that_is_lost_in_both_dumps_is_found_in_the_database(shop: None) -> None:
-    """No model knows the column, so that both dumps are the same."""
+    """L9: no model knows the column, so that both dumps are the same."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {quote('music_artist')} ADD COLUMN legacy INTEGER DEFAULT 5")
@@ -121,11 +147,26 @@ def test_a_dump_that_cannot_be_restored_fails_and_changes_nothing(dump: Path) ->
     path = dump / "music_track.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("'Overdose', 1,", "'Overdose', 99,"), encoding="utf-8")
-    called("checkdump", str(dump), "--reseal")
+    with pytest.raises(CommandError, match="a restore would not go through"):
+        called("checkdump", str(dump), "--reseal")
     before, name = contents(), connection.settings_dict["NAME"]
     reason, _diff = failed(str(dump))
     assert "music.Track(pk=1): album_id=99 refers to a row of music.Album" in reason
     assert (contents(), connection.settings_dict["NAME"]) == (before, name)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_no_other_database_is_written_to(shop: None) -> None:
+    def log(**options: Any) -> None:
+        Genre.objects.using("other").create(name=f"migrated {Genre.objects.count()}")
+
+    post_migrate.connect(log)
+    try:
+        reason, _diff = failed()
+    finally:
+        post_migrate.disconnect(log)
+    assert "'other' must stay as it is: a scratch database stands in for 'default' alone." in reason
+    assert not Genre.objects.using("other").exists()
 
 
 @pytest.mark.parametrize("label", ["music.Track.nme", "music.Trak.name", "name", ""])

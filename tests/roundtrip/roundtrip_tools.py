@@ -19,11 +19,12 @@ from running import loaded
 LEFT_OUT = {"contenttypes.ContentType", "sessions.Session"}
 
 
-def tables(using: str) -> dict[str, list[str]]:
+def tables(using: str, *apps_wanted: str) -> dict[str, list[str]]:
     """Return the rows of each table as the driver gives them, without keys that nobody sees."""
     return {
         model._meta.label: rows(model, using)
         for model in apps.get_models(include_auto_created=True)
+        if not apps_wanted or model._meta.app_label in apps_wanted
         if model._meta.managed and not model._meta.proxy and model._meta.label not in LEFT_OUT
     }
 

@@ -83,4 +83,4 @@ def test_the_music_shop_is_the_same_by_every_lane(lane: str, tmp_path: Path) -> 
     with LANES[lane]() as prepared:
         load(prepared(text), tmp_path)
     assert dumped("music", database="other") == text
-    assert differences(tables("default"), tables("other")) == {}
+    assert differences(tables("default", "music"), tables("other", "music")) == {}

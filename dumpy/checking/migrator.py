@@ -1,0 +1,321 @@
+"""A step of a migrator, written into the project for somebody to go on with."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from textwrap import wrap
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from packaging.version import Version
+
+from dumpy.checking.check import Findings
+from dumpy.checking.findings import Finding, counted
+from dumpy.conf import configuration
+from dumpy.errors import DumpyError, printable
+from dumpy.migrating.chain import NoWay, in_names, steps_of, version_of, version_of_step
+from dumpy.writing.output import replaced
+
+_FILE = "migrators"
+_WIDTH = 88
+_ORDER = ("model-renamed", "model-removed", "field-renamed", "field-removed", "field-added")
+_DONE = ("model-renamed", "model-removed", "field-renamed", "field-removed")
+_HAS_STEP = "{} already. What it would have to do for this dump, too:\n\n{}"
+_HEAD = '''"""How dumps of older versions become dumps of this one."""
+
+from dumpy import Migrator
+
+
+class {name}(Migrator):
+    """Brings dumps of older versions to today's."""
+
+{method}'''
+
+
+class NotWritten(DumpyError):
+    """A migrator that cannot be written; the reason is the sentence."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A class in a file: of the setting, or of the place where one would look for it."""
+
+    path: Path
+    module: str
+    name: str
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+def write_migrator(found: Findings) -> str:
+    """Write the step that a dump needs, and return what was done and what is to do.
+
+    A new file is written, or a method is added to the class. What was found is without a damage
+    that the step mends. Raises ``NotWritten``.
+    """
+    if found.is_fine and found.steps and found.arrived is None:
+        return "The migrators of the project do all that is needed: nothing was written."
+    source, today = _versions(found)
+    name = f"migrate_from_{in_names(source)}".replace(".", "_")
+    method = method_text(name, str(source), str(today), found.findings)
+    target = _target()
+    text = _with_method(target, name, method)
+    _check_steps(target, source, method)
+    ast.parse(text)
+    try:
+        _write(target.path, text)
+    except OSError as error:
+        raise NotWritten(f"{target.path} cannot be written: {error.strerror}.") from error
+    found.damages = [error for error in found.damages if not isinstance(error, NoWay)]
+    return _said(target, name)
+
+
+def _versions(found: Findings) -> tuple[Version, Version]:
+    """The versions that a step leads from and to."""
+    source = version_of(found.arrived or found.version)
+    today = version_of(found.project_version)
+    if source is None or today is None:
+        who = "The dump" if source is None else "The project"
+        raise NotWritten(
+            f"{who} names no version, so that no migrator would run. Set DUMPY['VERSION'] in the "
+            "project, and make dumps that name it."
+        )
+    if source >= today:
+        raise NotWritten(
+            f"The dump is of version {source}, the project of {today}: a migrator runs for dumps "
+            "of older versions only. Raise DUMPY['VERSION'] first."
+        )
+    return source, today
+
+
+def _check_steps(target: _Target, source: Version, method: str) -> None:
+    """Raise ``NotWritten`` if the class of the settings has a step, or inherits one."""
+    if configuration().migration_class is None:
+        return
+    try:
+        steps = steps_of(import_string(target.dotted))
+    except ImportError:  # it is still to be written
+        return
+    if step := steps.get(in_names(source)):
+        raise NotWritten(_HAS_STEP.format(f"{target.dotted} has the step {step}", method))
+
+
+def _write(path: Path, text: bytes) -> None:
+    """Write a new file as any other, one that is there so that it is never half of it."""
+    if not path.exists():
+        path.write_bytes(text)
+        return
+    with replaced(path) as stream:
+        # It has an encoding of its own.
+        cast(TextIOWrapper, stream).buffer.write(text)
+
+
+def _said(target: _Target, name: str) -> str:
+    lines = [f"Wrote {name}() into {target.path}: look at it, and check the dump again."]
+    if configuration().migration_class != target.dotted:
+        lines.append(f'Set it in the settings: DUMPY = {{"MIGRATION_CLASS": "{target.dotted}", …}}')
+    return "\n".join(lines)
+
+
+def _target() -> _Target:
+    given = configuration().migration_class
+    if given is not None:
+        module, _, name = given.rpartition(".")
+        return _Target(_path_of(module), module, name)
+    if settings.SETTINGS_MODULE is None:
+        raise NotWritten(
+            "The settings are no module that a migrator could stand beside. Name one in "
+            "DUMPY['MIGRATION_CLASS']: \"package.migrators.OurMigrator\", say."
+        )
+    package, _, rest = settings.SETTINGS_MODULE.partition(".")
+    if rest:
+        module = f"{package}.{_FILE}"
+        return _Target(_path_of(module), module, f"{_camel(package)}Migrator")
+    path = _file_of(package).parent
+    return _Target(path / f"{_FILE}.py", _FILE, f"{_camel(path.name)}Migrator")
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in re.findall(r"[A-Za-z0-9]+", name)).lstrip(
+        "0123456789"
+    )
+
+
+def _path_of(module: str) -> Path:
+    """The file of a module, whether it is there or not."""
+    with suppress(NotWritten):
+        return _file_of(module)
+    package, _, name = module.rpartition(".")
+    spec = _spec_of(package)
+    for place in (spec and spec.submodule_search_locations) or ():
+        return Path(place) / f"{name}.py"
+    raise NotWritten(f"There is no package {package!r} to write {name}.py into.")
+
+
+def _file_of(module: str) -> Path:
+    """The file of a module; raises ``NotWritten`` if there is none."""
+    spec = _spec_of(module)
+    if spec is None or not spec.has_location or spec.origin is None:
+        raise NotWritten(f"The module {module!r} is not a file.")
+    return Path(spec.origin)
+
+
+def _spec_of(module: str) -> ModuleSpec | None:
+    try:
+        return find_spec(module)
+    except (ImportError, ValueError):
+        return None
+
+
+def _with_method(target: _Target, name: str, method: str) -> bytes:
+    """The text of the file with the method in its class."""
+    if not target.path.exists():
+        return _HEAD.format(name=target.name, method=_indented(method)).encode()
+    data = target.path.read_bytes()
+    try:
+        tree = ast.parse(data)
+        encoding, _lines = tokenize.detect_encoding(BytesIO(data).readline)
+    except (SyntaxError, ValueError) as error:
+        raise NotWritten(f"{target.path} cannot be read: {error}.") from error
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == target.name:
+            _check_class(target, node, name, method)
+            return _inserted(data, node, _encoded(target, method, encoding))
+    raise NotWritten(
+        f"{target.path} has no class {target.name}. Name yours in DUMPY['MIGRATION_CLASS'], or add "
+        f"this method to it:\n\n{method}"
+    )
+
+
+def _encoded(target: _Target, method: str, encoding: str) -> bytes:
+    try:
+        # The mark of a file stands at its beginning alone.
+        return method.encode(encoding.removesuffix("-sig"))
+    except UnicodeEncodeError as error:
+        character = error.object[error.start]
+        raise NotWritten(
+            f"{target.path} is {encoding}, which has no {character!r}. Save it as UTF-8."
+        ) from error
+
+
+def _check_class(target: _Target, node: ast.ClassDef, name: str, method: str) -> None:
+    """Raise ``NotWritten`` for a class that has the method, or no lines to add it to."""
+    for statement in node.body:
+        there = getattr(statement, "name", "")
+        if there and version_of_step(there) == version_of_step(name):
+            where = f"{target.path}:{statement.lineno}: {target.name} has a method {there}"
+            raise NotWritten(_HAS_STEP.format(where, method))
+    if node.body[0].lineno == node.lineno:
+        raise NotWritten(
+            f"{target.path}:{node.lineno}: write the body of {target.name} on lines of its own."
+        )
+
+
+def _inserted(data: bytes, node: ast.ClassDef, method: bytes) -> bytes:
+    """The text with a method after the last line of a class, indented as the others."""
+    lines = data.splitlines(keepends=True)
+    end = node.end_lineno or 0
+    first = node.body[0]
+    before = lines[first.lineno - 1][: first.col_offset]
+    newline = b"\r\n" if b"\r\n" in lines[0] else b"\n"
+    added = [before + line if line else b"" for line in method.rstrip(b"\n").split(b"\n")]
+    last = lines[end - 1].rstrip(b"\r\n")
+    return b"".join([*lines[: end - 1], newline.join([last, b"", *added, b""]), *lines[end:]])
+
+
+def _indented(method: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in method.split("\n"))
+
+
+def method_text(name: str, source: str, today: str, findings: list[Finding]) -> str:
+    """Return the source of a method that does, or proposes, what findings say."""
+    body = [line for finding in _in_order(findings) for line in _step(finding)]
+    return "\n".join(
+        [
+            f"def {name}(self, globals_dict):",
+            f'    """Version {source} becomes {today}."""',
+            *(f"    {line}" for line in body),
+            f'    return "{today}"',
+            "",
+        ]
+    )
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    """Models before fields, and names before values, as the steps build on each other."""
+    needed = [finding for finding in findings if finding.stops and finding.kind != "code"]
+    return sorted(needed, key=_rank)
+
+
+def _rank(finding: Finding) -> int:
+    return _ORDER.index(finding.kind) if finding.kind in _ORDER else len(_ORDER)
+
+
+def _step(finding: Finding) -> Iterator[str]:
+    yield from _comment(_sentence(finding))
+    if finding.kind in _DONE and not _is_kept(finding):
+        yield from _call(finding.step)
+    elif finding.step:
+        yield f"# {finding.step}"
+
+
+def _is_kept(finding: Finding) -> bool:
+    """Whether what a field had has another place today, so that it must not be dropped unseen."""
+    return finding.kind == "field-removed" and finding.to is not None
+
+
+def _sentence(finding: Finding) -> str:
+    name = f"{finding.model}.{finding.field}" if finding.field else finding.model
+    guess = "This is a guess: " if finding.is_guess else ""
+    return f"{guess}{name} {_verb(finding)}."
+
+
+def _verb(finding: Finding) -> str:
+    rows = counted(finding.rows, "row")
+    if _is_kept(finding):
+        return (
+            f"{finding.reason} ({rows}): override the create function to make its rows, or drop "
+            "the field"
+        )
+    verbs = {
+        "model-removed": f"is gone: {rows} dropped",
+        "field-removed": f"is gone: {counted(finding.values, 'value')} dropped",
+        "field-renamed": f"is {finding.to} now ({rows})",
+        "model-renamed": f"is {finding.to} now ({rows})",
+        "field-added": f"is new, and needs a value ({rows})",
+        "not-unique": f"{finding.reason} ({rows}): override the create function",
+    }
+    return verbs.get(finding.kind, f"does not fit ({rows}): {finding.reason}")
+
+
+def _comment(text: str) -> list[str]:
+    # What stands in a dump must not become a line of a program.
+    return [f"# {line}" for line in wrap(printable(text), _WIDTH - 10)]
+
+
+def _call(step: str) -> Iterator[str]:
+    """A call on one line, or with an argument per line, as formatters have it."""
+    if len(step) + 8 <= _WIDTH:
+        yield step
+        return
+    head, _, arguments = step.removesuffix(")").partition("(")
+    yield f"{head}("
+    if len(arguments) + 12 <= _WIDTH:
+        yield f"    {arguments}"
+    else:
+        call = ast.parse(step, mode="eval").body
+        assert isinstance(call, ast.Call)
+        yield from (f"    {ast.get_source_segment(step, one)}," for one in call.args)
+    yield ")"
