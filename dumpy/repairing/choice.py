@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 
+from dumpy.dump import JSON_NULL, Natural
 from dumpy.errors import DumpyError
 from dumpy.loading.special import is_special
-from dumpy.schema.tables import Column, ModelType, Table, table_of
+from dumpy.schema.tables import Column, ModelType, Table, is_content_type, table_of
 
 
 class NoChoice(DumpyError):
@@ -19,17 +21,39 @@ class NoChoice(DumpyError):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A value of a field, and the ``text`` that says it."""
+
+    name: str
+    text: str
+    value: object
+
+    def holds(self, found: object) -> bool:
+        """Whether a row of the dump has the value; a natural key is written with dots."""
+        if isinstance(found, Natural):
+            return ".".join(map(str, found.key)) == self.text
+        return found == self.value
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.text}"
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The rows of a table with one of the keys, if there are any, and with all of the values."""
+    """The rows of a table with one of the keys, if there are any, and that meet all conditions."""
 
     table: Table
     keys: frozenset[object]
-    values: tuple[tuple[str, object], ...]
+    conditions: tuple[Condition, ...]
 
     def __contains__(self, row: Mapping[str, Any]) -> bool:
         if self.keys and row.get(self.table.key[0]) not in self.keys:
             return False
-        return all(name in row and row[name] == value for name, value in self.values)
+        return all(one.name in row and one.holds(row[one.name]) for one in self.conditions)
+
+    def __str__(self) -> str:
+        keys = [f"the key {' or '.join(map(str, self.keys))}"] if self.keys else []
+        return ", ".join([*keys, *map(str, self.conditions)])
 
 
 def choice_of(label: str, keys: Sequence[str], conditions: Sequence[str]) -> Choice:
@@ -57,7 +81,7 @@ def _model(label: str) -> ModelType:
     return model
 
 
-def _condition(table: Table, text: str) -> tuple[str, object]:
+def _condition(table: Table, text: str) -> Condition:
     name, sign, value = text.partition("=")
     try:
         column = table.column(name)
@@ -65,11 +89,26 @@ def _condition(table: Table, text: str) -> tuple[str, object]:
         raise NoChoice(f"--where {text}: {error}.") from error
     if not sign:
         raise NoChoice(f"--where {text}: write field=value.")
-    return column.name, _value(column, value)
+    return Condition(column.name, value, _wanted(column, value))
+
+
+def _wanted(column: Column, text: str) -> object:
+    model = column.references
+    if model is not None and is_content_type(model) and "." not in text:
+        raise NoChoice(f"{column.field.name}={text}: name a content type as app_label.model.")
+    try:
+        return _value(column, text)
+    except NoChoice:
+        if hasattr(model, "natural_key"):
+            return text
+        raise
 
 
 def _value(column: Column, text: str) -> object:
     try:
+        if column.is_json:
+            return JSON_NULL if (value := json.loads(text)) is None else value
         return column.target.to_python(text)
     except (ValidationError, ValueError, TypeError) as error:
-        raise NoChoice(f"{text!r} is no value for {column.field.name!r}.") from error
+        said = f"{text!r} is no value for {column.field.name!r}"
+        raise NoChoice(f"{said}{': write JSON.' if column.is_json else '.'}") from error

@@ -7,20 +7,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.management.color import no_style
 from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
-from dumpy.dump import FieldText, Natural, new
+from dumpy.dump import FieldText, Natural, dumped_row, new
 from dumpy.errors import LoadError, Place, Problem
+from dumpy.loading.batches import named_values
 from dumpy.loading.loader import Loader
-from dumpy.loading.sequences import with_positive_keys
 from dumpy.loading.special import is_special
+from dumpy.migrating.install import migration_of_dump
+from dumpy.migrating.sequences import reset_sequences
+from dumpy.migrating.tables import created, migrated
 from dumpy.reading.directory import Directory
 from dumpy.reading.fixture import Row, TableRows
-from dumpy.repairing.choice import Choice
+from dumpy.repairing.choice import Choice, NoChoice
+from dumpy.repairing.links import BackLinks
+from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.order import load_order
-from dumpy.schema.tables import Column, Link, ModelType, Table, from_text, table_of
+from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,16 @@ class Picked:
         """Yield the rows that this row needs, but for those named by natural key."""
         for column in self.table.columns:
             value = self.values.get(column.name)
-            if column.references is not None and value is not None and type(value) is not Natural:
+            is_key = value is not None and not isinstance(value, Natural | NotHere)
+            if column.references is not None and is_key:
                 yield column, Target(column.references, column.parent_field.attname, value)
+
+    def lost(self) -> Iterator[tuple[str, NotHere]]:
+        """Yield what leads to a special row that is not here, with its name."""
+        for name, value in self.values.items():
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, NotHere):
+                    yield name, one
 
     def problem(self, reason: str) -> Problem:
         """Return what keeps the row out."""
@@ -78,31 +90,40 @@ class Repair:
     """
 
     def __init__(self, directory: Directory, using: str) -> None:
-        self._tables = directory.tables()
+        migration = migration_of_dump(directory.restore)
+        tables = [migrated(table, migration) for table in directory.tables()]
+        self._data = [table for table in tables if table.create is None]
+        self._code = [table for table in tables if table.create is not None]
         self._using = using
         self._loader = Loader(using)
         self._outcome = Outcome()
         self._picked: dict[tuple[str, tuple[object, ...]], Picked] = {}
         self._known: dict[Target, bool] = {}
+        self._special = SpecialKeys(self._all_rows_of, using)
+        self._made: set[str] = set()
+        self._handlers = migration.after_load if migration is not None else []
 
     def run(self, choice: Choice, *, really: bool) -> Outcome:
         """Restore in one transaction, which is rolled back after problems, and unless ``really``.
 
-        Raises ``FixtureError`` for a dump that does not fit the models.
+        Raises ``FixtureError`` for a dump that does not fit the models, also after migrators.
         """
         connection = connections[self._using]
         with transaction.atomic(using=self._using), connection.constraint_checks_disabled():
             self._follow(self._choose(choice))
             self._load()
+            self._outcome.notes += self._unmade()
             if self._outcome.problems or not really:
                 transaction.set_rollback(True, using=self._using)
             else:
-                self._reset_sequences()
+                reset_sequences({row.table.model for row in self._picked.values()}, self._using)
         return self._outcome
 
     def _choose(self, choice: Choice) -> list[Picked]:
         found = list(self._pick(choice.table, lambda values: values in choice))
-        if not choice.values:
+        if choice.conditions and not found:
+            raise NoChoice(f"{choice.table.label}: the dump has no row with {choice}.")
+        if not choice.conditions:
             self._require(choice, {row.key[0] for row in found})
         chosen = [row for row in found if not self._exists(row)]
         self._outcome.ignored[choice.table.label] += len(found) - len(chosen)
@@ -146,15 +167,31 @@ class Repair:
         self, table: Table, is_wanted: Callable[[Mapping[str, Any]], bool]
     ) -> Iterator[Picked]:
         """Yield the rows of the dump that are wanted; nothing else of it stays in memory."""
-        dumped = [one for one in self._tables if one.label == table.label and not one.drops]
+        dumped = [one for one in self._data if one.label == table.label and not one.drops]
         self._loader.check(dumped)
         for one in dumped:
             for row in one.rows():
-                values = _values(table, one, row)
+                values = self._special.here(table, _values(table, one, row))
                 if is_wanted(values):
-                    yield Picked(table, values, one.place(row.line))
+                    yield _picked(table, values, one.place(row.line))
+        for instance, place in self._objects():
+            if table_of(type(instance)) is table:
+                values = self._special.here(table, _values_of(table, instance))
+                if is_wanted(values):
+                    self._made.add(table.label)
+                    yield _picked(table, values, place)
+
+    def _all_rows_of(self, model: ModelType) -> Iterator[Mapping[str, Any]]:
+        return self._rows_of(table_of(model), lambda values: True)
+
+    def _objects(self) -> Iterator[tuple[Model, Place]]:
+        """Yield what migrators make by code of rows of any model."""
+        for one in self._code:
+            yield from created(one, lambda row: iter(()))
 
     def _exists(self, row: Picked) -> bool:
+        if any(isinstance(value, NotHere) for value in row.key):
+            return False
         query: QuerySet[Any] = QuerySet(row.table.model, using=self._using)
         key = dict(zip(row.table.key, row.key, strict=True))
         return bool(query.filter(**key).exists())
@@ -176,8 +213,34 @@ class Repair:
             self._loader.finish()
         except LoadError as error:
             self._outcome.problems += error.problems
+        else:
+            self._link_back()
         for label, counts in self._loader.report.tables.items():
             self._outcome.restored[label] += counts.inserted
+
+    def _unmade(self) -> Iterator[str]:
+        """Yield what migrators would do in a restore, and nobody does in a repair."""
+        for label in sorted(self._made):
+            yield (
+                f"{label}: a migrator makes its rows. What it makes of the same rows for other "
+                "models is not restored: name these in another call."
+            )
+        if self._handlers:
+            yield "What migrators do after a load is not done."
+
+    def _link_back(self) -> None:
+        restored: defaultdict[ModelType, set[object]] = defaultdict(set)
+        for row in self._picked.values():
+            if len(row.key) == 1:
+                restored[row.table.model].add(row.key[0])
+        links = BackLinks(self._rows_of, self._using)
+        for model, keys in restored.items():
+            self._outcome.notes += links.restore(model, keys)
+
+    def _rows_of(
+        self, table: Table, is_wanted: Callable[[Mapping[str, Any]], bool]
+    ) -> Iterator[Mapping[str, Any]]:
+        return (row.values for row in self._pick(table, is_wanted))
 
     def _misses(self, row: Picked) -> bool:
         """Note what a row needs that is nowhere; return whether there is anything."""
@@ -186,6 +249,11 @@ class Repair:
             "neither here nor in the dump."
             for column, target in row.targets()
             if getattr(column.field, "db_constraint", True) and not self._is_there(target)
+        ]
+        missing += [
+            f"{name}={lost.value!r} {lost.reason}"
+            for name, lost in row.lost()
+            if not (lost.is_named and isinstance(row.values[name], list))
         ]
         self._outcome.problems += map(row.problem, missing)
         return bool(missing)
@@ -203,39 +271,54 @@ class Repair:
         there = [value for value in values if self._is_linkable(link.target, value)]
         if len(there) < len(values):
             lost = len(values) - len(there)
+            named = "; ".join(one.row for name, one in row.lost() if name == link.name)
             self._outcome.notes.append(
                 f"{row.table.label}(pk={row.key[0]!r}): {lost} of {len(values)} links of "
-                f"{link.name} are left out, since the rows that they lead to do not exist."
+                f"{link.name} are left out, since the rows that they lead to do not exist"
+                f"{': ' if named else ''}{named}."
             )
         return there
 
     def _is_linkable(self, column: Column, value: Any) -> bool:
+        if isinstance(value, NotHere):
+            return False
         if type(value) is Natural:
             return self._loader.references.is_there(value)
         assert column.references is not None
         python = column.target.to_python(value)
         return self._is_there(Target(column.references, column.parent_field.attname, python))
 
-    def _reset_sequences(self) -> None:
-        connection = connections[self._using]
-        models = with_positive_keys({row.table.model for row in self._picked.values()}, self._using)
-        with connection.cursor() as cursor:
-            for statement in connection.ops.sequence_reset_sql(no_style(), list(models)):
-                cursor.execute(statement)
+
+def _picked(table: Table, values: Mapping[str, Any], place: Place) -> Picked:
+    if not set(table.key) <= values.keys():
+        raise NoChoice(
+            f"{place}: the row of {table.label} has no key, so that nobody can tell whether it is "
+            "there. Restore the dump as a whole."
+        )
+    return Picked(table, values, place)
 
 
 def _values(table: Table, dumped: TableRows, row: Row) -> dict[str, Any]:
     """The values of a row by the names of columns and links, keys as Python's."""
     links = {link.name for link in table.links}
     found: dict[str, Any] = {}
-    for name, where in dumped.fields.items():
-        value = row.values[where] if isinstance(where, int) else where.value
+    for name, value in named_values(dumped.fields, row.values).items():
         if name in links:
             found[name] = value
         else:
             column = table.column(name)
             found[column.name] = _value(column, value)
     return found
+
+
+def _values_of(table: Table, instance: Model) -> dict[str, Any]:
+    """The values that an object was given, by the names of columns and links."""
+    row = dumped_row(instance)
+    named: dict[str, Any] = {**row.references, **row.links} if row else {}
+    own = {column.name: attribute(column, instance) for column in table.columns}
+    if instance.pk is None:
+        own = {name: value for name, value in own.items() if name not in table.key}
+    return {**own, **named}
 
 
 def _value(column: Column, value: Any) -> Any:

@@ -1,0 +1,107 @@
+"""Permissions, sites and content types: which row here a key of the dump means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import ForeignKey, QuerySet
+
+from dumpy.dump import Natural
+from dumpy.loading.special import NATURAL_KEYS, is_special
+from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NotHere:
+    """A key of the dump that means no row here: the ``row``, which the dump has if ``is_named``."""
+
+    value: object
+    row: str
+    is_named: bool = False
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it."""
+        if self.is_named:
+            return f"refers to {self.row}, which is not here."
+        return f"refers to {self.row} that the dump does not have: which one is it? Dump it, too."
+
+
+class SpecialKeys:
+    """Leads keys of special rows, which Django makes with other keys, to the rows here.
+
+    ``rows_of`` gives the rows of a model in the dump. Rows are matched by natural key.
+    """
+
+    def __init__(self, rows_of: Callable[[ModelType], Iterable[Values]], using: str) -> None:
+        self._rows_of = rows_of
+        self._using = using
+        self._known: dict[ModelType, dict[object, object]] = {}
+
+    def here(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of a row, where keys of special rows are those here, or ``NotHere``."""
+        changed = {
+            column.name: self._key(model, values[column.name])
+            for column in table.columns
+            if column.name in values and (model := special_of(column)) is not None
+        }
+        for link in table.links:
+            model, listed = special_of(link.target), values.get(link.name)
+            if model is not None and isinstance(listed, list):
+                to_python = link.target.target.to_python
+                changed[link.name] = [self._key(model, value, to_python) for value in listed]
+        return {**values, **changed} if changed else values
+
+    def _key(
+        self, model: ModelType, value: Any, to_python: Callable[[Any], object] = lambda value: value
+    ) -> object:
+        if value is None or type(value) is Natural:
+            return value
+        key = to_python(value)
+        unknown = NotHere(key, f"a row of {model._meta.label}")
+        return self._keys_of(model).get(key, unknown)
+
+    def _keys_of(self, model: ModelType) -> dict[object, object]:
+        if model not in self._known:
+            key = table_of(model).key[0]
+            rows = [row for row in self._rows_of(model) if key in row]
+            self._known[model] = {row[key]: self._match(model, row[key], row) for row in rows}
+        return self._known[model]
+
+    def _match(self, model: ModelType, key: object, row: Values) -> object:
+        table, names = table_of(model), NATURAL_KEYS[model._meta.label_lower]
+        said = ", ".join(f"{name}={_shown(row.get(name))}" for name in names)
+        wanted = {name: self._stored(table.column(name), row.get(name)) for name in names}
+        if None in wanted.values():
+            found = None
+        else:
+            found = QuerySet(model, using=self._using).filter(**wanted).values_list("pk").first()
+        return found[0] if found else NotHere(key, f"{table.label} {said}", is_named=True)
+
+    def _stored(self, column: Column, value: object) -> object:
+        """A part of a natural key as it is here; None for a content type that is not."""
+        if not isinstance(value, Natural):
+            return None if isinstance(value, NotHere) else value
+        assert column.references is not None
+        names = NATURAL_KEYS[column.references._meta.label_lower]
+        rows: QuerySet[Any] = QuerySet(column.references, using=self._using)
+        found = rows.filter(**dict(zip(names, value.key, strict=True))).values_list("pk").first()
+        return found[0] if found else None
+
+
+def special_of(column: Column) -> ModelType | None:
+    """Return the special model whose keys a column holds, be it as the keys of other rows."""
+    field: Any = column.field
+    while isinstance(field, ForeignKey):
+        model, field = concrete(field.remote_field.model), field.target_field
+        if is_special(model):
+            return model if field.primary_key else None
+    return None
+
+
+def _shown(value: object) -> str:
+    return ".".join(map(str, value.key)) if isinstance(value, Natural) else str(value)
