@@ -22,6 +22,7 @@ from zoo.fields import Colour
 OLD = "# what was there before\n"
 END = b"\n# dumpy: end\n"
 ROWS = 10_000
+ATTEMPTS = 20  # Where processes wait for a processor, a dump may be over before it is hit.
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def limited(size: int):
 def test_a_dump_that_is_killed_leaves_the_old_file_or_a_whole_new_one(
     project: Project, output: Path
 ) -> None:
+    """D5, F1"""
     many_species()
     whole = project.python(
         "-m", "django", "dumpdata", "zoo.Species", "--format=py", encoding=None
@@ -87,11 +89,11 @@ def test_a_dump_that_is_killed_leaves_the_old_file_or_a_whole_new_one(
     assert whole.endswith(END)
     chance = random.Random(5)
     killed = 0
-    for _ in range(20):
+    for _ in range(12):
         output.write_text(OLD)
         killed += kill_when_written(project, output, chance.randrange(len(whole)))
         assert output.read_bytes() in (OLD.encode(), whole)
-    assert killed >= 10
+    assert killed >= 6
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,7 +102,7 @@ def test_what_a_killed_dump_has_left_is_removed_by_the_next_one(
 ) -> None:
     many_species()
     project.python("-c", "pass")
-    assert kill_when_written(project, output, 8192)
+    assert any(kill_when_written(project, output, 8192) for _ in range(ATTEMPTS))
     assert leftovers(output) != []
     called("dumpdata", "zoo.Species", format="py", output=str(output))
     assert leftovers(output) == []
@@ -120,8 +122,17 @@ def test_the_temporary_file_of_a_dump_that_still_runs_is_left_alone(output: Path
 def test_a_signal_ends_a_dump_with_the_old_file_in_place(
     project: Project, output: Path, number: signal.Signals
 ) -> None:
+    """L5, F3"""
     many_species()
     project.python("-c", "pass")
+    assert any(status_of_hit(project, output, number) != 0 for _ in range(ATTEMPTS))
+    assert output.read_text() == OLD
+    assert leftovers(output) == []
+
+
+def status_of_hit(project: Project, output: Path, number: signal.Signals) -> int:
+    """Send a signal to a dump as soon as it writes; return its status."""
+    output.write_text(OLD)
     child = project.start_another(
         "-m", "django", "dumpdata", "zoo.Species", "--format=py", "-o", output
     )
@@ -129,8 +140,7 @@ def test_a_signal_ends_a_dump_with_the_old_file_in_place(
         pass
     child.send_signal(number)
     child.communicate()
-    assert child.returncode != 0
-    assert output.read_text() == OLD
+    return child.returncode
 
 
 @pytest.mark.django_db(transaction=True)
@@ -138,12 +148,14 @@ def test_a_signal_ends_a_dump_with_the_old_file_in_place(
 def test_a_dump_that_cannot_be_written_to_its_end_leaves_the_old_file(
     project: Project, output: Path, suffix: str
 ) -> None:
+    """D5, F5"""
     many_species()
     target = output.with_name(f"dump.py{suffix}")
+    arguments = ["dumpdata", "zoo.Species", "--format=py", "-o", target]
+    project.manage(*arguments)
+    half = target.stat().st_size // 2
     target.write_text(OLD)
-    done = project.manage(
-        "dumpdata", "zoo.Species", "--format=py", "-o", target, preexec_fn=limited(10_000)
-    )
+    done = project.manage(*arguments, preexec_fn=limited(half))
     assert done.returncode == 1
     assert "File too large" in done.stderr
     assert str(target) in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 from django.db import connection, transaction
-from running import Project, dumped
+from running import PATIENCE, Project, dumped
 
 from zoo import models as zoo
 
@@ -65,6 +65,7 @@ def sum_of(path: Path) -> int:
 
 @pytest.mark.slow
 def test_a_writer_beside_the_dump_cannot_tear_it(project: Project) -> None:
+    """D4, F10"""
     accounts()
     (project.directory / "writer.py").write_text(WRITER.replace("ACCOUNTS", str(ACCOUNTS)))
     (project.directory / "dumper.py").write_text(DUMPER.replace("DUMPS", str(DUMPS)))
@@ -72,7 +73,7 @@ def test_a_writer_beside_the_dump_cannot_tear_it(project: Project) -> None:
     try:
         assert writer.stdout.readline() == b"ready\n"
         dumper = project.start_another(project.directory / "dumper.py")
-        _out, errors = dumper.communicate(timeout=120)
+        _out, errors = dumper.communicate(timeout=PATIENCE)
     finally:
         writer.kill()
         transfers = writer.communicate()[0].count(b"transfer")

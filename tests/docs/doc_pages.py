@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from running import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     page
@@ -69,12 +71,16 @@ def run(page: Path, directory: Path, environment: Mapping[str, str]) -> None:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Return the environment of the commands: this Python first, and nothing of its user's."""
+    """Return the environment of the commands: this Python first, and nothing of its user's.
+
+    Tests that they run keep their files beside the directory, and clean up after no other tests.
+    """
     identity = {f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER")
                 for what in ("NAME", "EMAIL")}  # fmt: skip
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(directory),
+        "PYTEST_DEBUG_TEMPROOT": str(directory.parent),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -114,7 +120,7 @@ def _commands(session: str) -> Iterator[tuple[str, str]]:
 
 def _printed(command: str, directory: Path, environment: Mapping[str, str]) -> str:
     done = subprocess.run(
-        ["bash", "-c", command], cwd=directory, env=environment, encoding="utf-8", timeout=60,
+        ["bash", "-c", command], cwd=directory, env=environment, encoding="utf-8", timeout=PATIENCE,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     return done.stdout

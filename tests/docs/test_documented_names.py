@@ -19,7 +19,7 @@ from dumpy.text.outline import FIRST_LINE, LAST_LINE
 from dumpy.text.words import NAMES
 
 REPLACED = ("dumpdata", "loaddata")
-OWN = ("checkdump", "ddt", "repair")
+OWN = ("checkdump", "ddt", "repair", "restore")
 COMMANDS = (*REPLACED, *OWN)
 
 
@@ -77,7 +77,8 @@ def test_an_option_that_dumpy_adds_is_documented() -> None:
 
 @pytest.mark.parametrize("name", sorted(dumpy.__all__))
 def test_a_public_name_is_documented(name: str) -> None:
-    assert re.search(rf"{{py:(class|exception)}} dumpy\.{name}\b", page("api") + page("errors"))
+    kinds = "class|exception|function"
+    assert re.search(rf"{{py:({kinds})}} dumpy\.{name}\b", page("api") + page("errors"))
 
 
 @pytest.mark.parametrize("name", ERRORS)

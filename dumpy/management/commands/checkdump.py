@@ -1,7 +1,9 @@
-"""``checkdump``: what a restore of a directory would meet."""
+"""``checkdump``: what a restore of a dump would meet."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +11,21 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from dumpy.checking.check import Findings, check
+from dumpy.checking.migrator import write_migrator
+from dumpy.checking.report import lines, to_json, verdict
 from dumpy.checking.reseal import reseal
 
 
 class Command(BaseCommand):
-    """Verifies a directory, says what is in it, and accepts edits of its files."""
+    """Says what a restore would meet, writes a migrator for it, and accepts edits of files."""
 
-    help = "Check a directory that dump2py has written, without restoring it."
+    help = "Check a dump, without restoring it: is it whole, and does it fit the models?"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("directory", type=Path, help="The directory to check.")
+        parser.add_argument(
+            "path", type=Path, metavar="PATH", help="The directory or the file to check."
+        )
         parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,
@@ -29,34 +35,45 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reseal",
             action="store_true",
-            help="Accept the edits of its files: write the manifest anew.",
+            help="Accept the edits of a directory: write the manifest anew.",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="Print the report as one JSON object."
+        )
+        parser.add_argument(
+            "--write-migrator",
+            action="store_true",
+            help="Write a step of a migrator for what has changed into the project.",
         )
 
-    def handle(self, *, directory: Path, **options: Any) -> None:
-        """Check the directory; problems make the status 1."""
+    def handle(self, *, path: Path, **options: Any) -> None:
+        """Check the dump; the status is 1 unless a restore would go through untouched."""
         if options["reseal"]:
-            self._reseal(directory)
-        findings = check(directory, options["database"])
-        if options["verbosity"] > 0:
-            self._say(findings)
-        if findings.problems:
-            raise CommandError("\n".join(findings.problems))
+            self._reseal(path, is_told=not options["json"])
+        found = check(path, options["database"])
+        written = write_migrator(found) if options["write_migrator"] else ""
+        if options["json"]:
+            self.stdout.write(json.dumps(to_json(found), indent=1))
+        elif options["verbosity"] > 0:
+            self._say(found, written)
+        if not found.is_fine:
+            sys.exit(1)
 
-    def _reseal(self, directory: Path) -> None:
-        resealed = reseal(directory)
+    def _reseal(self, path: Path, *, is_told: bool) -> None:
+        resealed = reseal(path)
         if resealed.problems:
             lines = [*map(str, resealed.problems), "The manifest is as it was."]
             raise CommandError("\n".join(lines))
-        self.stdout.write(f"Resealed: {', '.join(resealed.changed) or 'nothing had changed'}.")
+        if is_told:
+            names = ", ".join(resealed.changed) or "nothing had changed"
+            self.stdout.write(f"Resealed: {names}.")
 
-    def _say(self, findings: Findings) -> None:
-        manifest = findings.manifest
-        for table in manifest.tables:
-            self.stdout.write(f"{table.model:<40} {table.rows:>11,} rows")
-        self.stdout.write(f"{f'{len(manifest.tables)} tables':<40} {findings.rows:>11,} rows")
-        for label, reason in manifest.left_out.items():
-            self.stdout.write(f"{label} was left out: {reason}")
-        if findings.is_edited:
-            self.stdout.write("restore.py was edited since it was written.")
-        if not findings.problems:
-            self.stdout.write("The dump is whole, and fits the models.")
+    def _say(self, found: Findings, written: str) -> None:
+        for line in lines(found):
+            self.stdout.write(line)
+        if written:
+            self.stdout.write(f"\n{written}")
+        if found.is_fine:
+            self.stdout.write(verdict(found))
+        else:
+            raise CommandError("\n".join([*map(str, found.damages), verdict(found)]))

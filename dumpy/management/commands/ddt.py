@@ -11,7 +11,8 @@ from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.double_dump import DoubleDump, Verdict
 from dumpy.checking.ignored import Ignored
-from dumpy.errors import DumpyError
+from dumpy.ending import cleaning_up
+from dumpy.errors import DumpyError, printable_lines
 
 
 class Command(BaseCommand):
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             help="A field whose values may differ. Can be used multiple times.",
         )
 
+    @cleaning_up()
     def handle(self, *, directory: Path | None, **options: Any) -> None:
         """Test; any difference makes the status 1."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
@@ -47,15 +49,23 @@ class Command(BaseCommand):
         except (DumpyError, DatabaseError, OSError) as error:
             if options["traceback"]:
                 raise
-            raise CommandError(f"The double dump test has failed: {error}") from error
+            said = printable_lines(f"The double dump test has failed: {error}")
+            raise CommandError(said) from error
         self._tell(verdict, options["verbosity"])
 
     def _tell(self, verdict: Verdict, verbosity: int) -> None:
         for lines in verdict.different.values():
-            self.stdout.write("\n".join(lines))
+            self.stdout.write(printable_lines("\n".join(lines)))
+        if verbosity > 0:
+            self.stdout.write(
+                printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
+            )
         counted = f"{len(verdict.manifest.tables)} tables with {verdict.rows:,} rows"
         if verdict.different:
             named = ", ".join(verdict.different)
             raise CommandError(f"The double dump test has failed: {named} is not what it was.")
+        became = (
+            "became what the database holds" if verdict.is_migrated else "came back as they were"
+        )
         if verbosity > 0:
-            self.stdout.write(f"The double dump test has passed: {counted} came back as they were.")
+            self.stdout.write(f"The double dump test has passed: {counted} {became}.")

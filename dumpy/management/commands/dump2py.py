@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
+from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
 from dumpy.writing.database import DatabaseDump, Options
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         _add_selection(parser)
         _add_manner(parser)
 
+    @cleaning_up()
     def handle(self, *, directory: Path, **options: Any) -> None:
         """Write the dump; a table that was left out makes the status 1."""
         if options["max_row_count"] < 1:
@@ -46,7 +48,8 @@ class Command(BaseCommand):
         if left_out:
             raise CommandError(f"{directory} is complete but for {', '.join(left_out)}.")
 
-    def _dump(self, directory: Path, options: dict[str, Any]) -> dict[str, str]:
+    def _dump(self, directory: Path, options: dict[str, Any]) -> list[str]:
+        """Write the dump; return the models whose rows should be there, and are not."""
         overwrite = options["overwrite"] or self._may_replace(directory, options)
         models = select(options["labels"], options["exclude"], options["database"])
         source = DatabaseDump(models, Options(using=options["database"], all_rows=True))
@@ -63,7 +66,7 @@ class Command(BaseCommand):
         for sentence in [*notes, *(f"{k} is left out: {v}" for k, v in dump.left_out.items())]:
             self.stderr.write(sentence)
         progress.total(time.perf_counter() - started)
-        return dump.left_out
+        return [*dump.left_out, *source.missing()]
 
     def _may_replace(self, directory: Path, options: dict[str, Any]) -> bool:
         if not options["interactive"] or not sys.stdin.isatty() or not holds_dump(directory):

@@ -14,6 +14,7 @@ from django.core.management.commands import dumpdata
 from django.core.serializers.base import ProgressBar
 from django.db.utils import Error as DatabaseError
 
+from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.writing.database import DatabaseDump, Options
 from dumpy.writing.output import replaced
@@ -35,6 +36,7 @@ class Command(dumpdata.Command):
                 raise
             raise CommandError(f"Unable to serialize database: {error}") from error
 
+    @cleaning_up()
     def _dump(self, app_labels: tuple[str, ...], options: dict[str, Any]) -> None:
         try:
             models = select(app_labels, options["exclude"], options["database"])

@@ -3,30 +3,83 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.db import router
 
+from dumpy.errors import printable_lines
 from dumpy.loading.loader import Loader, sharing
+from dumpy.loading.rejects import Rejects
 from dumpy.loading.sequences import with_positive_keys
+from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.execution import is_stray_program, named
 from dumpy.reading.fixture import read_fixture
 from dumpy.reading.source import check_file, open_source
+from dumpy.writing.rejected import write_rejected
 
 
 class Command(loaddata.Command):
     """Differs from Django's for the format ``py`` only."""
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        super().add_arguments(parser)
+        add_version_option(parser)
+        parser.add_argument(
+            "--keep-going",
+            action="store_true",
+            help="Load what can be loaded of fixtures in the format py, write the rest to a "
+            "fixture of its own, and end with status 1.",
+        )
+
+    def handle(self, *fixture_labels: Any, **options: Any) -> None:
+        """Load the fixtures."""
+        self.allow_mismatch = options["allow_version_mismatch"]
+        self.rejects = Rejects() if options["keep_going"] else None
+        if self.rejects is not None and "-" in fixture_labels:
+            raise CommandError("--keep-going may read a fixture twice: give the path of a file.")
+        super().handle(*fixture_labels, **options)
+        if self.rejects is not None and self.rejects.rows:
+            raise self.rejected
+
     def loaddata(self, fixture_labels: Any) -> None:
         """Load fixtures with one loader, so that they may refer to each other."""
-        loader = Loader(self.using, ignore_nonexistent=self.ignore)
+        load = partial(self._load, fixture_labels)
+        with migrating(self._policy()):
+            loader = load() if self.rejects is None else self.rejects.attempts(self.using, load)
+        self._say(loader)
+        if self.rejects is not None and self.rejects.rows:
+            place = self.rejects.rows[0].problem.place
+            beside = Path(place.file if place else "objects")
+            self.rejected = write_rejected(self.rejects.rows, self.using, beside)
+
+    def _load(self, fixture_labels: Any) -> Loader:
+        loader = Loader(
+            self.using,
+            ignore_nonexistent=self.ignore,
+            rejects=self.rejects,
+            checks_objects=True,
+        )
         self._allowed: dict[type, bool] = {}
         with sharing(loader):
             super().loaddata(fixture_labels)
-        self._say(loader)
+        return loader
+
+    def _policy(self) -> Policy:
+        def silent(sentence: str) -> None:
+            pass
+
+        def write(sentence: str) -> None:
+            self.stdout.write(printable_lines(sentence))
+
+        say = write if self.verbosity >= 1 else silent
+        murmur = write if self.verbosity >= 2 else silent
+        return Policy(say, murmur, self.allow_mismatch)
 
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
@@ -78,6 +131,8 @@ class Command(loaddata.Command):
     def reset_sequences(self, connection: Any, models: Any) -> None:
         """Reset the sequences, but for tables without a key that a sequence could have given."""
         super().reset_sequences(connection, with_positive_keys(models, self.using))
+        rejected = len(self.rejects.rows) if self.rejects else 0
+        self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 
     def _is_wanted(self, model: Any) -> bool:
         if model._meta.app_config in self.excluded_apps or model in self.excluded_models:
@@ -89,7 +144,7 @@ class Command(loaddata.Command):
 
     def _say(self, loader: Loader) -> None:
         for sentence in loader.report.ignored:
-            self.stderr.write(sentence)
+            self.stderr.write(printable_lines(sentence))
         total = loader.report.total()
         if self.verbosity >= 1 and (total.updated or total.unchanged):
             self.stdout.write(f"  {total}")

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.utils import Error as DatabaseError
 
+from dumpy.errors import printable_lines
 from dumpy.reading.directory import read_directory
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
@@ -44,11 +46,14 @@ class Command(BaseCommand):
         """Repair; any error makes the status 1, and leaves the database as it was."""
         choice = choice_of(model, keys, options["where"])
         repair = Repair(read_directory(directory), options["database"])
-        outcome = repair.run(choice, really=options["really"])
+        try:
+            outcome = repair.run(choice, really=options["really"])
+        except DatabaseError as error:
+            raise CommandError(f"{error}\nThe database is as it was.") from error
         self._say(outcome)
         if outcome.problems:
             lines = [*map(str, outcome.problems), "The database is as it was."]
-            raise CommandError("\n".join(lines))
+            raise CommandError(printable_lines("\n".join(lines)))
         if not options["really"]:
             self.stdout.write("Nothing was changed. To restore the rows, add --really.")
 
@@ -60,4 +65,4 @@ class Command(BaseCommand):
                 f"{outcome.ignored[label]} ignored (exists), {errors.count(label)} errors"
             )
         for sentence in outcome.notes:
-            self.stdout.write(sentence)
+            self.stdout.write(printable_lines(sentence))

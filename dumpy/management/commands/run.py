@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import runpy
 import sys
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.restoring.main import is_data, main
+from dumpy.reading.execution import begins_as_dump
+from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
+from dumpy.text.manifest import RESTORE
 
 
 class Command(BaseCommand):
@@ -29,16 +30,27 @@ class Command(BaseCommand):
     def handle(self, *args: str, script: str, **options: Any) -> None:
         """Run the script; its exit status is that of the command.
 
-        A ``restore.py`` that is data need not run: it may name models that are gone.
+        A ``restore.py`` that is data is not run: it may name models that are gone.
         """
-        if not os.path.isfile(script):
-            raise CommandError(f"There is no script {script!r}.")
+        _require_script(Path(script))
         saved = sys.argv
         sys.argv = [script, *args]
         try:
-            if is_data(Path(script)):
+            if needs_no_run(Path(script), args):
                 main(script, {})
             else:
                 runpy.run_path(script, {"execfile": execfile}, "__main__")
         finally:
             sys.argv = saved
+
+
+def _require_script(script: Path) -> None:
+    if (script / RESTORE).is_file():
+        raise CommandError(f"{script} is a dump. Restore it with: manage.py run {script / RESTORE}")
+    if not script.is_file():
+        raise CommandError(f"There is no script {str(script)!r}.")
+    if script.name != RESTORE and begins_as_dump(script):
+        raise CommandError(
+            f"{script} is a dump, not a script. To replace the database by it: manage.py restore "
+            f"{script}. To add its rows: manage.py loaddata {script}"
+        )
