@@ -6,11 +6,12 @@ import os
 import platform
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 import django
 
 import dumpy
-from benchmarks import chain, formats, memory, startup
+from benchmarks import chain, directories, formats, lino, memory, startup
 from benchmarks.lab import Lab, WorkDiffers, WorkerFailed, lab
 
 ENGINES = ("sqlite", "postgresql", "mysql")
@@ -24,15 +25,37 @@ def _chain(place: Lab, arguments: Namespace) -> None:
     chain.run(place, arguments.runs)
 
 
+def _directories(place: Lab, arguments: Namespace) -> None:
+    directories.run(place, arguments.rows, arguments.runs, linked=not arguments.no_links)
+
+
+def _lino(place: Lab, arguments: Namespace) -> None:
+    lino.run(place, arguments.lino, arguments.rows, arguments.runs)
+
+
 def _memory(place: Lab, arguments: Namespace) -> None:
-    memory.run(place)
+    memory.of_formats(place)
+
+
+def _memory_of_directories(place: Lab, arguments: Namespace) -> None:
+    memory.of_directories(place)
 
 
 def _startup(place: Lab, arguments: Namespace) -> None:
     startup.run()
 
 
-SUITES = {"formats": _formats, "chain": _chain, "memory": _memory, "startup": _startup}
+SHOP, PLAIN = "benchmarks.shop", "benchmarks.plain"
+# What is measured, and the tables that it is measured with.
+SUITES = {
+    "formats": (_formats, SHOP),
+    "directories": (_directories, SHOP),
+    "lino": (_lino, PLAIN),
+    "chain": (_chain, SHOP),
+    "memory": (_memory, SHOP),
+    "memory-directories": (_memory_of_directories, PLAIN),
+    "startup": (_startup, SHOP),
+}
 
 
 def main() -> int:
@@ -51,17 +74,19 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser("python -m benchmarks", description=formats.__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="formats")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
-    parser.add_argument("--rows", type=int, default=20_000, help="of formats")
-    parser.add_argument("--runs", type=int, default=3, help="of formats and chain")
+    parser.add_argument("--rows", type=int, default=20_000, help="of formats, directories, lino")
+    parser.add_argument("--runs", type=int, default=3, help="of all but memory")
+    parser.add_argument("--no-links", action="store_true", help="without many-to-many fields")
     parser.add_argument(
-        "--no-links", action="store_true", help="formats without many-to-many fields"
+        "--lino", type=Path, help="a virtual environment for Lino, made if it is not there"
     )
     return parser
 
 
 def _run(arguments: Namespace) -> None:
-    with lab(arguments.engine) as place:
-        SUITES[arguments.suite](place, arguments)
+    measure, app = SUITES[arguments.suite]
+    with lab(arguments.engine, app) as place:
+        measure(place, arguments)
 
 
 def _machine() -> str:

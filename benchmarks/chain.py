@@ -15,7 +15,7 @@ BY_NATURAL_KEY = 10_000
 WRITTEN = 5_000
 
 _PROGRAM = """\
-from benchmarks.fill import chain
+from benchmarks.rows import chain
 from benchmarks.shop.models import Chain
 
 

@@ -9,7 +9,7 @@ from benchmarks.lab import Lab, in_turn, rows_in
 from benchmarks.table import compared, show
 
 FORMATS = ("py", "json", "jsonl")
-_HEAD = ("µs per row", "CPU µs", "times dumpy", "CPU times", "times limit", "memory +MB")
+HEAD = ("µs per row", "CPU µs", "times dumpy", "CPU times", "times limit", "memory +MB")
 
 
 def run(place: Lab, rows: int, runs: int, *, linked: bool) -> None:
@@ -25,7 +25,7 @@ def _dump(place: Lab, count: int, runs: int) -> None:
     tasks = {f"dumpdata {name}": partial(_dumped, place, name) for name in FORMATS}
     costs = in_turn(runs, {**tasks, "limit: values_list": partial(place.measure, "read")})
     lines = compared(costs, count, costs["dumpdata py"], costs["limit: values_list"], costs)
-    show(f"Dump, {place.engine}", ("", *_HEAD), lines)
+    show(f"Dump, {place.engine}", ("", *HEAD), lines)
 
 
 def _dumped(place: Lab, name: str) -> Any:
@@ -41,4 +41,4 @@ def _load(place: Lab, source: dict[str, Any], count: int, runs: int) -> None:
     limits = {f"limit: {way}": partial(place.into_target, source, "write", way) for way in ways}
     costs = in_turn(runs, {**tasks, **limits})
     lines = compared(costs, count, costs["loaddata py"], costs[f"limit: {ways[-1]}"], tasks)
-    show(f"Load, {place.engine}", ("", *_HEAD), lines)
+    show(f"Load, {place.engine}", ("", *HEAD), lines)

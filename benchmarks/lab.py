@@ -48,14 +48,23 @@ class Cost:
 class Lab:
     """One engine, with a source, a target and a directory for dumps; see ``lab()``."""
 
-    def __init__(self, engine: str, directory: Path) -> None:
+    def __init__(
+        self,
+        engine: str,
+        directory: Path,
+        *apps: str,
+        python: str = sys.executable,
+        settings: str = "benchmarks.settings",
+    ) -> None:
         self.engine = engine
         self.directory = directory
+        self._python = python
         self._environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": settings,
             "DUMPY_TEST_ENGINE": engine,
             "DUMPY_TEST_NAME": f"dumpy_bench_{os.getpid()}",
             "DUMPY_DATA_DIR": str(directory),
-            "DUMPY_BENCH_MORE_APPS": "dumpy",
+            "DUMPY_BENCH_APPS": " ".join(apps),
         }
 
     def path(self, name: str) -> str:
@@ -96,7 +105,7 @@ class Lab:
         """Return the result of a task, done in a process of its own."""
         texts = tuple(map(str, arguments))
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.worker", *texts],
+            [self._python, "-m", "benchmarks.worker", *texts],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -108,10 +117,10 @@ class Lab:
 
 
 @contextmanager
-def lab(engine: str) -> Iterator[Lab]:
-    """Give an engine with scratch databases, which are removed afterwards."""
+def lab(engine: str, app: str) -> Iterator[Lab]:
+    """Give an engine with scratch databases for an app, which are removed afterwards."""
     with TemporaryDirectory(prefix="dumpy-bench-") as directory:
-        place = Lab(engine, Path(directory))
+        place = Lab(engine, Path(directory), app, "dumpy")
         try:
             yield place
         finally:
@@ -141,5 +150,5 @@ def least(costs: list[Cost]) -> Cost:
 def rows_in(digests: dict[str, Any]) -> tuple[int, int]:
     """Return how many rows, and how many links besides, there are."""
     counts = {label: count for label, (count, _digest) in digests.items()}
-    links = counts.pop("shop.Item_tags")
+    links = counts.pop("shop.Item_tags", 0)
     return sum(counts.values()), links

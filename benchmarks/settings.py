@@ -19,8 +19,6 @@ DATABASES = {
     "target": _database(f"{project.NAME}_target"),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["benchmarks.shop"]
-if "DUMPY_BENCH_MORE_APPS" in os.environ:
-    INSTALLED_APPS += os.environ["DUMPY_BENCH_MORE_APPS"].split()
+INSTALLED_APPS = os.environ.get("DUMPY_BENCH_APPS", "benchmarks.shop").split()
 SECRET_KEY = "for benchmarks only"
 USE_TZ = True

@@ -13,7 +13,7 @@ from benchmarks.table import show
 
 RUNS = 40
 _CONTRIB = ("auth", "contenttypes", "sessions", "sites")
-_APPS = " ".join(f"django.contrib.{name}" for name in _CONTRIB)
+_APPS = " ".join(["benchmarks.shop", *(f"django.contrib.{name}" for name in _CONTRIB)])
 
 Seconds = tuple[float, float]
 
@@ -36,7 +36,7 @@ def _check(apps: str) -> Seconds:
     """Return the seconds of one run, by the clock and of its CPU."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-        "DUMPY_BENCH_MORE_APPS": apps,
+        "DUMPY_BENCH_APPS": apps,
     }
     before, start = _cpu_of_children(), time.perf_counter()
     command = [sys.executable, "-m", "django", "check"]

@@ -19,7 +19,12 @@ from typing import Any
 
 import django
 from django.core import serializers
-from django.core.management import call_command
+from django.core.management import (
+    call_command,
+    execute_from_command_line,
+    get_commands,
+    load_command_class,
+)
 from django.db import connections, transaction
 
 Run = Callable[[], object]
@@ -56,6 +61,13 @@ def fill(rows: str, linked: str) -> None:
     fill_tables(int(rows), "default", linked=linked == "True")
 
 
+def fill_plain(rows: str) -> None:
+    """Fill the source with one table, but for a row in a hundred."""
+    from benchmarks.plain.fill import fill as fill_tables
+
+    fill_tables(int(rows), "default")
+
+
 def fill_chain(rows: str, step: str) -> None:
     """Fill the source with a chain."""
     from benchmarks.fill import fill_chain as fill_table
@@ -65,9 +77,9 @@ def fill_chain(rows: str, step: str) -> None:
 
 def digests(using: str) -> dict[str, tuple[int, str]]:
     """Return the number of rows and a digest of the content, by table."""
-    from benchmarks.fill import MODELS
+    from benchmarks.access import tables
 
-    return {model._meta.label: _digest(model, using) for model in MODELS}
+    return {model._meta.label: _digest(model, using) for model in tables()}
 
 
 def _digest(model: Any, using: str) -> tuple[int, str]:
@@ -79,7 +91,7 @@ def _digest(model: Any, using: str) -> tuple[int, str]:
 
 
 def _content(model: Any, using: str) -> Iterator[tuple[Any, ...]]:
-    from benchmarks.fill import fields, listed, stored
+    from benchmarks.access import fields, listed, stored
 
     if not model._meta.auto_created:
         return stored(model, using)
@@ -102,25 +114,34 @@ def load(path: str) -> Run:
     return lambda: call_command("loaddata", path, database="target", verbosity=0)
 
 
+def manage(*arguments: str) -> Run:
+    """``manage.py`` with these arguments."""
+    load_command_class(get_commands()[arguments[0]], arguments[0])
+    # Lino's ``run`` reads them there.
+    sys.argv = ["manage.py", *arguments]
+    return lambda: execute_from_command_line(sys.argv)
+
+
 def read() -> Run:
     """The limit of a dump: all values of the source, as Python values, thrown away."""
-    from benchmarks.fill import MODELS, stored
+    from benchmarks.access import stored, tables
 
-    return lambda: [sum(1 for _ in stored(model, "default")) for model in MODELS]
+    return lambda: [sum(1 for _ in stored(model, "default")) for model in tables()]
 
 
 def write(way: str) -> Run:
     """The limit of a load: all rows of the source, ready in memory, into the target."""
-    from benchmarks import fill
+    from benchmarks import access
 
-    put = {"executemany": fill.executemany, "copy": fill.copy}[way]
-    tables = [
-        (model, fill.ready(model, fill.stored(model, "default"), "target")) for model in fill.MODELS
+    put = {"executemany": access.executemany, "copy": access.copy}[way]
+    prepared = [
+        (model, access.ready(model, access.stored(model, "default"), "target"))
+        for model in access.tables()
     ]
 
     def run() -> None:
         with transaction.atomic(using="target"):
-            for model, rows in tables:
+            for model, rows in prepared:
                 put(model, rows, "target")
 
     return run
@@ -152,16 +173,16 @@ def _peak() -> int:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    task.__name__: task for task in (create, drop, fill, fill_chain, digests)
+    task.__name__: task for task in (create, drop, fill, fill_plain, fill_chain, digests)
 }
 MEASURED: dict[str, Callable[..., Run]] = {
-    task.__name__: task for task in (dump, load, read, write)
+    task.__name__: task for task in (dump, load, manage, read, write)
 }
 
 
 def main(task: str, *arguments: str) -> None:
     """Do one task, and print its result."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     django.setup()
     result = TASKS[task](*arguments) if task in TASKS else measured(MEASURED[task](*arguments))
     print(json.dumps(result))

@@ -1,0 +1,1 @@
+"""Two tables without links: those that Lino brings back whole, and one with a million rows."""
