@@ -83,6 +83,16 @@ def _begun(dump: Opened) -> Findings:
     )
 
 
+def _wanted_by(dumped: DumpedModel) -> Iterator[str]:
+    """The models of today that the values of a dumped model refer to."""
+    table = table_of(TODAY.get(dumped.label))
+    there = {table.names[name] for name in dumped.fields if name in table.names}
+    columns = [(one.name, one) for one in table.columns]
+    for name, column in columns + [(link.name, link.target) for link in table.links]:
+        if name in there and column.references is not None:
+            yield column.references._meta.label
+
+
 @dataclass
 class _Comparison:
     """Puts the models of a dump beside those of the project."""
@@ -96,7 +106,8 @@ class _Comparison:
         known = [one for one in self.dump.models if TODAY.find(one.label) is not None]
         lost = {one.label: one for one in self.dump.models if one not in known}
         added = self._added()
-        guessed = renamed_models({one: lost[one].fields for one in lost}, added)
+        wanted = {label for one in known for label in _wanted_by(one)}
+        guessed = renamed_models({one: lost[one].fields for one in lost}, added, wanted)
         references = self._references(guessed)
         for number, dumped in enumerate(self.dump.models):
             guess = guessed.get(dumped.label)

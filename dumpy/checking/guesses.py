@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -32,15 +32,18 @@ def renamed_fields(
 
 
 def renamed_models(
-    removed: Mapping[str, Iterable[str]], added: Sequence[ModelType]
+    removed: Mapping[str, Iterable[str]], added: Sequence[ModelType], wanted: Container[str]
 ) -> dict[str, str]:
-    """Return the new labels of models, for the names of the fields of each that is gone."""
+    """Return the new labels of models, for the names of the fields of each that is gone.
+
+    Rows of the ``wanted`` models must come from somewhere: what is in the dump refers to them.
+    """
     tables = [table_of(model) for model in added]
     scored = sorted(
         (-score, label, table.label)
         for label, fields in removed.items()
         for table in tables
-        if (score := _model_score(label, set(fields), table)) > 0
+        if (score := _model_score(label, set(fields), table, wanted)) > 0
     )
     return _best((old, new) for _score, old, new in scored)
 
@@ -87,15 +90,18 @@ def _need(column: Column) -> float:
     return 0.0 if field.null or field.blank or field.has_default() else 0.3
 
 
-def _model_score(label: str, fields: set[str], table: Table) -> float:
+def _model_score(label: str, fields: set[str], table: Table, wanted: Container[str]) -> float:
     columns = {column.name for column in table.columns if column.name not in table.key}
     today = columns | {link.name for link in table.links}
     theirs = fields - set(table.key)
     common = len(theirs & today)
     overlap = common / max(1, len(theirs | today))
-    alike = _likeness(label.rpartition(".")[2].lower(), table.label.rpartition(".")[2].lower())
-    is_likely = overlap >= 0.4 and (alike >= 0.6 or common >= 3)
-    return overlap + alike if is_likely or alike == 1 else 0.0
+    (old_app, _, old), (new_app, _, new) = label.partition("."), table.label.partition(".")
+    alike = _likeness(old.lower(), new.lower())
+    is_wanted = table.label in wanted
+    is_alike = alike >= 0.6 and old_app == new_app
+    is_likely = overlap >= 0.4 and (is_wanted or is_alike or common >= 3)
+    return overlap + alike + is_wanted if is_likely or alike == 1 else 0.0
 
 
 def _likeness(one: str, other: str) -> float:

@@ -208,6 +208,20 @@ def test_a_model_in_another_app_is_guessed(dump: Path) -> None:
     assert (renamed["field"], renamed["to"], renamed["guess"]) == ("amount", "quantity", True)
 
 
+def test_a_model_that_others_refer_to_is_guessed_under_another_name(dump: Path) -> None:
+    singers = rows("music.Singer", "id name", (1, "Ada"))
+    albums = rows("music.Album", "id title artist_id", (1, "A", 1))
+    said = checked(write(dump, rows("music.Cache", "id key value", (1, "a", "b")), singers, albums))
+    assert said.of("model-renamed")["to"] == "music.Artist"
+    assert said.of("model-renamed")["model"] == "music.Singer"
+    assert "reference" not in [one["kind"] for one in said.findings]
+
+
+def test_a_model_that_nothing_refers_to_is_not_guessed_by_one_field(dump: Path) -> None:
+    said = checked(write(dump, rows("music.Singer", "id name", (1, "Ada"))))
+    assert said.of("model-removed")["model"] == "music.Singer"
+
+
 @pytest.mark.parametrize("values", [(LONG, LONG), ({"a": 1}, {})])
 def test_no_field_is_guessed_to_hold_what_does_not_fit_it(dump: Path, values: Any) -> None:
     """A text is no name for a field of 120 characters, and neither is a dict."""
