@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -12,15 +14,17 @@ from django.apps import apps
 from django.db import router
 
 from dumpy.checking.drift import Drift, Rows
-from dumpy.checking.explain import findings_of, gone, lost_references, moved
+from dumpy.checking.explain import findings_of, gone, leads_elsewhere, lost_references, moved
 from dumpy.checking.findings import Finding
 from dumpy.checking.guesses import is_empty, renamed_models
 from dumpy.checking.opened import DumpedModel, Opened, opened
 from dumpy.checking.references import ReferenceCheck
 from dumpy.checking.uniques import spool
 from dumpy.conf import project_version
-from dumpy.errors import DumpyError
+from dumpy.errors import DumpyError, RestoreFailed
 from dumpy.loading.registry import TODAY
+from dumpy.restoring.history import Past, past_of
+from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import Manifest
 from dumpy.writing.database import LEFT_OUT
@@ -167,6 +171,15 @@ class _Comparison:
         if guess is not None:
             yield moved(dumped, guess, drift.rows.count)
         yield from findings_of(drift, is_guess=guess is not None)
+        for found in redirected(dumped.label, dumped.fields, self._past):
+            yield leads_elsewhere(found, drift.rows.count)
+
+    @cached_property
+    def _past(self) -> Past | None:
+        """The models of the time of the dump, if the migrations of the project still know them."""
+        with suppress(RestoreFailed):
+            return past_of(self.dump.migrations, [one.label for one in self.dump.models])
+        return None
 
     def _gone(self, dumped: DumpedModel) -> Finding:
         rows, values = Rows(dumped), 0

@@ -13,6 +13,7 @@ from dumpy.checking.opened import DumpedModel
 from dumpy.checking.references import Lost
 from dumpy.checking.uniques import UniqueCheck
 from dumpy.errors import Place
+from dumpy.restoring.redirected import Redirected
 from dumpy.schema.tables import Column, Link
 from dumpy.text.words import Unwritable, source
 
@@ -63,6 +64,20 @@ def lost_references(lost: Lost, dumped: DumpedModel) -> Finding:
         examples=tuple(
             Example(pk, dumped.tables[part].place(line), None) for pk, part, line in lost.first
         ),
+    )
+
+
+def leads_elsewhere(found: Redirected, rows: int) -> Finding:
+    """Return what is said of a reference that leads to another model today."""
+    return Finding(
+        "redirected",
+        found.label,
+        found.reason,
+        field=found.name,
+        to=found.today,
+        hint="restore it with --through-migrations, which does what the migrations say",
+        rows=rows,
+        step=found.step,
     )
 
 

@@ -296,6 +296,7 @@ def _verb(finding: Finding) -> str:
         "model-renamed": f"is {finding.to} now ({rows})",
         "field-added": f"is new, and needs a value ({rows})",
         "not-unique": f"{finding.reason} ({rows}): override the create function",
+        "redirected": f"{finding.reason} ({rows}): map the keys, or give an empty mapping",
     }
     return verbs.get(finding.kind, f"does not fit ({rows}): {finding.reason}")
 

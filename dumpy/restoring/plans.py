@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from django.db import connections
@@ -18,7 +19,8 @@ from dumpy.migrating.policy import Policy, migrating
 from dumpy.reading.fixture import TableRows
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import MigrateTo, past_of
+from dumpy.restoring.history import MigrateTo, Past, past_of
+from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations
 from dumpy.writing.selection import select
@@ -31,6 +33,7 @@ _SAME_VERSION = (
     "The dump is of the same version as the project: if the models have changed since, raise "
     "DUMPY['VERSION'], so that a migrator can know."
 )
+_REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
 class Plan(Protocol):
@@ -76,8 +79,8 @@ class Today:
     @property
     def known(self) -> set[str]:
         migrations, labels = self.content.migrations, {*self.content.empty}
-        with suppress(RestoreFailed):
-            past = past_of(migrations, self.content.labels).registry.models()
+        if self._past is not None:
+            past = self._past.registry.models()
             labels |= {one._meta.label for one in past if one._meta.app_label in migrations}
         models = [model for model in map(TODAY.find, labels) if model and model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
@@ -86,16 +89,31 @@ class Today:
         return nullcontext()
 
     def check(self, tables: Sequence[TableRows]) -> None:
+        errors = [*self._misfits(tables), *self._redirected(tables)]
+        if not errors:
+            return
+        hints = [_SUGGESTION] if self._may_go_through_migrations() else []
+        if self.content.version is not None and self.content.version == project_version():
+            hints.append(_SAME_VERSION)
+        if len(errors) > 1 or hints:
+            raise FixtureErrors(errors, "\n".join(hints))
+        raise errors[0]
+
+    def _misfits(self, tables: Sequence[TableRows]) -> Sequence[FixtureError]:
         try:
             Loader(self.using).check(tables, is_built=False)
-        except (FixtureError, FixtureErrors) as error:
-            hints = [_SUGGESTION] if self._may_go_through_migrations() else []
-            if self.content.version is not None and self.content.version == project_version():
-                hints.append(_SAME_VERSION)
-            if not hints:
-                raise
-            errors = error.errors if isinstance(error, FixtureErrors) else [error]
-            raise FixtureErrors(errors, "\n".join(hints)) from error
+        except FixtureErrors as error:
+            return error.errors
+        except FixtureError as error:
+            return [error]
+        return []
+
+    def _redirected(self, tables: Sequence[TableRows]) -> Iterator[FixtureError]:
+        for table in tables:
+            for found in redirected(table.label, table.fields, self._past):
+                place = table.skeleton_place(table.field_lines.get(found.name, table.line))
+                reason = f"{found.label}.{found.name} {found.reason}."
+                yield FixtureError(place, reason, _REDIRECTED.format(found.step))
 
     def build(self) -> None:
         schema.build(self.using)
@@ -118,10 +136,15 @@ class Today:
     def _may_go_through_migrations(self) -> bool:
         if configuration().migration_class is not None:
             return False
+        return self._past is not None and self._past.is_behind
+
+    @cached_property
+    def _past(self) -> Past | None:
+        """The models of the time of the dump, if the migrations of the project still know them."""
         try:
-            return past_of(self.content.migrations, self.content.labels).is_behind
+            return past_of(self.content.migrations, self.content.labels)
         except RestoreFailed:
-            return False
+            return None
 
 
 class ThroughMigrations:

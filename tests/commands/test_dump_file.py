@@ -118,6 +118,7 @@ def test_the_temporary_file_of_a_dump_that_still_runs_is_left_alone(output: Path
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_dump_with_the_old_file_in_place(
     project: Project, output: Path, number: signal.Signals

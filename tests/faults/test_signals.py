@@ -10,7 +10,7 @@ from bank import TABLES_ONLY, Bank
 from django.conf import settings
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hangups")]
 
 NAMES = ["SIGTERM", "SIGINT", "SIGHUP"]
 
