@@ -21,7 +21,7 @@ from dumpy.text.directory import (
     interpret_table,
 )
 from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
-from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError
+from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError, TableEntry
 from dumpy.text.outline import SAVED, FormatError, Outline, parse, split
 from dumpy.text.skeleton import Block, CreateFunction, InlineRow, NotData
 
@@ -59,6 +59,16 @@ class Directory:
                     "Name a file that dump2py has written.",
                 )
         return list(self.restore.files)
+
+    @property
+    def unlisted(self) -> list[TableEntry]:
+        """The tables with rows that ``restore.py`` does not list, or not all of them."""
+        listed = set(self.restore.files)
+        return [
+            entry
+            for entry in self.manifest.tables
+            if entry.rows and not listed.issuperset(file.name for file in entry.files)
+        ]
 
     def listing(self, names: object) -> Directory:
         """Return the directory with the files that a program lists; raises ``FixtureError``."""
@@ -196,6 +206,9 @@ def read_manifest(path: Path) -> Manifest:
 
 def _text_of_manifest(path: Path) -> str:
     hint = "A dump that dump2py has finished has one."
+    if path.parent.is_file():
+        reason = "it is a file, not a directory that dump2py has written."
+        raise FixtureError(Place(str(path.parent)), reason)
     try:
         with open_plain(path).file as file:
             data = file.read(_LARGEST_MANIFEST + 1)

@@ -42,7 +42,8 @@ class Content(Protocol):
 
     ``place`` is where it says so; ``version`` is that of its source, ``migrations`` the newest
     migration of each app there; ``labels`` its models; ``empty`` those of which it says that there
-    were no rows; ``db_tables`` tables of the database that it knows by name; ``comparable`` the
+    were no rows; ``db_tables`` tables of the database that it knows by name, ``unlisted`` those of
+    them whose rows it has, and does not list to be loaded; ``comparable`` the
     rows that are data, whose content is compared when they are loaded; ``is_program`` whether code
     makes others.
     """
@@ -61,6 +62,8 @@ class Content(Protocol):
     def is_program(self) -> bool: ...
     @property
     def db_tables(self) -> Sequence[str]: ...
+    @property
+    def unlisted(self) -> Sequence[str]: ...
     @property
     def comparable(self) -> Sequence[DumpedContent]: ...
     @property
@@ -124,6 +127,10 @@ class DirectoryContent:
     @property
     def db_tables(self) -> Sequence[str]:
         return [name for entry in self.directory.manifest.tables for name in entry.db_tables]
+
+    @property
+    def unlisted(self) -> Sequence[str]:
+        return [name for entry in self.directory.unlisted for name in entry.db_tables]
 
     @property
     def comparable(self) -> Sequence[DumpedContent]:
@@ -211,6 +218,7 @@ class ModuleContent:
 
     empty: Sequence[str] = ()
     db_tables: Sequence[str] = ()
+    unlisted: Sequence[str] = ()
 
     @property
     def comparable(self) -> Sequence[DumpedContent]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ from dumpy.errors import (
     FixtureError,
     LoadError,
     RestoreFailed,
-    RowsRejected,
     printable_lines,
 )
 from dumpy.loading.rejects import Rejects
+from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.directory import read_directory, read_manifest, understood
+from dumpy.reading.execution import begins_as_dump
 from dumpy.restoring.content import Content, DirectoryContent
 from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
+from dumpy.restoring.whereabouts import whereabouts
 from dumpy.text.manifest import NAME, RESTORE
 
 _THROUGH_MIGRATIONS = "--through-migrations"
@@ -101,28 +103,58 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
 def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     """Whether a script is the ``restore.py`` of a dump that need not be run as it stands.
 
-    So is one that is data, and one that has to find the models of another time.
+    So is one that is data, one that is damaged, which ``main`` refuses, and one that has to find
+    the models of another time.
     """
-    if script.name != RESTORE or not (script.parent / NAME).is_file():
+    if script.name != RESTORE or not _is_of_dump(script):
         return False
-    if _THROUGH_MIGRATIONS in arguments:
-        return True
+    return _THROUGH_MIGRATIONS in arguments or not _is_program(script.parent)
+
+
+def _is_of_dump(script: Path) -> bool:
+    return (script.parent / NAME).is_file() or begins_as_dump(script)
+
+
+def _is_program(path: Path) -> bool:
+    """Whether the ``restore.py`` of a directory is whole, and code in part."""
     try:
-        understood(script.parent, read_manifest(script.parent))
+        manifest = read_manifest(path)
+        understood(path, manifest, is_run=True)
     except FixtureError:
         return False
-    return True
+    try:
+        understood(path, manifest)
+    except FixtureError:
+        return True
+    return False
 
 
 @cleaning_up()
 def restore(content: Content, options: argparse.Namespace, say: Callable[[str], object]) -> None:
     """Restore what a dump holds, as the options say; ``say`` is told what happens, line by line.
 
-    Raises ``RestoreFailed``, whose sentence says what became of the database.
+    Raises ``RestoreFailed``, whose sentence says what became of the database; ``RowsRejected`` for
+    rows that were kept out; ``DumpyError`` if all is done, but cannot be said.
     """
+
+    def say_printable(text: str) -> None:
+        say(printable_lines(text))
+
+    with _nothing_done():
+        restorer, report = _restore(content, options, say_printable)
     try:
-        _restore(content, options, lambda text: say(printable_lines(text)))
-    except (RestoreFailed, RowsRejected):
+        _say_end(restorer, report, say_printable, is_dry=options.dry_run)
+    except OSError as error:
+        done = "Nothing was changed" if options.dry_run else "The database is restored"
+        raise DumpyError(f"{done}, but that cannot be written: {error}") from error
+
+
+@contextmanager
+def _nothing_done() -> Iterator[None]:
+    """Let what ends the block say that nothing has changed."""
+    try:
+        yield
+    except RestoreFailed:
         raise
     except LoadError as error:
         is_invalid = any(problem.is_invalid for problem in error.problems)
@@ -146,7 +178,9 @@ def _restore_directory(path: Path, options: argparse.Namespace, namespace: dict[
     restore(DirectoryContent(directory, namespace, options.through_migrations), options, print)
 
 
-def _restore(content: Content, options: argparse.Namespace, say: Callable[[str], object]) -> None:
+def _restore(
+    content: Content, options: argparse.Namespace, say: Callable[[str], object]
+) -> tuple[Restorer, Report]:
     if options.keep_going and options.through_migrations:
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
     restorer = Restorer(
@@ -158,16 +192,17 @@ def _restore(content: Content, options: argparse.Namespace, say: Callable[[str],
     )
     confirm = partial(_confirm, options.database, say) if options.interactive else None
     with migrating(Policy(say, say, options.allow_version_mismatch)):
-        report = restorer.run(dry_run=options.dry_run, confirm=confirm)
+        return restorer, restorer.run(dry_run=options.dry_run, confirm=confirm)
+
+
+def _say_end(
+    restorer: Restorer, report: Report, say: Callable[[str], object], *, is_dry: bool
+) -> None:
+    """Say how it ended; raises ``DumpyError`` if that is not all well."""
     for sentence in report.ignored:
         say(sentence)
     for label, counts in report.tables.items():
         say(f"{label:<40} {counts}")
-    _say_end(restorer, say, is_dry=options.dry_run)
-
-
-def _say_end(restorer: Restorer, say: Callable[[str], object], *, is_dry: bool) -> None:
-    """Say how it ended; raises ``DumpyError`` if that is not all well."""
     if restorer.rejected is not None:
         raise restorer.rejected
     if restorer.rejects and restorer.rejects.rows:
@@ -184,9 +219,8 @@ def _plan(content: Content, options: argparse.Namespace) -> Plan:
 
 def _confirm(using: str, say: Callable[[str], object], rows: int) -> None:
     """Ask; raises ``RestoreFailed`` unless the answer is yes."""
-    settings = connections[using].settings_dict
-    where = f"{settings['NAME']} on {settings['HOST'] or 'this machine'}"
-    say(f"This replaces the database {where}: {rows:,} rows.")
+    name, host = whereabouts(connections[using])
+    say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
     answer = ""
     with suppress(EOFError):
         answer = input("Go on? [y/N] ")

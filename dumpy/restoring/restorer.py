@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from django.apps import apps
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
@@ -26,6 +25,7 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
+from dumpy.restoring.losses import Losses, counted
 from dumpy.restoring.ownership import Names, names_of
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.retyped import keeps_values
@@ -74,8 +74,7 @@ class Restorer:
             self._migration = self.content.migrate()
             self.plan.check(self._data())
             with patient(self.using):
-                self._say_what_is_missing()
-                self._say_what_is_strange()
+                self._say_what_goes()
                 replaced = self._replaced_rows() if confirm is not None else 0
             if confirm is not None:
                 confirm(replaced)
@@ -92,40 +91,19 @@ class Restorer:
         tables = {*self._names.made, *self._shared()}
         return schema.count(connection, schema.there(connection, tables))
 
-    def _say_what_is_missing(self) -> None:
-        """Name the tables with rows of which the dump, being a part of a whole, knows nothing."""
-        connection = connections[self.using]
-        there = set(schema.there(connection, self._names.made))
-        known = {*self._tables_loaded(), *self._tables_kept(), *self.content.db_tables}
-        tables = {m._meta.db_table: m._meta.label for m in apps.get_models() if m._meta.managed}
-        rows = {
-            label: schema.count(connection, [name])
-            for name, label in tables.items()
-            if name in there - known and label.lower() not in LEFT_OUT
-        }
-        if any(rows.values()):
-            code = " (but for what code makes)" if self._makes_rows() else ""
-            self.say(f"Not in the dump, so without rows afterwards{code}: {_counted(rows)}.")
+    def _say_what_goes(self) -> None:
+        filled = [*self._tables_loaded(), *self._tables_kept()]
+        connection, tables = connections[self.using], self.plan.tables
+        code = self._makes_rows()
+        for sentence in Losses(
+            connection, self.content, self._names, tables, filled, code
+        ).sentences():
+            self.say(sentence)
 
     def _makes_rows(self) -> bool:
         """Whether code makes rows, of which nobody knows before it is run."""
         tables = sum(map(len, self.content.parts.values()))
         return self.content.is_program or len(self._data()) < tables
-
-    def _say_what_is_strange(self) -> None:
-        """Name the tables that only the dump, or newer code, takes for those of the project."""
-        if self._names.left:
-            self.say(
-                f"Migrations are applied in the database that are not here: "
-                f"{', '.join(self._names.newer)}. Tables that only they know go as well: "
-                f"{', '.join(sorted(self._names.left))}."
-            )
-        strangers = set(self.content.db_tables) - self._names.made - self._names.unmanaged
-        if found := schema.there(connections[self.using], strangers):
-            self.say(
-                f"The dump names tables that are not of the project here: {', '.join(found)}. They "
-                "stay as they are: drop them yourself if they are left over."
-            )
 
     def _restore(self) -> Report:
         self.say("building the schema")
@@ -285,7 +263,7 @@ class Restorer:
         found = {label: strange.get(label, 0) for label in self.content.empty}
         if any(found.values()) and self._migration is None:
             raise RestoreFailed(
-                f"After loading, there are rows that the dump does not have: {_counted(found)}. "
+                f"After loading, there are rows that the dump does not have: {counted(found)}. "
                 "Receivers of signals, triggers, or methods of models make them; a receiver is to "
                 "do nothing if raw=True. The database is as it was."
             )
@@ -296,7 +274,7 @@ class Restorer:
         rows = self._count(TODAY.models())
         added = {label: rows.get(label, 0) - count for label, count in self._rows.items()}
         if any(count > 0 for count in added.values()):
-            self.say(f"There are rows that the dump does not have: {_counted(added)}.")
+            self.say(f"There are rows that the dump does not have: {counted(added)}.")
 
     def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
         connection = connections[self.using]
@@ -330,10 +308,6 @@ class Restorer:
         others = self._made | rejected
         contents = [content for content in self.content.comparable if content.label not in others]
         return differing(contents, self.plan.registry, self.using)
-
-
-def _counted(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{label} ({count} rows)" for label, count in rows.items() if count > 0)
 
 
 def _beside(content: Content) -> Path:

@@ -15,6 +15,7 @@ from dumpy.restoring import schema
 from dumpy.restoring.ownership import Names, require_again, require_no_strangers
 from dumpy.restoring.swap import require_movable, swap
 from dumpy.restoring.views import quote
+from dumpy.restoring.whereabouts import whereabouts
 
 _LONGEST_NAME = 64
 
@@ -26,7 +27,8 @@ def staged(connection: Any, names: Names, shared: Collection[str], dry_run: bool
     It is empty but for tables like those ``shared``, which no migration makes. Then all tables
     change places in one statement. Raises ``RestoreFailed``.
     """
-    live = connection.settings_dict["NAME"]
+    given = connection.settings_dict["NAME"]
+    live = given or whereabouts(connection)[0]
     stage, old = aside(live, "stage"), aside(live, "old")
     _lock(connection, live)
     try:
@@ -39,7 +41,7 @@ def staged(connection: Any, names: Names, shared: Collection[str], dry_run: bool
         if not dry_run:
             _swap(connection, names, live, stage, old)
     finally:
-        connection.settings_dict["NAME"] = live
+        connection.settings_dict["NAME"] = given
         # What stays is dropped by the next restore; whether this one succeeded is known by now.
         with suppress(Error):
             _clean_up(connection, live, stage, old)

@@ -16,6 +16,7 @@ from dumpy.restoring.ownership import Names, require_again, require_no_strangers
 from dumpy.restoring.rights import give_back, rights_of
 from dumpy.restoring.staging import other_restore, staged
 from dumpy.restoring.views import drop_views, make_missing
+from dumpy.restoring.whereabouts import whereabouts
 
 # For how many seconds a restore waits for others who use the database. SQLite has its own setting.
 _PATIENCE = 30
@@ -161,7 +162,7 @@ def _be_alone(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if cursor.fetchone() != (True,):
-            raise other_restore(connection.settings_dict["NAME"])
+            raise other_restore(whereabouts(connection)[0])
 
 
 def _is_locked_out(error: DatabaseError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ except ImportError:  # Windows
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
+_ENDING = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)}
+
 
 @contextmanager
 def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) -> Iterator[Path]:
@@ -24,17 +27,29 @@ def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) 
         with tempfile.TemporaryDirectory(suffix, prefix, parent, True) as name:
             yield Path(name)
         return
-    descriptor, name = _locked_new(lambda: _directory(prefix, suffix, parent))
+    name = ""
     try:
+        with _uninterrupted():
+            descriptor, name = _locked_new(lambda: _directory(prefix, suffix, parent))
         yield Path(name)
     finally:
-        shutil.rmtree(name, ignore_errors=True)
-        os.close(descriptor)
+        if name:
+            shutil.rmtree(name, ignore_errors=True)
+            os.close(descriptor)
 
 
-def locked_file(prefix: str, suffix: str, parent: Path) -> tuple[int, str]:
-    """Return the descriptor of a new file, and its path."""
-    return _locked_new(lambda: tempfile.mkstemp(suffix, prefix, parent))
+@contextmanager
+def locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, str]]:
+    """Make a file, and yield its descriptor and its path; it is gone if the block fails."""
+    name = ""
+    try:
+        with _uninterrupted():
+            descriptor, name = _locked_new(lambda: tempfile.mkstemp(suffix, prefix, parent))
+        yield descriptor, name
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
 
 
 def left_by_the_dead(paths: Iterable[Path]) -> Iterator[Path]:
@@ -53,6 +68,19 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep signals waiting until it is known what has to be removed."""
+    if fcntl is None:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _locked_new(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:

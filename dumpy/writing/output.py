@@ -54,20 +54,17 @@ def _named(target: Path) -> Iterator[None]:
 @contextmanager
 def _aside(target: Path) -> Iterator[IO[str]]:
     _remove_leftovers(target)
-    handle, name = locked_file(f".{target.name}.dumpy-", ".tmp", target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with _text(file, target) as stream:
-                yield stream
-            file.flush()
-            os.fsync(file.fileno())
-            if target.exists():
-                os.chmod(name, target.stat().st_mode & 0o777)
-            os.replace(name, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    with (
+        locked_file(f".{target.name}.dumpy-", ".tmp", target.parent) as (descriptor, name),
+        os.fdopen(descriptor, "wb") as file,
+    ):
+        with _text(file, target) as stream:
+            yield stream
+        file.flush()
+        os.fsync(file.fileno())
+        if target.exists():
+            os.chmod(name, target.stat().st_mode & 0o777)
+        os.replace(name, target)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from small_site import Site
 
 from dumpy.errors import FixtureError
 from dumpy.reading.directory import read_directory
+from dumpy.restoring.main import needs_no_run
+from dumpy.text.manifest import RESTORE
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -162,6 +164,21 @@ def test_a_damaged_directory_leaves_the_database_as_it_was(
     """L4, L5"""
     damage(dump)
     site.refuse(dump)
+
+
+def test_a_restore_script_that_is_cut_anywhere_is_not_run_but_refused(
+    site: Site, dump: Path
+) -> None:
+    """L5: what is left of it may be a program that does nothing."""
+    script = dump / RESTORE
+    lines = script.read_text().splitlines(keepends=True)
+    for number in range(len(lines)):
+        script.write_text("".join(lines[:number]))
+        assert needs_no_run(script, [])
+        with pytest.raises(FixtureError):
+            read_directory(dump, is_run=True)
+    script.write_text("".join(lines[:5]))
+    assert "restore.py:5: the file is truncated" in site.refuse(dump)
 
 
 def test_no_bit_of_a_table_file_can_flip_unseen(dump: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from past_site import PastSite
+from past_site import ROWS, V2, PastSite
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -160,3 +160,30 @@ def test_what_goes_is_said_beside_code_too(shop: PastSite) -> None:
     assert (
         "Not in the dump, so without rows afterwards (but for what code makes): stock.Place" in said
     )
+
+
+def test_rows_that_restore_py_does_not_list_are_named_before_it_asks(shop: PastSite) -> None:
+    shop.edit("dump/restore.py", "    'stock_place.py',\n", "    # 'stock_place.py',\n")
+    done = shop.manage("run", shop.the_dump / "restore.py", typed="n\n")
+    unlisted = "Not listed in restore.py, so without rows afterwards: stock.Place (1 rows)."
+    assert 0 <= done.stdout.index(unlisted) < done.stdout.index("Go on?")
+
+
+def test_rows_that_migrations_keep_are_not_said_to_go(shop: PastSite) -> None:
+    shop.write(V2)
+    shop.restore(shop.the_dump, "--through-migrations")
+    said = shop.restore(shop.the_dump, "--through-migrations")
+    assert "without rows afterwards" not in said
+    assert shop.rows() == ROWS
+
+
+def test_it_is_said_that_sessions_go(shop: PastSite) -> None:
+    shop.install("django.contrib.sessions")
+    shop.succeed("migrate", "-v0")
+    shop.succeed(
+        "shell", "-v0", "-c",
+        "from django.contrib.sessions.backends.db import SessionStore; SessionStore().save()",
+    )  # fmt: skip
+    said = shop.restore(shop.the_dump)
+    assert "1 sessions go: no dump has them, and everybody has to log in again." in said
+    assert "sessions go" not in shop.restore(shop.the_dump)

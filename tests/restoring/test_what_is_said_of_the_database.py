@@ -1,0 +1,68 @@
+"""A restore says which database it replaces, and what has become of it."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from past_site import PastSite
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+FULL_DISK = """
+from django.core.management import call_command
+
+
+class FullDisk:
+    def write(self, text):
+        if {sentence!r} in text:
+            raise OSError(28, "No space left on device")
+
+
+call_command("restore", {path!r}, "-b", stdout=FullDisk())
+"""
+
+
+def fail_to_say(site: PastSite, sentence: str) -> str:
+    """Restore with an output that has no place for a sentence; return what is said on stderr."""
+    code = FULL_DISK.format(path=str(site.the_file), sentence=sentence)
+    return site.fail("shell", "-v0", "-c", code)
+
+
+def test_who_cannot_say_that_all_is_done_does_not_say_that_nothing_was(first: PastSite) -> None:
+    said = fail_to_say(first, "Restored.")
+    assert "The database is restored, but that cannot be written: [Errno 28]" in said
+    assert "as it was" not in said
+    assert first.execute("SELECT id, price FROM shop_product ORDER BY id") == [(1, 11), (7, 22)]
+
+
+def test_who_cannot_say_what_it_does_changes_nothing(first: PastSite) -> None:
+    before = first.contents()
+    assert "The database is as it was." in fail_to_say(first, "checking references")
+    assert first.contents() == before
+
+
+@pytest.mark.mysql
+def test_the_database_may_be_named_by_a_file_of_options(first: PastSite) -> None:
+    given = dict(first.databases["default"])
+    options = first.directory / "my.cnf"
+    lines = [f"{key} = {given.pop(name)}" for key, name in [
+        ("database", "NAME"), ("host", "HOST"), ("port", "PORT"), ("user", "USER"),
+        ("password", "PASSWORD"),
+    ]]  # fmt: skip
+    options.write_text("\n".join(["[client]", *filter(lambda s: not s.endswith("= "), lines)]))
+    given["OPTIONS"] = {**given["OPTIONS"], "read_default_file": str(options)}
+    text = (first.directory / "site_settings.py").read_text()
+    first.write({"site_settings.py": f"{text}DATABASES = {{'default': {given!r}}}\n"})
+    done = first.manage("restore", first.the_file, typed="y\n")
+    assert f"This replaces the database {first.databases['default']['NAME']} on " in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert first.execute("SELECT id, price FROM shop_product ORDER BY id") == [(1, 11), (7, 22)]
+
+
+def test_the_question_names_the_host(first: PastSite) -> None:
+    host = first.databases["default"].get("HOST") or "this machine"
+    name = first.databases["default"]["NAME"]
+    done = first.manage("restore", first.the_file, typed="n\n")
+    assert f"This replaces the database {name} on {host}: " in done.stdout
+    assert settings.ENGINE == "sqlite" or host != "this machine"
