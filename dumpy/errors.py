@@ -137,6 +137,23 @@ class UnwritableField(DumpyError, SerializationError):
         )
 
 
+class UnreadableValue(DumpyError, SerializationError):
+    """A value in the database that its field cannot read: ``model``, ``pk`` and ``field``."""
+
+    def __init__(self, model: str, pk: object, field: str, reason: str) -> None:
+        super().__init__(model, pk, field, reason)
+        self.model = model
+        self.pk = pk
+        self.field = field
+        self.reason = reason
+
+    def _said(self) -> str:
+        return (
+            f"{self.model}(pk={self.pk!r}): the value of {self.field!r} cannot be read: "
+            f"{self.reason} Correct it in the database, or leave the model out with --exclude."
+        )
+
+
 class MigrationError(DumpyError, DeserializationError):
     """A dump that cannot be brought to the version of the project; nothing was written.
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, router
-from django.db.models import CharField, TextField
+from django.db.models import BooleanField, CharField, DateField, TextField, TimeField
 
 from dumpy.checking.comparison import Keyed
 from dumpy.schema.tables import (
     Column,
+    Field,
     ModelType,
     is_content_type,
     primary_key_fields,
@@ -25,6 +26,10 @@ from dumpy.schema.tables import (
 from dumpy.writing.database import LEFT_OUT
 
 _CHUNK = 1000
+_DOUBTFUL: dict[str, tuple[type[Field], ...]] = {
+    "sqlite": (BooleanField, DateField, TimeField),
+    "mysql": (DateField, TimeField),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class RawTable:
         with closing(_streaming_cursor(connection)) as cursor:
             cursor.execute(self._query)
             names = [column[0] for column in cursor.description]
-            own = names[: len(names) - 2 * len(self._content_types)]
+            own = names[: len(names) - 2 * len(self._content_types) - len(self._doubtful)]
             skipped = ignored | self._given_keys
             while chunk := cursor.fetchmany(_CHUNK):
                 for values in chunk:
@@ -57,7 +62,10 @@ class RawTable:
 
     def _named(self, names: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
         found = {name: _plain(value) for name, value in zip(names, values, strict=False)}
-        natural = values[len(names) :]
+        natural, stored = values[len(names) :], values[len(values) - len(self._doubtful) :]
+        for column, value in zip(self._doubtful, stored, strict=True):
+            if found[column.db_name] is None or isinstance(found[column.db_name], bool):
+                found[column.db_name] = value
         for number, column in enumerate(self._content_types):
             label = natural[2 * number : 2 * number + 2]
             if label[0] is not None:
@@ -77,6 +85,12 @@ class RawTable:
         ]
 
     @cached_property
+    def _doubtful(self) -> list[Column]:
+        """The columns of which drivers make False or None where something else is stored."""
+        kinds = _DOUBTFUL.get(connections[self.using].vendor, ())
+        return [one for one in table_of(self.model).columns if isinstance(one.target, kinds)]
+
+    @cached_property
     def _key(self) -> list[Column]:
         if self.model._meta.auto_created:
             return [column for column in table_of(self.model).columns if column.references]
@@ -91,7 +105,7 @@ class RawTable:
 
     @cached_property
     def _query(self) -> str:
-        quote = connections[self.using].ops.quote_name
+        quote, vendor = connections[self.using].ops.quote_name, connections[self.using].vendor
         selected, joined = ["t.*"], [f"FROM {quote(self.db_table)} t"]
         for number, column in enumerate(self._content_types):
             selected += [f"c{number}.app_label", f"c{number}.model"]
@@ -99,6 +113,8 @@ class RawTable:
                 f"LEFT JOIN {quote('django_content_type')} c{number} "
                 f"ON c{number}.id = t.{quote(column.db_name)}"
             )
+        stored = {"sqlite": "+t.{}", "mysql": "CAST(t.{} AS CHAR)"}.get(vendor, "")
+        selected += [stored.format(quote(column.db_name)) for column in self._doubtful]
         order = ", ".join(term for column in self._key for term in self._order(column))
         return f"SELECT {', '.join(selected)} {' '.join(joined)} ORDER BY {order}"
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import ExpressionWrapper, F, TextField
+from django.db.models import BooleanField, ExpressionWrapper, F, Func, TextField
 
 from dumpy.schema.tables import Column
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.sql.compiler import SQLCompiler
+
+
+class _Unconverted(Func):
+    """A column of which SQLite does not know the type: its driver makes False of a boolean 7."""
+
+    template = "%(expressions)s"
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
 
 
 def as_stored(column: Column) -> Any:
@@ -19,6 +31,8 @@ def as_stored(column: Column) -> Any:
     """
     if column.is_json or column.is_encoded:
         return ExpressionWrapper(F(column.name), TextField())
+    if isinstance(column.target, BooleanField):
+        return _Unconverted(F(column.name))
     return column.name
 
 

@@ -10,11 +10,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
-from dumpy.errors import UnwritableField
+from dumpy.errors import UnreadableValue, UnwritableField, sentence
 from dumpy.schema.stored import decoded, encoded, is_stored_alike
 from dumpy.schema.tables import (
     Column,
@@ -29,6 +30,9 @@ from dumpy.text.strings import escape_non_ascii
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Unwritable, source, writer_of
 
 Values = list[Any]
+
+# What fields and drivers raise for values that are none.
+UNREADABLE = (ValueError, TypeError, ArithmeticError, ValidationError)
 
 _BLOCK = 100  # rows whose text is in memory at a time
 
@@ -147,8 +151,14 @@ class RowWriter:
         elif column.types is not None:
             unusual = {type(row[position]) for row in rows} - column.types - {type(None), Natural}
             if unusual:
-                for row in rows:
-                    row[position] = plain(column, row[position])
+                for row, key in zip(rows, keys, strict=True):
+                    row[position] = self._plain(column, row[position], key)
+
+    def _plain(self, column: Column, value: Any, key: object) -> Any:
+        try:
+            return plain(column, value)
+        except UNREADABLE as error:
+            raise unreadable(self.shape.table.label, key, column, error) from error
 
     def _json(self, column: Column, text: str | None, key: object) -> object:
         if text is None:
@@ -207,6 +217,12 @@ class RowWriter:
             if is_stored_alike(column, value_of_text(column, text), value, connection):
                 return FieldText(text)
         return serialized
+
+
+def unreadable(label: str, key: object, column: Column, error: Exception) -> UnreadableValue:
+    """Return the error for a value that a field cannot read."""
+    said = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
+    return UnreadableValue(label, key, column.name, said)
 
 
 def _is_word(value: object) -> bool:

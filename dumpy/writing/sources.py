@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Collate
 from dumpy.schema.stored import as_stored, encoded
 from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
 from dumpy.writing.rows import Shape, Values
+from dumpy.writing.unreadable import Nulls, readable
 
 CHUNK = 1000
 
@@ -30,10 +31,13 @@ def rows_of_query(
     selected = plain.select_related(None)
     selected = selected.order_by(*(_exact_order(shape.table.column(name), using) for name in key))
     expressions = [as_stored(column) for column in shape.columns]
-    for rows in _pages(selected, shape, expressions, using):
+    nulls = Nulls(shape, selected, using)
+    for rows in readable(_pages(selected, shape, expressions, using), shape, selected):
         chunk = [list(row[len(key) :]) for row in rows]
+        nulls.count(chunk)
         _add_links(shape, [row[: len(key)] for row in rows], chunk, using)
         yield chunk
+    nulls.check()
 
 
 def rows_of_instances(shape: Shape, instances: Sequence[Model]) -> list[Values]:

@@ -1,0 +1,82 @@
+"""Values that are in a database, and that no field can read: the dump says which, and fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+
+from dumpy.checking.content import raw_tables
+from zoo.models import OptionalCheckup
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNREADABLE = {
+    "boolean": 7,
+    "floating": "abc",
+    "price": "abc",
+    "uuid": "abc",
+    "day": "next week",
+    "moment": "soon",
+    "hour": "noon",
+    "duration": "abc",
+}
+
+
+def checkups(column: str, value: object) -> None:
+    """Make three checkups, the second of which has a value that no Django has written."""
+    for pk in (1, 2, 3):
+        OptionalCheckup.objects.create(pk=pk)
+    with connection.cursor() as cursor:
+        if connection.vendor == "mysql":
+            cursor.execute("SET sql_mode = ''")
+        cursor.execute(f"UPDATE zoo_optionalcheckup SET {column} = %s WHERE id = 2", [value])
+    connection.close()
+
+
+def refused(*command: str) -> str:
+    """Return what a command says that fails."""
+    with pytest.raises(CommandError) as caught:
+        call_command(*command)
+    return str(caught.value)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("column", UNREADABLE)
+def test_a_dump_names_a_value_that_its_field_cannot_read(column: str, tmp_path: Path) -> None:
+    checkups(column, UNREADABLE[column])
+    expected = f"zoo.OptionalCheckup(pk=2): the value of '{column}' cannot be read: "
+    assert expected in refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup")
+    assert not (tmp_path / "dump").exists()
+    assert expected in refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
+    assert expected in refused("ddt")
+
+
+@pytest.mark.mysql
+@pytest.mark.parametrize(("column", "value"), [("boolean", 7), ("day", "0000-00-00")])
+def test_what_mysql_takes_for_a_value_is_named(column: str, value: object, tmp_path: Path) -> None:
+    checkups(column, value)
+    expected = f"zoo.OptionalCheckup(pk=2): the value of '{column}' cannot be read: "
+    assert expected in refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup")
+
+
+@pytest.mark.sqlite
+@pytest.mark.mysql
+def test_a_table_with_such_a_value_can_be_left_out(tmp_path: Path) -> None:
+    checkups("boolean", 7)
+    said = refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup", "--tolerate", "-v0")
+    assert said.endswith("dump is complete but for zoo.OptionalCheckup.")
+    assert (tmp_path / "dump").is_dir()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("column", ["boolean", "day", "moment", "hour"])
+def test_the_content_of_a_database_is_what_is_stored(column: str) -> None:
+    """L9: what both dumps lose must not be lost on the double dump test as well."""
+    checkups(column, UNREADABLE[column])
+    (table,) = [one for one in raw_tables("default") if one.model is OptionalCheckup]
+    rows = list(table.rows(set()))
+    assert [row.cells[column] for row in rows] == ["None", repr(UNREADABLE[column]), "None"]
