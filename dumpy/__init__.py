@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dumpy.errors import FixtureError as FixtureError
     from dumpy.errors import LoadError as LoadError
     from dumpy.errors import MigrationError as MigrationError
+    from dumpy.errors import UnreadableValue as UnreadableValue
     from dumpy.errors import UnwritableField as UnwritableField
     from dumpy.loading.loader import Loader as Loader
     from dumpy.migrating.migrator import Migrator as Migrator
@@ -24,6 +25,7 @@ _HOMES = {
     "MigrationError": "dumpy.errors",
     "Loader": "dumpy.loading.loader",
     "Migrator": "dumpy.migrating.migrator",
+    "UnreadableValue": "dumpy.errors",
     "UnwritableField": "dumpy.errors",
     "FlushDeferredObjects": "dumpy.dump",
     "override": "dumpy.migrating.migrator",
@@ -37,6 +39,7 @@ __all__ = [
     "Loader",
     "MigrationError",
     "Migrator",
+    "UnreadableValue",
     "UnwritableField",
     "override",
 ]

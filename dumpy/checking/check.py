@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +23,7 @@ from dumpy.checking.uniques import spool
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Past, past_of
+from dumpy.restoring.history import Past, past_of, without_migration
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import Manifest
@@ -105,6 +105,7 @@ class _Comparison:
     found: Findings
     using: str
     spool: Connection
+    _new: Sequence[ModelType] = ()
 
     def run(self) -> None:
         known = [one for one in self.dump.models if TODAY.find(one.label) is not None]
@@ -112,19 +113,20 @@ class _Comparison:
         added = self._added()
         wanted = {label for one in known for label in _wanted_by(one)}
         guessed = renamed_models({one: lost[one].fields for one in lost}, added, wanted)
+        self._new = [model for model in added if model._meta.label not in guessed.values()]
         references = self._references(guessed)
         for number, dumped in enumerate(self.dump.models):
             guess = guessed.get(dumped.label)
             self.found.findings += self._findings(dumped, guess, number, references)
         self.found.findings += self._lost(references)
+        self.found.findings += self._forgotten(guessed)
         self.found.findings += self._programs()
         labels = Counter(one.label for one in self.dump.models)
         merged = [label for label, models in labels.items() if models > 1]
         self.found.unseen += [f"keys that come twice in {label}" for label in merged]
         self.found.findings += [
             Finding("model-added", table_of(model).label, "is not in the dump", stops=False)
-            for model in added
-            if model._meta.label not in guessed.values()
+            for model in self._new
         ]
 
     def _added(self) -> list[ModelType]:
@@ -157,6 +159,21 @@ class _Comparison:
         for lost in references.lost():
             yield lost_references(lost, self.dump.models[lost.source.model])
 
+    def _forgotten(self, guessed: Mapping[str, str]) -> Iterator[Finding]:
+        """What makemigrations has not been told of: a restore makes no column for it."""
+        labels = dict.fromkeys(guessed.get(one.label, one.label) for one in self.dump.models)
+        try:
+            for label, name in without_migration(filter(None, map(TODAY.find, labels))):
+                yield Finding(
+                    "no-migration",
+                    label,
+                    "no migration makes it",
+                    field=name,
+                    hint="run manage.py makemigrations",
+                )
+        except RestoreFailed as error:
+            self.found.damages.append(error)
+
     def _findings(
         self, dumped: DumpedModel, guess: str | None, number: int, references: ReferenceCheck
     ) -> Iterator[Finding]:
@@ -164,7 +181,7 @@ class _Comparison:
         if model is None:
             yield self._gone(dumped)
             return
-        drift = Drift(dumped, table_of(model), number, references)
+        drift = Drift(dumped, table_of(model), number, references, self._new)
         drift.look()
         self.found.unseen += drift.unseen
         self._count(drift.rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain
@@ -25,7 +25,7 @@ from dumpy.loading.batches import default_of
 from dumpy.loading.validation import is_changed
 from dumpy.loading.values import Failures
 from dumpy.reading.fixture import CodeRow, Row, TableRows
-from dumpy.schema.tables import Column, Link, Table
+from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 from dumpy.text.skeleton import Constant
 
 _ROWS = 1000
@@ -97,6 +97,14 @@ def _through(table: Table) -> Iterator[tuple[str, str]]:
             yield own.name, through._meta.label
 
 
+def _elsewhere(table: Table, new: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
+    """The fields of new models that refer to a model, or that it refers to, with their label."""
+    for other in map(table_of, new):
+        ends = {c.references for one in (table, other) for c in one.columns} - {None}
+        if table is not other and (other.model in ends or table.model in ends):
+            yield from ((c.name, other.label) for c in other.columns if c.name not in other.key)
+
+
 def fixed_default(column: Column) -> Constant | None:
     """Return the value that each row gets which has none, None if it is another for each."""
     own = column.field
@@ -118,12 +126,18 @@ class Drift:
     After ``look()``: ``rows`` has counted them, ``renamed`` guesses new names, ``removed`` are the
     fields that are gone otherwise, ``added`` what is new, ``tallies`` count the values that do not
     fit, ``filled`` those that are not empty, ``uniques`` know the values that occur twice;
-    ``through`` are the models of the many-to-many fields that have one; ``unseen`` says what only a
-    restore can tell. The dump's model has a ``number``, by which ``references`` know it.
+    ``through`` are the models of the many-to-many fields that have one, ``elsewhere`` those of the
+    ``new`` ones that have a field of a name; ``unseen`` says what only a restore can tell. The
+    dump's model has a ``number``, by which ``references`` know it.
     """
 
     def __init__(
-        self, dumped: DumpedModel, table: Table, number: int, references: ReferenceCheck
+        self,
+        dumped: DumpedModel,
+        table: Table,
+        number: int,
+        references: ReferenceCheck,
+        new: Iterable[ModelType] = (),
     ) -> None:
         names = table.names
         self.dumped = dumped
@@ -142,6 +156,7 @@ class Drift:
         }
         self.uniques: list[UniqueCheck] = []
         self.through = dict(_through(table))
+        self.elsewhere = dict(_elsewhere(table, new))
         self.is_validated = is_changed(table, self._where, dumped.tables[0])
 
     @property
@@ -177,10 +192,24 @@ class Drift:
             for name in self.removed
             if name not in self.through
         }
-        self.renamed = renamed_fields(gone, added)
+        key = self._renamed_key(gone, added)
+        for old, new in key.items():
+            del gone[old], added[new]
+        self.renamed = {**key, **renamed_fields(gone, added)}
         self.removed = [name for name in self.removed if name not in self.renamed]
         for old, new in self.renamed.items():
             self._where[new] = self.dumped.fields[old]
+
+    def _renamed_key(
+        self, gone: Mapping[str, Sequence[Any]], added: Mapping[str, ColumnCheck | Link]
+    ) -> dict[str, str]:
+        """A key that stood first and is gone, a parent's say, is the key of today if it fits."""
+        first = next((name for name in gone if self.dumped.fields[name] == 0), None)
+        check = added.get(self.table.key[0]) if len(self.table.key) == 1 else None
+        if first is None or not isinstance(check, ColumnCheck):
+            return {}
+        _python, faults = check.faults(gone[first])
+        return {} if any(fault.stops for fault in faults) else {first: check.column.name}
 
     def _prepare(self) -> None:
         here = self._where

@@ -115,17 +115,19 @@ def _names(old: str, new: str) -> str:
 
 def _removed(drift: Drift) -> Iterator[Finding]:
     for name in drift.removed:
-        through = drift.through.get(name, "")
+        through, other = drift.through.get(name, ""), drift.elsewhere.get(name, "")
         reason = f"is kept in {through} now" if through else "there is no such field"
+        if other:
+            reason += f", but {other}, which is new, has one of this name"
         hint = "comment the line out"
-        if through:
-            hint += f", or make rows of {through} with @override in a migrator"
+        if through or other:
+            hint += f", or make rows of {through or other} with @override in a migrator"
         yield Finding(
             "field-removed",
             drift.dumped.label,
             reason,
             field=name,
-            to=through or None,
+            to=through or other or None,
             hint=hint,
             place=drift.dumped.field_at(name),
             rows=drift.rows.count,

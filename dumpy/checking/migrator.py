@@ -29,6 +29,7 @@ from dumpy.writing.output import replaced
 _FILE = "migrators"
 _WIDTH = 88
 _ORDER = ("model-renamed", "model-removed", "field-renamed", "field-removed", "field-added")
+_BY_HAND = ("code", "no-migration")
 _DONE = ("model-renamed", "model-removed", "field-renamed", "field-removed")
 _HAS_STEP = "{} already. What it would have to do for this dump, too:\n\n{}"
 _HEAD = '''"""How dumps of older versions become dumps of this one."""
@@ -255,7 +256,7 @@ def method_text(name: str, source: str, today: str, findings: list[Finding]) -> 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:
     """Models before fields, and names before values, as the steps build on each other."""
-    needed = [finding for finding in findings if finding.stops and finding.kind != "code"]
+    needed = [finding for finding in findings if finding.stops and finding.kind not in _BY_HAND]
     return sorted(needed, key=_rank)
 
 

@@ -129,6 +129,27 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
 
 
+def without_migration(models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
+    """Yield label and field of what models have, and no migration of the project makes.
+
+    Raises ``RestoreFailed`` if the migrations cannot be read.
+    """
+    try:
+        loader = MigrationLoader(None, ignore_no_migrations=True)
+        state = loader.project_state()
+    except Exception as error:  # a migration is code, which may do anything
+        raise _unreadable(error) from error
+    for model in models:
+        meta = model._meta
+        if not meta.managed or meta.app_label not in loader.migrated_apps:
+            continue
+        found = state.models.get((meta.app_label, str(meta.model_name)))
+        made = found.fields if found is not None else {}
+        for field in (*meta.local_concrete_fields, *meta.local_many_to_many):
+            if field.name not in made:
+                yield meta.label, field.name
+
+
 class _Finder:
     """Finds what a dump was migrated to."""
 

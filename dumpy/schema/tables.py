@@ -202,7 +202,13 @@ class Table:
     def is_found_by_natural_key(self) -> bool:
         """Whether a row can be written without its primary key, and be found again."""
         key = [column for column in self.columns if column.name in self.key]
-        return hasattr(self.model, "natural_key") and [c.references for c in key] == [None]
+        return has_natural_key(self.model) and [c.references for c in key] == [None]
+
+
+def has_natural_key(model: ModelType) -> bool:
+    """Whether rows of a model can be named by a natural key, and found by it."""
+    finds = hasattr(model._default_manager, "get_by_natural_key")
+    return finds and hasattr(model, "natural_key")
 
 
 @cache

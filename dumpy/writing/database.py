@@ -104,6 +104,7 @@ class DatabaseDump:
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             else:
                 yield from self._hidden(table)
+                yield from self._strange(table)
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -195,6 +196,19 @@ class DatabaseDump:
             yield (
                 f"{table.label}: {hidden} of {rows} rows are not in the dump, because the default "
                 f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
+            )
+
+    def _strange(self, table: Table) -> Iterator[str]:
+        """Columns that somebody else has added, and that a restore would not make."""
+        connection, name = connections[self.using], table.model._meta.db_table
+        with connection.cursor() as cursor:
+            there = connection.introspection.get_table_description(cursor, name)
+        known = {column.db_name.lower() for column in table.columns}
+        strange = [column.name for column in there if column.name.lower() not in known]
+        if strange:
+            yield (
+                f"{table.label}: columns of {name!r} that no field has are not in the dump: "
+                f"{', '.join(strange)}."
             )
 
     def migrations(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ from dumpy.schema.tables import (
     Link,
     ModelType,
     Table,
+    has_natural_key,
     is_content_type,
     text_of,
 )
@@ -62,7 +63,7 @@ class Shape:
 
     def is_natural(self, model: ModelType) -> bool:
         """Whether references to ``model`` are written as natural keys."""
-        return is_content_type(model) or (self.natural and hasattr(model, "natural_key"))
+        return is_content_type(model) or (self.natural and has_natural_key(model))
 
 
 def shape_of(

@@ -360,3 +360,81 @@ def test_rows_that_go_through_code_of_a_migrator_are_not_looked_at(site: Site) -
     assert "migrate_from_1_0: Clients are customers." in said
     assert "Migrated by code, not looked at: shop.Client." in said
     assert "no such" not in said
+
+
+SPLIT = """
+from django.db import models
+
+
+class Customer(models.Model):
+    name = models.CharField(max_length=100)
+    friends = models.ManyToManyField("self")
+
+
+class Address(models.Model):
+    customer = models.ForeignKey(Customer, models.CASCADE)
+    city = models.CharField(max_length=100)
+"""
+PARENT = """
+from django.db import models
+
+
+class Thing(models.Model):
+    pass
+
+
+class Customer(Thing):
+    name = models.CharField(max_length=100)
+"""
+FLAT = """
+from django.db import models
+
+
+class Thing(models.Model):
+    pass
+
+
+class Customer(models.Model):
+    name = models.CharField(max_length=100)
+"""
+
+
+def step_for(site: Site, old: str, new: str, fill: str) -> str:
+    """Return the step that is written for a dump of other models."""
+    (site.directory / "shop.sqlite3").unlink()
+    site.configure(VERSION="1.0")
+    site.write_models(old)
+    site.succeed("migrate", "-v0")
+    site.shell(fill)
+    site.succeed("dump2py", "backup", "-v0", "--overwrite")
+    site.configure(VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
+    site.write_models(new)
+    site.manage("checkdump", "backup", "--write-migrator")
+    return (site.directory / "corner_shop" / "migrators.py").read_text(encoding="utf-8")
+
+
+def test_values_that_a_new_model_may_have_taken_over_are_not_dropped(site: Site) -> None:
+    fill = "from shop.models import Customer; Customer.objects.create(name='Ada', city='Paris')"
+    old = NEW.replace("email = models.EmailField()", "email = models.EmailField(default='a@b.c')")
+    written = step_for(site, old, SPLIT, fill)
+    assert "but shop.Address, which is" in written
+    assert '        # self.remove_field("shop.Customer", "city")\n' in written
+    assert '        self.remove_field("shop.Customer", "email")\n' in written
+
+
+def test_a_key_that_was_a_link_to_a_parent_is_the_key_of_today(site: Site) -> None:
+    fill = "from shop.models import *; Thing.objects.create(); Customer.objects.create(name='Ada')"
+    written = step_for(site, PARENT, FLAT, fill)
+    assert 'self.rename_field("shop.Customer", "thing_ptr_id", "id")' in written
+
+
+def test_a_field_that_no_migration_makes_is_found(site: Site) -> None:
+    site.configure(VERSION="1.0")
+    site.write_models(OLD)
+    assert site.manage("checkdump", "backup").returncode == 0
+    models = site.directory / "shop" / "models.py"
+    models.write_text(f"{OLD}    extra = models.IntegerField(default=1)\n", encoding="utf-8")
+    done = site.manage("checkdump", "backup")
+    assert "no migration makes it" in done.stdout
+    assert "run manage.py makemigrations" in done.stdout
+    assert done.returncode == 1
