@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import AutoField, Max, Model, QuerySet
 
-from dumpy.dump import dumped_row
+from dumpy.dump import Natural, dumped_row
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.loader import Loader
 from dumpy.migrating.migration import Migration
@@ -24,7 +24,7 @@ def migrated(table: TableRows, migration: Migration | None) -> TableRows:
     """Return a table that is data as it is after a migration."""
     if migration is None:
         return table
-    renamed = migration.natural if migration.has_renames else None
+    renamed = _then(table.renamed, migration.natural) if migration.has_renames else table.renamed
     name = table.function.name
     if not migration.is_changed(name):
         return replace(table, renamed=renamed)
@@ -32,6 +32,12 @@ def migrated(table: TableRows, migration: Migration | None) -> TableRows:
     if function is None:
         return replace(table, create=migration.namespace[name], is_migrated=True)
     return replace(table, function=function, is_migrated=True, renamed=renamed)
+
+
+def _then(
+    first: Callable[[Natural], Natural] | None, second: Callable[[Natural], Natural]
+) -> Callable[[Natural], Natural]:
+    return second if first is None else lambda natural: second(first(natural))
 
 
 @dataclass

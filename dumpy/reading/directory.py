@@ -12,6 +12,7 @@ from typing import IO, cast
 
 from dumpy.errors import FixtureError, Place
 from dumpy.reading.fixture import TableRows
+from dumpy.reading.relabelled import relabelled
 from dumpy.reading.source import Source
 from dumpy.text import manifest as manifests
 from dumpy.text.directory import (
@@ -118,6 +119,7 @@ class Directory:
             listed_in="TABLES",
             prefix=saved_row_prefix,
             suffix=SAVED_ROW_SUFFIX,
+            renamed=relabelled(self.restore.models),
         )
 
 

@@ -7,10 +7,12 @@ import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import IO, Any, NamedTuple
 
 from dumpy.errors import FixtureError, Place
 from dumpy.reading.execution import why_not
+from dumpy.reading.relabelled import relabelled
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
 from dumpy.text.outline import MAX_SKELETON
@@ -240,9 +242,7 @@ def read_fixture(source: Source) -> Dump | EditedDump | HandWritten:
         place = source.place(error.line)
         return EditedDump(source, tree, outline.blocks, f"{place}: {error.reason}")
     tables = [
-        table
-        for section in skeleton.sections
-        for table in _tables(source, section, skeleton.functions)
+        table for section in skeleton.sections for table in _tables(source, section, skeleton)
     ]
     return Dump(skeleton, tuple(tables), program)
 
@@ -291,24 +291,12 @@ def _decoded(source: Source, line: int, data: bytes) -> str:
         raise FixtureError(source.place(bad), "it is not utf-8.") from error
 
 
-def _tables(
-    source: Source, section: Section, functions: Mapping[str, CreateFunction]
-) -> Iterator[TableRows]:
+def _tables(source: Source, section: Section, skeleton: Skeleton) -> Iterator[TableRows]:
     """The rows of a section, a table for each run of the same create function."""
-    parts: list[Block | InlineRow] = []
-    for part in section.parts:
-        if parts and parts[-1].function != part.function:
-            yield _table(source, functions, parts)
-            parts = []
-        parts.append(part)
-    if parts:
-        yield _table(source, functions, parts)
-
-
-def _table(
-    source: Source, functions: Mapping[str, CreateFunction], parts: list[Block | InlineRow]
-) -> TableRows:
-    return TableRows(functions[parts[0].function], source, tuple(parts), source)
+    renamed = relabelled(skeleton.models)
+    for name, parts in groupby(section.parts, key=lambda part: part.function):
+        function = skeleton.functions[name]
+        yield TableRows(function, source, tuple(parts), source, renamed=renamed)
 
 
 def _refuse_other_formats(source: Source) -> None:
