@@ -58,7 +58,8 @@ def lost_references(lost: Lost, dumped: DumpedModel) -> Finding:
         dumped.label,
         f"refers to rows of {lost.source.key[0]} that the dump does not have",
         field=lost.source.name,
-        hint="put those rows back, or change the values",
+        hint="put those rows back, or change the values; or dump again with --all, if it was "
+        "dumpdata, and a manager hides them",
         rows=lost.rows,
         values=lost.rows,
         examples=tuple(

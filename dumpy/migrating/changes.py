@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -300,6 +300,13 @@ class Override(Change):
         finally:
             self._running.clear()
         yield from made
+
+    def left_out(self, fields: Iterable[str]) -> list[str]:
+        """Return the fields of a row that the function does not take."""
+        if any(one.kind is one.VAR_KEYWORD for one in self.parameters.values()):
+            return []
+        taken = {*self.parameters, *(name.rstrip("_") for name in self.parameters)}
+        return [name for name in fields if name not in taken]
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:

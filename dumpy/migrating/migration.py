@@ -13,7 +13,7 @@ from django.db.models import Model
 from dumpy.dump import MissingModel, Natural
 from dumpy.errors import DumpyError, MigrationError, sentence
 from dumpy.loading.batches import named_values
-from dumpy.migrating.changes import Change, RenameModel, change_references
+from dumpy.migrating.changes import Change, Override, RenameModel, change_references
 from dumpy.migrating.records import (
     DumpedModel,
     Misfit,
@@ -149,10 +149,11 @@ class Migration:
     def finish(self) -> None:
         """Let the functions of the namespace give objects of today's models.
 
-        Raises ``MigrationError`` for a name that looks like a slip; ``skipped`` tells of others.
+        Raises ``MigrationError`` for a name that looks like a slip; ``skipped`` tells of others,
+        and of values that no function takes.
         """
         slips = Slips(self._changes, self._original, self._known_labels(), self._missed)
-        self.skipped = list(slips.skipped())
+        self.skipped += slips.skipped()
         for name, (create, start) in self._creates.items():
             self.namespace[name] = Today(create, tuple(self._changes[start:]))
 
@@ -167,11 +168,20 @@ class Migration:
                 continue
             try:
                 self.functions[name] = change.function(function)
+                self._note_dropped(change, function)
             except NoField as error:
                 self._miss(str(error))
             except Misfit as error:
                 raise MigrationError(self.step, str(error)) from error
         self._changes.append(change)
+
+    def _note_dropped(self, change: Change, before: CreateFunction) -> None:
+        """Say which values nobody takes: they may have been forgotten."""
+        if isinstance(change, Override) and (names := change.left_out(before.fields)):
+            self.skipped.append(
+                f"{self.step}: {change.create.__name__}() takes no {', '.join(names)}: the values "
+                f"of {before.model} are dropped."
+            )
 
     def label(self, label: str) -> str:
         """Return the label of a model as the dump or the project spells it."""

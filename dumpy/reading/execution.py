@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 
 from dumpy.conf import configuration
+from dumpy.text.manifest import NAME, RESTORE
 from dumpy.text.outline import is_first_line
 
 _LONGEST = 100
@@ -42,6 +43,14 @@ def begins_as_dump(path: str | Path) -> bool:
     """Whether the first line of a file is that of a dump."""
     with open(path, "rb") as file:
         return is_first_line(file.readline(_LONGEST))
+
+
+def dump_of(path: str | Path) -> Path | None:
+    """Return the directory of the dump that a file belongs to, None for what stands alone."""
+    directory = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
+    if (directory / NAME).is_file() and (directory / RESTORE).is_file() and begins_as_dump(path):
+        return directory
+    return None
 
 
 def why_not(path: str | None) -> str | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import PurePath
+from pathlib import Path
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
+from dumpy.reading.execution import dump_of
 from dumpy.reading.fixture import CodeRow, EditedDump, HandWritten, lines_of_block
 from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
@@ -87,9 +88,7 @@ class Program:
             raise FixtureError(
                 place,
                 "it defines no objects(), so that it is no fixture; it was not run.",
-                f"To restore it: manage.py run {place.file}"
-                if PurePath(place.file).name == RESTORE
-                else "Write a function objects() that yields model instances.",
+                _instead(place.file),
             )
         with self._blamed():
             return compile(tree, self._filename, "exec", dont_inherit=True)
@@ -195,6 +194,13 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
+
+
+def _instead(path: str) -> str:
+    directory = dump_of(path) if Path(path).is_file() else None
+    if directory is None:
+        return "Write a function objects() that yields model instances."
+    return f"It belongs to a dump. To restore that: manage.py run {directory / RESTORE}"
 
 
 def means_words(namespace: Mapping[str, Any]) -> bool:

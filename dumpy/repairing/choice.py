@@ -83,12 +83,12 @@ def _model(label: str) -> ModelType:
 
 def _condition(table: Table, text: str) -> Condition:
     name, sign, value = text.partition("=")
+    if not sign:
+        raise NoChoice(f"--where {text}: write field=value.")
     try:
         column = table.column(name)
     except LookupError as error:
         raise NoChoice(f"--where {text}: {error}.") from error
-    if not sign:
-        raise NoChoice(f"--where {text}: write field=value.")
     return Condition(column.name, value, _wanted(column, value))
 
 

@@ -58,7 +58,12 @@ def main(script: str, namespace: dict[str, Any]) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a restore has, of whatever it is."""
     parser.add_argument(
-        "-b", "--noinput", action="store_false", dest="interactive", help="Do not ask first."
+        "-b",
+        "--noinput",
+        "--no-input",
+        action="store_false",
+        dest="interactive",
+        help="Do not ask first (as batch jobs must).",
     )
     parser.add_argument(
         "--database",

@@ -198,9 +198,9 @@ class Restorer:
                     self._load_table(table, loader)
                 else:
                     run = partial(self.content.objects_of_row, table)
-                    given = self._noted(created(table, run, loader.report.ignore), loader)
+                    given = self._noted(created(table, run, loader.report.ignore), loader, name)
                     self._save(late.rest_of(given, table), loader, is_changed=True)
-            given = self._noted(self.content.objects(name), loader)
+            given = self._noted(self.content.objects(name), loader, name)
             self._save(late.rest_of(given), loader)
         loader.finish()
         return loader.report
@@ -213,9 +213,10 @@ class Restorer:
             if isinstance(entry, Row):
                 destination.add(entry)
             else:
-                self._save(self._noted(self.content.objects_of_row(table, entry), loader), loader)
+                given = self.content.objects_of_row(table, entry)
+                self._save(self._noted(given, loader, table.label), loader)
 
-    def _noted(self, given: Iterable[Placed], loader: Loader) -> Iterator[Placed]:
+    def _noted(self, given: Iterable[Placed], loader: Loader, name: str) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""
         dropped = 0
         for one, place in given:
@@ -226,7 +227,7 @@ class Restorer:
             dropped += one is None
             yield one, place
         if dropped:
-            loader.report.ignore(f"{dropped} rows became nothing in code of restore.py.")
+            loader.report.ignore(f"{name}: {dropped} rows became nothing in code of the dump.")
 
     def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
         for one, place in given:

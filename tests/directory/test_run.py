@@ -48,6 +48,40 @@ def test_the_exit_status_is_that_of_the_script(
     assert site.manage("run", script).returncode == status
 
 
+@pytest.mark.parametrize("command", ["run", "restore", "loaddata"])
+@pytest.mark.parametrize("name", ["link.py", "dump/shop_album.py"])
+def test_a_file_of_a_dump_is_refused_with_what_to_type(
+    site: Site, dump: Path, name: str, command: str
+) -> None:
+    (dump.parent / "link.py").symlink_to(dump / "restore.py")
+    said = site.fail(command, dump.parent / name)
+    assert f"manage.py run {dump}/restore.py" in said
+
+
+def test_an_error_in_the_script_of_a_dump_names_the_line(site: Site, dump: Path) -> None:
+    text = (dump / "restore.py").read_text()
+    edited = text.replace("\nSOURCE_VERSION", "\nimport nothing_of_that_name\n\nSOURCE_VERSION")
+    (dump / "restore.py").write_text(edited)
+    said = site.refuse(dump)
+    line = edited.split("\n").index("import nothing_of_that_name") + 1
+    assert f"{dump / 'restore.py'}:{line}: ModuleNotFoundError: No module named" in said
+    assert "The database is as it was." in said
+    assert "Traceback" not in said
+
+
+def test_a_slip_in_the_script_of_a_dump_names_the_line(site: Site, dump: Path) -> None:
+    text = (dump / "restore.py").read_text().replace("title=title,", "title=title", 1)
+    (dump / "restore.py").write_text(text)
+    said = site.refuse(dump)
+    assert "it is not valid Python" in said
+    assert "Traceback" not in said
+
+
+def test_a_directory_is_no_fixture(site: Site, dump: Path) -> None:
+    said = site.fail("loaddata", dump)
+    assert f"{dump} is a directory. To restore it: manage.py run {dump}/restore.py" in said
+
+
 def test_a_script_runs_in_any_working_directory(site: Site, script: Path, tmp_path: Path) -> None:
     said = site.succeed("run", "script.py", cwd=tmp_path)
     assert said == "__main__ script.py ['script.py'] Artist\n"

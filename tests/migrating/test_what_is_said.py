@@ -40,6 +40,22 @@ Item.objects.create(pk=2, name="blue")
 """
 VALUES = {"INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"]}
 VIEW = "CREATE VIEW shop_names AS SELECT id, name FROM shop_item"
+FORGETFUL = """
+from dumpy import Migrator, override
+from dumpy.dump import new
+
+
+class Forgetful(Migrator):
+    def migrate_from_1_0(self, globals_dict):
+        "Items are all alike."
+        Item = globals_dict["shop_Item"]
+
+        @override(globals_dict)
+        def create_shop_item(id):
+            return new(Item, id=id, name="thing")
+
+        return "2.0"
+"""
 BEFORE = Release({"shop/models.py": MODELS}, VALUES, FILL)
 
 
@@ -62,6 +78,14 @@ def test_tables_that_the_dump_does_not_have_are_named(shop: AgingSite) -> None:
     assert shop.rows("shop_item", "id") == []
 
 
+def test_values_that_no_function_takes_are_said_to_be_dropped(shop: AgingSite) -> None:
+    shop.configure(DUMPY={"VERSION": "2.0", "MIGRATION_CLASS": "shop.migrators.Forgetful"})
+    shop.write({"shop/migrators.py": FORGETFUL})
+    shop.edit("dump/restore.py", ("SOURCE_VERSION = None", "SOURCE_VERSION = '1.0'"))
+    said = shop.succeed("run", shop.the_dump / "restore.py", "-b")
+    assert "create_shop_item() takes no name: the values of shop.Item are dropped." in said
+
+
 def test_of_a_whole_dump_nothing_is_missing(shop: AgingSite) -> None:
     assert "Not in the dump" not in shop.succeed("run", shop.the_dump / "restore.py", "-b")
 
@@ -71,7 +95,7 @@ def test_rows_that_code_forgets_to_return_are_said(shop: AgingSite) -> None:
         "dump/restore.py", ("    return new(\n        shop_Item", "    new(\n        shop_Item")
     )
     said = shop.succeed("run", shop.the_dump / "restore.py", "-b")
-    assert "2 rows became nothing in code of restore.py." in said
+    assert "shop_item.py: 2 rows became nothing in code of the dump." in said
 
 
 def test_a_drift_within_one_version_asks_for_another_one(shop: AgingSite) -> None:

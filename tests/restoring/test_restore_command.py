@@ -102,12 +102,17 @@ def test_a_directory_is_refused_with_what_to_type(first: PastSite) -> None:
     assert f"To restore it: manage.py run {first.the_dump / 'restore.py'}" in said
 
 
+def test_a_restore_may_be_quiet(first: PastSite) -> None:
+    assert first.succeed("restore", first.the_file, "--no-input", "-v0") == ""
+    assert "Go on?" in first.manage("restore", first.the_file, "-v0", typed="n\n").stdout
+
+
 @pytest.mark.parametrize("command", ["restore", "loaddata"])
 def test_the_script_of_a_directory_is_refused_with_what_to_type(
     first: PastSite, command: str
 ) -> None:
     said = first.fail(command, "dump/restore.py")
-    assert "To restore it: manage.py run dump/restore.py" in said
+    assert "manage.py run dump/restore.py" in said
 
 
 def test_the_script_of_a_directory_stands_for_it_when_it_is_checked(first: PastSite) -> None:

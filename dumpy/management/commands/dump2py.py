@@ -82,6 +82,7 @@ def _add_selection(parser: CommandParser) -> None:
         "labels",
         metavar="app_label[.ModelName]",
         nargs="*",
+        default=[],
         help="The apps or models to dump; all if none is given.",
     )
     parser.add_argument(

@@ -20,6 +20,7 @@ from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.execution import is_stray_program, named
 from dumpy.reading.fixture import read_fixture
 from dumpy.reading.source import check_file, open_source
+from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.rejected import write_rejected
 
 
@@ -39,6 +40,10 @@ class Command(loaddata.Command):
 
     def handle(self, *fixture_labels: Any, **options: Any) -> None:
         """Load the fixtures."""
+        for label in fixture_labels:
+            if (Path(label) / NAME).is_file():
+                hint = f"To restore it: manage.py run {Path(label) / RESTORE}"
+                raise CommandError(f"{label} is a directory. {hint}")
         self.allow_mismatch = options["allow_version_mismatch"]
         self.rejects = Rejects() if options["keep_going"] else None
         if self.rejects is not None and "-" in fixture_labels:

@@ -26,7 +26,9 @@ class Command(BaseCommand):
         """Add the arguments."""
         parser.add_argument("directory", type=Path, help="The directory with the rows.")
         parser.add_argument("model", metavar="app_label.ModelName", help="The model of the rows.")
-        parser.add_argument("keys", metavar="pk", nargs="*", help="Primary keys of rows.")
+        parser.add_argument(
+            "keys", metavar="pk", nargs="*", default=[], help="Primary keys of rows."
+        )
         parser.add_argument(
             "--where",
             action="append",
@@ -55,7 +57,8 @@ class Command(BaseCommand):
             lines = [*map(str, outcome.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
         if not options["really"]:
-            self.stdout.write("Nothing was changed. To restore the rows, add --really.")
+            more = " To restore the rows, add --really." if outcome.restored.total() else ""
+            self.stdout.write(f"Nothing was changed.{more}")
 
     def _say(self, outcome: Outcome) -> None:
         errors = [problem.model for problem in outcome.problems]

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dumpy.reading.execution import dump_of
 from dumpy.restoring.content import module_content
 from dumpy.restoring.main import add_arguments, restore
-from dumpy.text.manifest import NAME, RESTORE
+from dumpy.text.manifest import RESTORE
 
 
 class Command(BaseCommand):
@@ -28,10 +29,16 @@ class Command(BaseCommand):
         """Restore; any error makes the status 1, and leaves the database as it was."""
         if file.is_dir():
             raise CommandError(f"{file} is a directory. {_hint(file / RESTORE)}")
-        if file.name == RESTORE and (file.parent / NAME).is_file():
-            raise CommandError(f"{file} belongs to a directory. {_hint(file)}")
+        if file.is_file() and (directory := dump_of(file)) is not None:
+            raise CommandError(f"{file} belongs to a dump. {_hint(directory / RESTORE)}")
+        is_quiet = options["verbosity"] == 0 and not options["interactive"]
+        say = _keep_quiet if is_quiet else self.stdout.write
         with module_content(file) as content:
-            restore(content, Namespace(**options), self.stdout.write)
+            restore(content, Namespace(**options), say)
+
+
+def _keep_quiet(sentence: str) -> None:
+    """Say nothing."""
 
 
 def _hint(script: Path) -> str:

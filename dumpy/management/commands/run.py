@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.reading.execution import begins_as_dump
+from dumpy.errors import DumpyError, FixtureError, Place, sentence
+from dumpy.reading.execution import begins_as_dump, dump_of
 from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
@@ -39,9 +41,22 @@ class Command(BaseCommand):
             if needs_no_run(Path(script), args):
                 main(script, {})
             else:
-                runpy.run_path(script, {"execfile": execfile}, "__main__")
+                _run(script)
         finally:
             sys.argv = saved
+
+
+def _run(script: str) -> None:
+    """Run a script; an exception in that of a dump is an error with its line."""
+    try:
+        runpy.run_path(script, {"execfile": execfile}, "__main__")
+    except Exception as error:
+        if isinstance(error, DumpyError) or dump_of(script) is None:
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == script]
+        reason = f"{sentence(error)} The database is as it was."
+        raise FixtureError(Place(script, lines[-1] if lines else None), reason) from error
 
 
 def _require_script(script: Path) -> None:
@@ -49,6 +64,11 @@ def _require_script(script: Path) -> None:
         raise CommandError(f"{script} is a dump. Restore it with: manage.py run {script / RESTORE}")
     if not script.is_file():
         raise CommandError(f"There is no script {str(script)!r}.")
+    directory = dump_of(script)
+    if directory is not None and script != directory / RESTORE:
+        raise CommandError(
+            f"{script} belongs to a dump. To restore that: manage.py run {directory / RESTORE}"
+        )
     if script.name != RESTORE and begins_as_dump(script):
         raise CommandError(
             f"{script} is a dump, not a script. To replace the database by it: manage.py restore "
