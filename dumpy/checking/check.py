@@ -23,7 +23,7 @@ from dumpy.checking.uniques import spool
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Past, past_of, without_migration
+from dumpy.restoring.history import Past, advice_for, past_of, without_migration
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import Manifest
@@ -35,7 +35,7 @@ class Findings:
     """What is in a dump, what is damaged, and how it differs from the models.
 
     ``rows`` are counted per model; ``arrived`` is the version where the steps of migrators end;
-    ``unseen`` says what only a restore can tell.
+    ``unseen`` says what only a restore can tell, ``advice`` names another way.
     """
 
     path: Path
@@ -49,6 +49,7 @@ class Findings:
     arrived: str | None = None
     manifest: Manifest | None = None
     is_edited: bool = False
+    advice: str = ""
 
     @property
     def stopping(self) -> list[Finding]:
@@ -128,6 +129,8 @@ class _Comparison:
             Finding("model-added", table_of(model).label, "is not in the dump", stops=False)
             for model in self._new
         ]
+        if self.found.stopping:
+            self.found.advice = advice_for(self._past)
 
     def _added(self) -> list[ModelType]:
         there = {one.lower() for one in (*self.dump.labels, *(m.label for m in self.dump.models))}

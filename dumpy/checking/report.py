@@ -38,6 +38,8 @@ def _lines(found: Findings) -> Iterator[str]:
         labels = [one.model for one in found.findings if one.kind == kind]
         if labels:
             yield f"{title}: {_some(labels)}."
+    if found.advice:
+        yield found.advice
 
 
 def _alone(found: Findings) -> list[Finding]:

@@ -20,6 +20,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import Model, QuerySet
 from django.utils.translation import override
 
+from dumpy.conf import configuration
 from dumpy.errors import RestoreFailed
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.restoring.migrate import Migrate
@@ -127,6 +128,16 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     apps = past.apps
     past.require(past.misfits(apps))
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
+
+
+def advice_for(past: Past | None) -> str:
+    """Return what to type for a dump that does not fit the models of today, if there is a way."""
+    if past is None or not past.is_behind or configuration().migration_class is not None:
+        return ""
+    return (
+        "The dump is older than the migrations of the project. To load it with the models of its "
+        "time and migrate it, add --through-migrations."
+    )
 
 
 def without_migration(models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:

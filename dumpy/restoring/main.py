@@ -20,6 +20,7 @@ from dumpy.errors import (
     LoadError,
     RestoreFailed,
     printable_lines,
+    sentence,
 )
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
@@ -52,6 +53,8 @@ def main(script: str, namespace: dict[str, Any]) -> None:
     try:
         _restore_directory(Path(script).resolve().parent, options, namespace)
     except DumpyError as error:
+        with suppress(OSError):
+            sys.stdout.flush()  # What came first is to be read first.
         sys.exit(str(error))
 
 
@@ -169,6 +172,9 @@ def _nothing_done() -> Iterator[None]:
         ) from error
     except (DumpyError, DatabaseError, OSError) as error:
         raise RestoreFailed(f"{error}\nThe database is as it was.") from error
+    except SystemExit as error:
+        said = f"In code of the dump: {sentence(error)}"
+        raise RestoreFailed(f"{said}\nThe database is as it was.") from error
 
 
 def _restore_directory(path: Path, options: argparse.Namespace, namespace: dict[str, Any]) -> None:
@@ -204,8 +210,8 @@ def _say_end(
     restorer: Restorer, report: Report, say: Callable[[str], object], *, is_dry: bool
 ) -> None:
     """Say how it ended; raises ``DumpyError`` if that is not all well."""
-    for sentence in report.ignored:
-        say(sentence)
+    for line in report.ignored:
+        say(line)
     for label, counts in report.tables.items():
         say(f"{label:<40} {counts}")
     if restorer.rejected is not None:

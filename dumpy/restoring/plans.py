@@ -10,7 +10,7 @@ from typing import Protocol
 
 from django.db import connections
 
-from dumpy.conf import configuration, project_version
+from dumpy.conf import project_version
 from dumpy.dump import resolving
 from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
 from dumpy.loading.loader import Loader
@@ -19,16 +19,12 @@ from dumpy.migrating.policy import Policy, migrating
 from dumpy.reading.fixture import TableRows
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import MigrateTo, Past, past_of
+from dumpy.restoring.history import MigrateTo, Past, advice_for, past_of
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations
 from dumpy.writing.selection import select
 
-_SUGGESTION = (
-    "The dump is older than the migrations of the project. To load it with the models of its time "
-    "and migrate it, add --through-migrations."
-)
 _SAME_VERSION = (
     "The dump is of the same version as the project: if the models have changed since, raise "
     "DUMPY['VERSION'], so that a migrator can know."
@@ -40,6 +36,7 @@ class Plan(Protocol):
     """``registry`` holds the models to load with, ``tables`` the tables that will be made first.
 
     Those ``known`` were there at the time of the dump: rows that migrations put there give way.
+    ``advice`` is another way for a dump that does not fit, or ``""``.
     """
 
     using: str
@@ -50,6 +47,8 @@ class Plan(Protocol):
     def tables(self) -> set[str]: ...
     @property
     def known(self) -> set[str]: ...
+    @property
+    def advice(self) -> str: ...
 
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
@@ -92,7 +91,7 @@ class Today:
         errors = [*self._misfits(tables), *self._redirected(tables)]
         if not errors:
             return
-        hints = [_SUGGESTION] if self._may_go_through_migrations() else []
+        hints = [self.advice] if self.advice else []
         if self.content.version is not None and self.content.version == project_version():
             hints.append(_SAME_VERSION)
         if len(errors) > 1 or hints:
@@ -133,10 +132,9 @@ class Today:
             if model._meta.managed
         )
 
-    def _may_go_through_migrations(self) -> bool:
-        if configuration().migration_class is not None:
-            return False
-        return self._past is not None and self._past.is_behind
+    @property
+    def advice(self) -> str:
+        return advice_for(self._past)
 
     @cached_property
     def _past(self) -> Past | None:
@@ -157,6 +155,7 @@ class ThroughMigrations:
         self.using = using
         self._past = past_of(content.migrations, content.labels)
         self.registry: Registry = self._past.registry
+        self.advice = ""
 
     @property
     def tables(self) -> set[str]:

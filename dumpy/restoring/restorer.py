@@ -252,6 +252,7 @@ class Restorer:
                 f"After loading, the content of {', '.join(different)} is not that of the dump. "
                 "The database is as it was. If it is values that do not fit the fields of today, "
                 f"this says which: manage.py checkdump {_beside(self.content)}"
+                + (f"\n{self.plan.advice}" if self.plan.advice else "")
             )
 
     def _require_none(self, loader: Loader) -> None:

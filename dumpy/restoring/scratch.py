@@ -107,7 +107,13 @@ def _database(connection: BaseDatabaseWrapper) -> Iterator[str]:
         cursor.execute(leftovers)
         for (leftover,) in cursor.fetchall():
             _drop(connection, leftover)
-        cursor.execute(f"CREATE DATABASE {quoted} {_character_set(connection)}")
+        try:
+            cursor.execute(f"CREATE DATABASE {quoted} {_character_set(connection)}")
+        except Error as error:
+            raise RestoreFailed(
+                f"{error}\nThe scratch database is one on the same server, whose name begins with "
+                f"{_PREFIX}. Let the user of the database make and drop such."
+            ) from error
         try:
             yield name
         finally:

@@ -94,10 +94,16 @@ def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> N
         )
         characters, collation = cursor.fetchone()
         for name in (stage, old):
-            cursor.execute(f"DROP DATABASE IF EXISTS {quote(name)}")
-            cursor.execute(
-                f"CREATE DATABASE {quote(name)} CHARACTER SET {characters} COLLATE {collation}"
-            )
+            made = f"{quote(name)} CHARACTER SET {characters} COLLATE {collation}"
+            try:
+                cursor.execute(f"DROP DATABASE IF EXISTS {quote(name)}")
+                cursor.execute(f"CREATE DATABASE {made}")
+            except Error as error:
+                pattern = aside(live, "%").replace("_", r"\_")
+                raise RestoreFailed(
+                    f"{error}\nA restore makes two databases aside. Allow it to the user: "
+                    f"GRANT ALL ON {quote(pattern)}.* TO … The database is as it was."
+                ) from error
 
 
 def _make_alike(connection: BaseDatabaseWrapper, live: str, tables: Collection[str]) -> None:

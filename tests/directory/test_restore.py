@@ -581,3 +581,12 @@ def test_two_restores_at_once_are_refused(site: Site, dump: Path) -> None:
         cursor.execute("SELECT GET_LOCK(%s, 0)", [f"dumpy:{name}"])
         assert "Another restore of" in site.refuse(dump)
     connection.close()
+
+
+def test_code_that_ends_the_process_restores_nothing_and_says_so(site: Site, dump: Path) -> None:
+    edit_restore(
+        dump, ("    return new(\n        shop_Artist", "    exit(0)\n    new(\n        shop_Artist")
+    )
+    said = site.refuse(dump)
+    assert "sys.exit(0)" in said
+    assert "The database is as it was." in said

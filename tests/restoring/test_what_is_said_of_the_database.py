@@ -60,6 +60,19 @@ def test_the_database_may_be_named_by_a_file_of_options(first: PastSite) -> None
     assert first.execute("SELECT id, price FROM shop_product ORDER BY id") == [(1, 11), (7, 22)]
 
 
+@pytest.mark.mysql
+def test_who_may_not_make_a_database_aside_is_told_what_to_grant(first: PastSite) -> None:
+    name = first.databases["default"]["NAME"]
+    first.execute("CREATE OR REPLACE USER dumpy_modest@'%' IDENTIFIED BY 'modest'")
+    first.execute(f"GRANT ALL ON {name}.* TO dumpy_modest@'%'")
+    given = {**first.databases["default"], "USER": "dumpy_modest", "PASSWORD": "modest"}
+    text = (first.directory / "site_settings.py").read_text()
+    first.write({"site_settings.py": f"{text}DATABASES = {{'default': {given!r}}}\n"})
+    said = first.refuse_file()
+    first.execute("DROP USER dumpy_modest@'%'")
+    assert f"GRANT ALL ON `{name}_dumpy_%`.* TO …".replace("_", r"\_") in said
+
+
 def test_the_question_names_the_host(first: PastSite) -> None:
     host = first.databases["default"].get("HOST") or "this machine"
     name = first.databases["default"]["NAME"]
