@@ -129,6 +129,10 @@ class _Comparison:
             Finding("model-added", table_of(model).label, "is not in the dump", stops=False)
             for model in self._new
         ]
+        self.found.findings += [
+            Finding("unlisted", label, "is not listed, or not all of it", rows=rows, stops=False)
+            for label, rows in self.dump.unlisted.items()
+        ]
         if self.found.stopping:
             self.found.advice = advice_for(self._past)
 

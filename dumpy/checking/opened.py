@@ -60,8 +60,9 @@ class Opened:
 
     ``migrated_by_code`` are models whose rows go through code of a migrator, ``steps`` what the
     migrators have said, ``arrived`` the version where their steps end too early. ``manifest`` is
-    that of a directory, ``errors`` say what is damaged. ``is_prepared`` says that handlers of a
-    migrator may make rows before those of the dump come.
+    that of a directory, ``errors`` say what is damaged; ``unlisted`` are the rows of models that a
+    person has taken out of the list. ``is_prepared`` says that handlers of a migrator may make rows
+    before those of the dump come.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class Opened:
     arrived: str | None = None
     manifest: Manifest | None = None
     is_edited: bool = False
+    unlisted: Mapping[str, int] = field(default_factory=dict)
     is_prepared: bool = False
 
     def begin(self, skeleton: Restore | Skeleton) -> Migration | None:
@@ -162,6 +164,7 @@ def _directory(path: Path) -> Opened:
     directory = _understood(found, manifest)
     if directory is not None:
         found.is_edited = directory.is_edited
+        found.unlisted = {entry.model: entry.rows for entry in directory.unlisted}
         models = _Models(found, found.begin(directory.restore), _named_in(directory))
         _add_files(directory, models, {Path(error.place.file).name for error in problems})
         models.finish()

@@ -15,6 +15,7 @@ _WIDTH = 20
 _TOGETHER = {
     "migrated-by-code": "Migrated by code, not looked at",
     "model-added": "Not in the dump, nothing to do",
+    "unlisted": "Not listed in restore.py, or not all of it, so not restored",
 }
 _FINE = "The dump is whole, and fits the models."
 _UNSEEN = "The dump is whole, and what was looked at fits the models. Not looked at: {}."

@@ -43,9 +43,8 @@ class Content(Protocol):
     ``place`` is where it says so; ``version`` is that of its source, ``migrations`` the newest
     migration of each app there; ``labels`` its models; ``empty`` those of which it says that there
     were no rows; ``db_tables`` tables of the database that it knows by name, ``unlisted`` those of
-    them whose rows it has, and does not list to be loaded; ``comparable`` the
-    rows that are data, whose content is compared when they are loaded; ``is_program`` whether code
-    makes others.
+    them whose rows it has, and does not list to be loaded; ``comparable`` the rows that are data,
+    whose content is compared when they are loaded; ``is_program`` whether code makes others.
     """
 
     @property

@@ -62,6 +62,12 @@ def test_an_edited_restore_is_mentioned_and_no_problem(dump: Path) -> None:
     assert "restore.py was edited since it was written." in called("checkdump", str(dump)).out
 
 
+def test_tables_that_a_person_has_taken_out_of_the_list_are_named(dump: Path) -> None:
+    edit(dump / "restore.py", "    'music_genre.py',\n", "    # 'music_genre.py',\n")
+    said = called("checkdump", str(dump)).out
+    assert "Not listed in restore.py, or not all of it, so not restored: music.Genre.\n" in said
+
+
 def test_all_damages_are_in_one_list(dump: Path) -> None:
     edit(dump / "music_genre.py", "Rock", "Rook")
     edit(dump / "music_artist_1.py", "Artist 1", "Artist One")
