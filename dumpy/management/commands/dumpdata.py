@@ -47,7 +47,8 @@ class Command(dumpdata.Command):
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
                 dump.write(stream, self._progress(dump, options))
-            for sentence in dump.notes():
+                notes = list(dump.notes())
+            for sentence in notes:
                 self.stderr.write(sentence)
 
     @contextmanager
