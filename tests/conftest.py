@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from running import Project
 # The tests in these directories know of no engine: they run once, not on each.
 WITHOUT_ENGINE = {"architecture", "text"}
 
+ROOT = Path(__file__).resolve().parents[1]
+
 # No test asserts a time.
 hypothesis_settings.register_profile("dumpy", deadline=None)
 hypothesis_settings.load_profile("dumpy")
@@ -22,6 +25,13 @@ hypothesis_settings.load_profile("dumpy")
 
 # A shell lets what runs in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the project, which each of the many processes of the tests would do for itself."""
+    if not hasattr(config, "workerinput"):
+        for package in ("dumpy", "testproject"):
+            compileall.compile_dir(ROOT / package, quiet=2)
 
 
 def pytest_report_header() -> str:
