@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Manager, QuerySet
 
@@ -201,8 +201,11 @@ class DatabaseDump:
     def _strange(self, table: Table) -> Iterator[str]:
         """Columns that somebody else has added, and that a restore would not make."""
         connection, name = connections[self.using], table.model._meta.db_table
-        with connection.cursor() as cursor:
-            there = connection.introspection.get_table_description(cursor, name)
+        try:
+            with transaction.atomic(using=self.using), connection.cursor() as cursor:
+                there = connection.introspection.get_table_description(cursor, name)
+        except DatabaseError:
+            return  # Reading it has said what is wrong.
         known = {column.db_name.lower() for column in table.columns}
         strange = [column.name for column in there if column.name.lower() not in known]
         if strange:
