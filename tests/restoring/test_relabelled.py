@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from past_site import V2, PastSite
+from past_site import RENAME, V2, PastSite
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,10 @@ def site(first: PastSite) -> PastSite:
     first.succeed("shell", "-v0", "-c", OF_PRODUCTS)
     first.dump("dump")
     first.succeed("dumpdata", "--format=py", "-o", first.the_file)
-    first.write(V2)
+    # Where keys come from a sequence, a row that this adds would take the key of another.
+    rename = RENAME.replace("        migrations.RunPython(more),\n", "")
+    rename = rename.replace("IntegerField(null=True)", "IntegerField(default=0)")
+    first.write({**V2, "shop/migrations/0003_rename.py": rename})
     for name in ("dump.py", "dump/restore.py"):
         for old, new in EDITS.items():
             first.edit(name, old, new)
