@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from dumpy.checking.uniques import spool
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Past, advice_for, past_of, without_migration
+from dumpy.restoring.history import Past, advice_for, known_past, without_migration
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import Manifest
@@ -200,10 +199,7 @@ class _Comparison:
 
     @cached_property
     def _past(self) -> Past | None:
-        """The models of the time of the dump, if the migrations of the project still know them."""
-        with suppress(RestoreFailed):
-            return past_of(self.dump.migrations, [one.label for one in self.dump.models])
-        return None
+        return known_past(self.dump.migrations, [one.label for one in self.dump.models])
 
     def _gone(self, dumped: DumpedModel) -> Finding:
         rows, values = Rows(dumped), 0

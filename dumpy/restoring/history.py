@@ -130,6 +130,14 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
 
 
+def known_past(migrations: Mapping[str, str], labels: Sequence[str]) -> Past | None:
+    """Return the past of a dump, None if the migrations of the project do not know it."""
+    try:
+        return past_of(migrations, labels)
+    except RestoreFailed:
+        return None
+
+
 def advice_for(past: Past | None) -> str:
     """Return what to type for a dump that does not fit the models of today, if there is a way."""
     if past is None or not past.is_behind or configuration().migration_class is not None:

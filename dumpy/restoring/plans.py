@@ -12,14 +12,14 @@ from django.db import connections
 
 from dumpy.conf import project_version
 from dumpy.dump import resolving
-from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
+from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.policy import Policy, migrating
 from dumpy.reading.fixture import TableRows
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import MigrateTo, Past, advice_for, past_of
+from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations
@@ -138,11 +138,7 @@ class Today:
 
     @cached_property
     def _past(self) -> Past | None:
-        """The models of the time of the dump, if the migrations of the project still know them."""
-        try:
-            return past_of(self.content.migrations, self.content.labels)
-        except RestoreFailed:
-            return None
+        return known_past(self.content.migrations, self.content.labels)
 
 
 class ThroughMigrations:
