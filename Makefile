@@ -1,5 +1,7 @@
 # make demo    load, dump and compare real data on SQLite
 # make test    run the tests on every engine that can be reached
+# make test-quick   the claims of every package in less than a minute, on SQLite
+# make coverage     which part of each package the tests run, on SQLite
 # make lint    ruff and mypy
 # make bench   dumpy beside Django's own formats
 # make django-suite   Django's own tests of fixtures and serializers, with the format py
@@ -15,28 +17,29 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test test-quick coverage lint bench docs clean
 
 demo: $(VENV)/.package
 	$(BIN)/python testproject/demo.py
 
-# A worker for each core; tests that share a site stay together.
-PYTEST_ARGS ?= -n auto --dist loadfile
+# A worker for each core; one that has nothing left to do takes tests of another.
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 test: $(VENV)/.test drivers
-	@failed=; skipped=; \
-	for engine in sqlite postgresql mysql; do \
-	    $(BIN)/python testproject/engines.py $$engine; \
-	    case $$? in \
-	        0) echo "== tests on $$engine"; \
-	           DUMPY_TEST_ENGINE=$$engine $(BIN)/python -m pytest $(PYTEST_ARGS) \
-	               || failed="$$failed $$engine";; \
-	        1) skipped="$$skipped $$engine";; \
-	        *) failed="$$failed $$engine";; \
-	    esac; \
-	done; \
-	test -z "$$skipped" || echo "SKIPPED, for the reasons above:$$skipped"; \
-	test -z "$$failed" || { echo "FAILED:$$failed"; exit 1; }
+	$(BIN)/python testproject/run_tests.py $(PYTEST_ARGS)
+
+test-quick: export DUMPY_TEST_ENGINE = sqlite
+test-quick: $(VENV)/.test
+	$(BIN)/python testproject/run_tests.py $(PYTEST_ARGS) -q -m quick
+
+# The data files of all processes are combined; floors are in tests/coverage_by_package.py.
+coverage: export DUMPY_TEST_ENGINE = sqlite
+coverage: $(VENV)/.test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet -o .coverage.json
+	$(BIN)/python tests/coverage_by_package.py .coverage.json
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -11,12 +11,11 @@ import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
 from hypothesis import settings as hypothesis_settings
+from matrix import DIRECTORIES, WITHOUT_DATABASE
 from running import Project
 
-# The tests in these directories know of no engine: they run once, not on each.
-WITHOUT_ENGINE = {"architecture", "text"}
-
-ROOT = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 
 # No test asserts a time.
 hypothesis_settings.register_profile("dumpy", deadline=None)
@@ -39,24 +38,33 @@ def pytest_report_header() -> str:
     return f"engine: {settings.ENGINE} (DUMPY_TEST_ENGINE is one of {', '.join(REACH)})"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that need another engine, or all if the server does not answer."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with what its directory depends on, and leave out those of other engines."""
     reason = trouble(settings.ENGINE)
-    if reason is not None and is_required(settings.ENGINE):
-        pytest.exit(f"{settings.ENGINE} is required, but cannot be used: {reason}", returncode=2)
-    for item in items:
-        skip_unless_possible(item, reason)
-
-
-def skip_unless_possible(item: pytest.Item, reason: str | None) -> None:
-    """Mark one test as skipped if the engine is not the one it needs, or is out of reach."""
     if reason is not None:
-        item.add_marker(pytest.mark.skip(reason=f"{settings.ENGINE}: {reason}"))
-    needed = [engine for engine in REACH if item.get_closest_marker(engine)]
-    if item.path.parent.name in WITHOUT_ENGINE:
-        needed = ["sqlite"]
-    if needed and settings.ENGINE not in needed:
-        item.add_marker(pytest.mark.skip(reason=f"needs {' or '.join(needed)}"))
+        message = f"{settings.ENGINE} cannot be used: {reason}"
+        pytest.exit(message, returncode=2 if is_required(settings.ENGINE) else 1)
+    for item in items:
+        mark(item, item.path.relative_to(TESTS).parts[0])
+    left_out = [item for item in items if not is_for(item, settings.ENGINE)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def mark(item: pytest.Item, directory: str) -> None:
+    """Give a test the marks of its directory; raises ``UsageError`` if it may not be there."""
+    for name in DIRECTORIES[directory]:
+        item.add_marker(name)
+    if directory in WITHOUT_DATABASE and "django_db_setup" in getattr(item, "fixturenames", ()):
+        raise pytest.UsageError(f"{item.nodeid}: tests in {directory} do without a database")
+
+
+def is_for(item: pytest.Item, engine: str) -> bool:
+    """Whether a test is to run on an engine: by its own marks, or those of its directory."""
+    named = [name for name in REACH if item.get_closest_marker(name)]
+    if named:
+        return engine in named
+    return engine == "sqlite" or item.get_closest_marker("sql") is not None
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,26 @@
+"""Every directory of tests says where its tests run, and the documentation says the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from matrix import DIRECTORIES, WITHOUT_DATABASE
+
+TESTS = Path(__file__).resolve().parents[1]
+PAGE = TESTS.parent / "docs" / "contributing" / "testing.md"
+
+
+def test_every_directory_of_tests_is_in_the_table() -> None:
+    found = {path.name for path in TESTS.iterdir() if any(path.glob("*.py"))}
+    assert found == DIRECTORIES.keys()
+
+
+def test_directories_without_a_database_are_not_said_to_reach_sql() -> None:
+    assert {name for name in WITHOUT_DATABASE if "sql" in DIRECTORIES[name]} == set()
+
+
+def test_the_documentation_shows_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)/` \|[^|]*\|([^|]*)\|$", PAGE.read_text(encoding="utf-8"), re.M)
+    shown = {name: frozenset(re.findall(r"\w+", marks)) for name, marks in rows}
+    assert shown == DIRECTORIES
