@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
 from hypothesis import settings as hypothesis_settings
-from matrix import DIRECTORIES, WITHOUT_DATABASE
+from matrix import DIRECTORIES, NOT_QUICK, WITHOUT_DATABASE
 from running import Project
 
 TESTS = Path(__file__).resolve().parent
@@ -55,6 +55,8 @@ def mark(item: pytest.Item, directory: str) -> None:
     """Give a test the marks of its directory; raises ``UsageError`` if it may not be there."""
     for name in DIRECTORIES[directory]:
         item.add_marker(name)
+    if directory not in NOT_QUICK and not item.get_closest_marker("slow"):
+        item.add_marker("quick")
     if directory in WITHOUT_DATABASE and "django_db_setup" in getattr(item, "fixturenames", ()):
         raise pytest.UsageError(f"{item.nodeid}: tests in {directory} do without a database")
 

@@ -35,5 +35,8 @@ DIRECTORIES: dict[str, frozenset[str]] = {
     "writing": frozenset({"sql", "python", "django"}),
 }
 
+NOT_QUICK = frozenset({"ddt", "docs", "faults", "gis", "hostile", "packaging", "roundtrip"})
+"""Directories that are no part of ``make test-quick``, as are tests that are slow."""
+
 WITHOUT_DATABASE = frozenset({"architecture", "packaging", "text"})
 """Directories whose tests may not even ask for a database."""
