@@ -22,7 +22,8 @@ from dumpy.loading.references import stored_key
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import Late, created, migrated, program_of, start
-from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows, read_fixture
+from dumpy.reading.block import Row
+from dumpy.reading.fixture import CodeRow, Dump, TableRows, read_fixture
 from dumpy.reading.program import Placed, Program
 from dumpy.reading.source import Source, open_source
 from dumpy.schema.tables import ModelType, table_of

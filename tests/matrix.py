@@ -28,6 +28,7 @@ DIRECTORIES: dict[str, frozenset[str]] = {
     "loading": frozenset({"sql", "django"}),
     "migrating": frozenset({"sql", "django"}),
     "packaging": frozenset(),
+    "reading": frozenset({"python"}),
     "repair": frozenset({"sql"}),
     "restoring": frozenset({"sql"}),
     "roundtrip": frozenset({"sql", "python", "django"}),

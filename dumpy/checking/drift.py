@@ -24,7 +24,8 @@ from dumpy.errors import FixtureError, Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.validation import is_changed
 from dumpy.loading.values import Failures
-from dumpy.reading.fixture import CodeRow, Row, TableRows
+from dumpy.reading.block import Row
+from dumpy.reading.fixture import CodeRow, TableRows
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 from dumpy.text.skeleton import Constant
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from django.apps import apps
 
 from dumpy.errors import FixtureError, Place
+from dumpy.reading.block import Row
 from dumpy.reading.directory import Directory, entry_of, read_manifest, understood
-from dumpy.reading.fixture import CodeRow, Row, TableRows
+from dumpy.reading.fixture import CodeRow, TableRows
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, Manifest, TableEntry

@@ -15,7 +15,8 @@ from dumpy.loading.loader import Loader
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.policy import Policy, migrating
 from dumpy.migrating.sequences import reset_sequences
-from dumpy.reading.fixture import CodeRow, Dump, Row, TableRows
+from dumpy.reading.block import Row
+from dumpy.reading.fixture import CodeRow, Dump, TableRows
 from dumpy.reading.program import Program
 from dumpy.schema.tables import ModelType
 

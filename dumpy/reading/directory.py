@@ -24,7 +24,7 @@ from dumpy.text.directory import (
 from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
 from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError, TableEntry
 from dumpy.text.outline import SAVED, FormatError, Outline, parse, split
-from dumpy.text.skeleton import Block, CreateFunction, InlineRow, NotData
+from dumpy.text.skeleton import CreateFunction, Extent, InlineRow, NotData
 
 _BLOCK = 2**20
 _LARGEST_MANIFEST = 64 * 2**20
@@ -88,7 +88,7 @@ class Directory:
         names = dict.fromkeys(part.function for part in parts if not self._is_code(part))
         return [self._table(source, self.restore.functions[one], parts) for one in names]
 
-    def blocks_of(self, name: str) -> Iterator[tuple[Source, Block]]:
+    def blocks_of(self, name: str) -> Iterator[tuple[Source, Extent]]:
         """Yield the rows of a file whose create functions are code; raises ``FixtureError``."""
         source, parts = self._parts_of(name)
         for part in filter(self._is_code, parts):
@@ -96,10 +96,10 @@ class Directory:
                 raise FixtureError(source.place(part.line), "a row must be on one line here.")
             yield source, part
 
-    def _is_code(self, part: Block | InlineRow) -> bool:
+    def _is_code(self, part: Extent | InlineRow) -> bool:
         return part.function not in self.restore.functions
 
-    def _parts_of(self, name: str) -> tuple[Source, tuple[Block | InlineRow, ...]]:
+    def _parts_of(self, name: str) -> tuple[Source, tuple[Extent | InlineRow, ...]]:
         source = open_plain(self.path / name)
         with source.file as file:
             stamp = _stamp(file.fileno())
@@ -109,7 +109,7 @@ class Directory:
         return Source(late, source.name, source.path), parts
 
     def _table(
-        self, source: Source, function: CreateFunction, parts: tuple[Block | InlineRow, ...]
+        self, source: Source, function: CreateFunction, parts: tuple[Extent | InlineRow, ...]
     ) -> TableRows:
         return TableRows(
             function,
@@ -271,7 +271,7 @@ def _restore(source: Source, is_run: bool) -> Restore:
         raise FixtureError(source.place(error.line), f"{error.reason} That is code.") from error
 
 
-def _parts(source: Source, functions: Container[str] | None) -> tuple[Block | InlineRow, ...]:
+def _parts(source: Source, functions: Container[str] | None) -> tuple[Extent | InlineRow, ...]:
     tree, outline = _tree(source)
     try:
         return interpret_table(tree, outline, functions)

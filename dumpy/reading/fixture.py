@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
 from dumpy.errors import FixtureError, Place
+from dumpy.reading.block import Block, Row
 from dumpy.reading.execution import why_not
 from dumpy.reading.relabelled import relabelled
 from dumpy.reading.source import Source
@@ -19,9 +20,9 @@ from dumpy.text.outline import MAX_SKELETON
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import (
     FIRST_LINE,
-    Block,
     Constant,
     CreateFunction,
+    Extent,
     FormatError,
     InlineRow,
     NotData,
@@ -36,14 +37,6 @@ from dumpy.text.words import Natural
 _BLOCK = 2**18
 _BEGINNING = re.compile(rb"^%s\r?$" % FIRST_LINE.encode(), re.MULTILINE)
 _FIRST_WORDS = FIRST_LINE.rsplit(" ", 1)[0].encode()
-
-
-class Row(NamedTuple):
-    """One row: its line in the file, its values by position, and the size of its text."""
-
-    line: int
-    values: tuple[object, ...]
-    size: int
 
 
 class CodeRow(NamedTuple):
@@ -65,7 +58,7 @@ class TableRows:
 
     function: CreateFunction
     source: Source
-    parts: tuple[Block | InlineRow, ...]
+    parts: tuple[Extent | InlineRow, ...]
     skeleton: Source
     is_migrated: bool = False
     create: Callable[..., Any] | None = None
@@ -130,6 +123,38 @@ class TableRows:
             return self._entries()
         return (_renamed(entry, self.renamed) for entry in self._entries())
 
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in the order of the file, many at once; raises ``FixtureError``."""
+        for part in self.parts:
+            if isinstance(part, InlineRow):
+                row = self._sized(part.line, part.values, 0)
+                yield self._block([(value,) for value in row.values], [row.line], 0)
+            else:
+                yield from self._blocks_of(part)
+
+    def _blocks_of(self, extent: Extent) -> Iterator[Block]:
+        scanner = RowScanner(self.prefix(extent.function), self.suffix)
+        for lines, texts in _row_lines(self.source, extent):
+            columns = scanner.scan_lines(texts)
+            if columns is None or len(columns) != self.width:
+                rows = [self._scanned(scanner, *one) for one in zip(lines, texts, strict=True)]
+                columns = list(zip(*rows, strict=True))
+            yield self._block(columns, lines, sum(map(len, texts)))
+
+    def _block(self, columns: Sequence[Sequence[object]], lines: Sequence[int], size: int) -> Block:
+        rename = self.renamed
+        if rename is not None:
+            columns = [[map_references(value, rename) for value in column] for column in columns]
+        return Block(tuple(columns), lines, size, self.source.place)
+
+    def _scanned(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
+        try:
+            return self._sized(line, scanner.scan(text), len(text)).values
+        except RowIsCode as error:
+            raise refused(self.source, line, error.reason) from error
+        except RowError as error:
+            raise FixtureError(self.place(line), error.reason) from error
+
     def _entries(self) -> Iterator[Row | CodeRow]:
         for part in self.parts:
             if isinstance(part, InlineRow):
@@ -137,7 +162,7 @@ class TableRows:
             else:
                 yield from self._rows_of_block(part)
 
-    def _rows_of_block(self, block: Block) -> Iterator[Row | CodeRow]:
+    def _rows_of_block(self, block: Extent) -> Iterator[Row | CodeRow]:
         width = self.width
         scanner = RowScanner(self.prefix(block.function), self.suffix)
         for line, text in lines_of_block(self.source, block):
@@ -183,7 +208,7 @@ class EditedDump:
 
     source: Source
     tree: ast.Module
-    blocks: tuple[Block, ...]
+    blocks: tuple[Extent, ...]
     reason: str = ""
 
 
@@ -253,19 +278,36 @@ def refused(source: Source, line: int | None, reason: str) -> FixtureError:
     return FixtureError(source.place(line), f"{reason} That is code, which is not run here.", hint)
 
 
-def lines_of_block(source: Source, block: Block) -> Iterator[tuple[int, str]]:
+def lines_of_block(source: Source, block: Extent) -> Iterator[tuple[int, str]]:
     """Yield the number and the text of each row line; others may read the file in between."""
-    line = block.first_line
-    for data in _whole_lines(source.file, block):
-        for text in _decoded(source, line, data).split("\n"):
-            text = text.removesuffix("\r")
-            stripped = text.lstrip()
-            if stripped and not stripped.startswith("#"):
-                yield line, text
-            line += 1
+    for lines, texts in _row_lines(source, block):
+        yield from zip(lines, texts, strict=True)
 
 
-def _whole_lines(file: IO[bytes], block: Block) -> Iterator[bytes]:
+def _row_lines(source: Source, extent: Extent) -> Iterator[tuple[Sequence[int], list[str]]]:
+    """Yield the numbers and the texts of row lines, some 256 KB at once."""
+    first = extent.first_line
+    for data in _whole_lines(source.file, extent):
+        text = _decoded(source, first, data)
+        texts = (text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text).split(
+            "\n"
+        )
+        lines: Sequence[int] = range(first, first + len(texts))
+        first += len(texts)
+        if not all(map(_is_row, texts)):
+            rows = [(line, one) for line, one in zip(lines, texts, strict=True) if _is_row(one)]
+            lines, texts = [line for line, _one in rows], [one for _line, one in rows]
+        if texts:
+            yield lines, texts
+
+
+def _is_row(text: str) -> bool:
+    """Whether a line between rows is not a comment."""
+    stripped = text.lstrip()
+    return bool(stripped) and not stripped.startswith("#")
+
+
+def _whole_lines(file: IO[bytes], block: Extent) -> Iterator[bytes]:
     position, size, rest = block.start, _BLOCK, b""
     while position < block.end:
         file.seek(position)

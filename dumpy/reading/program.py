@@ -21,7 +21,7 @@ from dumpy.reading.source import Source
 from dumpy.text.emit import ROW_SUFFIX, row_prefix
 from dumpy.text.manifest import RESTORE
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
-from dumpy.text.skeleton import Block
+from dumpy.text.skeleton import Extent
 from dumpy.text.words import NAMES
 
 _LARGEST = 64 * 2**20
@@ -148,7 +148,7 @@ class Program:
                 raise FixtureError(self.source.place(line), error.reason) from error
             yield self._call(create, values, line) if is_plain else self._run_row(line, text)
 
-    def _create_function(self, block: Block) -> Any:
+    def _create_function(self, block: Extent) -> Any:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]
         if block.function in names:
             return self._module.__dict__[block.function]

@@ -19,7 +19,7 @@ from dumpy.text.directory import interpret_table
 from dumpy.text.emit import SAVED_ROW_SUFFIX, saved_row_prefix
 from dumpy.text.outline import SAVED, FormatError, parse, split
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
-from dumpy.text.skeleton import Block, NotData
+from dumpy.text.skeleton import Extent, NotData
 
 
 def replay(path: Path, namespace: dict[str, Any]) -> bool:
@@ -57,7 +57,7 @@ def _loader(source: Source, namespace: Mapping[str, Any]) -> Any:
         raise FixtureError(source.place(), reason, hint) from None
 
 
-def _blocks(source: Source, namespace: dict[str, Any]) -> list[Block]:
+def _blocks(source: Source, namespace: dict[str, Any]) -> list[Extent]:
     """The rows of a file that holds nothing but rows, else none."""
     try:
         outline = split(source.lines(), SAVED)
@@ -66,12 +66,12 @@ def _blocks(source: Source, namespace: dict[str, Any]) -> list[Block]:
         raise FixtureError(source.place(error.line), error.reason) from error
     except NotData:
         return []
-    blocks = [part for part in parts if isinstance(part, Block)]
+    blocks = [part for part in parts if isinstance(part, Extent)]
     return blocks if len(blocks) == len(parts) else []
 
 
 def _calls(
-    source: Source, block: Block, namespace: Mapping[str, Any]
+    source: Source, block: Extent, namespace: Mapping[str, Any]
 ) -> Iterator[tuple[int, Callable[[], Any]]]:
     """Yield the line of each row, and the call of its create function."""
     scanner = RowScanner(saved_row_prefix(block.function), SAVED_ROW_SUFFIX)
@@ -90,7 +90,7 @@ def _calls(
             yield line, partial(create, *values)
 
 
-def _function(source: Source, block: Block, namespace: Mapping[str, Any]) -> Any:
+def _function(source: Source, block: Extent, namespace: Mapping[str, Any]) -> Any:
     if block.function not in namespace:
         reason = f"restore.py has no function {block.function}."
         raise FixtureError(source.place(block.first_line), reason)
@@ -98,7 +98,7 @@ def _function(source: Source, block: Block, namespace: Mapping[str, Any]) -> Any
 
 
 def placed_calls(
-    source: Source, block: Block, namespace: Mapping[str, Any]
+    source: Source, block: Extent, namespace: Mapping[str, Any]
 ) -> Iterator[tuple[int, Model | None]]:
     """Yield the line of each row, and each object that its create function makes of it.
 

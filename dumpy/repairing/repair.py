@@ -18,8 +18,9 @@ from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.sequences import reset_sequences
 from dumpy.migrating.tables import created, migrated
+from dumpy.reading.block import Row
 from dumpy.reading.directory import Directory
-from dumpy.reading.fixture import Row, TableRows
+from dumpy.reading.fixture import TableRows
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.links import BackLinks
 from dumpy.repairing.special import NotHere, SpecialKeys

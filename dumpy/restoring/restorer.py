@@ -20,7 +20,8 @@ from dumpy.loading.special import NATURAL_KEYS
 from dumpy.loading.validation import Validation
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
-from dumpy.reading.fixture import Row, TableRows
+from dumpy.reading.block import Row
+from dumpy.reading.fixture import TableRows
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content

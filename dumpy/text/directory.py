@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from . import words
 from .emit import FLUSH, IMPORTED, MAIN
-from .outline import Block, Outline, placeholder_number
+from .outline import Extent, Outline, placeholder_number
 from .skeleton import Code, CreateFunction, InlineRow, NotData, Skeleton, separate
 
 _TABLES = "TABLES"
@@ -137,7 +137,7 @@ def _may_bind(node: ast.AST) -> bool:
 
 def interpret_table(
     tree: ast.Module, outline: Outline, functions: Container[str] | None
-) -> tuple[Block | InlineRow, ...]:
+) -> tuple[Extent | InlineRow, ...]:
     """Return the rows of a table file; raises NotData when it is code.
 
     `functions` are those that its rows may call; without them, which there are is known later.
@@ -188,7 +188,7 @@ def _file(node: ast.expr) -> str:
 
 def _part(
     statement: ast.stmt, outline: Outline, functions: Container[str] | None
-) -> Block | InlineRow:
+) -> Extent | InlineRow:
     number = placeholder_number(statement)
     part = _inline_row(statement) if number is None else outline.blocks[number]
     if functions is not None and part.function not in functions:

@@ -67,7 +67,7 @@ class FormatError(TextError):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Extent:
     """Consecutive rows of one create function: the bytes [start, end) from line `first_line` on."""
 
     number: int
@@ -88,7 +88,7 @@ class Outline:
     """
 
     text: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Extent, ...]
     shifts: tuple[tuple[int, int], ...]
     size: int
 
@@ -123,9 +123,9 @@ class _Splitter:
     def __init__(self, first_line: bytes, style: RowStyle) -> None:
         self._style = style
         self.text: list[str] = []
-        self.blocks: list[Block] = []
+        self.blocks: list[Extent] = []
         self.shifts: list[tuple[int, int]] = []
-        self._open: Block | None = None
+        self._open: Extent | None = None
         self._prefix = _NO_BLOCK
         self._size = 0
         self._trailer: int | None = None
@@ -159,7 +159,7 @@ class _Splitter:
     def _begin(self, row: re.Match[bytes], number: int, offset: int) -> None:
         if self.text[-1].endswith("\\\n"):
             raise FormatError(number, "a row cannot continue the line before it.")
-        block = Block(len(self.blocks), offset, offset, number, row[1].decode())
+        block = Extent(len(self.blocks), offset, offset, number, row[1].decode())
         self._append(self._style.placeholder.format(block.number), number)
         self._open, self._prefix = block, row[0]
 
@@ -167,7 +167,7 @@ class _Splitter:
         if self._open is not None:
             start, number = self._open.start, self._open.number
             self.blocks.append(
-                Block(number, start, end, self._open.first_line, self._open.function)
+                Extent(number, start, end, self._open.first_line, self._open.function)
             )
         self._open, self._prefix = None, _NO_BLOCK
 

@@ -26,43 +26,64 @@ _Convert = Callable[[str], object]
 
 
 class Column(NamedTuple):
-    """The pattern of a value, and the reader of its one group; None: the group is the value."""
+    """The pattern of a value, and the reader of its one group; None: the group is the value.
+
+    An empty group is None where `is_nullable`.
+    """
 
     pattern: str
     read: _Convert | None
+    is_nullable: bool = False
+
+    def values(self, groups: Sequence[str]) -> Sequence[object]:
+        """Return the values of many groups; raises what the reader raises."""
+        read = self.read
+        if self.is_nullable:
+            return [(read(group) if read else group) if group else None for group in groups]
+        return groups if read is None else list(map(read, groups))
 
 
 class RowScanner:
     """Scans the rows `prefix + values + suffix` of one table, and learns how they look."""
 
-    __slots__ = ("_converts", "_fullmatch", "_kinds", "_misses", "_prefix", "_rebuilds", "_suffix")
+    __slots__ = ("_columns", "_find", "_kinds", "_misses", "_prefix", "_rebuilds", "_suffix")
 
     def __init__(self, prefix: str, suffix: str) -> None:
         self._prefix = prefix
         self._suffix = suffix
         self._kinds: list[set[str]] = []
-        self._fullmatch: Callable[[str], re.Match[str] | None] = _match_nothing
-        self._converts: tuple[tuple[int, _Convert], ...] = ()
+        self._find: Callable[[str], list[Any]] = _find_nothing
+        self._columns: tuple[Column, ...] = ()
         self._rebuilds = 0
         self._misses = 0
+
+    def scan_lines(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
+        """Return the values of rows, all those at one position together, None for an odd row.
+
+        The rows must then be scanned one by one: some may still be data.
+        """
+        if not self._columns or len(max(lines, key=len, default="")) > _MAX_MATCHED:
+            return None
+        found = self._find("\n".join(lines))
+        if len(found) != len(lines):
+            return None
+        groups = list(zip(*found, strict=True)) if len(self._columns) > 1 else [found]
+        try:
+            return [
+                column.values(texts) for column, texts in zip(self._columns, groups, strict=True)
+            ]
+        except (ValueError, ArithmeticError):
+            return None
 
     def scan(self, line: str) -> Values:
         """The values of one row, given decoded and without its line end.
 
         Raises RowError, and RowIsCode when the line is Python but not data.
         """
-        match = self._fullmatch(line) if len(line) <= _MAX_MATCHED else None
-        if match is None:
+        columns = None if "\n" in line else self.scan_lines([line])
+        if columns is None:
             return self._scan_slowly(line)
-        values: list[Any] = list(match.groups())
-        try:
-            for index, convert in self._converts:
-                text = values[index]
-                if text is not None:
-                    values[index] = convert(text)
-        except (ValueError, ArithmeticError):
-            return self._scan_slowly(line)
-        return tuple(values)
+        return tuple([column[0] for column in columns])
 
     def _scan_slowly(self, line: str) -> Values:
         values = canonical.read_row(line, self._prefix, self._suffix)
@@ -89,16 +110,14 @@ class RowScanner:
         self._rebuilds += 1
         if not all(self._kinds):
             return
-        columns = [_column(known) for known in self._kinds]
-        body = ", ".join(column.pattern for column in columns)
-        row = re.compile(re.escape(self._prefix) + body + re.escape(self._suffix))
-        self._fullmatch = row.fullmatch
-        reads = ((index, column.read) for index, column in enumerate(columns))
-        self._converts = tuple((index, read) for index, read in reads if read is not None)
+        self._columns = tuple(map(_column, self._kinds))
+        body = ", ".join(column.pattern for column in self._columns)
+        row = f"^{re.escape(self._prefix)}{body}{re.escape(self._suffix)}$"
+        self._find = re.compile(row, re.MULTILINE).findall
 
 
-def _match_nothing(line: str) -> None:
-    return None
+def _find_nothing(text: str) -> list[Any]:
+    return []
 
 
 def _kind_of(value: Any) -> str | None:
@@ -123,14 +142,23 @@ def _column(kinds: set[str]) -> Column:
     """What matches the values of all of these kinds, and no other text."""
     names = sorted(kinds - ({"None", "plain"} if "str" in kinds else {"None"}))
     if not names:
-        return Column("(?:None|((?!)))", None)
+        return Column("(?:None|((?!)))", None, True)
+    if "None" in kinds and names[0] in _MAY_BE_EMPTY:
+        names.append("None")
     column = _COLUMNS[names[0]] if len(names) == 1 else _mixed(names)
-    return Column(f"(?:None|{column.pattern})", column.read) if "None" in kinds else column
+    if "None" not in kinds or "None" in names:
+        return column
+    return Column(f"(?:None|{column.pattern})", column.read, True)
 
 
 def _mixed(names: Sequence[str]) -> Column:
     patterns = (_OWN_GROUP.sub("(?:", _COLUMNS[name].pattern) for name in names)
-    return Column(f"({'|'.join(patterns)})", canonical.read_value)
+    read = _read_plain_or_none if sorted(names) == ["None", "plain"] else canonical.read_value
+    return Column(f"({'|'.join(patterns)})", read)
+
+
+def _read_plain_or_none(text: str) -> str | None:
+    return None if text == "None" else text[1:-1]
 
 
 def _read_ints(text: str) -> list[int]:
@@ -152,4 +180,6 @@ _COLUMNS = {
     "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
     "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
 }
+# A group that matches nothing and one of an empty text look alike.
+_MAY_BE_EMPTY = frozenset({"plain", "ints"})
 _KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime}

@@ -17,7 +17,7 @@ from .outline import (
     FIRST_LINE,
     LAST_LINE,
     PLACEHOLDER,
-    Block,
+    Extent,
     FormatError,
     Outline,
     TextError,
@@ -32,10 +32,10 @@ __all__ = [
     "FIRST_LINE",
     "LAST_LINE",
     "PLACEHOLDER",
-    "Block",
     "Code",
     "Constant",
     "CreateFunction",
+    "Extent",
     "FormatError",
     "InlineRow",
     "NotData",
@@ -99,7 +99,7 @@ class Section:
 
     name: str
     line: int
-    parts: tuple[Block | InlineRow, ...]
+    parts: tuple[Extent | InlineRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Skeleton:
 class _Module:
     """What has been bound at module level so far."""
 
-    blocks: Sequence[Block]
+    blocks: Sequence[Extent]
     bound: set[str] = field(default_factory=set)
     version: str | None = None
     migrations: dict[str, str] = field(default_factory=dict)
@@ -217,7 +217,7 @@ def _check_lines(statement: ast.stmt, misspelt: Set[int]) -> None:
             raise NotData(line, _MISSPELT)
 
 
-def _check_blocks(sections: Mapping[str, Section], blocks: Sequence[Block]) -> None:
+def _check_blocks(sections: Mapping[str, Section], blocks: Sequence[Extent]) -> None:
     found = {id(part) for section in sections.values() for part in section.parts}
     for block in blocks:
         if id(block) not in found:
@@ -441,10 +441,10 @@ def _is_bare_return(statements: Sequence[ast.stmt]) -> bool:
     return False
 
 
-def _part(module: _Module, statement: ast.stmt) -> Block | InlineRow:
+def _part(module: _Module, statement: ast.stmt) -> Extent | InlineRow:
     number = placeholder_number(statement)
     if number is not None and number < len(module.blocks):
-        part: Block | InlineRow = module.blocks[number]
+        part: Extent | InlineRow = module.blocks[number]
     else:
         part = _inline_row(module, statement)
     if part.function not in module.creates:

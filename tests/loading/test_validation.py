@@ -13,7 +13,8 @@ from dumpy.dump import new
 from dumpy.errors import LoadError, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.validation import Validation
-from dumpy.reading.fixture import Dump, Row, TableRows, read_fixture
+from dumpy.reading.block import Row
+from dumpy.reading.fixture import Dump, TableRows, read_fixture
 from dumpy.reading.source import open_source
 from zoo.models import Animal, Meal, Permit, Species, Ticket
 

@@ -257,3 +257,45 @@ def test_an_impossible_value_is_an_error_and_not_code() -> None:
         scan(f"{PREFIX}date(2024, 2, 30))", [row(date(2024, 2, 3))])
     assert not isinstance(caught.value, RowIsCode)
     assert "date()" in caught.value.reason
+
+
+@given(st.lists(st.lists(scalars(), min_size=2, max_size=2), min_size=1, max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_rows_scanned_together_mean_what_python_makes_of_each(rows: list[list[object]]) -> None:
+    scanner = RowScanner(PREFIX, ")")
+    lines = [row(*items) for items in rows]
+    for line in lines:
+        scanner.scan(line)
+    columns = scanner.scan_lines(lines)
+    expected = list(map(python_reads, lines))
+    assert columns is None or repr(list(zip(*columns, strict=True))) == repr(expected)
+
+
+def test_rows_that_look_alike_are_scanned_together() -> None:
+    scanner = RowScanner(PREFIX, ")")
+    lines = [row(*items) for items in TYPICAL]
+    for line in lines:
+        scanner.scan(line)
+    columns = scanner.scan_lines(lines)
+    assert columns is not None
+    assert repr(list(zip(*columns, strict=True))) == repr(TYPICAL)
+
+
+def test_none_and_an_empty_text_stay_apart() -> None:
+    scanner = RowScanner(PREFIX, ")")
+    rows: list[tuple[object, ...]] = [(None, []), ("", None), ("a", [1]), ("", []), (None, None)]
+    for items in rows:
+        scanner.scan(row(*items))
+    columns = scanner.scan_lines([row(*items) for items in rows])
+    assert columns is not None
+    assert list(zip(*columns, strict=True)) == rows
+
+
+@pytest.mark.parametrize("odd", ["    yield create_x(1)", "    yield create_x(1, 2 + 3)", "", "#"])
+def test_rows_with_an_odd_one_among_them_are_not_scanned_together(odd: str) -> None:
+    scanner = RowScanner(PREFIX, ")")
+    lines = [row(1, "a"), row(2, "b")]
+    for line in lines:
+        scanner.scan(line)
+    assert scanner.scan_lines(lines) == [[1, 2], ("a", "b")]
+    assert scanner.scan_lines([*lines, odd]) is None

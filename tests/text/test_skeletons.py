@@ -9,8 +9,8 @@ import pytest
 from text_dumps import DUMP, changed, outline_of, skeleton_of
 
 from dumpy.text.skeleton import (
-    Block,
     Constant,
+    Extent,
     InlineRow,
     NotData,
     Skeleton,
@@ -27,7 +27,7 @@ def rows(skeleton: Skeleton, text: str = DUMP) -> list[object]:
     lines: list[object] = []
     for section in skeleton.sections:
         for part in section.parts:
-            if isinstance(part, Block):
+            if isinstance(part, Extent):
                 lines += text.encode()[part.start : part.end].decode().splitlines()
             else:
                 lines.append((part.line, part.values))
@@ -142,9 +142,9 @@ def test_a_row_over_several_lines_is_read_in_its_place() -> None:
     )
     section = skeleton_of(text).sections[1]
     first, second, third = section.parts
-    assert isinstance(first, Block)
+    assert isinstance(first, Extent)
     assert second == InlineRow(46, "create_music_track", (2, "Balls to the Wall", None))
-    assert isinstance(third, Block)
+    assert isinstance(third, Extent)
     assert third.first_line == 52
 
 
