@@ -6,13 +6,16 @@ import compileall
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
 from hypothesis import settings as hypothesis_settings
 from matrix import DIRECTORIES, NOT_QUICK, WITHOUT_DATABASE
+from pytest_django.plugin import DjangoDbBlocker
 from running import Project
+from sites import NewSite, Site, Version, create_database, name_on_server
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -92,3 +95,35 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, transactional_db: No
     mark = request.node.get_closest_marker("django_db")
     aliases = mark.kwargs.get("databases", ["default"]) if mark else ["default"]
     return Project(tmp_path, tuple(aliases))
+
+
+@pytest.fixture(scope="session")
+def new_site(
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[NewSite]:
+    """Return a function that makes a site, of a version or with empty databases."""
+    made = []
+
+    def new(name: str, version: Version | None = None, **options: Any) -> Site:
+        site = Site(tmp_path_factory.mktemp(name), name_on_server(name), **options)
+        made.append(site)
+        with django_db_blocker.unblock():
+            for database in site.databases.values():
+                create_database(database)
+            if version:
+                site.begin(version)
+        return site
+
+    yield new
+    with django_db_blocker.unblock():
+        for site in made:
+            site.drop()
+
+
+@pytest.fixture
+def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a test use the databases of sites, which are not those of the test project."""
+    with django_db_blocker.unblock():
+        yield

@@ -33,6 +33,7 @@ DIRECTORIES: dict[str, frozenset[str]] = {
     "restoring": frozenset({"sql"}),
     "roundtrip": frozenset({"sql", "python", "django"}),
     "text": frozenset({"python"}),
+    "tools": frozenset({"python"}),
     "writing": frozenset({"sql", "python", "django"}),
 }
 

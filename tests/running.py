@@ -13,14 +13,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import forkserver
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
 SETTINGS = "from project.settings import *\n"
-# After so many seconds a process hangs: a busy machine is no reason to fail.
-PATIENCE = 600
 
 
 @dataclass(frozen=True)
@@ -121,17 +120,22 @@ class Project:
     ) -> subprocess.CompletedProcess[Any]:
         """Run Python to its end; `env` adds to the environment."""
         self._give()
-        options = {"encoding": "utf-8", "timeout": PATIENCE, **options}
-        done = subprocess.run(
-            [sys.executable, *map(str, args)],
-            cwd=cwd or self.directory,
-            env={**self.environment, **(env or {})},
-            capture_output=True,
-            check=False,
-            **options,
-        )
+        env = {**self.environment, **(env or {})}
+        done = forkserver.run(args, cwd=cwd or self.directory, env=env, **options)
         self._take()
         return done
+
+    def new_python(self, *args: object, **env: str) -> subprocess.CompletedProcess[bytes]:
+        """Start an interpreter, which decides on locale and hashes by its environment."""
+        self._give()
+        return subprocess.run(
+            [sys.executable, *map(str, args)],
+            cwd=self.directory,
+            env={**self.environment, **env},
+            capture_output=True,
+            check=False,
+            timeout=forkserver.PATIENCE,
+        )
 
     def start(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start Python on the databases as they are now."""
@@ -140,8 +144,8 @@ class Project:
 
     def start_another(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start Python beside processes that run already."""
-        return subprocess.Popen(
-            [sys.executable, *map(str, args)],
+        return forkserver.Process(
+            args,
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from running import PATIENCE
+import forkserver
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,16 +81,16 @@ class Site:
 
     def manage(self, *args: object) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "django", *map(str, args)], cwd=self.directory,
+        return forkserver.run(
+            ["-m", "django", *args],
+            cwd=self.directory,
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "corner_shop.settings",
                 "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
-            capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
-        )  # fmt: skip
+        )
 
     def succeed(self, *args: object) -> str:
         """Run a command, which must succeed; return what it says."""

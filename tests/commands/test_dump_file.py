@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import stat
 import subprocess
@@ -71,9 +70,15 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def limited(size: int):
-    """Return what sets a limit on the size of files in a child."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+LIMITED = """
+import resource
+import sys
+
+from django.core.management import execute_from_command_line
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+execute_from_command_line(sys.argv[1:])
+"""
 
 
 @pytest.mark.slow
@@ -156,7 +161,7 @@ def test_a_dump_that_cannot_be_written_to_its_end_leaves_the_old_file(
     project.manage(*arguments)
     half = target.stat().st_size // 2
     target.write_text(OLD)
-    done = project.manage(*arguments, preexec_fn=limited(half))
+    done = project.python("-c", LIMITED, half, *arguments)
     assert done.returncode == 1
     assert "File too large" in done.stderr
     assert str(target) in done.stderr

@@ -18,7 +18,7 @@ LATIN = "Ελλάς 🦩 café"
 
 def dump_bytes(project: Project, **env: str) -> bytes:
     """Return what a dump writes to stdout in a process with this environment."""
-    done = project.python(*DUMP, env=env, encoding=None)
+    done = project.new_python(*DUMP, **env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -38,7 +38,7 @@ def test_a_dump_is_the_same_bytes_in_every_environment(
     fill()
     target = project.directory / "dump.py"
     expected = dump_bytes(project, PYTHONHASHSEED="0", LC_ALL="C.UTF-8", TZ="UTC")
-    done = project.manage(*DUMP[2:], "-o", target, env=environment)
+    done = project.new_python(*DUMP, "-o", target, **environment)
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == expected
 

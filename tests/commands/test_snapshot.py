@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 from django.db import connection, transaction
-from running import PATIENCE, Project, dumped
+from forkserver import PATIENCE
+from running import Project, dumped
 
 from zoo import models as zoo
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import forkserver
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
-from running import PATIENCE
 
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, Manifest
@@ -105,10 +105,9 @@ class Site:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, with what is typed, or comes from a terminal."""
         given: dict[str, Any] = {"input": typed} if stdin is None else {"stdin": stdin}
-        return subprocess.run(
-            self._command(args), cwd=cwd or self.directory, env=self._environment,
-            capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False, **given,
-        )  # fmt: skip
+        return forkserver.run(
+            ["-m", "django", *args], cwd=cwd or self.directory, env=self._environment, **given
+        )
 
     def succeed(self, *args: object, **options: Any) -> str:
         """Run a command, which must succeed; return what it says."""
@@ -124,13 +123,10 @@ class Site:
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         """Start a command."""
-        return subprocess.Popen(
-            self._command(args), cwd=self.directory, env=self._environment, encoding="utf-8",
+        return forkserver.Process(
+            ["-m", "django", *args], cwd=self.directory, env=self._environment, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-
-    def _command(self, args: tuple[object, ...]) -> list[str]:
-        return [sys.executable, "-m", "django", *map(str, args)]
 
     def dump(self, name: str, *args: object) -> Path:
         """Dump to a directory beside the project, labels first; return it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_site import Site
+from sites import Site
+from small_shop import data
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ def test_a_script_sees_the_rows_that_it_looks_for(site: Site, dump: Path, script
 
 def test_a_script_repairs_rows(site: Site, dump: Path, script: Path) -> None:
     site.succeed("run", script, dump, "really")
-    assert "lost" not in str(site.data())
+    assert "lost" not in str(data(site))
 
 
 def test_executing_restore_under_no_name_restores_nothing(
@@ -92,7 +93,7 @@ def test_a_script_may_put_its_own_function_and_rows_of_its_own(
 
 
 def test_a_loader_puts_back_rows_with_their_links(site: Site, dump: Path, script: Path) -> None:
-    before = site.data()
+    before = data(site)
     site.execute("DELETE FROM shop_album_similar")
     site.execute("DELETE FROM shop_album WHERE id IN (3, 6, 9)")
     script.write_text(
@@ -105,7 +106,7 @@ def test_a_loader_puts_back_rows_with_their_links(site: Site, dump: Path, script
         "execfile(sys.argv[1] + '/shop_album.py')\nloader.finish()\n"
     )
     site.succeed("run", script, dump)
-    assert site.data() == before
+    assert data(site) == before
 
 
 def test_rows_that_become_nothing_are_not_given_to_a_loader(

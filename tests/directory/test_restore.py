@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from small_site import MODELS, Site, resealed
+from dumps import resealed
+from sites import Site
+from small_shop import MODELS, data
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -41,25 +42,16 @@ def change(site: Site) -> None:
 def restored(site: Site, dump: Path) -> dict[str, list[str]]:
     """Return the rows of a database that was just restored, and then changed."""
     site.restore(dump)
-    data = site.data()
+    rows = data(site)
     change(site)
-    assert site.data() != data
-    return data
-
-
-@pytest.fixture
-def models(site: Site) -> Iterator[Site]:
-    """Return the site, whose models a test may change."""
-    yield site
-    site.write_models(MODELS)
-    for path in (site.directory / "shop" / "migrations").glob("000[3-9]*"):
-        path.unlink()
+    assert data(site) != rows
+    return rows
 
 
 def change_models(site: Site, old: str, new: str) -> None:
     """Let the schema move on."""
     assert old in MODELS
-    site.write_models(MODELS.replace(old, new))
+    site.write({"shop/models.py": MODELS.replace(old, new)})
     site.succeed("shell", "-v0", "-c", MAKE_MIGRATION)
 
 
@@ -77,12 +69,12 @@ def test_the_content_is_that_of_the_dump(
 ) -> None:
     said = site.restore(dump)
     assert said.endswith("Restored.\n")
-    assert site.data() == restored
+    assert data(site) == restored
 
 
 def test_rows_of_migrations_give_way(site: Site, dump: Path) -> None:
     site.restore(dump)
-    assert "by a migration" not in str(site.data())
+    assert "by a migration" not in str(data(site))
 
 
 def test_the_next_keys_are_free(site: Site, dump: Path) -> None:
@@ -105,7 +97,7 @@ def test_it_asks_first_and_means_no(site: Site, dump: Path, typed: str) -> None:
 
 def test_it_goes_on_after_a_yes(site: Site, dump: Path, restored: dict[str, list[str]]) -> None:
     site.succeed("run", dump / "restore.py", typed="y\n")
-    assert site.data() == restored
+    assert data(site) == restored
 
 
 def test_a_dry_run_changes_nothing(site: Site, dump: Path, restored: object) -> None:
@@ -115,12 +107,11 @@ def test_a_dry_run_changes_nothing(site: Site, dump: Path, restored: object) -> 
     assert site.contents() == before
 
 
-def test_another_database_is_restored(
-    site: Site, dump: Path, restored: dict[str, list[str]]
-) -> None:
-    before = site.contents()
-    site.restore(dump, "--database", "other")
-    assert site.data("other") == restored
+def test_another_database_is_restored(site_with_other: Site, unblocked: None) -> None:
+    site, before = site_with_other, site_with_other.contents()
+    assert data(site, "other") != data(site)
+    site.restore(site.the_dump, "--database", "other")
+    assert data(site, "other") == data(site)
     assert site.contents() == before
 
 
@@ -151,14 +142,14 @@ def test_an_edited_restore_is_only_mentioned(
 ) -> None:
     edit_restore(dump, ("SOURCE_VERSION", "# mine\nSOURCE_VERSION"))
     assert site.restore(dump).startswith("restore.py was edited since it was written.\n")
-    assert site.data() == restored
+    assert data(site) == restored
 
 
 def test_it_runs_in_any_working_directory(
     site: Site, dump: Path, restored: dict[str, list[str]]
 ) -> None:
     site.succeed("run", "restore.py", "-b", cwd=dump)
-    assert site.data() == restored
+    assert data(site) == restored
 
 
 # What keeps a dump out: the database is as it was, and the message says where and what.
@@ -203,49 +194,49 @@ def test_a_removed_model_needs_one_line(site: Site, dump: Path) -> None:
         dump, ("'shop.Album'", "'shop.Record'"), ("    'shop_album.py'", "    # 'shop_album.py'")
     )
     site.restore(dump)
-    assert len(site.data()["shop_artist"]) == 2
-    assert site.data()["shop_album"] == []
+    assert len(data(site)["shop_artist"]) == 2
+    assert data(site)["shop_album"] == []
 
 
-def test_a_removed_field_needs_one_line(models: Site, dump: Path) -> None:
+def test_a_removed_field_needs_one_line(site: Site, dump: Path) -> None:
     """L4"""
     price = "    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)\n"
-    change_models(models, price, "")
-    said = models.refuse(dump)
+    change_models(site, price, "")
+    said = site.refuse(dump)
     line = (dump / "restore.py").read_text().splitlines().index("        price=price,") + 1
     assert f"restore.py:{line}: shop.Album has no field 'price'. Comment the line out" in said
     edit_restore(dump, ("        price=price", "        # price=price"))
-    models.restore(dump)
-    assert len(models.data()["shop_album"]) == 25
+    site.restore(dump)
+    assert len(data(site)["shop_album"]) == 25
 
 
-def test_a_renamed_field_needs_one_name(models: Site, dump: Path) -> None:
-    change_models(models, "    name = models", "    full_name = models")
-    assert "shop.Artist has no field 'name'" in models.refuse(dump)
+def test_a_renamed_field_needs_one_name(site: Site, dump: Path) -> None:
+    change_models(site, "    name = models", "    full_name = models")
+    assert "shop.Artist has no field 'name'" in site.refuse(dump)
     edit_restore(dump, ("        name=name", "        full_name=name"))
-    models.restore(dump)
-    assert models.data()["shop_artist"][0] == "(1, 'Ada')"
+    site.restore(dump)
+    assert data(site)["shop_artist"][0] == "(1, 'Ada')"
 
 
-def test_a_rename_to_a_field_without_a_default_is_one_message(models: Site, dump: Path) -> None:
-    change_models(models, "    name = models", "    full_name = models")
-    said = models.refuse(dump)
+def test_a_rename_to_a_field_without_a_default_is_one_message(site: Site, dump: Path) -> None:
+    change_models(site, "    name = models", "    full_name = models")
+    said = site.refuse(dump)
     assert said.count("restore.py:") == 1
     assert "--ignorenonexistent" not in said
 
 
-def test_a_new_field_with_a_default_needs_no_hand(models: Site, dump: Path) -> None:
+def test_a_new_field_with_a_default_needs_no_hand(site: Site, dump: Path) -> None:
     price = "    price = models.DecimalField(max_digits=6, decimal_places=2, null=True)\n"
-    change_models(models, price, f"{price}    stars = models.IntegerField(default=3)\n")
-    models.restore(dump)
-    assert models.execute("SELECT DISTINCT stars FROM shop_album") == [(3,)]
+    change_models(site, price, f"{price}    stars = models.IntegerField(default=3)\n")
+    site.restore(dump)
+    assert site.execute("SELECT DISTINCT stars FROM shop_album") == [(3,)]
 
 
 def test_a_table_left_out_of_tables_is_empty(site: Site, dump: Path) -> None:
     edit_restore(dump, ("    'shop_album.py'", "    # 'shop_album.py'"))
     site.restore(dump)
-    assert site.data()["shop_album"] == []
-    assert len(site.data()["shop_artist"]) == 2
+    assert data(site)["shop_album"] == []
+    assert len(data(site)["shop_artist"]) == 2
 
 
 # Code in restore.py: who runs it has asked for it.
@@ -254,8 +245,8 @@ def test_a_table_left_out_of_tables_is_empty(site: Site, dump: Path) -> None:
 def test_a_create_function_that_is_code_is_called(site: Site, dump: Path) -> None:
     edit_restore(dump, ("        name=name", "        name=name.upper()"))
     site.restore(dump)
-    assert site.data()["shop_artist"][0] == "(1, 'ADA')"
-    assert len(site.data()["shop_album"]) == 25
+    assert data(site)["shop_artist"][0] == "(1, 'ADA')"
+    assert len(data(site)["shop_album"]) == 25
 
 
 def test_a_create_function_that_is_code_may_yield_several_objects(site: Site, dump: Path) -> None:
@@ -277,8 +268,8 @@ def test_a_create_function_that_is_code_may_leave_rows_out(site: Site, dump: Pat
         ),
     )
     site.restore(dump)
-    assert len(site.data()["shop_album"]) == 10
-    assert site.data()["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
+    assert len(data(site)["shop_album"]) == 10
+    assert data(site)["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
 
 
 def test_code_that_changes_another_function_is_heard(site: Site, dump: Path) -> None:
@@ -291,7 +282,7 @@ def test_code_that_changes_another_function_is_heard(site: Site, dump: Path) -> 
         ),
     )
     site.restore(dump)
-    assert site.data()["shop_artist"][0] == "(1, 'AdaAda')"
+    assert data(site)["shop_artist"][0] == "(1, 'AdaAda')"
 
 
 BEFORE_MAIN = "\n\nif __name__ =="
@@ -309,15 +300,15 @@ def test_a_function_that_takes_the_place_of_a_word_is_called(site: Site, dump: P
         "    return model(**{k: v.upper() if k == 'name' else v for k, v in values.items()})",
     )
     site.restore(dump)
-    assert site.data()["shop_artist"][0] == "(1, 'ADA')"
+    assert data(site)["shop_artist"][0] == "(1, 'ADA')"
 
 
 def test_code_may_take_a_file_from_tables(site: Site, dump: Path) -> None:
     add_code(dump, "TABLES.remove('shop_album.py')")
     said = site.restore(dump)
     assert "loading shop_album.py" not in said
-    assert site.data()["shop_album"] == []
-    assert len(site.data()["shop_artist"]) == 2
+    assert data(site)["shop_album"] == []
+    assert len(data(site)["shop_artist"]) == 2
 
 
 def test_what_code_lists_must_be_a_file_of_the_dump(site: Site, dump: Path) -> None:
@@ -353,14 +344,14 @@ def test_code_that_gives_no_object_is_refused(site: Site, dump: Path) -> None:
     assert "shop_artist.py:4: create_shop_artist gives {'x': 1" in site.refuse(dump)
 
 
-def test_code_beside_a_model_that_was_removed_needs_one_line(models: Site, dump: Path) -> None:
-    change_models(models, MODELS[MODELS.index("class Album") :], "")
+def test_code_beside_a_model_that_was_removed_needs_one_line(site: Site, dump: Path) -> None:
+    change_models(site, MODELS[MODELS.index("class Album") :], "")
     edit_restore(dump, ("        name=name", "        name=name.upper()"))
-    said = models.refuse(dump)
+    said = site.refuse(dump)
     assert "shop_album.py" in said or "there is no model 'shop.Album'" in said
     edit_restore(dump, ("    'shop_album.py'", "    # 'shop_album.py'"))
-    models.restore(dump)
-    assert models.execute("SELECT name FROM shop_artist WHERE id = 1") == [("ADA",)]
+    site.restore(dump)
+    assert site.execute("SELECT name FROM shop_artist WHERE id = 1") == [("ADA",)]
 
 
 # Rows that cannot be restored, kept out.
@@ -393,9 +384,9 @@ def test_rows_that_cannot_be_restored_are_kept_out_with_what_refers_to_them(
     # Album 6 is similar to album 3.
     assert "4 rows were rejected; all others are in the database." in said
     assert said.endswith(f"manage.py loaddata {path}\n")
-    assert site.data()["shop_artist"] == ["(7, \"Bach \\u2028 'quoted'\")"]
-    assert len(site.data()["shop_album"]) == 22
-    assert site.data()["shop_album_similar"] == []
+    assert data(site)["shop_artist"] == ["(7, \"Bach \\u2028 'quoted'\")"]
+    assert len(data(site)["shop_album"]) == 22
+    assert data(site)["shop_album_similar"] == []
 
 
 def test_the_rejected_rows_are_loaded_when_they_are_corrected(site: Site, damaged: Path) -> None:
@@ -408,9 +399,9 @@ def test_the_rejected_rows_are_loaded_when_they_are_corrected(site: Site, damage
     )
     edit(path, ("(1, None)", "(1, 'Ada')"), ("(9, 'B', 5,", "(9, 'B', 1,"))
     site.succeed("loaddata", path)
-    assert len(site.data()["shop_album"]) == 25
-    assert site.data()["shop_artist"][0] == "(1, 'Ada')"
-    assert site.data()["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
+    assert len(data(site)["shop_album"]) == 25
+    assert data(site)["shop_artist"][0] == "(1, 'Ada')"
+    assert data(site)["shop_album_similar"] == ["(3, 6)", "(6, 3)"]
 
 
 def test_the_dump_can_be_restored_again_beside_its_rejected_rows(site: Site, damaged: Path) -> None:
@@ -435,7 +426,7 @@ def test_with_keep_going_and_a_sound_dump_all_is_well(
     site: Site, dump: Path, restored: dict[str, list[str]]
 ) -> None:
     site.restore(dump, "--keep-going")
-    assert site.data() == restored
+    assert data(site) == restored
     assert [path.name for path in dump.parent.iterdir()] == ["dump"]
 
 
@@ -456,22 +447,24 @@ def test_keep_going_is_not_for_models_of_the_past(site: Site, dump: Path) -> Non
 
 
 @pytest.fixture
-def stricter(models: Site, dump: Path) -> Path:
+def stricter(site: Site, dump: Path) -> Path:
     """Return a dump of a model that has got a field since, and rules for those it had."""
     title = "    title = models.CharField(max_length=100)\n"
     price = "null=True)\n    similar"
     text = MODELS.replace(
         title, "    title = models.CharField(max_length=100, choices=CHOICES)\n"
     ).replace(price, "null=True)\n    stars = models.IntegerField(default=3)\n    similar")
-    models.write_models(f"CHOICES = [(f'Album {{n}}', '') for n in range(3, 26)]\n{text}")
-    models.succeed("shell", "-v0", "-c", MAKE_MIGRATION)
+    site.write(
+        {"shop/models.py": f"CHOICES = [(f'Album {{n}}', '') for n in range(3, 26)]\n{text}"}
+    )
+    site.succeed("shell", "-v0", "-c", MAKE_MIGRATION)
     return dump
 
 
 def test_rows_that_a_model_which_has_changed_no_longer_takes_are_refused(
-    models: Site, stricter: Path
+    site: Site, stricter: Path
 ) -> None:
-    said = models.refuse(stricter)
+    said = site.refuse(stricter)
     assert "2 objects could not be loaded" in said
     assert (
         "shop_album.py:4: shop.Album(pk=3): title: Value 'Album 1' is not a valid choice." in said
@@ -480,45 +473,45 @@ def test_rows_that_a_model_which_has_changed_no_longer_takes_are_refused(
     assert "add --quick" in said
 
 
-def test_quick_never_validates(models: Site, stricter: Path) -> None:
-    models.restore(stricter, "--quick")
-    assert len(models.data()["shop_album"]) == 25
+def test_quick_never_validates(site: Site, stricter: Path) -> None:
+    site.restore(stricter, "--quick")
+    assert len(data(site)["shop_album"]) == 25
 
 
-def test_rows_that_are_no_longer_valid_can_be_kept_out(models: Site, stricter: Path) -> None:
-    assert "2 rows were rejected" in keep_going(models, stricter)
-    assert len(models.data()["shop_album"]) == 23
+def test_rows_that_are_no_longer_valid_can_be_kept_out(site: Site, stricter: Path) -> None:
+    assert "2 rows were rejected" in keep_going(site, stricter)
+    assert len(data(site)["shop_album"]) == 23
 
 
-def test_rows_of_a_model_that_has_not_changed_are_not_validated(models: Site, dump: Path) -> None:
+def test_rows_of_a_model_that_has_not_changed_are_not_validated(site: Site, dump: Path) -> None:
     change_models(
-        models, "name = models.CharField(max_length=100)",
+        site, "name = models.CharField(max_length=100)",
         "name = models.CharField(max_length=100, choices=[('x', 'y')])",
     )  # fmt: skip
-    models.restore(dump)
-    assert models.data()["shop_artist"][0] == "(1, 'Ada')"
+    site.restore(dump)
+    assert data(site)["shop_artist"][0] == "(1, 'Ada')"
 
 
-def test_full_clean_validates_all_rows(models: Site, dump: Path) -> None:
+def test_full_clean_validates_all_rows(site: Site, dump: Path) -> None:
     change_models(
-        models, "name = models.CharField(max_length=100)",
+        site, "name = models.CharField(max_length=100)",
         "name = models.CharField(max_length=100, choices=[('x', 'y')])",
     )  # fmt: skip
-    said = models.refuse(dump, "--full-clean")
+    said = site.refuse(dump, "--full-clean")
     assert "shop_artist.py:4: shop.Artist(pk=1): name: Value 'Ada' is not a valid choice." in said
 
 
 # Faults.
 
 
-def test_a_migration_that_fails_leaves_the_database_as_it_was(models: Site, dump: Path) -> None:
-    (models.directory / "shop" / "migrations" / "0003_bad.py").write_text(
+def test_a_migration_that_fails_leaves_the_database_as_it_was(site: Site, dump: Path) -> None:
+    (site.directory / "shop" / "migrations" / "0003_bad.py").write_text(
         "from django.db import migrations\n"
         "class Migration(migrations.Migration):\n"
         "    dependencies = [('shop', '0002_fill')]\n"
         "    operations = [migrations.RunPython(lambda *args: 1 / 0)]\n"
     )
-    assert "ZeroDivisionError" in models.refuse(dump)
+    assert "ZeroDivisionError" in site.refuse(dump)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_site import Site
+from sites import Site
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_site import Site
+from sites import Site
 
 from dumpy.errors import FixtureError
 from dumpy.reading.directory import read_directory

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-from running import PATIENCE
+import forkserver
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -39,6 +41,9 @@ _BLOCK = re.compile(
 )
 _HIDDEN = re.compile(r"^<!-- hidden\n(.*?)^-->\n", re.MULTILINE | re.DOTALL)
 _INNER = re.compile(r"^\[(file|append|part of): (.+?)\]$", re.MULTILINE)
+# A command that is Python's alone needs no shell, and no start-up.
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
+_SHELL = re.compile(r"""[|&;<>()$`\\"'*?\[#~=%{}!\n]""")
 _SECONDS = re.compile(r"\b\d+\.\d+ ?s\b")
 
 
@@ -119,9 +124,12 @@ def _commands(session: str) -> Iterator[tuple[str, str]]:
 
 
 def _printed(command: str, directory: Path, environment: Mapping[str, str]) -> str:
+    options: dict[str, Any] = {"cwd": directory, "env": environment, "stderr": subprocess.STDOUT}
+    if command.startswith("python ") and not _SHELL.search(_QUOTED.sub("", command)):
+        return str(forkserver.run(shlex.split(command)[1:], **options).stdout)
     done = subprocess.run(
-        ["bash", "-c", command], cwd=directory, env=environment, encoding="utf-8", timeout=PATIENCE,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        encoding="utf-8", timeout=forkserver.PATIENCE, check=False, **options,
     )  # fmt: skip
     return done.stdout
 

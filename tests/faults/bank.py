@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
-from running import PATIENCE
+from forkserver import PATIENCE
 from small_site import Site
 
 RUNS = int(os.environ.get("DUMPY_FAULT_RUNS", "6"))

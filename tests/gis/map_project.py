@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forkserver
+
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = """
 import sqlite3
@@ -122,8 +124,8 @@ class MapProject:
 
     def python(self, *args: str) -> str:
         """Run Python in the project."""
-        done = subprocess.run(
-            [sys.executable, *args],
+        done = forkserver.run(
+            args,
             cwd=self.directory,
             env={
                 **os.environ,
@@ -131,9 +133,6 @@ class MapProject:
                 "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT), *sys.path]),
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from forkserver import PATIENCE
 from hostile_dumps import DUMP, changed
 from oracle import DATA_ONLY, by_loaddata, deserialized, first_line, is_refused, reasons
-from running import PATIENCE
 
 from zoo.models import Species
 

@@ -39,7 +39,7 @@ def rows_in(number: int) -> str:
 
 def kilobytes(project: Project, program: str, path: object) -> int:
     """Run a program and return the peak of its memory."""
-    done = project.python("-c", program, path)
+    done = project.new_python("-c", program, path)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forkserver
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
-from running import PATIENCE
 
 from project import settings as project_settings
 from versions.history import RELEASES
@@ -48,11 +48,11 @@ class Press:
 
     def manage(self, release: int, *args: object) -> subprocess.CompletedProcess[str]:
         """Run a command with the code of a release to its end."""
-        return subprocess.run(
-            [sys.executable, str(TESTPROJECT / "manage.py"), *map(str, args)],
-            cwd=self.directory, env=self._environment(release), stdin=subprocess.DEVNULL,
-            capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
-        )  # fmt: skip
+        return forkserver.run(
+            [TESTPROJECT / "manage.py", *args],
+            cwd=self.directory,
+            env=self._environment(release),
+        )
 
     def succeed(self, release: int, *args: object) -> str:
         """Run a command, which must succeed; return what it says."""

@@ -1,0 +1,79 @@
+"""Dumps that tests write or edit: of other schemas than today's, and sealed as somebody could."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dumpy.text import manifest as manifests
+from dumpy.text.emit import (
+    Names,
+    create_function,
+    head,
+    model_line,
+    objects_function,
+    row_prefix,
+    section_head,
+    tail,
+)
+from dumpy.text.manifest import FileEntry, Manifest
+from dumpy.text.words import source
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one model, each a tuple of values or the source of its arguments."""
+
+    label: str
+    fields: list[str]
+    rows: tuple[Any, ...]
+
+
+def rows(label: str, fields: str, *values: str | tuple[Any, ...]) -> Rows:
+    """Return rows of a model with the fields that are named, with blanks between."""
+    return Rows(label, fields.split(), values)
+
+
+def module(*tables: Rows, version: str | None = None) -> str:
+    """Return the text of a dump with these rows, as dumpy writes it."""
+    names, sections = Names(), []
+    text = head("Rows of a test.", version, {})
+    for table in tables:
+        model = names.for_model(*table.label.split("."))
+        section = names.section(model)
+        sections.append(section)
+        parameters = names.parameters(table.fields, model.variable)
+        text += model_line(model.variable, table.label)
+        text += create_function(model, list(zip(parameters, table.fields, strict=True)))
+        text += section_head(section)
+        text += "".join(f"{row_prefix(model.create)}{_arguments(row)})\n" for row in table.rows)
+    return text + objects_function(sections) + tail()
+
+
+def _arguments(row: str | tuple[Any, ...]) -> str:
+    return row if isinstance(row, str) else ", ".join(map(source, row))
+
+
+def resealed(path: Path, *edited: str) -> None:
+    """Let the manifest agree with files that were edited, as somebody could who knows how."""
+    manifest = manifests.from_text((path / manifests.NAME).read_text(encoding="utf-8"))
+    tables = tuple(
+        replace(table, files=tuple(_entry(path, file, edited) for file in table.files))
+        for table in manifest.tables
+    )
+    write_manifest(path, replace(manifest, tables=tables))
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest with its seal."""
+    (path / manifests.NAME).write_text(manifests.to_text(manifest), encoding="utf-8")
+
+
+def _entry(path: Path, file: FileEntry, edited: tuple[str, ...]) -> FileEntry:
+    if file.name not in edited:
+        return file
+    data = (path / file.name).read_bytes()
+    digest = manifests.digest()
+    digest.update(data)
+    return FileEntry(file.name, len(data), digest.hexdigest())
