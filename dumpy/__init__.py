@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dumpy.errors import MigrationError as MigrationError
     from dumpy.errors import UnreadableValue as UnreadableValue
     from dumpy.errors import UnwritableField as UnwritableField
+    from dumpy.errors import UnwritableRow as UnwritableRow
     from dumpy.loading.loader import Loader as Loader
     from dumpy.migrating.migrator import Migrator as Migrator
     from dumpy.migrating.migrator import override as override
@@ -27,6 +28,7 @@ _HOMES = {
     "Migrator": "dumpy.migrating.migrator",
     "UnreadableValue": "dumpy.errors",
     "UnwritableField": "dumpy.errors",
+    "UnwritableRow": "dumpy.errors",
     "FlushDeferredObjects": "dumpy.dump",
     "override": "dumpy.migrating.migrator",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "Migrator",
     "UnreadableValue",
     "UnwritableField",
+    "UnwritableRow",
     "override",
 ]
 

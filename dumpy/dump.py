@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from django.apps import apps
-from django.db.models import JSONField, Model, Value
+from django.db.models import Field, JSONField, Model, Value
 
 from dumpy.errors import ConfigurationError
 from dumpy.schema.tables import Column, from_text, table_of
@@ -21,6 +21,7 @@ from dumpy.text.words import (
     Decimal,
     FieldText,
     Natural,
+    Stored,
     date,
     datetime,
     field_text,
@@ -28,6 +29,7 @@ from dumpy.text.words import (
     json_null,
     nan,
     natural,
+    stored,
     time,
     timedelta,
     utc,
@@ -39,6 +41,7 @@ __all__ = [
     "Decimal",
     "FieldText",
     "Natural",
+    "Stored",
     "date",
     "datetime",
     "field_text",
@@ -49,6 +52,7 @@ __all__ = [
     "natural",
     "new",
     "resolve_model",
+    "stored",
     "time",
     "timedelta",
     "utc",
@@ -61,7 +65,7 @@ class FlushDeferredObjects:
 
 _MARK = "_dumpy_row"
 # Values of a row that are no values of a field.
-_UNLIKE = {Natural, FieldText, type(JSON_NULL)}
+_UNLIKE = {Natural, FieldText, Stored, type(JSON_NULL)}
 
 
 @dataclass
@@ -189,6 +193,8 @@ def _value(column: Column | None, value: object) -> Any:
         return from_text(column, value.text)
     if value is JSON_NULL:
         return Value(None, JSONField())
+    if isinstance(value, Stored):
+        return Value(value.value, Field())
     if column is not None and value is not None and has_own_decoder(column):
         return json.loads(json.dumps(value), cls=column.target.decoder)
     return value

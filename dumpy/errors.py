@@ -118,6 +118,21 @@ class LoadError(DumpyError, DeserializationError):
         return "\n".join(lines)
 
 
+class UnwritableRow(DumpyError, SerializationError):
+    """A row that cannot be dumped: ``model``, ``pk``, ``reason`` and ``hint`` (what to do)."""
+
+    def __init__(self, model: str, pk: object, reason: str, hint: str) -> None:
+        super().__init__(model, pk, reason, hint)
+        self.model = model
+        self.pk = pk
+        self.reason = reason
+        self.hint = hint
+
+    def _said(self) -> str:
+        row = self.model if self.pk is None else f"{self.model}(pk={self.pk!r})"
+        return f"{row}: {self.reason} {self.hint}"
+
+
 class UnwritableField(DumpyError, SerializationError):
     """A value that would not come back as it is: ``model``, ``pk``, ``field`` and ``value``."""
 
@@ -207,7 +222,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, DumpyError) or getattr(error, "is_sentence", False):
         text = str(error)
     else:
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

@@ -29,8 +29,9 @@ from dumpy.reading.source import Source, open_source
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
-from dumpy.writing.rows import shape_of
-from dumpy.writing.sources import CHUNK, rows_of_instances, runs
+from dumpy.writing.natural import NaturalKeys
+from dumpy.writing.rows import RowWriter, shape_of
+from dumpy.writing.sources import CHUNK, page_of_instances, runs
 
 _DESCRIPTION = "Objects, written by dumpy."
 
@@ -60,8 +61,10 @@ class Serializer(base.Serializer):
         self.options = options
         self.stream = StringIO() if stream is None else stream
         progress = self.progress_class(progress_output, object_count)
-        writer = ModuleWriter(self.stream.write, ascii_only=needs_ascii(self.stream))
-        writer.begin(_DESCRIPTION, project_version())
+        ascii_only = needs_ascii(self.stream)
+        module = ModuleWriter(self.stream.write)
+        natural_keys = cache(NaturalKeys)
+        module.begin(_DESCRIPTION, project_version())
         count = 0
         for model, instances in runs(_iterated(queryset)):
             shape = shape_of(
@@ -71,9 +74,10 @@ class Serializer(base.Serializer):
                 natural_primary=use_natural_primary_keys,
             )
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
-            count += writer.section(shape, [rows_of_instances(shape, instances)], using)
+            rows = RowWriter(shape, natural_keys(using), ascii_only=ascii_only)
+            count += module.section(rows, [page_of_instances(shape, instances)])
             progress.update(count)
-        writer.end()
+        module.end()
         return self.getvalue()
 
 

@@ -6,7 +6,6 @@ import datetime
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -17,12 +16,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DecimalField
 from django.utils import timezone
 
-from dumpy.dump import JSON_NULL, FieldText, Natural
+from dumpy.dump import JSON_NULL, FieldText, Natural, Stored
 from dumpy.loading.references import References
-from dumpy.schema.stored import decoded, encoded, is_stored_alike
+from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, from_text
 
 NONE = type(None)
+_WRAPPED = {FieldText, Stored}
 Failures = dict[int, Exception]
 
 _INSTANTS = frozenset({datetime.datetime})
@@ -60,7 +60,8 @@ def to_python(
         return values
     if column.is_encoded:
         return _each(values, failures, _encoder(column, connections[references.using]))
-    if FieldText in kinds or (column.types is not None and not kinds <= column.types | {NONE}):
+    is_unusual = column.types is not None and not kinds <= column.types | {NONE}
+    if is_unusual or not kinds.isdisjoint(_WRAPPED):
         values = _each(values, failures, _converter(column))
     if column.types == _INSTANTS:
         return _each(values, failures, _in_zone)
@@ -91,7 +92,7 @@ def is_same(column: Column, one: object, other: object) -> bool:
 
 def is_kept(value: object, made: object) -> bool:
     """Whether what a field has made of a dumped value says all that it said, in another type."""
-    if made == value or type(made) is type(value) or isinstance(value, Natural | FieldText):
+    if made == value or type(made) is type(value) or type(value) in {Natural, *_WRAPPED}:
         return True
     if isinstance(value, _NUMBERS) and isinstance(made, _NUMBERS):
         return Decimal(str(made)) == Decimal(str(value))
@@ -131,16 +132,12 @@ def _follower(column: Column, references: References) -> Callable[[Any], Any]:
 
 
 def _encoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
-    """Values of an encoded column are handled as the texts that are stored."""
+    """Values of an encoded column are handled as they are stored."""
 
     def encode(value: Any) -> Any:
-        if type(value) is not FieldText:
-            return encoded(column, value, connection)
-        python = from_text(column, value.text)
-        with suppress(Exception):  # it need not be a text that can be stored
-            stored = decoded(column, value.text, connection)
-            if is_stored_alike(column, stored, python, connection):
-                return value.text
+        if type(value) is Stored:
+            return value.value
+        python = from_text(column, value.text) if type(value) is FieldText else value
         return encoded(column, python, connection)
 
     return encode
@@ -152,6 +149,8 @@ def _converter(column: Column) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if type(value) is FieldText:
             return from_text(column, value.text)
+        if type(value) is Stored:
+            value = value.value
         if type(value) in types:
             return value
         if str in types:

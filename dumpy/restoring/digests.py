@@ -13,8 +13,9 @@ from dumpy.reading.fixture import TableRows
 from dumpy.schema.tables import Table, is_content_type, table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.words import source
+from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.rows import RowWriter, Shape, shape_of
-from dumpy.writing.sources import rows_of_query
+from dumpy.writing.sources import pages_of_query
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def _arranged(shape: Shape, names: Sequence[str]) -> Shape | None:
 
 
 def _digest_of(shape: Shape, using: str) -> str:
-    writer = RowWriter(shape, using)
+    writer = RowWriter(shape, NaturalKeys(using))
     digest = manifests.digest()
-    for chunk in rows_of_query(shape, QuerySet(shape.table.model, using=using), using):
-        for arguments in writer.arguments(chunk):
+    for page in pages_of_query(shape, QuerySet(shape.table.model, using=using), using):
+        for arguments in writer.arguments(page):
             digest.update(f"{arguments}\n".encode())
     return str(digest.hexdigest())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Func, TextField
+from django.db.models import BooleanField, ExpressionWrapper, F, Field, Func, TextField
 
 from dumpy.schema.tables import Column
 
@@ -25,22 +26,28 @@ class _Unconverted(Func):
 
 
 def as_stored(column: Column) -> Any:
-    """Return the expression that reads a column: its name, or its text where that says more.
+    """Return the expression that reads a column: its name, or what says more.
 
-    As text a JSON null can be told from an SQL NULL, and no decoder is in the way.
+    A JSON null can be told from an SQL NULL in its text, and no decoder is in the way; the values
+    of a custom field are what the driver gives.
     """
-    if column.is_json or column.is_encoded:
+    if column.is_json:
         return ExpressionWrapper(F(column.name), TextField())
+    if column.is_encoded:
+        return _Unconverted(F(column.name), output_field=Field())
     if isinstance(column.target, BooleanField):
         return _Unconverted(F(column.name))
     return column.name
 
 
-def decoded(column: Column, text: str, connection: BaseDatabaseWrapper) -> Any:
-    """Return what the field of an encoded column makes of a stored text."""
-    value: Any = text
+def decoded(column: Column, stored: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return what the field of an encoded column makes of a stored value."""
+    value = stored
     expression = column.field.get_col(column.field.model._meta.db_table)
-    for convert in column.field.get_db_converters(connection):
+    for convert in (
+        *connection.ops.get_db_converters(expression),
+        *column.field.get_db_converters(connection),
+    ):
         value = convert(value, expression, connection)
     return value
 
@@ -61,6 +68,19 @@ def is_stored_alike(
         return True
     stored = [encoded(column, value, connection) for value in (one, other)]
     return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
+
+
+def is_same_stored(given: Any, stored: Any) -> bool:
+    """Whether what a field gives to the driver is what the driver has given."""
+    given = getattr(given, "obj", given)  # psycopg's wrapper of bytes and JSON
+    if isinstance(given, memoryview | bytearray):
+        given = bytes(given)
+    if type(given) is type(stored):
+        return bool(given == stored)
+    try:
+        return Decimal(str(given)) == Decimal(str(stored))
+    except InvalidOperation:
+        return False
 
 
 def _coordinates(column: Column, value: object) -> bytes:

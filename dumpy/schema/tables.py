@@ -48,6 +48,9 @@ _CONVERSIONS = (
     "get_db_prep_save",
 )
 
+# A field that defines one of these wraps its values in SQL.
+_WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
+
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -100,15 +103,21 @@ class Column:
 
     @cached_property
     def is_encoded(self) -> bool:
-        """Whether a custom field keeps its values as a text of its own making, a pickle, say."""
-        decodes = getattr(type(self.field), "from_db_value", None)
+        """Whether a custom field decides how its values are stored, as a pickle, say."""
+        own = type(self.field)
+        wraps = [getattr(own, name, None) for name in _WRAPPERS]
         return (
-            not self.is_json
+            self.types is None
+            and not self.is_json
             and self.field.remote_field is None
-            and decodes is not None
-            and not _is_djangos(decodes)
-            and self.field.get_internal_type() in ("CharField", "TextField")
+            and not self.field.primary_key
+            and all(method is None or _is_djangos(method) for method in wraps)
         )
+
+    @cached_property
+    def key_owner(self) -> ModelType | None:
+        """The model whose primary keys the values of a foreign key are."""
+        return concrete(self.target.model) if self.target.primary_key else None
 
     @cached_property
     def types(self) -> frozenset[type] | None:
@@ -208,7 +217,7 @@ class Table:
 def has_natural_key(model: ModelType) -> bool:
     """Whether rows of a model can be named by a natural key, and found by it."""
     finds = hasattr(model._default_manager, "get_by_natural_key")
-    return finds and hasattr(model, "natural_key")
+    return finds and callable(getattr(model, "natural_key", None))
 
 
 @cache
@@ -230,6 +239,12 @@ def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
     return tuple(composite) if composite else (pk,)
 
 
+def key_owner(model: ModelType) -> ModelType | None:
+    """Return the model whose primary keys those of ``model`` are: a parent, or itself."""
+    key = primary_key_fields(model)
+    return Column(key[0]).key_owner if len(key) == 1 else None
+
+
 def cascades_in_database(model: ModelType) -> bool:
     """Whether the database itself changes other rows when one of ``model`` is deleted."""
     return any(
@@ -239,8 +254,11 @@ def cascades_in_database(model: ModelType) -> bool:
 
 
 def is_content_type(model: ModelType) -> bool:
-    """Whether a model is Django's ContentType, which need not be installed."""
-    return model._meta.label_lower == "contenttypes.contenttype"
+    """Whether a model is Django's ContentType, which need not be installed, or inherits from it."""
+    return any(
+        one._meta.label_lower == "contenttypes.contenttype"
+        for one in (model, *model._meta.get_parent_list())
+    )
 
 
 def attribute(column: Column, instance: models.Model) -> Any:

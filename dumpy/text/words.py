@@ -24,6 +24,7 @@ __all__ = [
     "JSON_NULL",
     "MAX_DEPTH",
     "NAMES",
+    "SCALARS",
     "UUID",
     "BadValue",
     "Decimal",
@@ -32,6 +33,7 @@ __all__ = [
     "Kind",
     "Natural",
     "NotAWord",
+    "Stored",
     "Unwritable",
     "call",
     "constant",
@@ -45,6 +47,7 @@ __all__ = [
     "nan",
     "natural",
     "source",
+    "stored",
     "time",
     "timedelta",
     "utc",
@@ -117,6 +120,13 @@ class FieldText:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The value of a custom field as it is stored: the field neither gives nor reads it."""
+
+    value: object
+
+
 class JsonNull:
     """The null of a JSON field, apart from None, which is the NULL of SQL."""
 
@@ -145,6 +155,11 @@ def natural(model: str, /, *key: object) -> Natural:
 def field_text(text: str, /) -> FieldText:
     """The word for the value of a custom field."""
     return FieldText(text)
+
+
+def stored(value: object, /) -> Stored:
+    """The word for a stored value."""
+    return Stored(value)
 
 
 def utc(
@@ -322,6 +337,10 @@ def _write_field_text(value: FieldText) -> str:
     return f"field_text({strings.quote(value.text)})"
 
 
+def _write_stored(value: Stored, depth: int = 1) -> str:
+    return f"stored({', '.join(_write_inside([value.value], depth))})"
+
+
 def _write_inside(values: Iterable[object], depth: int) -> Iterable[str]:
     for value in values:
         nested = _NESTED.get(type(value))
@@ -369,11 +388,13 @@ FLAT: dict[str, Kind] = {
     "timedelta": Kind(timedelta, _write_timedelta, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
 }
 """The kinds whose canonical text a regular expression with one group recognises."""
+SCALARS = frozenset(kind.type for kind in FLAT.values())
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
     **{kind.type: kind.write for kind in FLAT.values()},
     **_NESTED,
     FieldText: _write_field_text,
+    Stored: _write_stored,
     JsonNull: repr,
 }
 _INTEGERS = frozenset({int})
@@ -384,6 +405,7 @@ _WORDS: dict[str, Word] = {
     "datetime": Word(datetime, _INTEGERS, datetime),
     "field_text": Word(field_text, frozenset({str}), field_text),
     "natural": Word(natural, frozenset(_WRITERS), natural),
+    "stored": Word(stored, SCALARS | {list, dict}, stored),
     "time": Word(time, _INTEGERS, time),
     "timedelta": Word(timedelta, frozenset({int, float}), timedelta),
     "utc": Word(utc, _INTEGERS, utc),

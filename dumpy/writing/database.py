@@ -21,9 +21,10 @@ from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
-from dumpy.writing.rows import Shape, Values, shape_of
+from dumpy.writing.natural import NaturalKeys
+from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.snapshot import snapshot
-from dumpy.writing.sources import rows_of_query
+from dumpy.writing.sources import pages_of_query
 
 # What can always be made again, and what nobody wants to move.
 LEFT_OUT = {
@@ -59,6 +60,8 @@ class DatabaseDump:
         self._models = models
         self._options = options
         self.using = options.using
+        self._natural_keys = NaturalKeys(options.using)
+        self._notes: list[str] = []
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the context in which all queries see the same state; raises ``DumpFailed``."""
@@ -73,27 +76,34 @@ class DatabaseDump:
         """Return how many rows of a table there are to write."""
         return self._queryset(table).count()
 
-    def rows(self, table: Table) -> Generator[list[Values], None, None]:
-        """Return the rows of a table, in chunks; to be closed if it is not read to its end."""
-        return rows_of_query(self.shape(table), self._queryset(table), self.using)
+    def pages(self, table: Table) -> Generator[Page, None, None]:
+        """Return the rows of a table, in pages; to be closed if it is not read to its end."""
+        return pages_of_query(self.shape(table), self._queryset(table), self.using)
+
+    def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
+        """Return what writes the rows of a table."""
+        shape, keys = self.shape(table), self._natural_keys
+        return RowWriter(shape, keys, ascii_only=ascii_only, note=self._notes.append)
 
     def write(self, stream: IO[str] | Any, progress: Progress | None = None) -> None:
-        """Write the dump to a text stream; raises ``UnwritableField``."""
+        """Write the dump to a text stream; raises ``UnwritableField`` and ``UnwritableRow``."""
         self.require_tables()
-        writer = ModuleWriter(stream.write, ascii_only=needs_ascii(stream))
+        ascii_only = needs_ascii(stream)
+        module = ModuleWriter(stream.write)
         version = project_version()
-        writer.begin(description(version), version, self.migrations())
+        module.begin(description(version), version, self.migrations())
         count = 0
         for table in self.tables:
             # When writing fails the query must not stay open until the connection is closed.
-            with closing(self.rows(table)) as rows:
-                count += writer.section(self.shape(table), rows, self.using)
+            with closing(self.pages(table)) as pages:
+                count += module.section(self.writer(table, ascii_only=ascii_only), pages)
             if progress is not None:
                 progress.update(count)
-        writer.end()
+        module.end()
 
     def notes(self) -> Iterator[str]:
-        """Yield a sentence for each thing that is not in the dump."""
+        """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
+        yield from self._notes
         for table in load_order(self._models):
             if not self._is_there(table):
                 name = table.model._meta.db_table

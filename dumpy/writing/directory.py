@@ -17,6 +17,7 @@ from django.db import DatabaseError, transaction
 
 import dumpy
 from dumpy.conf import project_version
+from dumpy.errors import DumpyError, sentence
 from dumpy.schema.tables import Table
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
@@ -35,7 +36,7 @@ from dumpy.text.emit import (
 from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump, description
 from dumpy.writing.module import require_readable
-from dumpy.writing.rows import RowWriter, Shape, Values
+from dumpy.writing.rows import Page, RowWriter, Shape
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class DirectoryDump:
             except Exception as error:
                 if not self._tolerate:
                     raise
-                self._leave_out(directory, table, str(error).strip())
+                self._leave_out(directory, table, _reason(error))
         self._write_manifest(directory, self._write_restore(directory))
 
     def _leave_out(self, directory: Path, table: Table, reason: str) -> None:
@@ -123,8 +124,8 @@ class DirectoryDump:
         names = self._model_names(table)
         digest = manifests.digest()
         files, count = [], 0
-        with closing(self._dump.rows(table)) as chunks:
-            lines = self._arguments(shape, chunks, digest, watcher)
+        with closing(self._dump.pages(table)) as pages:
+            lines = self._arguments(self._dump.writer(table), pages, digest, watcher)
             for name in self._file_names(names, table):
                 with _File(directory / name) as file:
                     count += self._write_rows(file, table, names, lines)
@@ -160,14 +161,13 @@ class DirectoryDump:
         return f"{stem}.py"
 
     def _arguments(
-        self, shape: Shape, chunks: Iterator[list[Values]], digest: object, watcher: Watcher
+        self, writer: RowWriter, pages: Iterator[Page], digest: object, watcher: Watcher
     ) -> Iterator[str]:
-        writer = RowWriter(shape, self._dump.using)
-        for chunk in chunks:
-            for arguments in writer.arguments(chunk):
+        for page in pages:
+            for arguments in writer.arguments(page):
                 digest.update(f"{arguments}\n".encode())  # type: ignore[attr-defined]
                 yield arguments
-            watcher.rows(len(chunk))
+            watcher.rows(len(page.keys))
 
     def _write_rows(
         self, file: _File, table: Table, names: ModelNames, lines: Iterator[str]
@@ -222,6 +222,11 @@ class DirectoryDump:
         )
         with _File(directory / manifests.NAME) as file:
             file.write(manifests.to_text(manifest))
+
+
+def _reason(error: Exception) -> str:
+    known = isinstance(error, DumpyError | DatabaseError)
+    return (str(error).strip() if known else "") or sentence(error)
 
 
 class _File:

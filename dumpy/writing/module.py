@@ -18,7 +18,7 @@ from dumpy.text.emit import (
     tail,
 )
 from dumpy.text.outline import FormatError, check_skeleton
-from dumpy.writing.rows import RowWriter, Shape, Values
+from dumpy.writing.rows import Page, RowWriter, Shape
 
 
 class ModuleWriter:
@@ -27,9 +27,8 @@ class ModuleWriter:
     Use: ``begin()``, then ``section()`` for every run, then ``end()``.
     """
 
-    def __init__(self, write: Callable[[str], object], *, ascii_only: bool = False) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._ascii_only = ascii_only
         self._names = Names()
         self._known: dict[tuple[str, tuple[str, ...]], ModelNames] = {}
         self._sections: list[str] = []
@@ -44,18 +43,17 @@ class ModuleWriter:
         """Write everything before the first table."""
         self._write_skeleton(head(description, version, migrations or {}))
 
-    def section(self, shape: Shape, chunks: Iterable[list[Values]], using: str) -> int:
+    def section(self, writer: RowWriter, pages: Iterable[Page]) -> int:
         """Write rows of one table and return how many there were; nothing for an empty table."""
-        writer = RowWriter(shape, using, ascii_only=self._ascii_only)
         count = 0
         prefix = ""
-        for chunk in chunks:
-            if not chunk:
+        for page in pages:
+            if not page.keys:
                 continue
-            prefix = prefix or self._open(shape)
-            lines = [f"{prefix}{arguments}{ROW_SUFFIX}\n" for arguments in writer.arguments(chunk)]
+            prefix = prefix or self._open(writer.shape)
+            lines = [f"{prefix}{arguments}{ROW_SUFFIX}\n" for arguments in writer.arguments(page)]
             self._write("".join(lines))
-            count += len(chunk)
+            count += len(page.keys)
         return count
 
     def commented(self, shape: Shape, rows: Iterable[tuple[str, str]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +13,11 @@ from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.outline import PLACEHOLDER
 from dumpy.text.strings import quote
+from dumpy.text.words import source
+from dumpy.writing.columns import ValueWriter
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.output import replaced
-from dumpy.writing.rows import RowWriter, Shape
+from dumpy.writing.rows import Shape
 
 _DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
 
@@ -41,18 +43,8 @@ def write_rejected(rows: Sequence[Rejected], using: str, beside: Path) -> RowsRe
         writer = ModuleWriter(stream.write)
         writer.begin(_DESCRIPTION, project_version())
         for shape, group in _by_shape(rows):
-            lines = RowWriter(shape, using)
-            names = shape.names
-            writer.commented(
-                shape,
-                (
-                    (
-                        _comment(row.problem),
-                        lines.line([row.values[n] for n in names], row.problem.pk),
-                    )
-                    for row in group
-                ),
-            )
+            comments = map(_comment, group)
+            writer.commented(shape, zip(comments, _lines(shape, group, using), strict=True))
         writer.end()
     return RowsRejected(len(rows), str(path), using)
 
@@ -79,8 +71,17 @@ def _shape(model: ModelType, names: frozenset[str]) -> Shape:
     )
 
 
-def _comment(problem: Problem) -> str:
+def _lines(shape: Shape, rows: Sequence[Rejected], using: str) -> Iterator[str]:
+    writers = [ValueWriter(shape.table.label, column, using) for column in shape.columns]
+    for row in rows:
+        cells = [w.texts([row.values[w.column.name]], [row.problem.pk])[0] for w in writers]
+        links = [source(row.values[link.name]) for link in shape.links]
+        yield ", ".join([*cells, *links])
+
+
+def _comment(row: Rejected) -> str:
     """What is wrong, in one line in which no reader of dumps finds anything else."""
+    problem = row.problem
     place = problem.place
     where = f" ({Path(place.file).name}:{place.line})" if place and place.line else ""
     text = quote(f"{problem.reason}{where}")[1:-1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import groupby, islice
 from typing import Any
 
@@ -15,16 +17,17 @@ from django.db.models.functions import Cast, Collate
 
 from dumpy.schema.stored import as_stored, encoded
 from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
-from dumpy.writing.rows import Shape, Values
+from dumpy.text.words import SCALARS
+from dumpy.writing.rows import Page, Shape
 from dumpy.writing.unreadable import Nulls, readable
 
 CHUNK = 1000
 
 
-def rows_of_query(
+def pages_of_query(
     shape: Shape, queryset: QuerySet[Any], using: str
-) -> Generator[list[Values], None, None]:
-    """Yield the rows of a queryset by primary key, in chunks of at most ``CHUNK``."""
+) -> Generator[Page, None, None]:
+    """Yield the rows of a queryset by primary key, at most ``CHUNK`` at a time."""
     key = shape.table.key
     # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
@@ -33,23 +36,22 @@ def rows_of_query(
     expressions = [as_stored(column) for column in shape.columns]
     nulls = Nulls(shape, selected, using)
     for rows in readable(_pages(selected, shape, expressions, using), shape, selected):
-        chunk = [list(row[len(key) :]) for row in rows]
-        nulls.count(chunk)
-        _add_links(shape, [row[: len(key)] for row in rows], chunk, using)
-        yield chunk
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        keys = columns[0] if len(key) == 1 else list(zip(*columns[: len(key)], strict=True))
+        page = Page(keys, columns[len(key) :])
+        nulls.count(page)
+        for link in shape.links:
+            found = linked(link, keys, using)
+            page.columns.append([found.get(one, []) for one in keys])
+        yield page
     nulls.check()
 
 
-def rows_of_instances(shape: Shape, instances: Sequence[Model]) -> list[Values]:
+def page_of_instances(shape: Shape, instances: Sequence[Model]) -> Page:
     """Return the rows of unsaved or saved instances of one model."""
-    rows = [[_attribute(column, instance) for column in shape.columns] for instance in instances]
-    for position, column in enumerate(shape.columns):
-        if column.is_json:
-            _mark_json_nulls(position, column, instances, rows)
-    for link in shape.links:
-        for row, values in zip(rows, _links_of_instances(link, instances), strict=True):
-            row.append(values)
-    return rows
+    columns = [_attributes(column, instances) for column in shape.columns]
+    links = [_links_of_instances(link, instances) for link in shape.links]
+    return Page([instance.pk for instance in instances], [*columns, *links])
 
 
 def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
@@ -98,15 +100,6 @@ def _is_counted(shape: Shape) -> bool:
     return len(key) == 1 and isinstance(shape.table.column(key[0]).target, IntegerField)
 
 
-def _add_links(
-    shape: Shape, keys: Sequence[tuple[Any, ...]], rows: list[Values], using: str
-) -> None:
-    for link in shape.links:
-        found = linked(link, [key[0] for key in keys], using)
-        for row, key in zip(rows, keys, strict=True):
-            row.append(found.get(key[0], []))
-
-
 def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[Any]]:
     """Return the primary keys that a link leads to, by the primary key that it starts from."""
     found: dict[object, list[Any]] = {}
@@ -117,27 +110,36 @@ def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[
     return found
 
 
-def _attribute(column: Column, instance: Model) -> Any:
-    value = attribute(column, instance)
-    if column.is_json and value is not None:
-        encoder = column.target.encoder
-        return "null" if hasattr(value, "as_sql") else json.dumps(value, cls=encoder)
-    if column.is_encoded and value is not None:
-        return encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
-    return value
+def _attributes(column: Column, instances: Sequence[Model]) -> Sequence[Any]:
+    values = [attribute(column, instance) for instance in instances]
+    if column.is_json:
+        return _json_texts(column, instances, values)
+    if column.is_encoded:
+        return list(map(partial(_as_stored, column), instances, values))
+    return values
 
 
-def _mark_json_nulls(
-    position: int, column: Column, instances: Sequence[Model], rows: list[Values]
-) -> None:
-    """Tell JSON null from SQL NULL, which look alike on an instance."""
-    doubtful = [i for i, row in enumerate(rows) if row[position] is None]
-    if not doubtful:
-        return
-    nulls = _json_nulls(column, [instances[i] for i in doubtful]) if column.field.null else None
-    for i in doubtful:
-        if nulls is None or instances[i].pk in nulls:
-            rows[i][position] = "null"
+def _as_stored(column: Column, instance: Model, value: Any) -> Any:
+    """Return a value as the database would give it, if that can be known."""
+    stored = value
+    with suppress(Exception):  # a value that the field refuses is refused when it is written
+        stored = encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
+    return stored if type(stored) in SCALARS else value
+
+
+def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -> Sequence[Any]:
+    """Return JSON values as texts, JSON null apart from SQL NULL, which look alike."""
+    encoder = column.target.encoder
+    pairs = list(zip(instances, values, strict=True))
+    doubtful = [instance for instance, value in pairs if value is None]
+    nulls = _json_nulls(column, doubtful) if doubtful and column.field.null else None
+
+    def text(instance: Model, value: Any) -> str | None:
+        if value is None and nulls is not None and instance.pk not in nulls:
+            return None
+        return json.dumps(None if hasattr(value, "as_sql") else value, cls=encoder)
+
+    return [text(*pair) for pair in pairs]
 
 
 def _json_nulls(column: Column, instances: Sequence[Model]) -> set[object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.models import DateField, F, QuerySet, TextField, TimeField
 from django.db.models.functions import Cast
@@ -14,25 +15,28 @@ from django.db.models.functions import Cast
 from dumpy.errors import DumpFailed, UnreadableValue, sentence
 from dumpy.schema.stored import as_stored
 from dumpy.schema.tables import Column
-from dumpy.writing.rows import UNREADABLE, Shape, Values, unreadable
+from dumpy.writing.columns import unreadable
+from dumpy.writing.rows import Page, Shape
 
-Page = list[tuple[Any, ...]]
+Rows = list[tuple[Any, ...]]
 
 # Of what is no date, these make nothing.
 _FORGIVING = ("sqlite", "mysql")
 _TEXT = "dumpy_text"
 
 
-def readable(pages: Iterator[Page], shape: Shape, rows: QuerySet[Any]) -> Iterator[Page]:
+def readable(pages: Iterator[Rows], shape: Shape, rows: QuerySet[Any]) -> Iterator[Rows]:
     """Yield pages of rows that begin with their keys; raises ``UnreadableValue``."""
-    page: Page = []
+    page: Rows = []
     while True:
         last = page[-1][: len(shape.table.key)] if page else None
         try:
             page = next(pages)
         except StopIteration:
             return
-        except UNREADABLE as error:
+        except (DatabaseError, OSError):
+            raise
+        except Exception as error:  # of a driver, or of a field that is not Django's
             _find(shape, rows, last)
             raise DumpFailed(
                 f"A value of {shape.table.label} cannot be read: {sentence(error)}"
@@ -51,7 +55,9 @@ def _find(shape: Shape, rows: QuerySet[Any], last: tuple[Any, ...] | None) -> No
             row = rows.filter(**dict(zip(names, key, strict=True)))
             if _trouble(row, shape.columns):
                 _fail(shape, row, key)
-    except UNREADABLE:
+    except UnreadableValue:
+        raise
+    except Exception:
         return  # The key itself cannot be read.
 
 
@@ -64,7 +70,7 @@ def _fail(shape: Shape, row: QuerySet[Any], key: tuple[Any, ...]) -> None:
 def _trouble(row: QuerySet[Any], columns: Sequence[Column]) -> Exception | None:
     try:
         list(row.values_list(*map(as_stored, columns)))
-    except UNREADABLE as error:
+    except Exception as error:
         return error
     return None
 
@@ -87,10 +93,10 @@ class Nulls:
         }
         self._found: Counter[int] = Counter()
 
-    def count(self, rows: Sequence[Values]) -> None:
+    def count(self, page: Page) -> None:
         """Take the rows of a page."""
         for position in self._columns:
-            self._found[position] += sum(row[position] is None for row in rows)
+            self._found[position] += page.columns[position].count(None)
 
     def check(self) -> None:
         """Raise ``UnreadableValue`` if a value is None that the database does not say is NULL."""

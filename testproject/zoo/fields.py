@@ -30,9 +30,11 @@ class PointField(models.CharField):
         return self.to_python(value)
 
     def to_python(self, value: Any) -> Point | None:
-        """Return a Point for its text, for None and for itself."""
+        """Return a Point for its text, None for an empty one, and None and itself as they are."""
         if value is None or isinstance(value, Point):
             return value
+        if value == "":
+            return None
         x, y = value.split(",")
         return Point(float(x), float(y))
 
@@ -93,10 +95,17 @@ class Colour:
 
 
 class ColourField(models.CharField):
-    """A Colour, stored as `name/shade`, that forgets the shade when it is serialized."""
+    """A Colour, stored as `name/shade`, that forgets the shade when it is serialized.
+
+    It wraps its values in SQL, so that nobody else knows what is stored.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"max_length": 60, **kwargs})
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        """Return the SQL for a value."""
+        return "%s"
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Colour | None:
         """Return the Colour of a stored text."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.serializers import deserialize
 from django.core.serializers.base import SerializationError
 from django.db import connection
+from django.db.models import Model
+from running import Said, called, loaded
 from writing_tools import dumped, put, reload, row, stored
 
 from dumpy.errors import UnwritableField
@@ -43,6 +47,56 @@ def test_an_enum_comes_back(size: Size) -> None:
     put(Collar(pk=1, size=size))
     reload(Collar, "py")
     assert Collar.objects.get().size is size
+
+
+def overwritten(path: Path, model: type[Model], field: str, value: object) -> tuple[str, Said]:
+    """Store a value that the field would not; dump and load it; return its row and what is said."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {model._meta.db_table} SET {field} = %s", [value])
+    said = called("dumpdata", model._meta.label, format="py")
+    path.write_text(said.out, encoding="utf-8")
+    model._default_manager.all().delete()
+    loaded(path)
+    assert stored(model, field) == [repr(value)]
+    return row(said.out), said
+
+
+def test_a_stored_value_that_the_field_would_store_in_another_way_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    put(Basket(pk=1, fruits=set()))
+    dump, said = overwritten(tmp_path / "dump.py", Basket, "fruits", "pear,apple")
+    assert (dump, said.err) == ("1, stored('pear,apple'), None", "")
+
+
+def test_an_empty_text_that_the_field_reads_as_none_does_not_become_null(tmp_path: Path) -> None:
+    put(Waypoint(pk=1, point=Point(0.0, 0.0)))
+    dump, _ = overwritten(tmp_path / "dump.py", Waypoint, "point", "")
+    assert dump == "1, stored(''), None"
+
+
+@pytest.mark.parametrize(
+    ("instance", "field", "value"),
+    [(Waypoint(pk=1, point=Point(0.0, 0.0)), "point", "here"), (Collar(pk=1, size=1), "size", 7)],
+)
+def test_a_value_that_the_field_cannot_read_is_dumped_as_it_is_stored_and_said(
+    instance: Model, field: str, value: object, tmp_path: Path
+) -> None:
+    put(instance)
+    dump, said = overwritten(tmp_path / "dump.py", type(instance), field, value)
+    assert dump == f"1, stored({value!r}), None"
+    label = instance._meta.label
+    assert f"{label}(pk=1): from_db_value() of {field!r} fails: ValueError" in said.err
+
+
+def test_an_instance_of_a_row_gives_a_stored_value_to_the_database_as_it_is(tmp_path: Path) -> None:
+    put(Basket(pk=1, fruits=set()))
+    overwritten(tmp_path / "dump.py", Basket, "fruits", "pear,apple")
+    (read,) = deserialize("py", (tmp_path / "dump.py").read_text(encoding="utf-8"))
+    instance = read.object
+    Basket.objects.all().delete()
+    instance.save()
+    assert stored(Basket, "fruits") == ["'pear,apple'"]
 
 
 def test_a_value_whose_text_does_not_give_it_back_is_refused_by_name() -> None:

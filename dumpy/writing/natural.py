@@ -1,0 +1,242 @@
+"""Natural keys that lead back to their rows, and primary keys that nothing else needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
+from functools import cache
+from typing import Any
+
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
+from django.db import transaction
+from django.db.models import IntegerField, Model, QuerySet, Value, prefetch_related_objects
+from django.utils.functional import Promise
+
+from dumpy.errors import UnwritableRow, sentence
+from dumpy.schema.tables import Column, ModelType, is_content_type
+from dumpy.text.words import Natural, Unwritable, source
+
+FOREIGN, PRIMARY = "--natural-foreign", "--natural-primary"
+_AT_ONCE = 100  # SQLite takes 500 queries in one UNION.
+_REMEMBERED = 100_000
+
+_Answer = list[object] | Exception
+
+
+class NaturalKeys:
+    """The natural keys of one dump.
+
+    Each is looked up before it is written, many in one query: it has to lead back to its row, and
+    to no other. A primary key that is left out must not be held by another row of the dump.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self._known: dict[tuple[ModelType, str], dict[object, Natural]] = {}
+        self._left_out: set[ModelType] = set()
+        self._held: dict[ModelType, UnwritableRow] = {}
+
+    def find(
+        self, model: ModelType, name: str, values: Collection[object], option: str = FOREIGN
+    ) -> dict[object, Natural]:
+        """Return natural keys by the value of the field ``name``, for those of ``values`` at least.
+
+        Raises ``UnwritableRow``; the ``option`` is the one that asked for natural keys.
+        """
+        known = self._known.setdefault((model, name), {})
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        unknown = [value for value in values if value not in known]
+        if unknown:
+            known.update(self._read(model, name, unknown, option))
+        return known
+
+    def leave_out(self, model: ModelType, keys: Collection[object]) -> None:
+        """Prove that rows are found without their primary keys; raises ``UnwritableRow``."""
+        self.find(model, "pk", keys, PRIMARY)
+        self._left_out.add(model)
+        if model in self._held:
+            raise self._held[model]
+
+    def hold(self, model: ModelType, holder: UnwritableRow) -> None:
+        """Note that a row holds a primary key of a model; raises ``holder`` if it is left out."""
+        self._held.setdefault(model, holder)
+        if model in self._left_out:
+            raise holder
+
+    def _read(
+        self, model: ModelType, name: str, values: Sequence[object], option: str
+    ) -> dict[object, Natural]:
+        rows: QuerySet[Model] = QuerySet(model, using=self.using).filter(**{f"{name}__in": values})
+        try:
+            instances = list(rows)
+        except Exception as error:
+            reason = f"rows with {name} in {values[:10]!r} cannot be made: {sentence(error)}"
+            raise UnwritableRow(model._meta.label, None, reason, _without(option)) from error
+        naturals = list(_natural_keys(instances, option))
+        if not is_content_type(model):
+            self._prove(model, instances, naturals, option)
+        return {getattr(i, name): n for i, n in zip(instances, naturals, strict=True)}
+
+    def _prove(
+        self, model: ModelType, instances: list[Model], naturals: list[Natural], option: str
+    ) -> None:
+        manager: Any = model._default_manager.db_manager(self.using)
+        found = self._found(model, manager, list(dict.fromkeys(naturals)))
+        for instance, natural in zip(instances, naturals, strict=True):
+            if found.get(natural) == [instance.pk]:
+                continue
+            answer = _answer(manager, natural.key)
+            if answer != [instance.pk]:
+                several = found.get(natural, [])
+                reason = _fault(natural, answer if len(several) < 2 else several)
+                raise UnwritableRow(model._meta.label, instance.pk, reason, _without(option))
+
+    def _found(
+        self, model: ModelType, manager: Any, naturals: list[Natural]
+    ) -> dict[Natural, list[object]]:
+        """Return the primary keys that natural keys lead to, of those that a query can answer."""
+        queries = {natural: _query(manager, natural.key) for natural in naturals}
+        asked = [(natural, query) for natural, query in queries.items() if query is not None]
+        found: dict[Natural, list[object]] = {natural: [] for natural, _ in asked}
+        for start in range(0, len(asked), _AT_ONCE):
+            batch = asked[start : start + _AT_ONCE]
+            for natural, query in batch:
+                self._hold_parts(model, natural, query)
+            try:
+                for position, key in self._answers([query for _, query in batch]):
+                    found[batch[position][0]].append(key)
+            except Exception:  # a manager may do what no UNION takes
+                return {}
+        return found
+
+    def _answers(self, queries: list[QuerySet[Any]]) -> list[tuple[int, object]]:
+        numbered = (
+            query.order_by().values_list(Value(number, IntegerField()), "pk")
+            for number, query in enumerate(queries)
+        )
+        with transaction.atomic(using=self.using):
+            return list(next(numbered).union(*numbered, all=True))
+
+    def _hold_parts(self, model: ModelType, natural: Natural, query: QuerySet[Any]) -> None:
+        """Note the primary keys of other rows that are parts of a natural key."""
+        for lookup in query.query.where.children:
+            field: Any = getattr(getattr(lookup, "lhs", None), "target", None)
+            value = getattr(lookup, "rhs", None)
+            owner = Column(field).key_owner if field is not None and field.remote_field else None
+            if owner is not None and type(value) is int and value in natural.key:
+                reason = f"its natural key {natural.key!r} holds {_key_of(owner, value)}"
+                self.hold(owner, UnwritableRow(model._meta.label, None, reason, _without(PRIMARY)))
+
+
+def held_key(
+    label: str, key: object, name: str, value: object, owner: ModelType, *, may_be_natural: bool
+) -> UnwritableRow:
+    """Return the error for a row whose field holds a primary key that is left out."""
+    hint = f"Use {FOREIGN} as well, or dump without {PRIMARY}."
+    reason = f"its {name} holds {_key_of(owner, value)}"
+    return UnwritableRow(label, key, reason, hint if may_be_natural else _without(PRIMARY))
+
+
+def plain_text(value: object) -> object:
+    """Return a subclass of ``str`` (a safe string, a choice) or a lazy text as plain ``str``."""
+    if isinstance(value, Promise):
+        return str(value)
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def _key_of(owner: ModelType, value: object) -> str:
+    return f"{value!r}, a primary key of {owner._meta.label}, which {PRIMARY} leaves out."
+
+
+def _without(option: str) -> str:
+    return f"Dump without {option}."
+
+
+def _natural_keys(instances: list[Model], option: str) -> Iterator[Natural]:
+    """Yield natural keys; what one of them needs of other tables is fetched for all at once."""
+    fetched: set[str] = set()
+    for position, instance in enumerate(instances):
+        yield _natural_key(instance, option)
+        if needed := set(_used_relations(instance)) - fetched:
+            fetched |= needed
+            prefetch_related_objects(instances[position + 1 :], *sorted(needed))
+
+
+def _used_relations(instance: Model) -> Iterator[str]:
+    fields: Sequence[Any] = instance._meta.concrete_fields
+    for field in fields:
+        if field.is_relation and field.is_cached(instance):
+            yield field.name
+            related = field.get_cached_value(instance)
+            if related is not None:
+                yield from (f"{field.name}__{name}" for name in _used_relations(related))
+
+
+def _natural_key(instance: Any, option: str) -> Natural:
+    label = instance._meta.label
+    try:
+        if is_content_type(type(instance)):
+            # A model of the past has no methods.
+            return Natural(label, (instance.app_label, instance.model))
+        natural = Natural(label, tuple(map(plain_text, instance.natural_key())))
+        hash(natural)
+        source(natural)
+    except Exception as error:
+        reason = f"its natural_key() fails: {sentence(error)}"
+        hint = _without(option)
+        if isinstance(error, Unwritable):
+            reason = f"its natural_key() gives {_kind(error.value)}, which cannot be written."
+            hint = f"Let it give texts, numbers, dates or UUIDs, or dump without {option}."
+        raise UnwritableRow(label, instance.pk, reason, hint) from error
+    return natural
+
+
+def _kind(value: object) -> str:
+    return f"a value of type {type(value).__module__}.{type(value).__qualname__}"
+
+
+def _answer(manager: Any, key: Iterable[object]) -> _Answer:
+    try:
+        return [manager.get_by_natural_key(*key).pk]
+    except ObjectDoesNotExist:
+        return []
+    except Exception as error:
+        return error
+
+
+def _fault(natural: Natural, answer: _Answer) -> str:
+    key = f"its natural key {natural.key!r}"
+    if isinstance(answer, MultipleObjectsReturned):
+        return f"{key} leads to several rows."
+    if isinstance(answer, Exception):
+        return f"get_by_natural_key() fails for {key}: {sentence(answer)}"
+    if not answer:
+        return f"{key} leads to no row."
+    rows = ", ".join(f"pk={one!r}" for one in answer[:10])
+    if len(answer) == 1:
+        return f"{key} leads to another row, {rows}."
+    return f"{key} leads to {len(answer)} rows: {rows}."
+
+
+def _query(manager: Any, key: Iterable[object]) -> QuerySet[Any] | None:
+    """Return the query of ``get_by_natural_key()`` unasked; None if that does more than get()."""
+    recorder = copy(manager)
+    try:
+        rows: Any = manager.get_queryset()
+        rows.__class__ = _recording(rows.__class__)
+        recorder.get_queryset = rows.all
+        found = recorder.get_by_natural_key(*key)
+    except Exception:  # it goes on with the row that get() gives
+        return None
+    return found if isinstance(found, type(rows)) else None
+
+
+@cache
+def _recording(kind: Any) -> type[Any]:
+    """Return the class of a queryset whose get() gives the queryset itself, filtered."""
+
+    def get(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.filter(*args, **kwargs)
+
+    return type(f"Recording{kind.__name__}", (kind,), {"get": get})
