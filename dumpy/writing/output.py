@@ -33,22 +33,23 @@ def replaced(path: Path) -> Iterator[IO[str]]:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        with _named(target), target.open("wb") as device, _text(device, target) as stream:
+        with named(target), target.open("wb") as device, _text(device, target) as stream:
             yield stream
         return
-    with _named(target), _aside(target) as stream:
+    with named(target), _aside(target) as stream:
         yield stream
     sync_directory(target.parent)
 
 
 @contextmanager
-def _named(target: Path) -> Iterator[None]:
-    """Let errors of writing, such as a full disk, tell which file it is: not the one aside."""
+def named(target: Path) -> Iterator[None]:
+    """Let errors of writing, such as a full disk, name the target, not the path aside."""
     try:
         yield
     except OSError as error:
-        error.filename = str(target)
-        raise
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, from_text
 from dumpy.text.outline import is_first_line
 from dumpy.writing.aside import left_by_the_dead, locked, locked_directory
-from dumpy.writing.output import sync_directory
+from dumpy.writing.output import named, sync_directory
 
 _ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
@@ -36,12 +36,17 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     _remove_leftovers(target)
     _refuse_others(target, overwrite)
-    with locked_directory(f".{target.name}.dumpy-", _ASIDE, target.parent) as aside:
+    prefix = f".{target.name}.dumpy-"
+    with named(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
         yield aside
         sync_directory(aside)
-        # Somebody else may have been faster.
+        # Another process may have been faster.
         _refuse_others(target, overwrite)
-        _put_in_place(aside, target)
+        try:
+            _put_in_place(aside, target)
+        except OSError:
+            _refuse_others(target, overwrite)
+            raise
     sync_directory(target.parent)
 
 
