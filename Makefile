@@ -61,12 +61,11 @@ applications: $(VENV)/.package
 golden: $(VENV)/.test
 	$(BIN)/python tests/migrating/make_golden.py
 
-# The tests of every day with larger numbers: half an hour for an engine.
+# By chance, and so no part of `make test`: half an hour for an engine.
 .PHONY: faults
-FAULTS := tests/faults/test_kills.py tests/faults/test_torn.py
 faults: export DUMPY_FAULT_RUNS ?= 100
-faults:
-	$(MAKE) --no-print-directory test PYTEST_ARGS="-s $(FAULTS) $(FAULT_ARGS)"
+faults: $(VENV)/.test drivers
+	$(BIN)/python testproject/run_tests.py -s tests/faults/by_chance.py $(FAULT_ARGS)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html

@@ -82,14 +82,6 @@ def no_memory_of_content_types() -> Iterator[None]:
 
 
 @pytest.fixture
-def hangups() -> Iterator[None]:
-    """Let SIGHUP end what a test starts, also where the tests themselves run under ``nohup``."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.fixture
 def project(request: pytest.FixtureRequest, tmp_path: Path, transactional_db: None) -> Project:
     """The test project in processes of its own, on the databases of the test."""
     mark = request.node.get_closest_marker("django_db")

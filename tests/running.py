@@ -137,22 +137,6 @@ class Project:
             timeout=forkserver.PATIENCE,
         )
 
-    def start(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
-        """Start Python on the databases as they are now."""
-        self._give()
-        return self.start_another(*args, **options)
-
-    def start_another(self, *args: object, **options: Any) -> subprocess.Popen[bytes]:
-        """Start Python beside processes that run already."""
-        return forkserver.Process(
-            args,
-            cwd=self.directory,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
-
     def _name(self, alias: str) -> object:
         if settings.ENGINE == "sqlite":
             return self.directory / f"{alias}.sqlite3"

@@ -1,13 +1,9 @@
-"""The file of `dumpdata -o`: what was there before or a complete dump, whatever happens."""
+"""The file of `dumpdata -o`: what was there before or a complete dump; more in tests/faults."""
 
 from __future__ import annotations
 
 import os
-import random
-import signal
 import stat
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +17,6 @@ from zoo.fields import Colour
 OLD = "# what was there before\n"
 END = b"\n# dumpy: end\n"
 ROWS = 10_000
-ATTEMPTS = 20  # Where processes wait for a processor, a dump may be over before it is hit.
 
 
 @pytest.fixture
@@ -46,30 +41,6 @@ def many_species() -> None:
     )
 
 
-def kill_when_written(project: Project, output: Path, size: int) -> bool:
-    """Kill a dump when so many bytes of its temporary file are written; return whether it ran."""
-    for leftover in leftovers(output):
-        leftover.unlink()
-    child = project.start_another(
-        "-m", "django", "dumpdata", "zoo.Species", "--format=py", "-o", output
-    )
-    while child.poll() is None and max(map(size_of, leftovers(output)), default=-1) < size:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(0.001)
-    running = child.poll() is None
-    child.kill()
-    child.communicate()
-    return running
-
-
-def size_of(path: Path) -> int:
-    """Return the size of a file, 0 if it is gone."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 LIMITED = """
 import resource
 import sys
@@ -81,38 +52,6 @@ execute_from_command_line(sys.argv[1:])
 """
 
 
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_a_dump_that_is_killed_leaves_the_old_file_or_a_whole_new_one(
-    project: Project, output: Path
-) -> None:
-    """D5, F1"""
-    many_species()
-    whole = project.python(
-        "-m", "django", "dumpdata", "zoo.Species", "--format=py", encoding=None
-    ).stdout
-    assert whole.endswith(END)
-    chance = random.Random(5)
-    killed = 0
-    for _ in range(12):
-        output.write_text(OLD)
-        killed += kill_when_written(project, output, chance.randrange(len(whole)))
-        assert output.read_bytes() in (OLD.encode(), whole)
-    assert killed >= 6
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_a_killed_dump_has_left_is_removed_by_the_next_one(
-    project: Project, output: Path
-) -> None:
-    many_species()
-    project.python("-c", "pass")
-    assert any(kill_when_written(project, output, 8192) for _ in range(ATTEMPTS))
-    assert leftovers(output) != []
-    called("dumpdata", "zoo.Species", format="py", output=str(output))
-    assert leftovers(output) == []
-
-
 @pytest.mark.django_db
 def test_the_temporary_file_of_a_dump_that_still_runs_is_left_alone(output: Path) -> None:
     with replaced(output) as stream:
@@ -120,33 +59,6 @@ def test_the_temporary_file_of_a_dump_that_still_runs_is_left_alone(output: Path
         called("dumpdata", "zoo.Species", format="py", output=str(output))
         assert len(leftovers(output)) == 1
     assert output.read_text() == "the slower one\n"
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("hangups")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_dump_with_the_old_file_in_place(
-    project: Project, output: Path, number: signal.Signals
-) -> None:
-    """L5, F3"""
-    many_species()
-    project.python("-c", "pass")
-    assert any(status_of_hit(project, output, number) != 0 for _ in range(ATTEMPTS))
-    assert output.read_text() == OLD
-    assert leftovers(output) == []
-
-
-def status_of_hit(project: Project, output: Path, number: signal.Signals) -> int:
-    """Send a signal to a dump as soon as it writes; return its status."""
-    output.write_text(OLD)
-    child = project.start_another(
-        "-m", "django", "dumpdata", "zoo.Species", "--format=py", "-o", output
-    )
-    while not leftovers(output) and child.poll() is None:
-        pass
-    child.send_signal(number)
-    child.communicate()
-    return child.returncode
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,88 +1,15 @@
-"""All tables of a dump are from one instant."""
+"""All tables of a dump are from one instant; what others do meanwhile is in tests/faults."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError
 from django.db import connection, transaction
-from forkserver import PATIENCE
-from running import Project, dumped
+from running import dumped
 
 from zoo import models as zoo
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ACCOUNTS = 1000
-DUMPS = 10
-
-# Each transfer takes from the one table and gives to the other.
-WRITER = """
-import random
-import django
-django.setup()
-from django.db import OperationalError, transaction
-from django.db.models import F
-from zoo.models import Egg, Weighing
-
-print("ready", flush=True)
-while True:
-    number = random.randrange(1, ACCOUNTS + 1)
-    step = random.choice([-3, 3])
-    try:
-        with transaction.atomic():
-            Weighing.objects.filter(pk=number).update(kilos=F("kilos") + step)
-            Egg.objects.filter(pk=ACCOUNTS + 1 - number).update(weight=F("weight") - step)
-    except OperationalError:  # SQLite has one writer or several readers
-        continue
-    print("transfer", flush=True)
-"""
-
-DUMPER = """
-import django
-django.setup()
-from django.core.management import call_command
-
-for number in range(DUMPS):
-    call_command("dumpdata", "zoo.Egg", "zoo.Weighing", format="py", output=f"{number}.py")
-"""
-
-
-def accounts() -> None:
-    """Fill two tables whose sum is the same after every transfer."""
-    numbers = range(1, ACCOUNTS + 1)
-    zoo.Weighing.objects.bulk_create([zoo.Weighing(pk=n, kilos=100_000) for n in numbers])
-    zoo.Egg.objects.bulk_create([zoo.Egg(pk=n, weight=100_000) for n in numbers])
-
-
-def sum_of(path: Path) -> int:
-    """Return the sum of all accounts in a dump."""
-    found = re.findall(r"yield create_zoo_\w+\(\d+, (-?\d+)\)", path.read_text())
-    assert len(found) == 2 * ACCOUNTS
-    return sum(map(int, found))
-
-
-@pytest.mark.slow
-def test_a_writer_beside_the_dump_cannot_tear_it(project: Project) -> None:
-    """D4, F10"""
-    accounts()
-    (project.directory / "writer.py").write_text(WRITER.replace("ACCOUNTS", str(ACCOUNTS)))
-    (project.directory / "dumper.py").write_text(DUMPER.replace("DUMPS", str(DUMPS)))
-    writer = project.start(project.directory / "writer.py")
-    try:
-        assert writer.stdout.readline() == b"ready\n"
-        dumper = project.start_another(project.directory / "dumper.py")
-        _out, errors = dumper.communicate(timeout=PATIENCE)
-    finally:
-        writer.kill()
-        transfers = writer.communicate()[0].count(b"transfer")
-    assert dumper.returncode == 0, errors.decode()
-    sums = {sum_of(project.directory / f"{number}.py") for number in range(DUMPS)}
-    assert sums == {2 * ACCOUNTS * 100_000}
-    assert transfers > DUMPS
-    assert len({(project.directory / f"{n}.py").read_bytes() for n in range(DUMPS)}) > 1
 
 
 @pytest.mark.postgresql

@@ -121,13 +121,6 @@ class Site:
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 
-    def start(self, *args: object) -> subprocess.Popen[str]:
-        """Start a command."""
-        return forkserver.Process(
-            ["-m", "django", *args], cwd=self.directory, env=self._environment, encoding="utf-8",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
     def dump(self, name: str, *args: object) -> Path:
         """Dump to a directory beside the project, labels first; return it."""
         path = self.directory / name

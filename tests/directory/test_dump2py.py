@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from django.conf import settings
 from django.core.management.base import OutputWrapper
 from sites import Site
 
@@ -453,42 +452,3 @@ def test_a_dump_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
         raise OSError("the disk is full")
     assert (tmp_path / "dump" / "manifest.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
-
-
-WRITER = """
-from django.db import OperationalError, transaction
-from django.db.models import F
-from shop.models import Album, Artist
-
-print("ready", flush=True)
-while True:
-    try:
-        with transaction.atomic():
-            artist = Artist.objects.create(name="new")
-            Album.objects.create(title="new", artist=artist)
-    except OperationalError:  # SQLite has one writer or several readers
-        pass
-"""
-
-
-@pytest.mark.slow
-def test_a_writer_beside_the_dump_cannot_tear_it(site: Site, dump: Path) -> None:
-    """D4, L6: each artist of the writer has one album."""
-    if settings.ENGINE == "sqlite":  # The writer takes turns with the dump, and may have more.
-        site.configure("DATABASES['default']['OPTIONS'] = {'timeout': 600}\n")
-    site.restore(dump)
-    (site.directory / "writer.py").write_text(WRITER)
-    writer = site.start("run", "writer.py")
-    try:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-        for _number in range(3):
-            path = site.dump("torn", "--max-row-count", "50")
-            text = "".join(file.read_text() for file in path.glob("shop_*.py"))
-            artists = re.findall(r"artist\((\d+), 'new'\)", text)
-            albums = re.findall(r"album\(\d+, 'new', (\d+),", text)
-            assert artists == albums or sorted(artists) == sorted(albums)
-    finally:
-        writer.kill()
-        writer.communicate()
-    assert artists

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import probe
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from forkserver import PATIENCE
-from small_site import Site
+from points import Point
+from sites import BEGIN, Site
 
-RUNS = int(os.environ.get("DUMPY_FAULT_RUNS", "6"))
 ACCOUNTS = 500
 AMOUNT = 1_000_000
-# By how much later than expected a command may end.
-MORE = 1.05
-
-# Transfers in a second: more leave no time for the dumps on a small machine.
-PACE = 600
 TOTAL = 2 * ACCOUNTS * AMOUNT
 
 TABLES_ONLY = ("--exclude", "shop.Balance")
@@ -43,6 +38,14 @@ class Vault(models.Model):
     amount = models.BigIntegerField()
     till = models.ForeignKey(Till, models.CASCADE)
     guards = models.ManyToManyField("self", symmetrical=False)
+
+
+class Note(models.Model):
+    text = models.CharField(max_length=20)
+
+    def before_dumpy_save(self, loader):
+        if self.pk == 1:
+            Note.objects.using(loader.using).get(pk=2)
 
 
 class Balance(models.Model):
@@ -66,82 +69,53 @@ class Migration(migrations.Migration):
     ]
 """
 FILL = f"""
-from shop.models import Till, Vault
+from shop.models import Note, Till, Vault
 
 numbers = range(1, {ACCOUNTS} + 1)
 Till.objects.bulk_create([Till(pk=n, amount={AMOUNT}) for n in numbers])
 Vault.objects.bulk_create([Vault(pk=n, amount={AMOUNT}, till_id=n) for n in numbers])
 Vault.objects.get(pk=1).guards.add(2, 3)
+Note.objects.bulk_create([Note(pk=n, text="note") for n in (1, 2)])
 """
-# Each statement and each commit is an instant; at one of them, something happens.
 APPS = """
-import atexit
 import os
-import signal
 
+import dumpy
+import probe
 from django.apps import AppConfig
-from django.db import connections
-from django.db.backends.signals import connection_created
-from django.db.utils import ConnectionHandler
-
-instants = 0
-
-
-def cut(connection):
-    ask, end = {
-        "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
-        "mysql": ("CONNECTION_ID()", "KILL %s"),
-    }[connection.vendor]
-    with connection.connection.cursor() as cursor:
-        cursor.execute(f"SELECT {ask}")
-        (process,) = cursor.fetchone()
-    other = ConnectionHandler({"default": {**connection.settings_dict}})["default"]
-    with other.cursor() as cursor:
-        cursor.execute(end, [process])
-    other.close()
-
-
-def pass_instant(connection):
-    global instants
-    if connection is not connections["default"]:
-        return
-    instants += 1
-    if instants == int(os.environ.get("FAULT_AT", "0")):
-        fault = os.environ["FAULT"]
-        if fault == "cut":
-            cut(connection)
-        else:
-            print(fault, "in", connection.settings_dict["NAME"], flush=True)
-            os.kill(os.getpid(), signal.Signals[fault])
-
-
-def execute(run, sql, params, many, context):
-    pass_instant(context["connection"])
-    return run(sql, params, many, context)
-
-
-def watch(connection, **kwargs):
-    if execute in connection.execute_wrappers:
-        return
-    connection.execute_wrappers.append(execute)
-    commit = connection._commit
-
-    def counted():
-        pass_instant(connection)
-        commit()
-        pass_instant(connection)
-
-    connection._commit = counted
+from django.db import connection
 
 
 class ShopConfig(AppConfig):
     name = "shop"
 
     def ready(self):
-        if "FAULT_AT" in os.environ:
-            connection_created.connect(watch, weak=False)
-            atexit.register(lambda: print(f"instants: {instants}"))
+        probe.install()
+        if connection.vendor == "sqlite":
+            timeout = float(os.environ.get("SHOP_TIMEOUT", "60"))
+            connection.settings_dict["OPTIONS"]["timeout"] = timeout
+
+
+def pass_by(name):
+    def handler(loader):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT '{name}'")
+
+    return handler
+
+
+class Migrator(dumpy.Migrator):
+    def migrate_from_1(self, globals_dict):
+        self.before_load(pass_by("before_load"))
+        self.after_load(pass_by("after_load"))
+        return "2"
+
+
+def version():
+    return os.environ.get("SHOP_VERSION", "1")
 """
+INSTALLED_APPS = ["django.contrib.contenttypes", "dumpy", "shop"]
+DUMPY = {"VERSION": "shop.apps.version", "MIGRATION_CLASS": "shop.apps.Migrator"}
 
 
 @dataclass(frozen=True)
@@ -157,31 +131,96 @@ class Ended:
         return self.status == -signal.SIGKILL
 
 
-class Bank(Site):
-    """A site with money in two tables, and a view."""
+@dataclass
+class Paused:
+    """A command that waits at a point until the block is left, where it goes on to its end.
 
-    def dump(self, name: str, *args: object) -> Path:
-        """Dump the tables, not the view."""
-        return super().dump(name, *TABLES_ONLY, *args)
+    Attributes:
+        database: the name of the database that it works in.
+        ended: how it ended, once it has.
+    """
+
+    database: str
+    ended: Ended | None = None
+
+    @property
+    def status(self) -> int:
+        """The status with which it ended."""
+        assert self.ended is not None
+        return self.ended.status
+
+    @property
+    def said(self) -> str:
+        """What it said after the point."""
+        assert self.ended is not None
+        return self.ended.said
+
+
+@dataclass
+class Bank(Site):
+    """A site with money in two tables, and a view.
+
+    It is in one of two states: that which was dumped, or another one.
+    """
+
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the database holds in the state of each name, and after a load."""
+    journal: str = "delete"
+    """How SQLite keeps its journal."""
 
     def make(self) -> None:
-        """Write the project, migrate its databases, and fill the first one."""
-        migrations = self.directory / "shop" / "migrations"
-        migrations.mkdir(parents=True)
-        for package in (migrations.parent, migrations):
-            (package / "__init__.py").touch()
-        self.write_models(MODELS)
-        (migrations.parent / "apps.py").write_text(APPS)
-        (self.directory / "site_settings.py").write_text(self._settings(), encoding="utf-8")
+        """Write the project, make its tables, fill them, and keep two states."""
+        own = Path(probe.__file__).read_text(encoding="utf-8")
+        self.write({"shop/models.py": MODELS, "shop/apps.py": APPS, "probe.py": own})
+        self.write({"shop/migrations/__init__.py": ""})
+        self.configure(INSTALLED_APPS=INSTALLED_APPS, DUMPY=DUMPY)
         self.succeed("makemigrations", "shop", "-v0")
-        (migrations / "0002_view.py").write_text(MIGRATION)
-        self.succeed("migrate", "-v0")
-        self.succeed("shell", "-v0", "-c", FILL)
+        self.write({"shop/migrations/0002_view.py": MIGRATION})
+        self.shell(BEGIN.format(aliases=self.aliases) + FILL)
+        # The next keys of a restored database are not those of rows that were made with theirs.
+        self.restore(self.dump("dumped", *TABLES_ONLY))
+        self._keep("dumped")
+        self._change()
+        self._keep("changed")
+        self.succeed("loaddata", "dumped.py")
+        self.states["loaded"] = self.state()
 
-    def change(self) -> None:
+    def _keep(self, name: str) -> None:
+        """Keep what the database holds under a name, and dumps of it."""
+        self.states[name] = self.state()
+        self.dump(name, *TABLES_ONLY)
+        self.succeed("dumpdata", "--format=py", "-o", f"{name}.py", *TABLES_ONLY)
+        if settings.ENGINE == "sqlite":
+            shutil.copyfile(self._file, self.directory / f"{name}.sqlite3")
+
+    def put(self, name: str) -> None:
+        """Let the database be in the state of a name."""
+        if settings.ENGINE == "sqlite":
+            for journal in self.directory.glob(f"{self._file.name}-*"):
+                journal.unlink()
+            shutil.copyfile(self.directory / f"{name}.sqlite3", self._file)
+            self.keep_journal(self.journal)
+        elif self.state() != self.states[name]:
+            self.restore(self.directory / "dumped")
+            if name == "changed":
+                self._change()
+            assert self.state() == self.states[name]
+
+    def keep_journal(self, mode: str) -> None:
+        """Let SQLite keep its journal in another way."""
+        self.journal = mode
+        if settings.ENGINE == "sqlite":
+            assert self.execute(f"PRAGMA journal_mode = {mode}") == [(mode,)]
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.databases["default"]["NAME"])
+
+    def _change(self) -> None:
         """Make the database another than that of the dump: rows, sequences, and views."""
         self.execute("DELETE FROM shop_vault_guards")
         self.execute("DELETE FROM shop_vault WHERE id > 7")
+        self.execute("DELETE FROM shop_note")
         self.execute("UPDATE shop_till SET amount = -1")
         self.execute("INSERT INTO shop_vault (id, amount, till_id) VALUES (9000, 1, 1)")
         self.execute("DROP VIEW IF EXISTS shop_balance")
@@ -199,109 +238,103 @@ class Bank(Site):
 
     def settle(self, name: object = None) -> None:
         """Wait until the server has noticed that a process is dead."""
-        deadline = time.monotonic() + 60
-        while settings.ENGINE != "sqlite" and self._sessions(name):
-            assert time.monotonic() < deadline, "a session of a dead process does not end"
+        if settings.ENGINE != "sqlite":
+            name = name or self.databases["default"]["NAME"]
+            self.wait_for(f"SELECT ({SESSIONS[settings.ENGINE].format(name=name)}) = 0")
 
-    def _sessions(self, name: object) -> int:
-        query = SESSIONS[settings.ENGINE].format(name=name or self.databases["default"]["NAME"])
-        return int(self.execute(query)[0][0])
+    def wait_for(self, query: str) -> None:
+        """Wait until the server says that something has happened, which it will."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.execute(query)[0][0]:
+            assert time.monotonic() < deadline, f"it has not happened: {query}"
 
-    def start_with(self, faults: dict[str, str], *args: object) -> subprocess.Popen[str]:
-        """Start a command to which something will happen."""
-        self._environment.update(faults)
+    def transact(self, statements: Sequence[str]) -> None:
+        """Execute statements in one transaction; raises at once if others are in the way."""
+        connection = self.connection()
         try:
-            return self.start(*args)
+            with transaction_of(connection) as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
         finally:
-            for name in faults:
-                del self._environment[name]
+            connection.close()
 
-    def instants_of(self, *args: object) -> int:
-        """Return at how many instants a command can be hit; it runs to its end."""
-        ended = end_of(self.start_with({"FAULT_AT": "0"}, *args))
-        assert ended.status == 0, ended.said
-        return int(re.findall(r"instants: (\d+)", ended.said)[-1])
+    def start_with(self, *args: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a command that waits, where it waits, for its input to be closed."""
+        env = {**self.environment, **environment}
+        return self.start(*args, env=env, stdin=subprocess.PIPE)
 
-    def hit(self, fault: str, instant: int, *args: object) -> Ended:
-        """Run a command to which something happens at an instant."""
-        faults = {"FAULT": fault, "FAULT_AT": str(instant), "PYTHONUNBUFFERED": "1"}
-        return end_of(self.start_with(faults, *args))
-
-    def seconds_of(self, *args: object) -> tuple[float, float]:
-        """Return how long a command takes, until it says something and from then on."""
-        started = time.monotonic()
-        child = self.start_with({"PYTHONUNBUFFERED": "1"}, *args)
-        heard = first_word(child)
-        spoken = time.monotonic()
-        ended = end_of(child)
-        assert ended.status == 0, heard + ended.said
-        return spoken - started, time.monotonic() - spoken
-
-    def killed_after(self, seconds: float, *args: object, heard: bool = False) -> Ended:
-        """Kill a command from outside, so long after its start, or after its first word."""
-        child = self.start_with({"PYTHONUNBUFFERED": "1"}, *args)
-        said = first_word(child) if heard else ""
-        try:
-            child.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            child.kill()
-        ended = end_of(child)
-        return Ended(ended.status, said + ended.said)
-
-    def kills(self, *args: object, seed: int) -> Iterator[Ended]:
-        """Kill a command at random instants, every other time counted from its first word.
-
-        How long it takes is measured again and again: the machine may have other things to do.
-        Whoever iterates restores what a command has changed.
-        """
-        silent = heard = 0.0
-        for number, part in enumerate(spread(RUNS, seed)):
-            if number % 10 == 0:
-                silent, heard = self.seconds_of(*args)
-                yield Ended(0, "measured")
-            seconds = heard if number % 2 else silent + heard
-            yield self.killed_after(MORE * part * seconds, *args, heard=bool(number % 2))
+    def hit(self, fault: str, point: Point, *args: object, **environment: str) -> Ended:
+        """Run a command to which something happens at a point."""
+        return end_of(self.start_with(*args, **faults(fault, point), **environment))
 
     @contextmanager
-    def transfers(self) -> Iterator[Rate]:
-        """Let another process move money all the time; gives how fast it was, in the end."""
-        (self.directory / "writer.py").write_text(WRITER)
-        child, rate = self.start("run", "writer.py"), Rate()
+    def paused(self, point: Point, *args: object, **environment: str) -> Iterator[Paused]:
+        """Run a command that waits at a point while the block is done."""
+        child = self.start_with(*args, **faults("pause", point), **environment)
         assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
+        said = ""
+        while probe.PAUSED not in said:
+            line = child.stdout.readline()
+            assert line, f"it does not pass {point}: {said}"
+            said += line
+        (name,) = re.findall(rf"{probe.PAUSED}(.*), at: ", said)
+        paused = Paused(name)
         try:
-            yield rate
+            yield paused
         finally:
-            child.terminate()
-            ended = end_of(child)
-        rate.transfers_in_a_second = float(ended.said.removeprefix("rate: "))
+            paused.ended = end_of(child)
 
 
-@dataclass
-class Rate:
-    """How many transfers there were in a second."""
+@contextmanager
+def transaction_of(connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Give a cursor in a transaction that waits for nobody; an error of the block ends it."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT_ONCE[settings.ENGINE])
+        connection.set_autocommit(False)
+        yield cursor
+        connection.commit()
 
-    transfers_in_a_second: float = 0
+
+def faults(fault: str, point: Point) -> Mapping[str, str]:
+    """Return the environment of a command to which something happens at a point."""
+    return {
+        probe.FAULT: fault,
+        probe.EVENT: point.event,
+        probe.AFTER: point.after,
+        probe.NUMBER: str(point.number),
+        "SHOP_VERSION": point.version,
+    }
 
 
 def end_of(child: subprocess.Popen[str]) -> Ended:
-    """Wait for the end of a process."""
+    """Close the input of a process, and wait for its end."""
     said, _errors = child.communicate(timeout=PATIENCE)
     return Ended(child.returncode, said)
 
 
-def first_word(child: subprocess.Popen[str]) -> str:
-    """Wait until a process says something; return the line."""
-    assert child.stdout is not None
-    return child.stdout.readline()
+def without_next_keys(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a database holds, but for what a server does not take back: its next keys.
+
+    They are taken back where tables are made anew, and by SQLite.
+    """
+    if settings.ENGINE == "sqlite":
+        return state
+    definitions = re.sub(r" AUTO_INCREMENT=\d+", "", repr(state["definitions"]))
+    return {**state, "definitions": definitions, "sequences": None}
 
 
-def spread(runs: int, seed: int) -> list[float]:
-    """Return numbers below 1 at random, one in each of ``runs`` equal parts, mixed."""
-    chance = random.Random(seed)
-    return chance.sample([(part + chance.random()) / runs for part in range(runs)], runs)
+def content(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a file, or of each file below a directory, by where it is."""
+    found = [path, *path.rglob("*")]
+    return {str(one.relative_to(path)): one.read_bytes() for one in found if one.is_file()}
 
 
+# A wait of 0 would be one without an end on PostgreSQL.
+AT_ONCE = {
+    "sqlite": "PRAGMA busy_timeout = 0",
+    "postgresql": "SET lock_timeout = '1ms'",
+    "mysql": "SET lock_wait_timeout = 0, innodb_lock_wait_timeout = 0",
+}
 NEXT_KEY = {
     "sqlite": "UPDATE sqlite_sequence SET seq = 12345 WHERE name = 'shop_till'",
     "postgresql": "SELECT setval('shop_till_id_seq', 12345)",
@@ -355,55 +388,3 @@ def _rows(cursor: Any, name: str) -> list[str]:
 def _all(cursor: Any, sql: str) -> list[tuple[Any, ...]]:
     cursor.execute(sql)
     return list(cursor.fetchall())
-
-
-WRITER = f"""
-import random
-import signal
-import threading
-import time
-
-from django.db import connection
-
-ended = []
-signal.signal(signal.SIGTERM, lambda *args: ended.append(True))
-
-
-def transfer(cursor):
-    one, other = (random.randrange(1, {ACCOUNTS} + 1) for _side in range(2))
-    step = random.randrange(1, 1000)
-    cursor.execute("BEGIN")
-    cursor.execute(f"UPDATE shop_till SET amount = amount - {{step}} WHERE id = {{one}}")
-    cursor.execute(f"UPDATE shop_vault SET amount = amount + {{step}} WHERE id = {{other}}")
-    cursor.execute("COMMIT")
-
-
-def move_money():
-    connection.ensure_connection()
-    cursor = connection.connection.cursor()
-    cursor.execute(haste)
-    transfers, started = 0, time.monotonic()
-    while not ended:
-        time.sleep(max(0, transfers / ({PACE} / writers) - (time.monotonic() - started)))
-        try:
-            transfer(cursor)
-            transfers += 1
-        except connection.Database.OperationalError:  # SQLite has one writer or several readers
-            cursor.execute("ROLLBACK")
-    rates.append(transfers / (time.monotonic() - started))
-
-
-# The disk would be the limit: nobody asks here what survives a power cut.
-haste, writers = {{
-    "sqlite": ("PRAGMA synchronous = OFF", 1),
-    "postgresql": ("SET synchronous_commit = off", 4),
-    "mysql": ("SET autocommit = 1", 12),
-}}[connection.vendor]
-threads, rates = [threading.Thread(target=move_money) for _one in range(writers)], []
-for thread in threads:
-    thread.start()
-print("ready", flush=True)
-for thread in threads:
-    thread.join()
-print("rate:", sum(rates))
-"""

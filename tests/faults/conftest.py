@@ -1,73 +1,60 @@
-"""A bank for the tests of faults, and a dump of it."""
+"""A bank for the tests of faults, and dumps of it."""
 
 from __future__ import annotations
 
-import sys
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
-from django.db import connections
-from pytest_django.plugin import DjangoDbBlocker
-
-# The site that the bank is made of.
-sys.path.append(str(Path(__file__).parents[1] / "directory"))
-
 from bank import Bank
-from small_site import new_databases
-
-ASIDE = ("", "_dumpy_stage", "_dumpy_old")
+from django.conf import settings
+from pytest_django.plugin import DjangoDbBlocker
+from sites import NewSite
 
 
 @pytest.fixture(scope="session")
-def made_bank(
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-) -> Iterator[Bank]:
+def made_bank(new_site: NewSite, django_db_blocker: DjangoDbBlocker) -> Bank:
     """Return a bank whose database lives as long as the tests."""
-    directory = tmp_path_factory.mktemp("bank")
-    name = f"dumpy_bank_{connections['default'].settings_dict['NAME']}"[-40:]
-    if settings.ENGINE == "sqlite":
-        name = "bank"
+    empty = new_site("bank")
+    bank = Bank(empty.directory, empty.name)
     with django_db_blocker.unblock():
-        _drop(name)
-        _run(
-            f"CREATE DATABASE {name} {connections['default'].creation.sql_table_creation_suffix()}"
-        )
-        bank = Bank(directory, new_databases({"default": name}, directory))
         bank.make()
-        bank.dump("dump")
-        yield bank
-        _drop(name)
-
-
-@pytest.fixture(params=["rollback", "wal"] if settings.ENGINE == "sqlite" else [""])
-def bank(
-    request: pytest.FixtureRequest, made_bank: Bank, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Bank]:
-    """Return the bank as it was dumped, on SQLite in each way of keeping a journal."""
-    with django_db_blocker.unblock():
-        if request.param:
-            mode = {"rollback": "delete", "wal": "wal"}[request.param]
-            assert made_bank.execute(f"PRAGMA journal_mode = {mode}") == [(mode,)]
-        made_bank.restore(made_bank.directory / "dump")
-        yield made_bank
+    return bank
 
 
 @pytest.fixture
-def dump(bank: Bank) -> Path:
-    """Return a dump of the bank."""
-    return bank.directory / "dump"
+def bank(made_bank: Bank, unblocked: None) -> Bank:
+    """Return the bank as it was dumped."""
+    made_bank.put("dumped")
+    return made_bank
 
 
-def _drop(name: str) -> None:
-    for aside in ASIDE:
-        _run(f"DROP DATABASE IF EXISTS {name}{aside}")
+@pytest.fixture
+def changed(made_bank: Bank, unblocked: None) -> Bank:
+    """Return the bank as it was changed after it was dumped."""
+    made_bank.put("changed")
+    return made_bank
 
 
-def _run(sql: str) -> None:
-    if settings.ENGINE != "sqlite":
-        with connections["default"]._nodb_cursor() as cursor:
-            cursor.execute(sql)
+@pytest.fixture(params=["delete", "wal"] if settings.ENGINE == "sqlite" else ["none"])
+def journal(request: pytest.FixtureRequest, made_bank: Bank, unblocked: None) -> Iterator[str]:
+    """Let the bank keep its journal in each way that SQLite has."""
+    before = made_bank.journal
+    made_bank.keep_journal(request.param)
+    yield request.param
+    made_bank.keep_journal(before)
+
+
+@pytest.fixture
+def dump(made_bank: Bank) -> Path:
+    """Return the dump."""
+    return made_bank.directory / "dumped"
+
+
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """Let SIGHUP end what a test starts, also where the tests themselves run under ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

@@ -10,6 +10,7 @@ import pytest
 from bank import Bank, end_of
 from django.conf import settings
 from django.db import connections
+from points import LOAD, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -28,50 +29,38 @@ def is_there(name: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-@pytest.fixture
-def instant(bank: Bank, dump: Path, tmp_path: Path) -> str:
-    """Return an instant at which a double dump test is in its scratch database."""
-    ended = end_of(bank.start_with({"FAULT_AT": "0", "TMPDIR": str(tmp_path)}, "ddt", dump))
-    assert ended.status == 0, ended.said
-    assert list(tmp_path.iterdir()) == []
-    return str(int(re.findall(r"instants: (\d+)", ended.said)[-1]) // 2)
+IN_SCRATCH = named("in the midst of a bulk", LOAD)
+CREATED = named("between tables", LOAD)
 
 
 def test_the_next_run_removes_what_a_killed_one_has_left(
-    bank: Bank, dump: Path, tmp_path: Path, instant: str
+    bank: Bank, dump: Path, tmp_path: Path
 ) -> None:
     """F1, F4"""
-    faults = {"TMPDIR": str(tmp_path), "FAULT": "SIGKILL", "FAULT_AT": instant}
-    ended = end_of(bank.start_with(faults, "ddt", dump))
-    assert ended.was_killed
-    (name,) = re.findall("SIGKILL in (.*scratch.*)", ended.said)
+    ended = bank.hit("SIGKILL", IN_SCRATCH, "ddt", dump, TMPDIR=str(tmp_path))
+    assert ended.was_killed, ended.said
+    (name,) = re.findall("SIGKILL in (.*scratch.*), at: ", ended.said)
     bank.settle(name)
-    again = end_of(bank.start_with({"TMPDIR": str(tmp_path)}, "ddt", dump))
+    again = end_of(bank.start_with("ddt", dump, TMPDIR=str(tmp_path)))
     assert again.status == 0, again.said
-    assert not is_there(name)
-
-
-def test_one_that_is_ended_by_a_signal_removes_it_itself(
-    bank: Bank, dump: Path, tmp_path: Path, instant: str
-) -> None:
-    faults = {"TMPDIR": str(tmp_path), "FAULT": "SIGTERM", "FAULT_AT": instant}
-    ended = end_of(bank.start_with(faults, "ddt", dump))
-    assert ended.status == -signal.SIGTERM, ended.said
-    (name,) = re.findall("SIGTERM in (.*scratch.*)", ended.said)
     assert not is_there(name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_in_use_is_left_alone(bank: Bank, dump: Path, tmp_path: Path, instant: str) -> None:
-    faults = {"TMPDIR": str(tmp_path), "FAULT": "SIGSTOP", "FAULT_AT": instant}
-    slow = bank.start_with(faults, "ddt", dump)
-    assert slow.stdout is not None
-    while not (found := re.findall("SIGSTOP in (.*scratch.*)", slow.stdout.readline())):
-        assert slow.poll() is None
-    other = end_of(bank.start_with({"TMPDIR": str(tmp_path)}, "ddt", dump))
-    assert other.status == 0, other.said
-    assert is_there(found[0])
-    slow.send_signal(signal.SIGCONT)
-    ended = end_of(slow)
-    assert ended.status == 0, ended.said
-    assert not is_there(found[0])
+def test_one_that_is_ended_by_a_signal_removes_it_itself(
+    bank: Bank, dump: Path, tmp_path: Path
+) -> None:
+    ended = bank.hit("SIGTERM", CREATED, "ddt", dump, TMPDIR=str(tmp_path))
+    assert ended.status == -signal.SIGTERM, ended.said
+    (name,) = re.findall("SIGTERM in (.*scratch.*), at: ", ended.said)
+    assert not is_there(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_in_use_is_left_alone(bank: Bank, dump: Path, tmp_path: Path) -> None:
+    with bank.paused(IN_SCRATCH, "ddt", dump, TMPDIR=str(tmp_path)) as slow:
+        other = end_of(bank.start_with("ddt", dump, TMPDIR=str(tmp_path)))
+        assert other.status == 0, other.said
+        assert is_there(slow.database)
+    assert slow.status == 0, slow.said
+    assert not is_there(slow.database)

@@ -6,18 +6,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from bank import TABLES_ONLY, Bank
+from bank import TABLES_ONLY, Bank, content, without_next_keys
 from django.conf import settings
+from points import DUMPDATA, LOAD, OVERWRITE, RESTORE, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hangups")]
 
 NAMES = ["SIGTERM", "SIGINT", "SIGHUP"]
-
-
-def content(path: Path) -> dict[str, bytes]:
-    """Return the bytes of each file below a directory; its name tells where it is."""
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
 def is_status_of(name: str, status: int) -> bool:
@@ -27,37 +23,57 @@ def is_status_of(name: str, status: int) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("command", [
-    ("dump2py", "PATH", *TABLES_ONLY, "--overwrite"),
-    ("dumpdata", "--format=py", "-o", "PATH", *TABLES_ONLY),
-], ids=lambda command: command[0])  # fmt: skip
+@pytest.mark.parametrize("point", ["between tables", "before a file is on the disk"])
 def test_a_dump_that_is_ended_leaves_the_old_one_and_nothing_beside_it(
-    bank: Bank, tmp_path: Path, command: tuple[str, ...], name: str
+    changed: Bank, tmp_path: Path, point: str, name: str
 ) -> None:
     """L5, F3"""
-    command = tuple(word.replace("PATH", str(tmp_path / "dump")) for word in command)
-    instant = bank.instants_of(*command) // 2
+    path = tmp_path / "the_dump"
+    command = ("dump2py", path, *TABLES_ONLY, "--overwrite")
+    changed.succeed(*command)
     before = content(tmp_path)
-    bank.execute("UPDATE shop_till SET amount = amount + 1")
-    ended = bank.hit(name, instant, *command)
+    changed.execute("UPDATE shop_till SET amount = amount + 1")
+    ended = changed.hit(name, named(point, OVERWRITE), *command)
     assert is_status_of(name, ended.status), ended.said
     assert content(tmp_path) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_dumpdata_that_is_ended_leaves_the_old_file_and_nothing_beside_it(
+    bank: Bank, tmp_path: Path, name: str
+) -> None:
+    """L5, F3"""
+    path = tmp_path / "the_dump.py"
+    path.write_text("# what was there before\n")
+    before = content(tmp_path)
+    command = ("dumpdata", "--format=py", "-o", path, *TABLES_ONLY)
+    ended = bank.hit(name, named("between tables", DUMPDATA), *command)
+    assert is_status_of(name, ended.status), ended.said
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("point", ["between tables", "in the deferred flush"])
 def test_a_restore_that_is_ended_leaves_the_database_and_none_beside_it(
-    bank: Bank, dump: Path, name: str
+    changed: Bank, dump: Path, point: str, name: str
 ) -> None:
     """L5"""
-    command = ("run", dump / "restore.py", "-b")
-    instant = bank.instants_of(*command) // 2
-    bank.change()
-    before, databases = bank.state(), names_of_databases(bank)
-    ended = bank.hit(name, instant, *command)
+    databases = names_of_databases(changed)
+    ended = changed.hit(name, named(point, RESTORE), "run", dump / "restore.py", "-b")
     assert is_status_of(name, ended.status), ended.said
-    assert bank.state() == before
-    assert names_of_databases(bank) == databases
+    assert changed.state() == changed.states["changed"]
+    assert names_of_databases(changed) == databases
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_load_that_is_ended_leaves_the_database(changed: Bank, name: str) -> None:
+    """L5"""
+    fixture = changed.directory / "dumped.py"
+    ended = changed.hit(name, named("between tables", LOAD), "loaddata", fixture)
+    assert is_status_of(name, ended.status), ended.said
+    expected = without_next_keys(changed.states["changed"])
+    assert without_next_keys(changed.state()) == expected
 
 
 def names_of_databases(bank: Bank) -> list[str]:

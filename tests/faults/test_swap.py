@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from bank import Bank, end_of
+from django.db import connections, transaction
 
 from dumpy.restoring.staging import aside
 
 # Connections look at the database of the tests, which this makes.
-pytestmark = [pytest.mark.django_db, pytest.mark.mysql]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.mysql]
 
-# A restore whose swap takes a while between the tables and the views. Unlike SLEEP(), this does not
-# look whether the client is still there.
-SLOW = """
+# A restore whose swap waits between the tables and the views, until somebody lets go of a row.
+# Unlike GET_LOCK() and SLEEP(), this does not look whether the client is still there.
+WAITS = """
 import sys
 from django.db import connection
 
-def slowly(execute, sql, params, many, context):
+def wait(execute, sql, params, many, context):
     if "PROCEDURE" in sql:
         assert sql.count("CREATE OR REPLACE") == 1
-        wait = "DO BENCHMARK(4000000, SHA2('x', 512)); "
-        sql = sql.replace("CREATE OR REPLACE", wait + "CREATE OR REPLACE")
+        stop = "SELECT number FROM {barrier} FOR UPDATE; "
+        sql = sql.replace("CREATE OR REPLACE", stop + "CREATE OR REPLACE")
     return execute(sql, params, many, context)
 
+with connection.cursor() as cursor:
+    cursor.execute("SET innodb_lock_wait_timeout = 3600")
 script = sys.argv[0] = sys.argv[1]
 sys.argv[1:] = ["-b"]
-with connection.execute_wrapper(slowly):
-    execfile(script, {"__name__": "__main__", "__file__": script})
+with connection.execute_wrapper(wait):
+    execfile(script, {{"__name__": "__main__", "__file__": script}})
 """
-RUNNING = (
-    "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%BENCHMARK%' "
-    "AND info NOT LIKE '%processlist%' AND info NOT LIKE '%PROCEDURE%' AND db LIKE '{name}%'"
+AT_THE_BARRIER = (
+    "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' "
+    "AND trx_query LIKE '%{barrier}%'"
 )
 WAITING = (
-    "SELECT (SELECT COUNT(*) FROM information_schema.processlist "
-    "WHERE state = 'Waiting for table metadata lock' AND db LIKE '{name}%')"
+    "SELECT COUNT(*) FROM information_schema.processlist "
+    "WHERE state = 'Waiting for table metadata lock' AND db LIKE '{name}%'"
 )
 
 
-def wait_for(bank: Bank, query: str) -> None:
-    """Wait until a query finds something."""
-    name, deadline = bank.databases["default"]["NAME"], time.monotonic() + 60
-    while not bank.execute(query.format(name=name))[0][0]:
-        assert time.monotonic() < deadline, "it has not happened"
+@contextmanager
+def barrier() -> Iterator[str]:
+    """Make a table in another database, and lock its row while the block is done."""
+    connection = connections["default"]
+    name = f"{connection.settings_dict['NAME']}.barrier"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (number INT) ENGINE = InnoDB")
+        try:
+            cursor.execute(f"INSERT INTO {name} VALUES (1)")
+            with transaction.atomic():
+                cursor.execute(f"SELECT number FROM {name} FOR UPDATE")
+                yield name
+        finally:
+            cursor.execute(f"DROP TABLE {name}")
 
 
 def name_of(bank: Bank) -> str:
@@ -59,52 +72,51 @@ def tables(bank: Bank) -> set[str]:
 
 
 def test_the_views_follow_the_tables_though_the_restore_is_killed_between_them(
-    bank: Bank, dump: Path
+    changed: Bank, dump: Path
 ) -> None:
     """F4: the server has all of the swap in one call."""
-    new = bank.state()
-    bank.change()
-    (bank.directory / "slow.py").write_text(SLOW)
-    child = bank.start("run", "slow.py", dump / "restore.py")
-    wait_for(bank, RUNNING)
-    child.kill()
-    assert end_of(child).said.count("Restored.") == 0
-    assert "shop_balance" not in tables(bank), "it was killed too late"
-    assert bank.state() == new
+    with barrier() as name:
+        (changed.directory / "waits.py").write_text(WAITS.format(barrier=name))
+        child = changed.start_with("run", "waits.py", dump / "restore.py")
+        changed.wait_for(AT_THE_BARRIER.format(barrier=name))
+        child.kill()
+        assert end_of(child).said.count("Restored.") == 0
+        assert "shop_balance" not in tables(changed)
+    assert changed.state() == changed.states["dumped"]
 
 
 def test_a_restore_that_is_killed_while_it_waits_for_others_changes_nothing(
-    bank: Bank, dump: Path
+    changed: Bank, dump: Path
 ) -> None:
     """F4, F14"""
-    bank.change()
-    old = bank.state()
-    reader = bank.connection()
+    waiting = WAITING.format(name=name_of(changed))
+    reader = changed.connection()
     with reader.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT amount FROM shop_till")
-        child = bank.start("run", dump / "restore.py", "-b")
-        wait_for(bank, WAITING)
+        child = changed.start_with("run", dump / "restore.py", "-b")
+        changed.wait_for(waiting)
         child.kill()
         end_of(child)
-        wait_for(bank, f"SELECT NOT ({WAITING.removeprefix('SELECT ')})")
+        changed.wait_for(f"SELECT ({waiting}) = 0")
         cursor.execute("ROLLBACK")
     reader.close()
-    assert bank.state() == old
+    assert changed.state() == changed.states["changed"]
 
 
-def test_a_view_that_cannot_be_made_leaves_the_tables_as_they_were(bank: Bank, dump: Path) -> None:
+def test_a_view_that_cannot_be_made_leaves_the_tables_as_they_were(
+    changed: Bank, dump: Path
+) -> None:
     """A table that is not of the project bears the name of the view."""
-    bank.change()
-    bank.execute("CREATE TABLE shop_balance (x INT)")
+    changed.execute("CREATE TABLE shop_balance (x INT)")
     try:
-        old = bank.state()
-        said = bank.fail("run", dump / "restore.py", "-b")
-        assert "'shop_balance' is not of type 'VIEW'" in said.replace(f"{name_of(bank)}.", "")
+        old = changed.state()
+        said = changed.fail("run", dump / "restore.py", "-b")
+        assert "'shop_balance' is not of type 'VIEW'" in said.replace(f"{name_of(changed)}.", "")
         assert "The database is as it was." in said
-        assert bank.state() == old
+        assert changed.state() == old
     finally:
-        bank.execute("DROP TABLE shop_balance")
+        changed.execute("DROP TABLE shop_balance")
 
 
 def test_databases_of_long_names_have_a_stage_each() -> None:
