@@ -7,6 +7,7 @@
 # make django-suite   Django's own tests of fixtures and serializers, with the format py
 # make applications   real applications from PyPI, through a fresh database and back
 # make faults  dumps and restores that are killed, and dumps beside a writer, by the hundred
+# make property  random rows beside json, ten thousand times
 # make golden  the dumps of five releases of an application anew, in tests/migrating/golden
 # make docs    the documentation as HTML, in docs/_build/html
 # make clean   remove what make made
@@ -66,6 +67,12 @@ golden: $(VENV)/.test
 faults: export DUMPY_FAULT_RUNS ?= 100
 faults: $(VENV)/.test drivers
 	$(BIN)/python testproject/run_tests.py -s tests/faults/by_chance.py $(FAULT_ARGS)
+
+# The test of every day with other rows each time, and many of them.
+.PHONY: property
+property: export DUMPY_PROPERTY_EXAMPLES ?= 10000
+property:
+	$(MAKE) --no-print-directory test PYTEST_ARGS="tests/roundtrip/test_beside_json.py $(PROPERTY_ARGS)"
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html

@@ -13,15 +13,16 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
-from dumpy.dump import new
+from dumpy.dump import Natural, new
 from dumpy.errors import Place, Problem
+from dumpy.loading.exchange import exchangeable, spare_values
 from dumpy.loading.links import LinkLoader
 from dumpy.loading.origins import Origins, Repeated
 from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import Statements, existing
 from dumpy.loading.values import Failures, is_same, to_database, to_python
-from dumpy.schema.tables import Column, Field, Table, cascades_in_database
+from dumpy.schema.tables import Column, Field, Table
 
 ROWS = 1000
 _CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
@@ -118,7 +119,8 @@ class Desk(Protocol):
 class TableLoader:
     """Puts rows of one layout into their table: inserted, updated, or found unchanged.
 
-    ``place`` gives the place of a row for messages.
+    ``place`` gives the place of a row for messages; ``natural`` are the fields of which rows had
+    references by natural key.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class TableLoader:
         self._statements = Statements(self.table.model, layout.columns, desk.using)
         self._links = [LinkLoader(link, desk) for link in layout.links]
         self._is_empty: bool | None = None
+        self.natural: set[str] = set()
 
     def problem(self, row: RowLike, error: Exception) -> Problem:
         """Return what keeps a row out, for a person."""
@@ -142,6 +145,15 @@ class TableLoader:
 
     def _dumped_key(self, row: RowLike) -> object:
         key = [self.layout.values(name, [row])[0] for name in self.table.key]
+        return key[0] if len(key) == 1 else tuple(key)
+
+    def stored_key(self, row: RowLike) -> object:
+        """Return the primary key that a row has in the database; raises ``Missing``."""
+        failures: Failures = {}
+        names = {column.name: column for column in self.table.columns}
+        key = [self._python(names[name], [row], failures)[0] for name in self.table.key]
+        for error in failures.values():
+            raise error
         return key[0] if len(key) == 1 else tuple(key)
 
     def add(self, row: RowLike) -> None:
@@ -168,7 +180,7 @@ class TableLoader:
         converted = self._converted([row], failures)
         for error in failures.values():
             raise error
-        self._look_again()
+        self.look_again()
         self._merge_or_nothing(self._placed(converted))
 
     def convert(self, rows: Sequence[RowLike]) -> list[Converted]:
@@ -186,7 +198,7 @@ class TableLoader:
             for column, values in zip(self.layout.columns, python, strict=True)
         ]
         links = [
-            loader.convert(self.layout.values(loader.link.name, rows), failures)
+            self._convert_links(loader, self.layout.values(loader.link.name, rows), failures)
             for loader in self._links
         ]
         linked = zip(*links, strict=True) if links else repeat(())
@@ -196,30 +208,47 @@ class TableLoader:
         return [row for i, row in enumerate(converted) if i not in failures]
 
     def replace(self, rows: Sequence[RowLike]) -> None:
-        """Write rows all at once, those in their place deleted first: for rows that swap values.
+        """Write rows all at once, those that exchange unique values too; raises ``DatabaseError``.
 
-        Raises ``DatabaseError``, also where the database itself would delete other rows with them.
+        None is deleted for it: the database might delete others with it.
         """
-        if cascades_in_database(self.model):
-            raise DatabaseError(f"rows of {self.table.label} cannot be replaced.")
         with transaction.atomic(using=self._desk.using):
             converted = self._latest(self.convert(rows))
-            self._check_origins(converted)
-            self._statements.delete([row.database for row in converted], self.layout.key)
-            self._insert(converted)
-            self._write_links(converted)
-        self.counts.updated += len(converted)
+            self.look_again()
+            _new, changed, _unchanged = self._sorted(converted)
+            self._set_aside(changed)
+            self._merge(converted)
+
+    def _set_aside(self, rows: list[Converted]) -> None:
+        """Give stored rows values that are in nobody's way."""
+        changed = [self.layout.columns[i] for i in self.layout.changed]
+        columns = exchangeable(self.model, changed)
+        if not rows or not columns:
+            return
+        connection, failures = connections[self._desk.using], Failures()
+        written = [self.layout.columns[i] for i in self.layout.key] + columns
+        keys = zip(*([row.database[i] for i in self.layout.key] for row in rows), strict=True)
+        spare = [
+            to_database(
+                column, spare_values(column, len(rows), self._desk.using), connection, failures
+            )
+            for column in columns
+        ]
+        statements = Statements(self.model, written, self._desk.using)
+        first = len(self.layout.key)
+        values = list(zip(*keys, *spare, strict=True))
+        statements.update(values, range(first, len(written)), range(first))
 
     def write_one_by_one(self, rows: Iterable[Converted]) -> None:
         """Write rows each under a savepoint; those that the database refuses go to the desk."""
-        self._look_again()
+        self.look_again()
         for row in rows:
             try:
                 self._merge_or_nothing([row])
             except REFUSALS as error:
                 self._desk.reject(self, row.row, error)
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """Look rows up from now on: their keys may have come in an earlier batch."""
         self._is_empty = False
         for link in self._links:
@@ -230,7 +259,16 @@ class TableLoader:
         if column.name in self.table.key and None in values:
             error = ValidationError(f"{column.name} is the primary key and must not be None.")
             failures.update({i: error for i, value in enumerate(values) if value is None})
+        if column.references is not None and Natural in set(map(type, values)):
+            self.natural.add(column.name)
         return to_python(column, values, self._desk.references, failures)
+
+    def _convert_links(
+        self, loader: LinkLoader, lists: Sequence[Any], failures: Failures
+    ) -> list[list[Any]]:
+        if any(type(one) is Natural for some in lists if isinstance(some, list) for one in some):
+            self.natural.add(loader.link.name)
+        return loader.convert(lists, failures)
 
     def _hand_in(self, rows: Sequence[RowLike], failures: Failures) -> None:
         for position, error in failures.items():
@@ -286,6 +324,10 @@ class TableLoader:
         self._insert(new)
         self._update(changed)
         relinked = self._write_links(rows)
+        if new:
+            self._desk.references.inserted(self.model)
+        if changed:
+            self._desk.references.changed(self.model)
         self.counts.inserted += len(new)
         self.counts.updated += len(changed) + len(relinked & unchanged)
         self.counts.unchanged += len(unchanged - relinked)
@@ -295,12 +337,9 @@ class TableLoader:
         self._statements.insert([row.python if given else row.database for row in rows])
 
     def _update(self, rows: list[Converted]) -> None:
-        database = [row.database for row in rows]
-        if self._statements.wants_python:
-            self._statements.delete(database, self.layout.key)
-            self._insert(rows)
-        else:
-            self._statements.update(database, self.layout.changed, self.layout.key)
+        given = self._statements.wants_python
+        values = [row.python if given else row.database for row in rows]
+        self._statements.update(values, self.layout.changed, self.layout.key)
 
     def _sorted(
         self, rows: list[Converted]
@@ -319,6 +358,7 @@ class TableLoader:
     def _stored(self, rows: list[Converted]) -> dict[object, Tuple]:
         if self._is_empty is None:
             self._is_empty = self._statements.is_empty()
+            self._desk.references.begin(self.model, has_rows=not self._is_empty)
         if self._is_empty:
             return {}
         keys = [self.layout.key_of(row.python) for row in rows]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, transaction
@@ -12,11 +13,12 @@ from django.db.models import Model, QuerySet
 from dumpy.dump import Natural
 from dumpy.errors import Problem
 from dumpy.loading.batches import REFUSALS, RowLike, TableLoader
+from dumpy.loading.drift import instances
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import lines_of
 from dumpy.loading.made import MadeRows
-from dumpy.loading.promises import promised
-from dumpy.loading.references import Missing, References, is_used
+from dumpy.loading.promises import provisional
+from dumpy.loading.references import Missing, References, is_used, read_by_natural_key
 from dumpy.loading.report import Report
 from dumpy.loading.rivals import blank, rivals
 from dumpy.loading.waiting import WaitingRoom
@@ -74,7 +76,13 @@ class DeferredRows:
 
     def retry(self) -> bool:
         """Try the rows again; return whether one of them got in."""
-        return self._promise() or self._wake() or self._retry_rejected(_WORTHWHILE)
+        # A promised row may refer to nothing for a while, and be found by the key of a root.
+        return (
+            self._wake()
+            or self._promise(self._waiting_instances())
+            or self._retry_rejected(_WORTHWHILE)
+            or self._promise(self._dumped_instances())
+        )
 
     def replace(self) -> None:
         """Give rows that stand in each other's way a last chance: all of a table at once."""
@@ -102,15 +110,33 @@ class DeferredRows:
             if isinstance(key, Natural):
                 yield loader, row, loader.problem(row, Missing(key))
 
-    def _promise(self) -> bool:
-        """Let rows that wait for each other refer to each other, by the keys that they have."""
-        coming = promised([loader.layout.instance(row) for _key, (loader, row) in self._waiting])
+    def _promise(self, rows: Iterable[Model]) -> bool:
+        """Let rows that wait refer to some of ``rows``, by the keys that those will have."""
+        if not len(self._waiting):
+            return False
+        coming = provisional(rows, self._references.resolve)
         ready = [key for key in self._waiting.missing() if key in coming]
         for natural, instance in coming.items():
             self._references.promise(natural, instance)
         for loader, row in [pair for key in ready for pair in self._waiting.wake(key)]:
             loader.add(row)
         return bool(ready)
+
+    def _waiting_instances(self) -> Iterator[Model]:
+        return (loader.layout.instance(row) for _key, (loader, row) in self._waiting)
+
+    def _dumped_instances(self) -> Iterator[Model]:
+        """All rows of the dump by which the natural keys that are waited for may be found.
+
+        Where a row of the database has such a key until the load has changed it.
+        """
+        get = self._references.registry.get
+        awaited = {get(key.model) for key in self._waiting.missing() if isinstance(key, Natural)}
+        wanted = {one for model in awaited for one in read_by_natural_key(model)}
+        for table in self._dumped:
+            if table.model in wanted and hasattr(table.model, "natural_key"):
+                for dumped in self._dumped[table]:
+                    yield from instances(dumped, self._references.registry)
 
     def _wake(self) -> bool:
         """Load the rows whose references are there by now, and then those that wait for them."""
@@ -131,11 +157,12 @@ class DeferredRows:
         """The natural keys of rows that are in the database now."""
         keys: defaultdict[ModelType, list[object]] = defaultdict(list)
         for loader, row in rows:
-            keys[loader.table.model].append(loader.layout.values(loader.table.key[0], [row])[0])
+            if hasattr(loader.model, "natural_key"):
+                with suppress(Missing):
+                    keys[loader.model].append(loader.stored_key(row))
         for model, some in keys.items():
-            if hasattr(model, "natural_key"):
-                for instance in QuerySet(model, using=self._references.using).filter(pk__in=some):
-                    yield Natural(model._meta.label, tuple(instance.natural_key()))
+            for instance in QuerySet(model, using=self._references.using).filter(pk__in=some):
+                yield Natural(model._meta.label, tuple(instance.natural_key()))
 
     def _retry_rejected(self, share: float) -> bool:
         """Try refused rows again, each time from the other end; did more than a share get in?"""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from dumpy.dump import Natural
+from django.db.models import Model
+
+from dumpy.dump import Natural, new
 from dumpy.errors import FixtureError, Place
-from dumpy.loading.batches import ConstantLike, Layout, default_of
+from dumpy.loading.batches import ConstantLike, Layout, default_of, named_values
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
@@ -27,6 +30,16 @@ def known_table(dumped: DumpedTable, registry: Registry = TODAY) -> KnownTable |
     """Return what the rows of a table mean here, or None if there is no such model."""
     model = registry.find(dumped.label)
     return None if model is None else KnownTable(model, _fields(table_of(model), dumped))
+
+
+def instances(dumped: DumpedTable, registry: Registry = TODAY) -> Iterator[Model]:
+    """Yield the rows of a table as unsaved instances, but for those whose values do not fit."""
+    known = None if dumped.drops else known_table(dumped, registry)
+    if known is None:
+        return
+    for row in dumped.rows():
+        with suppress(Exception):
+            yield new(known.model, **named_values(known.fields, row.values))
 
 
 def misfits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db.models import Model
@@ -63,6 +64,19 @@ class ObjectLane:
     def flush(self) -> None:
         """Write the rows taken so far."""
         self._saver.flush()
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """Takes no row: those of its table are read again when all others are in."""
+
+    model: ModelType
+
+    def add(self, row: Any) -> None:
+        """Leave a row for later."""
+
+    def flush(self) -> None:
+        """Write nothing."""
 
 
 def wants_instances(table: Table, fields: Mapping[str, object]) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
 from django.db.models import Model, QuerySet
 
+from dumpy.dump import Natural
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, RowLike, TableLoader, named_values
 from dumpy.loading.deferred import DeferredRows
@@ -27,7 +29,7 @@ from dumpy.loading.drift import (
 )
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import consequences, dangling_problems
-from dumpy.loading.lanes import Destination, ObjectLane, wants_instances
+from dumpy.loading.lanes import Destination, ObjectLane, Postponed, wants_instances
 from dumpy.loading.made import MadeRows
 from dumpy.loading.objects import ObjectLoader
 from dumpy.loading.origins import Origins
@@ -40,9 +42,13 @@ from dumpy.loading.rejects import (
     rows_of_instance,
 )
 from dumpy.loading.report import Report
+from dumpy.loading.settling import Settling, at_risk
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.validation import ValidatedLane, Validation, is_changed, validate
 from dumpy.schema.tables import ModelType, Table, table_of
+
+# As many levels of natural keys may lean on each other where they have moved between rows.
+_PASSES = 100
 
 
 class Loader:
@@ -90,6 +96,8 @@ class Loader:
         self.after_load: list[Callable[[Loader], object]] = []
         self._was_empty: dict[Table, bool] = {}
         self._saved: set[Table] = set()
+        self._settling = Settling(self.references)
+        self._postponed: list[tuple[DumpedTable, Table, KnownTable]] = []
         self._is_finished = False
         self._is_claimed = False
         self._resources = ExitStack()
@@ -106,10 +114,30 @@ class Loader:
         table = table_of(known.model)
         self._dumped[table].append(dumped)
         self._note(table)
+        if self._is_uncertain(dumped, table, known):
+            self._postponed.append((dumped, table, known))
+            return Postponed(table.model)
+        return self._sieved_lane(dumped, table, known)
+
+    def _sieved_lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
         lane = self._lane(dumped, table, known)
         if self.rejects is None:
             return lane
         return self.rejects.sieved(lane, dumped, table, known.fields)
+
+    def _is_uncertain(self, dumped: DumpedTable, table: Table, known: KnownTable) -> bool:
+        """Whether the primary keys of rows are natural keys that may lead elsewhere in the end.
+
+        Other references can be put right when all rows are in, these could not.
+        """
+        for name in table.key:
+            model, where = table.column(name).references, known.fields.get(name)
+            if model is None or not isinstance(where, int) or not self.references.may_change(model):
+                continue
+            row = next(dumped.rows(), None)
+            if row is not None and isinstance(row.values[where], Natural):
+                return True
+        return False
 
     def _lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
         counts = self.report.tables[table.label]
@@ -161,6 +189,9 @@ class Loader:
         for error in errors:
             raise error
         for dumped in tables:
+            known = None if dumped.drops else self.known(dumped)
+            if known is not None:
+                self.references.expect(known.model)
             self._say_unknowns(dumped)
 
     @cached_property
@@ -258,12 +289,67 @@ class Loader:
                 self._finish()
 
     def _load_deferred(self) -> None:
+        self._load_waiting()
+        self._settle_all()
+        while self._postponed:
+            dumped, table, known = self._postponed.pop(0)
+            lane = self._sieved_lane(dumped, table, known)
+            for row in dumped.rows():
+                lane.add(row)
+            self._load_waiting()
+            self._settle_all()
+
+    def _settle_all(self) -> None:
+        passes = count(1)
+        while stale := self._stale():
+            self._settle(stale)
+            if next(passes) > _PASSES:
+                raise LoadError(list(self._unsettled(stale)))
+
+    def _load_waiting(self) -> None:
         self.flush_deferred_objects()
         while (
             self._deferred.retry() or self.objects.save_circles() or self.objects.save_incomplete()
         ):
             self.flush_deferred_objects()
         self._deferred.replace()
+
+    def _stale(self) -> set[ModelType]:
+        """The models of which natural keys may lead to other rows than they did, if it matters."""
+        is_lost = self.rejects is None and not self._postponed and any(self._left())
+        return set() if is_lost else self.references.settle()
+
+    def _settle(self, stale: set[ModelType]) -> None:
+        """Resolve references by natural key again that may lead to other rows now."""
+        settling = Settling(self.references)
+        for table, some in self._dumped.items():
+            # All rows of a table again, so that the last of several with one key remains.
+            names = {name for one in some for name in self._natural_names(one)}
+            if names := at_risk(table, names, stale):
+                for one in some:
+                    self._settle_rows(settling, table, one, names)
+        self.objects.settle(settling, stale)
+        settling.exchange()
+        self._settling = settling
+
+    def _natural_names(self, dumped: DumpedTable) -> set[str]:
+        loader = self._loaders.get(id(dumped))
+        return loader.natural if loader is not None else set()
+
+    def _settle_rows(
+        self, settling: Settling, table: Table, dumped: DumpedTable, names: set[str]
+    ) -> None:
+        known = self.known(dumped)
+        fields = known.fields if known is not None else {}
+        wanted = {name: fields[name] for name in fields if name in {*table.key, *names}}
+        if set(table.key) <= wanted.keys() and not is_special(table.model):
+            place = dumped.place
+            settling.load(table, wanted, dumped.rows(), lambda row: place(row.line))
+
+    def _unsettled(self, stale: set[ModelType]) -> Iterator[Problem]:
+        reason = "the natural keys of its rows refer to each other and do not come to rest."
+        for label in sorted(model._meta.label for model in stale):
+            yield Problem(label, None, None, reason)
 
     def _finish(self) -> None:
         self._load_deferred()
@@ -284,6 +370,12 @@ class Loader:
         """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
         left = list(self._left())
         problems = [row.problem for row in left]
+        places = {problem.place for problem in problems}
+        places |= {row.problem.place for row in self.rejects.sifted} if self.rejects else set()
+        unsettled = [one for one in self._settling.problems() if one.place not in places]
+        if unsettled and self.rejects is not None:
+            raise LoadError(sorted(unsettled, key=position))
+        problems += unsettled
         kept_out = {(problem.model, str(problem.pk)) for problem in problems}
         if self.rejects is None:
             problems += self._dangling([*self._dumped, *self._broken()], kept_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -24,10 +24,11 @@ from dumpy.loading.batches import Layout, TableLoader, reason_of
 from dumpy.loading.links import LinkLoader
 from dumpy.loading.references import Missing, stored_key
 from dumpy.loading.report import Counts
+from dumpy.loading.settling import Settling, at_risk
 from dumpy.loading.signals import has_receivers
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.waiting import WaitingRoom
-from dumpy.schema.tables import Column, ModelType, Table, attribute, table_of
+from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
 
 HOOK = "before_dumpy_save"
 
@@ -104,6 +105,15 @@ class InstanceRow:
     size: int = 0
 
 
+@dataclass(frozen=True)
+class NaturalRow:
+    """The primary key of a row, its references by natural key, and its place."""
+
+    values: tuple[Any, ...]
+    place: Place | None
+    size: int = 0
+
+
 class Unwritten(Exception):
     """A hook wants to see rows that are not written yet."""
 
@@ -132,6 +142,9 @@ class ObjectLoader:
         self._open: set[int] = set()
         self._circle: set[RowKey] = set()
         self.hook: RunningHook | None = None
+        self._natural: defaultdict[tuple[Table, tuple[str, ...]], list[NaturalRow]] = defaultdict(
+            list
+        )
 
     def add(self, instance: Model, place: Place | None, *, is_changed: bool = False) -> bool:
         """Save an instance, and those that wait for it; return whether it could be saved.
@@ -154,6 +167,28 @@ class ObjectLoader:
         refused, self._refused = self._refused[::-1], []
         self._work(refused)
         return self.deferred < before
+
+    def settle(self, settling: Settling, stale: set[ModelType]) -> None:
+        """Write the references by natural key again that may lead to stale models."""
+        for (table, names), rows in self._natural.items():
+            if at_risk(table, names, stale):
+                fields = {name: where for where, name in enumerate((*table.key, *names))}
+                settling.load(table, fields, rows, lambda row: row.place)
+
+    def _note_natural(self, item: Item, row: DumpedRow) -> None:
+        """Keep the references of a saved row by which it may have to be found again."""
+        instance = item.instance
+        table = table_of(type(instance))
+        natural: dict[str, object] = {
+            table.column(name).name: one
+            for name, one in row.references.items()
+            if one.model.lower() != "contenttypes.contenttype"
+        }
+        natural |= {n: some for n, some in row.links.items() if Natural in set(map(type, some))}
+        if natural:
+            key = [getattr(instance, name) for name in table.key]
+            given = NaturalRow((*key, *natural.values()), item.place)
+            self._natural[table, tuple(natural)].append(given)
 
     def save_circles(self) -> bool:
         """Save the objects that wait only for each other; return whether there were any."""
@@ -240,6 +275,7 @@ class ObjectLoader:
             self._save_new(item)
         else:
             self._save_dumped(item, row)
+            self._note_natural(item, row)
 
     def _call_hook(self, instance: Model) -> None:
         if not hasattr(instance, HOOK):
@@ -284,6 +320,10 @@ class ObjectLoader:
         counts = self._counts(instance)
         counts.inserted += adding
         counts.updated += not adding
+        for model in (type(instance), *instance._meta.get_parent_list()):
+            self._desk.references.inserted(concrete(model))
+            if not adding:
+                self._desk.references.changed(concrete(model))
 
     def _claim_key(self, item: Item) -> None:
         """Raise ``Repeated`` if another object of a load in which rows come once has the key."""
@@ -393,6 +433,7 @@ class ObjectLoader:
             instance.pk = key
             raise
         self._counts(instance).inserted += 1
+        self._desk.references.inserted(table_of(type(instance)).model)
         item.is_incomplete = True
         with transaction.atomic(using=using):
             self._link(instance, row)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
 from dumpy.loading.registry import TODAY, Registry
-from dumpy.schema.tables import Column, ModelType, Table, is_content_type, primary_key_fields
+from dumpy.schema.tables import (
+    Column,
+    ModelType,
+    Table,
+    concrete,
+    is_content_type,
+    primary_key_fields,
+)
 
 # Beyond this they are looked up again, to keep memory flat.
 _REMEMBERED = 100_000
@@ -30,11 +38,19 @@ class Missing(Exception):
         return f"it refers to {self.key.model} {self.key.key!r}, which does not exist."
 
 
+class Ambiguous(Missing):
+    """A natural key that several rows have."""
+
+    def __str__(self) -> str:
+        return f"it refers to {self.key.model} {self.key.key!r}, which several rows are called."
+
+
 class References:
     """Finds rows by natural key, and the rows that have taken the place of others.
 
     ``moved`` maps, per model, primary keys of the dump to those of the same rows here; ``made`` are
-    the content types that were made for models that do not exist.
+    the content types that were made for models that do not exist; ``stale`` the models of which
+    rows were found by natural keys that may lead to other rows by now.
     """
 
     def __init__(self, using: str, registry: Registry = TODAY) -> None:
@@ -42,13 +58,19 @@ class References:
         self.registry = registry
         self.made: list[str] = []
         self.moved: Moved = {}
+        self.stale: set[ModelType] = set()
         self._found: dict[tuple[Natural, str], Any] = {}
-        self._promised: dict[Natural, Model] = {}
+        self._resolved: set[ModelType] = set()
+        self._provisional: dict[Natural, Model] = {}
+        self._used: set[Natural] = set()
+        self._had_rows: dict[ModelType, bool] = {}
+        self._coming: set[ModelType] = set()
 
     def resolve(self, natural: Natural, name: str) -> Any:
         """Return the value of the field ``name`` of the row; raises ``Missing``."""
-        if natural in self._promised:
-            return getattr(self._promised[natural], name)
+        if natural in self._provisional:
+            self._used.add(natural)
+            return getattr(self._provisional[natural], name)
         identity = (natural, name)
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
@@ -58,10 +80,56 @@ class References:
 
     def promise(self, natural: Natural, instance: Model) -> None:
         """Let a row be referred to that will be loaded, with the values of an instance of it."""
-        self._promised[natural] = instance
+        self._provisional[natural] = instance
+
+    def settle(self) -> set[ModelType]:
+        """Return, and forget, the stale models; from now on all rows are found in the database."""
+        for natural in self._used:
+            try:
+                is_kept = self._instance(natural).pk == self._provisional[natural].pk
+            except Missing:
+                is_kept = False
+            if not is_kept:
+                self.stale.add(concrete(self.registry.get(natural.model)))
+        self._provisional.clear()
+        self._used.clear()
+        stale, self.stale = self.stale, set()
+        return stale
+
+    def expect(self, model: ModelType) -> None:
+        """Note that rows of a model will be loaded."""
+        self._coming.add(concrete(model))
+
+    def may_change(self, model: ModelType) -> bool:
+        """Whether the load may change rows by which natural keys of a model lead to a row now."""
+        return any(self._has_had_rows(one) for one in self._coming & read_by_natural_key(model))
+
+    def _has_had_rows(self, model: ModelType) -> bool:
+        if model not in self._had_rows:
+            self._had_rows[model] = QuerySet(model, using=self.using).exists()
+        return self._had_rows[model]
+
+    def begin(self, model: ModelType, *, has_rows: bool) -> None:
+        """Note whether there are rows of a model before the first one of the load is written."""
+        self._had_rows.setdefault(model, has_rows)
+
+    def inserted(self, model: ModelType) -> None:
+        """Note that rows were inserted: beside others they may make a natural key ambiguous."""
+        if self._had_rows.get(model, True):
+            self.changed(model)
+
+    def changed(self, model: ModelType) -> None:
+        """Note that rows were changed: natural keys may lead to others than they did."""
+        stale = {one for one in self._resolved if model in read_by_natural_key(one)}
+        if stale:
+            self.stale |= stale
+            self._resolved -= stale
+            self._found.clear()
 
     def is_there(self, natural: Natural) -> bool:
-        """Whether the row exists by now."""
+        """Whether the row exists by now, or is known to come."""
+        if natural in self._provisional:
+            return True
         try:
             self._instance(natural)
         except Missing:
@@ -77,10 +145,13 @@ class References:
         model = self.registry.get(natural.model)
         if is_content_type(model):
             return self._content_type(model, natural)
+        self._resolved.add(concrete(model))
         try:
             return self.registry.by_natural_key(model, natural.key, self.using)
         except ObjectDoesNotExist as error:
             raise Missing(natural) from error
+        except MultipleObjectsReturned as error:
+            raise Ambiguous(natural) from error
 
     def _content_type(self, model: ModelType, natural: Natural) -> Model:
         """A content type can always be made, also that of a model which is gone."""
@@ -97,6 +168,20 @@ class References:
         if is_new and not self.registry.has(label):
             self.made.append(label)
         return found
+
+
+@cache
+def read_by_natural_key(model: ModelType) -> frozenset[ModelType]:
+    """The models whose rows the natural key of a row may be made of: its own, and its parents."""
+    found: set[ModelType] = set()
+    queue = [concrete(model)]
+    while queue:
+        one = queue.pop()
+        if one not in found:
+            found.add(one)
+            related = [field.remote_field for field in one._meta.concrete_fields]
+            queue += [concrete(relation.model) for relation in related if relation is not None]
+    return frozenset(found)
 
 
 def stored_key(instance: Any, using: str) -> Any:

@@ -71,9 +71,19 @@ class Statements:
         """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
         if not rows or not changed:
             return
+        if self.wants_python:
+            self._update_each(rows, changed, key)
+            return
         sets = ", ".join(f"{self._names[i]} = %s" for i in changed)
         arguments = [tuple(row[i] for i in (*changed, *key)) for row in rows]
         self._many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
+
+    def _update_each(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
+        """Let Django prepare the values; only so are they what an insert has made of them."""
+        names = [column.name for column in self.columns]
+        for row in rows:
+            found = QuerySet(self.model, using=self.using).filter(**{names[i]: row[i] for i in key})
+            found.update(**{names[i]: _as_field_value(row[i]) for i in changed})
 
     def delete(self, rows: Tuples, key: Sequence[int]) -> None:
         """Delete the rows whose columns at ``key`` are equal."""

@@ -245,14 +245,6 @@ def key_owner(model: ModelType) -> ModelType | None:
     return Column(key[0]).key_owner if len(key) == 1 else None
 
 
-def cascades_in_database(model: ModelType) -> bool:
-    """Whether the database itself changes other rows when one of ``model`` is deleted."""
-    return any(
-        hasattr(getattr(relation, "on_delete", None), "on_delete_sql")
-        for relation in model._meta.get_fields(include_hidden=True)
-    )
-
-
 def is_content_type(model: ModelType) -> bool:
     """Whether a model is Django's ContentType, which need not be installed, or inherits from it."""
     return any(

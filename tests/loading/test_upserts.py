@@ -8,7 +8,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from loading_tools import Load, dump_of, refusal, rows, values
 
-from zoo.models import Animal, Berth, Booking, Chip, Crate, Diet, Perch, Species, Taxon
+from zoo.models import (
+    Animal,
+    Berth,
+    Booking,
+    Chip,
+    Crate,
+    Diet,
+    Folder,
+    Nickname,
+    Perch,
+    Species,
+    Taxon,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +160,36 @@ def test_loading_takes_as_many_queries_for_900_rows_as_for_10(load: Load) -> Non
             load(dump_of(rows("zoo.Animal", "id name", *many)))
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.sqlite
+@pytest.mark.postgresql
+def test_an_exchange_of_unique_values_deletes_no_row_that_the_database_would_delete_too(
+    load: Load,
+) -> None:
+    """W6: a table with ON DELETE CASCADE that Django does not know."""
+    fields = "id bird place"
+    load(dump_of(rows("zoo.Perch", fields, (1, "jay", 1), (2, "owl", 2))))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE feather (perch BIGINT REFERENCES zoo_perch (id) ON DELETE CASCADE)"
+        )
+        cursor.execute("INSERT INTO feather (perch) VALUES (1), (2)")
+        load(dump_of(rows("zoo.Perch", fields, (1, "jay", 2), (2, "owl", 1))))
+        cursor.execute("SELECT perch FROM feather ORDER BY perch")
+        assert cursor.fetchall() == [(1,), (2,)]
+        cursor.execute("DROP TABLE feather")
+    assert values(Perch, "bird", "place") == [("jay", 2), ("owl", 1)]
+
+
+def test_texts_that_are_unique_whatever_their_case_may_be_exchanged(load: Load) -> None:
+    load(dump_of(rows("zoo.Nickname", "id text", (1, "a"), (2, "b"))))
+    load(dump_of(rows("zoo.Nickname", "id text", (1, "B"), (2, "A"))))
+    assert values(Nickname, "text") == ["B", "A"]
+
+
+def test_one_to_ones_may_be_exchanged(load: Load) -> None:
+    fields = "id name code twin_id"
+    load(dump_of(rows("zoo.Folder", fields, (1, "a", "x", 1), (2, "b", "y", 2))))
+    load(dump_of(rows("zoo.Folder", fields, (1, "a", "y", 2), (2, "b", "x", 1))))
+    assert values(Folder, "code", "twin") == [("y", 2), ("x", 1)]

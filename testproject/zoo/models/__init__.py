@@ -52,10 +52,13 @@ from .managers import (
     Visit,
 )
 from .naturals import (
+    Archive,
+    Folder,
     Label,
     Mascot,
     Nation,
     Note,
+    Page,
 )
 from .relations import (
     Animal,
@@ -100,6 +103,7 @@ from .tables import (
 __all__ = [
     "Amphibian",
     "Animal",
+    "Archive",
     "Basket",
     "Berth",
     "BigCounter",
@@ -124,6 +128,7 @@ __all__ = [
     "Feeding",
     "FeedingLog",
     "Fish",
+    "Folder",
     "Holiday",
     "Introduction",
     "Island",
@@ -143,6 +148,7 @@ __all__ = [
     "OptionalCheckup",
     "Otter",
     "Padlock",
+    "Page",
     "Parrot",
     "Passport",
     "Perch",

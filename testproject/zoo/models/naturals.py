@@ -73,3 +73,52 @@ class Label(models.Model):
     key = models.CharField(max_length=100, blank=True)
     target = GenericForeignKey("kind", "key")
     text = models.CharField(max_length=40)
+
+
+class FolderManager(models.Manager["Folder"]):
+    """Finds folders by name and the name of their parent."""
+
+    def get_by_natural_key(self, name: str, parent: str | None) -> Folder:
+        """Return the folder of that name in a folder of that name."""
+        return self.get(name=name, parent__name=parent)
+
+
+class Folder(models.Model):
+    """A folder in a tree, known by its name and that of its parent: a key that need not be one."""
+
+    name = models.CharField(max_length=40)
+    parent = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="children"
+    )
+    twin = models.OneToOneField(
+        "self", models.SET_NULL, null=True, blank=True, related_name="twin_of"
+    )
+    code = models.CharField(max_length=40, unique=True)
+    number = models.IntegerField(unique=True, null=True, blank=True)
+    content = models.JSONField(null=True, blank=True)
+    shortcuts = models.ManyToManyField(
+        "self", symmetrical=False, blank=True, related_name="shortcuts_here"
+    )
+    objects = FolderManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "parent"], name="unique_folder")]
+
+    def natural_key(self) -> tuple[str, str | None]:
+        """Return the name and the name of the parent."""
+        return self.name, self.parent.name if self.parent else None
+
+
+class Archive(Folder):
+    """A folder that holds copies of another one."""
+
+    copied = models.ForeignKey(Folder, models.CASCADE, related_name="archives")
+
+
+class Page(models.Model):
+    """A page of a folder: its key is composite, with a foreign key in it."""
+
+    pk = models.CompositePrimaryKey("folder_id", "number")
+    folder = models.ForeignKey(Folder, models.CASCADE, related_name="pages")
+    number = models.IntegerField()
+    text = models.CharField(max_length=40)

@@ -1,0 +1,156 @@
+"""Natural keys are resolved against the database as a load leaves it."""
+
+from __future__ import annotations
+
+import pytest
+from loading_tools import Load, Rows, dump_of, refusal, rows, values
+
+from zoo.models import Archive, Folder, Nation
+
+pytestmark = pytest.mark.django_db
+
+FIELDS = "id name parent_id code"
+
+
+def folder(name: str, parent: str | None) -> str:
+    """Return the source of a reference to a folder."""
+    return f"natural('zoo.Folder', {name!r}, {parent!r})"
+
+
+def archives(*values: str) -> Rows:
+    return rows("zoo.Archive", "folder_ptr_id copied_id", *values)
+
+
+def as_dump(text: str) -> str:
+    return text
+
+
+def as_program(text: str) -> str:
+    """Return a dump that is run, whose rows are objects."""
+    return text.replace("format", "program")
+
+
+def test_a_row_is_not_taken_for_the_root_before_its_parent_is_known(load: Load) -> None:
+    """W1: the rows that wait have one name with others."""
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", FIELDS,
+                f"1, 'c', {folder('a', None)}, '1'",
+                f"2, 'a', {folder('b', None)}, '2'",
+                "3, 'b', None, '3'",
+                "4, 'a', None, '4'",
+            )
+        )
+    )  # fmt: skip
+    assert values(Folder, "pk", "parent") == [(1, 4), (2, 3), (3, None), (4, None)]
+
+
+def test_keys_that_have_moved_between_rows_lead_to_their_new_rows(load: Load) -> None:
+    """W2"""
+    Folder.objects.create(pk=1, name="a", code="1")
+    Folder.objects.create(pk=2, name="b", code="2")
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", FIELDS,
+                "1, 'b', None, '1'",
+                "2, 'a', None, '2'",
+                f"3, 'c', {folder('a', None)}, '3'",
+            ),
+            archives(f"3, {folder('b', None)}"),
+        )
+    )  # fmt: skip
+    assert values(Folder, "pk", "parent") == [(1, None), (2, None), (3, 2)]
+    assert values(Archive, "copied") == [1]
+
+
+def test_links_follow_keys_that_have_moved(load: Load) -> None:
+    """W2"""
+    Folder.objects.create(pk=1, name="a", code="1")
+    Folder.objects.create(pk=2, name="b", code="2")
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", "id name code shortcuts",
+                f"1, 'b', '1', [{folder('a', None)}]",
+                f"2, 'a', '2', [{folder('a', None)}]",
+            )
+        )
+    )  # fmt: skip
+    assert values(Folder, "pk", "shortcuts") == [(1, 2), (2, 2)]
+
+
+def test_keys_that_move_down_a_tree_are_followed_to_its_leaves(load: Load) -> None:
+    parent = None
+    for pk in range(1, 6):
+        parent = Folder.objects.create(pk=pk, name=f"f{pk}", code=str(pk), parent=parent)
+    text = [
+        f"1, 'f5', {folder('f4', 'f3')}, '1'",
+        f"2, 'f4', {folder('f3', 'f2')}, '2'",
+        f"3, 'f3', {folder('f2', 'f1')}, '3'",
+        f"4, 'f2', {folder('f1', None)}, '4'",
+        "5, 'f1', None, '5'",
+    ]
+    load(dump_of(rows("zoo.Folder", FIELDS, *text)))
+    assert values(Folder, "pk", "parent") == [(1, 2), (2, 3), (3, 4), (4, 5), (5, None)]
+
+
+def test_one_to_ones_follow_keys_that_have_moved(load: Load) -> None:
+    a = Folder.objects.create(pk=1, name="a", code="1")
+    b = Folder.objects.create(pk=2, name="b", code="2", twin=a)
+    Folder.objects.filter(pk=1).update(twin=b)
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", "id name code twin_id",
+                f"1, 'b', '1', {folder('b', None)}",
+                f"2, 'a', '2', {folder('a', None)}",
+            )
+        )
+    )  # fmt: skip
+    assert values(Folder, "pk", "twin") == [(1, 1), (2, 2)]
+
+
+def test_objects_follow_keys_that_have_moved(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Archive, "before_dumpy_save", lambda archive: None, raising=False)
+    Folder.objects.create(pk=1, name="a", code="1")
+    Folder.objects.create(pk=2, name="b", code="2")
+    load(
+        dump_of(
+            archives(f"1, {folder('b', None)}"),
+            rows("zoo.Folder", FIELDS, "1, 'b', None, '1'", "2, 'a', None, '2'"),
+        )
+    )
+    assert values(Archive, "copied") == [1]
+
+
+def test_a_key_that_two_rows_have_in_the_end_is_refused(load: Load) -> None:
+    """One is of the dump, the other one was there."""
+    Folder.objects.create(pk=9, name="a", code="9")
+    error = refusal(
+        load,
+        dump_of(
+            rows(
+                "zoo.Folder", FIELDS, "1, 'a', None, '1'", f"2, 'b', {folder('a', None)}, '2'"
+            )
+        ),
+    )  # fmt: skip
+    (problem,) = error.problems
+    assert problem.pk == 2
+    assert "several rows" in problem.reason
+    assert values(Folder, "pk") == [9]
+
+
+def test_a_key_that_no_row_has_in_the_end_is_refused(load: Load) -> None:
+    """The row that had it has another one, by the same dump."""
+    Nation.objects.create(pk=1, name="Estonia")
+    error = refusal(
+        load,
+        dump_of(
+            rows("zoo.Mascot", "id name nation_id", "1, 'm', natural('zoo.Nation', 'Estonia')"),
+            rows("zoo.Nation", "id name", (1, "Finland")),
+        ),
+    )
+    assert [(problem.model, problem.pk) for problem in error.problems] == [("zoo.Mascot", 1)]
+    assert values(Nation, "name") == ["Estonia"]
