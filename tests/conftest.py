@@ -86,7 +86,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, transactional_db: No
     """The test project in processes of its own, on the databases of the test."""
     mark = request.node.get_closest_marker("django_db")
     aliases = mark.kwargs.get("databases", ["default"]) if mark else ["default"]
-    return Project(tmp_path, tuple(aliases))
+    return Project(tmp_path, "", tuple(aliases))
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +98,8 @@ def new_site(
     """Return a function that makes a site, of a version or with empty databases."""
     made = []
 
-    def new(name: str, version: Version | None = None, **options: Any) -> Site:
-        site = Site(tmp_path_factory.mktemp(name), name_on_server(name), **options)
+    def new(name: str, version: Version | None = None, kind: Any = Site, **options: Any) -> Site:
+        site = kind(tmp_path_factory.mktemp(name), name_on_server(name), **options)
         made.append(site)
         with django_db_blocker.unblock():
             for database in site.databases.values():

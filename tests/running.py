@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import forkserver
@@ -18,8 +15,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from sites import Database, Site, database
 
-SETTINGS = "from project.settings import *\n"
+from project import settings as project_settings
+
+SETTINGS = "from project.settings import *\nfrom site_databases import DATABASES\n"
 
 
 @dataclass(frozen=True)
@@ -78,50 +78,33 @@ def shuffle_content_types(using: str) -> None:
 
 
 @dataclass
-class Project:
+class Project(Site):
     """The test project in processes of its own, on the databases of the test.
 
     An SQLite database of the tests lives in memory: it is copied to a file before a process
     starts, and back when it has ended.
     """
 
-    directory: Path
-    aliases: tuple[str, ...]
-    environment: dict[str, str] = field(default_factory=dict)
+    settings: str = "live_settings"
 
     def __post_init__(self) -> None:
-        testproject = os.path.dirname(os.path.dirname(sys.modules["project.settings"].__file__))
-        self.configure("")
-        self.environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "live_settings",
-            "PYTHONPATH": os.pathsep.join([str(self.directory), testproject]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        self.configure()
 
-    def configure(self, more: str) -> None:
-        """Add lines to the settings of the processes to come."""
-        names = {alias: str(self._name(alias)) for alias in connections}
-        lines = [f"DATABASES[{alias!r}]['NAME'] = {name!r}\n" for alias, name in names.items()]
-        (self.directory / "live_settings.py").write_text(
-            SETTINGS + "".join(lines) + more, encoding="utf-8"
-        )
+    def configure(self, text: str = "", **values: Any) -> None:
+        """Add lines and values to the settings of the processes to come."""
+        lines = [f"{name} = {value!r}\n" for name, value in values.items()]
+        self.write({"live_settings.py": "".join([SETTINGS, *lines, text])})
+        self._write_databases()
 
-    def manage(self, *args: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command of Django's to its end, with text streams."""
-        return self.python("-m", "django", *args, **options)
+    @property
+    def databases(self) -> dict[str, Database]:
+        """The settings of all databases of the test project."""
+        return {alias: self._database(alias) for alias in connections}
 
-    def python(
-        self,
-        *args: object,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        **options: Any,
-    ) -> subprocess.CompletedProcess[Any]:
+    def python(self, *args: object, **options: Any) -> subprocess.CompletedProcess[Any]:
         """Run Python to its end; `env` adds to the environment."""
         self._give()
-        env = {**self.environment, **(env or {})}
-        done = forkserver.run(args, cwd=cwd or self.directory, env=env, **options)
+        done = super().python(*args, **options)
         self._take()
         return done
 
@@ -137,18 +120,19 @@ class Project:
             timeout=forkserver.PATIENCE,
         )
 
-    def _name(self, alias: str) -> object:
+    def _database(self, alias: str) -> Database:
         if settings.ENGINE == "sqlite":
-            return self.directory / f"{alias}.sqlite3"
-        return connections[alias].settings_dict["NAME"]
+            return database(alias, self.directory)
+        found = project_settings.DATABASES[alias]
+        return {**found, "NAME": connections[alias].settings_dict["NAME"]}
 
     def _give(self) -> None:
         for alias in self.aliases if settings.ENGINE == "sqlite" else ():
             connections[alias].ensure_connection()
-            with closing(sqlite3.connect(str(self._name(alias)))) as file:
+            with closing(sqlite3.connect(str(self.databases[alias]["NAME"]))) as file:
                 connections[alias].connection.backup(file)
 
     def _take(self) -> None:
         for alias in self.aliases if settings.ENGINE == "sqlite" else ():
-            with closing(sqlite3.connect(str(self._name(alias)))) as file:
+            with closing(sqlite3.connect(str(self.databases[alias]["NAME"]))) as file:
                 file.backup(connections[alias].connection)

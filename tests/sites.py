@@ -31,7 +31,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,8 @@ class Site:
 
     def begin(self, version: Version) -> None:
         """Write the code of a version, and make its tables and rows in empty databases."""
-        self.write(version.files)
-        self.configure(**version.settings)
+        self.values = dict(version.settings)
+        self.become(version)
         self.shell(BEGIN.format(aliases=self.aliases) + version.fill)
 
     def become(self, version: Version) -> None:
@@ -116,12 +116,13 @@ class Site:
                 drop_database(found)
 
     def write(self, files: Mapping[str, str]) -> None:
-        """Write files; those in directories can be imported."""
+        """Write files; directories that are new are packages."""
         for name, text in files.items():
             path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for package in path.relative_to(self.directory).parents[:-1]:
-                (self.directory / package / "__init__.py").touch()
+            for directory in reversed(path.parents):
+                if not directory.exists():
+                    directory.mkdir()
+                    (directory / "__init__.py").touch()
             path.write_text(text, encoding="utf-8")
 
     def edit(self, name: str, *edits: tuple[str, str]) -> None:
@@ -132,23 +133,24 @@ class Site:
             text = text.replace(old, new)
         self.write({name: text})
 
-    def remove(self, *names: str) -> None:
+    def remove(self, names: Iterable[str]) -> None:
         """Remove files."""
         for name in names:
             (self.directory / name).unlink()
 
     def configure(self, text: str = "", **values: Any) -> None:
-        """Write the settings: values for good, and lines that the next call forgets."""
-        self.values |= values
-        lines = [f"{name} = {value!r}\n" for name, value in {**COMMON, **self.values}.items()]
+        """Write the settings: those of the site, and values and lines for this time."""
+        values = {**COMMON, **self.values, **values}
+        lines = [f"{name} = {value!r}\n" for name, value in values.items()]
         path = f"{self.settings.replace('.', '/')}.py"
         self.write({path: "".join(["from site_databases import DATABASES\n", *lines, text])})
         self._write_databases()
 
     def install(self, *apps: str, without: str = "") -> None:
-        """Install more apps, or one less."""
+        """Install more apps, or one less, for good."""
         installed = [app for app in self.values["INSTALLED_APPS"] if app != without]
-        self.configure(INSTALLED_APPS=[*installed, *apps])
+        self.values["INSTALLED_APPS"] = [*installed, *apps]
+        self.configure()
 
     @property
     def databases(self) -> dict[str, Database]:
@@ -192,7 +194,7 @@ class Site:
         self, *args: object, typed: str = "", **options: Any
     ) -> subprocess.CompletedProcess[Any]:
         """Run a command to its end, with what is typed, or comes from the ``stdin`` given."""
-        given = {} if "stdin" in options else {"input": typed}
+        given = {} if {"stdin", "input"} & options.keys() else {"input": typed}
         return self.python("-m", "django", *args, **given, **options)
 
     def succeed(self, *args: object, **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""Dumps of other schemas than today's, written by the tests, and what is found in them."""
+"""What is found in dumps of other schemas than today's, and migrators for them."""
 
 from __future__ import annotations
 
@@ -12,51 +12,6 @@ import pytest
 from django.core.management import call_command
 
 from dumpy import Migrator
-from dumpy.text.emit import (
-    Names,
-    create_function,
-    head,
-    model_line,
-    objects_function,
-    row_prefix,
-    section_head,
-    tail,
-)
-from dumpy.text.words import source
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one model, each a tuple of values or the source of its arguments."""
-
-    label: str
-    fields: list[str]
-    rows: tuple[Any, ...]
-
-
-def rows(label: str, fields: str, *values: str | tuple[Any, ...]) -> Rows:
-    """Return rows of a model with the fields that are named, with blanks between."""
-    return Rows(label, fields.split(), values)
-
-
-def module(*tables: Rows, version: str | None = None) -> str:
-    """Return the text of a dump with these rows, as dumpy writes it."""
-    names, sections = Names(), []
-    text = head("Rows of a test.", version, {})
-    for table in tables:
-        model = names.for_model(*table.label.split("."))
-        section = names.section(model)
-        sections.append(section)
-        parameters = names.parameters(table.fields, model.variable)
-        text += model_line(model.variable, table.label)
-        text += create_function(model, list(zip(parameters, table.fields, strict=True)))
-        text += section_head(section)
-        text += "".join(f"{row_prefix(model.create)}{_arguments(row)})\n" for row in table.rows)
-    return text + objects_function(sections) + tail()
-
-
-def _arguments(row: str | tuple[Any, ...]) -> str:
-    return row if isinstance(row, str) else ", ".join(map(source, row))
 
 
 class PreparingMigrator(Migrator):

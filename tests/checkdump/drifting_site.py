@@ -1,25 +1,11 @@
-"""A project in processes of its own, whose models change between a dump and its restore."""
+"""A project whose models change between a dump and its restore; ``corner_shop`` is its package."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
-import forkserver
+from sites import Site, create_database
 
-ROOT = Path(__file__).resolve().parents[2]
-
-SETTINGS = """
-INSTALLED_APPS = ["dumpy", "shop"]
-DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SECRET_KEY = "for a test only"
-USE_TZ = True
-DUMPY = {dumpy!r}
-"""
 OLD = """
 from django.db import models
 
@@ -53,51 +39,29 @@ Client.objects.create(title="Bach", city="Rome", email="bach@example.com")
 Client.objects.get(pk=1).friends.add(2)
 Cache.objects.create(key="x")
 """
+DUMP = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+{fill}
+call_command("dump2py", "backup", overwrite=True, verbosity=0)
+"""
 
 
-@dataclass(frozen=True)
-class Site:
-    """A project with the app ``shop``; its settings are in the package ``corner_shop``."""
+def configure(site: Site, **dumpy: str) -> None:
+    """Write the settings."""
+    site.configure(INSTALLED_APPS=["dumpy", "shop"], DUMPY=dumpy)
 
-    directory: Path
 
-    def configure(self, **dumpy: str) -> None:
-        """Write the settings."""
-        package = self.directory / "corner_shop"
-        package.mkdir(exist_ok=True)
-        (package / "__init__.py").touch()
-        text = SETTINGS.format(database=str(self.directory / "shop.sqlite3"), dumpy=dumpy)
-        (package / "settings.py").write_text(text, encoding="utf-8")
+def write_models(site: Site, text: str) -> None:
+    """Write the models, and their only migration."""
+    shutil.rmtree(site.directory / "shop", ignore_errors=True)
+    site.write({"shop/models.py": text, "shop/migrations/__init__.py": ""})
+    site.succeed("makemigrations", "shop", "-v0")
 
-    def write_models(self, text: str) -> None:
-        """Write the models, and their only migration."""
-        app = self.directory / "shop"
-        shutil.rmtree(app, ignore_errors=True)
-        (app / "migrations").mkdir(parents=True)
-        (app / "migrations" / "__init__.py").touch()
-        (app / "__init__.py").touch()
-        (app / "models.py").write_text(text, encoding="utf-8")
-        self.succeed("makemigrations", "shop", "-v0")
 
-    def manage(self, *args: object) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return forkserver.run(
-            ["-m", "django", *args],
-            cwd=self.directory,
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": "corner_shop.settings",
-                "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-        )
-
-    def succeed(self, *args: object) -> str:
-        """Run a command, which must succeed; return what it says."""
-        done = self.manage(*args)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def shell(self, code: str) -> str:
-        """Return what Python prints within the project."""
-        return self.succeed("shell", "-v0", "-c", code)
+def dump(site: Site, models: str, fill: str) -> None:
+    """Dump rows of models of version 1.0, and leave an empty database."""
+    configure(site, VERSION="1.0")
+    write_models(site, models)
+    site.shell(DUMP.format(fill=fill))
+    create_database(site.databases["default"])

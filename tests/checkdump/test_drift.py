@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import override_settings
-from drift_dumps import Rows, checked, module, report, rows
+from drift_dumps import checked, report
+from dumps import Rows, module, rows
 from running import called
 
 from dumpy.checking import uniques

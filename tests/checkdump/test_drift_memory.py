@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from drift_dumps import module, rows
-from drifting_site import ROOT
+from dumps import module, rows
+from sites import ROOT
 
 FEW, MANY = 5_000, 80_000
 MAY_GROW = 12 * 1024  # kilobytes

@@ -14,8 +14,9 @@ from textwrap import indent
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
-from drift_dumps import module, rows
-from drifting_site import FILL, NEW, OLD, Site
+from drifting_site import FILL, NEW, OLD, configure, dump, write_models
+from dumps import module, rows
+from sites import NewSite, Site
 
 from dumpy.checking import migrator
 from dumpy.checking.migrator import NotWritten
@@ -318,18 +319,18 @@ def test_names_in_a_dump_are_no_code_of_the_migrator(
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def empty_site(new_site: NewSite, unblocked: None) -> Site:
+    """Return a project without models."""
+    return new_site("drifting", settings="corner_shop.settings")
+
+
+@pytest.fixture
+def site(empty_site: Site) -> Site:
     """Return a project of version 2.0 that has a backup from 1.0, of other models."""
-    site = Site(tmp_path)
-    site.configure(VERSION="1.0")
-    site.write_models(OLD)
-    site.succeed("migrate", "-v0")
-    site.shell(FILL)
-    site.succeed("dump2py", "backup", "-v0")
-    (tmp_path / "shop.sqlite3").unlink()
-    site.write_models(NEW)
-    site.configure(VERSION="2.0")
-    return site
+    dump(empty_site, OLD, FILL)
+    write_models(empty_site, NEW)
+    configure(empty_site, VERSION="2.0")
+    return empty_site
 
 
 @pytest.mark.sqlite
@@ -341,7 +342,7 @@ def test_a_dump_that_does_not_fit_is_restored_with_the_migrator_that_was_written
     assert (
         'DUMPY = {"MIGRATION_CLASS": "corner_shop.migrators.CornerShopMigrator", …}' in done.stdout
     )
-    site.configure(VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.CornerShopMigrator")
+    configure(site, VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.CornerShopMigrator")
     assert "The dump is whole, and fits the models." in site.succeed("checkdump", "backup")
     again = site.succeed("checkdump", "backup", "--write-migrator")
     assert "The migrators of the project do all that is needed: nothing was written." in again
@@ -355,7 +356,7 @@ def test_a_dump_that_does_not_fit_is_restored_with_the_migrator_that_was_written
 @pytest.mark.sqlite
 def test_rows_that_go_through_code_of_a_migrator_are_not_looked_at(site: Site) -> None:
     (site.directory / "corner_shop" / "migrators.py").write_text(BY_CODE, encoding="utf-8")
-    site.configure(VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
+    configure(site, VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
     said = site.succeed("checkdump", "backup")
     assert "migrate_from_1_0: Clients are customers." in said
     assert "Migrated by code, not looked at: shop.Client." in said
@@ -401,36 +402,31 @@ class Customer(models.Model):
 
 def step_for(site: Site, old: str, new: str, fill: str) -> str:
     """Return the step that is written for a dump of other models."""
-    (site.directory / "shop.sqlite3").unlink()
-    site.configure(VERSION="1.0")
-    site.write_models(old)
-    site.succeed("migrate", "-v0")
-    site.shell(fill)
-    site.succeed("dump2py", "backup", "-v0", "--overwrite")
-    site.configure(VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
-    site.write_models(new)
+    dump(site, old, fill)
+    configure(site, VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
+    write_models(site, new)
     site.manage("checkdump", "backup", "--write-migrator")
     return (site.directory / "corner_shop" / "migrators.py").read_text(encoding="utf-8")
 
 
-def test_values_that_a_new_model_may_have_taken_over_are_not_dropped(site: Site) -> None:
+def test_values_that_a_new_model_may_have_taken_over_are_not_dropped(empty_site: Site) -> None:
     fill = "from shop.models import Customer; Customer.objects.create(name='Ada', city='Paris')"
     old = NEW.replace("email = models.EmailField()", "email = models.EmailField(default='a@b.c')")
-    written = step_for(site, old, SPLIT, fill)
+    written = step_for(empty_site, old, SPLIT, fill)
     assert "but shop.Address, which is" in written
     assert '        # self.remove_field("shop.Customer", "city")\n' in written
     assert '        self.remove_field("shop.Customer", "email")\n' in written
 
 
-def test_a_key_that_was_a_link_to_a_parent_is_the_key_of_today(site: Site) -> None:
+def test_a_key_that_was_a_link_to_a_parent_is_the_key_of_today(empty_site: Site) -> None:
     fill = "from shop.models import *; Thing.objects.create(); Customer.objects.create(name='Ada')"
-    written = step_for(site, PARENT, FLAT, fill)
+    written = step_for(empty_site, PARENT, FLAT, fill)
     assert 'self.rename_field("shop.Customer", "thing_ptr_id", "id")' in written
 
 
 def test_a_field_that_no_migration_makes_is_found(site: Site) -> None:
-    site.configure(VERSION="1.0")
-    site.write_models(OLD)
+    configure(site, VERSION="1.0")
+    write_models(site, OLD)
     assert site.manage("checkdump", "backup").returncode == 0
     models = site.directory / "shop" / "models.py"
     models.write_text(f"{OLD}    extra = models.IntegerField(default=1)\n", encoding="utf-8")

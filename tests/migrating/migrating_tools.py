@@ -9,19 +9,9 @@ from typing import Any
 
 from django.core.management import call_command
 from django.test import override_settings
+from dumps import module, rows
 
 from dumpy import Migrator
-from dumpy.text.emit import (
-    Names,
-    create_function,
-    head,
-    model_line,
-    objects_function,
-    row_prefix,
-    section_head,
-    tail,
-)
-from dumpy.text.words import source
 
 Table = tuple[str, str, list[tuple[Any, ...]]]
 Step = Callable[[Any, dict[str, Any]], object]
@@ -32,19 +22,8 @@ Current: type[Migrator] | None = None
 
 def dump(version: str | None, *tables: Table) -> str:
     """Return a module with tables of (label, names of fields, rows)."""
-    names, sections = Names(), []
-    text = head("Rows of a test.", version, {})
-    for label, fields, rows in tables:
-        model = names.for_model(*label.split("."))
-        section = names.section(model)
-        sections.append(section)
-        parameters = names.parameters(fields.split(), model.variable)
-        text += model_line(model.variable, label)
-        text += create_function(model, zip(parameters, fields.split(), strict=True))
-        text += section_head(section)
-        for row in rows:
-            text += f"{row_prefix(model.create)}{', '.join(map(source, row))})\n"
-    return text + objects_function(sections) + tail()
+    found = [rows(label, fields, *values) for label, fields, values in tables]
+    return module(*found, version=version)
 
 
 def migrator(**steps: Step) -> type[Migrator]:

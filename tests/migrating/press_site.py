@@ -1,26 +1,22 @@
-"""The newspaper of ``testproject/versions`` in processes of its own, in any of its releases."""
+"""The newspaper of ``testproject/versions`` in any of its releases."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import forkserver
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import ConnectionHandler
+from sites import Database, Site, database
 
-from project import settings as project_settings
 from versions.history import RELEASES
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 NEWEST = RELEASES[-1]
-TESTPROJECT = project_settings.BASE_DIR
 MAKE = """
+import sys
+sys.path.append({here!r})
 from make_golden import make
 make({target!r})
 """
@@ -39,68 +35,42 @@ CHOSEN_BY_NOBODY = {
 Content = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class Press:
-    """A site of the newspaper: a directory, and a database called after ``name``."""
+@dataclass
+class Press(Site):
+    """A newspaper with the code of a release."""
 
-    directory: Path
-    name: str
+    settings: str = "project.versions_settings"
+    release: int = NEWEST
 
-    def manage(self, release: int, *args: object) -> subprocess.CompletedProcess[str]:
-        """Run a command with the code of a release to its end."""
-        return forkserver.run(
-            [TESTPROJECT / "manage.py", *args],
-            cwd=self.directory,
-            env=self._environment(release),
-        )
+    def at(self, release: int) -> Press:
+        """Return the same site with the code of another release."""
+        return replace(self, release=release)
 
-    def succeed(self, release: int, *args: object) -> str:
-        """Run a command, which must succeed; return what it says."""
-        done = self.manage(release, *args)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def fail(self, release: int, *args: object) -> str:
-        """Run a command, which must fail without a traceback; return what it says."""
-        done = self.manage(release, *args)
-        assert done.returncode != 0, done.stdout
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    def make(self, release: int, target: Path) -> None:
-        """Fill the empty database with the rows of a release, and dump it twice, as golden."""
-        self.succeed(release, "shell", "-v0", "-c", MAKE.format(target=str(target)))
+    def make(self, target: Path) -> None:
+        """Fill the empty database with the rows of the release, and dump it twice, as golden."""
+        self.shell(MAKE.format(here=str(Path(__file__).parent), target=str(target)))
 
     def content(self) -> Content:
         """Return what is in the database, apart from the keys that nobody has chosen."""
-        connection = ConnectionHandler({"default": self.database})["default"]
+        connection = self.connection()
         try:
             return _content(connection)
         finally:
             connection.close()
 
     @property
-    def database(self) -> dict[str, Any]:
+    def databases(self) -> dict[str, Database]:
         """The settings of its database."""
-        make = getattr(project_settings, project_settings.ENGINE)
-        name = f"{self.name}_press"
-        if project_settings.ENGINE == "sqlite":
-            return {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": self.directory / f"{name}.sqlite3",
-            }
-        found: dict[str, Any] = make(name)
-        return found
+        return {"default": database(f"{self.name}_press", self.directory)}
 
-    def _environment(self, release: int) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its commands."""
         return {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "project.versions_settings",
+            **super().environment,
             "DUMPY_DATA_DIR": str(self.directory),
             "DUMPY_TEST_NAME": self.name,
-            "PRESS_RELEASE": str(release),
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PRESS_RELEASE": str(self.release),
         }
 
 

@@ -35,7 +35,7 @@ def site(made_site: Press, db: None) -> Press:
 
 @every_release
 def test_migrators_restore_a_directory(release: int, site: Press, of_migrate: OfMigrate) -> None:
-    site.succeed(NEWEST, "run", GOLDEN / f"v{release}" / "restore.py", "-b")
+    site.at(NEWEST).succeed("run", GOLDEN / f"v{release}" / "restore.py", "-b")
     assert differences(site.content(), of_migrate(release)) == {}
 
 
@@ -45,7 +45,7 @@ def test_migrators_load_a_module(
 ) -> None:
     site = new_press("empty")
     module = str(GOLDEN / f"v{release}.py")
-    site.succeed(NEWEST, "shell", "-v0", "-c", LOAD.format(module=module))
+    site.at(NEWEST).succeed("shell", "-v0", "-c", LOAD.format(module=module))
     assert differences(site.content(), of_migrate(release)) == {}
 
 
@@ -54,7 +54,7 @@ def test_djangos_migrations_restore_a_directory(
     release: int, site: Press, of_migrate: OfMigrate
 ) -> None:
     script = GOLDEN / f"v{release}" / "restore.py"
-    site.succeed(NEWEST, "run", script, "-b", "--through-migrations")
+    site.at(NEWEST).succeed("run", script, "-b", "--through-migrations")
     assert differences(site.content(), of_migrate(release)) == {}
 
 
@@ -63,5 +63,5 @@ def test_djangos_migrations_restore_a_module(
     release: int, site: Press, of_migrate: OfMigrate
 ) -> None:
     module = GOLDEN / f"v{release}.py"
-    site.succeed(NEWEST, "restore", module, "--noinput", "--through-migrations")
+    site.at(NEWEST).succeed("restore", module, "--noinput", "--through-migrations")
     assert differences(site.content(), of_migrate(release)) == {}

@@ -38,7 +38,7 @@ def test_a_release_writes_the_same_bytes_on_every_engine(
     release: int, new_press: Callable[[str], Press], tmp_path: Path
 ) -> None:
     """When this fails because dumps look different now: ``make golden``."""
-    new_press("golden").make(release, tmp_path / f"v{release}")
+    new_press("golden").at(release).make(tmp_path / f"v{release}")
     for name in (f"v{release}", f"v{release}.py"):
         assert contents(tmp_path / name) == contents(GOLDEN / name)
 
@@ -47,5 +47,5 @@ def test_a_release_writes_the_same_bytes_on_every_engine(
 def test_the_migrations_of_a_release_lead_to_its_models(
     release: int, new_press: Callable[[str], Press]
 ) -> None:
-    said = new_press("golden").succeed(release, "makemigrations", "--check", "--dry-run")
+    said = new_press("golden").at(release).succeed("makemigrations", "--check", "--dry-run")
     assert said == "No changes detected\n"

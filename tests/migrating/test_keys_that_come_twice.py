@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from aging_site import AgingSite, Release
-from small_site import resealed
+from dumps import resealed
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -69,11 +69,11 @@ def create_shop_video(id, title):
 """
 OBJECT, ROW = "Media(id=id, title=title)", "new(Media, id=id, title=title)"
 RESTORED = {"DUMPY": {"VERSION": "2.0", "MIGRATION_CLASS": "shop.migrators.ShopMigrator"}}
-BEFORE = Release({"shop/models.py": OLD}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
-AFTER = Release({"shop/models.py": NEW, "shop/migrators.py": MIGRATORS}, RESTORED)
+BEFORE = Version({"shop/models.py": OLD}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
+AFTER = Version({"shop/models.py": NEW, "shop/migrators.py": MIGRATORS}, RESTORED)
 
 
-def do(shop: AgingSite, code: str) -> None:
+def do(shop: Site, code: str) -> None:
     """Let the step do something."""
     indented = code.strip().replace("\n", "\n        ")
     shop.edit("shop/migrators.py", ("# here", indented))
@@ -82,22 +82,22 @@ def do(shop: AgingSite, code: str) -> None:
 @pytest.mark.parametrize("photo", [OBJECT, ROW], ids=["object", "row"])
 @pytest.mark.parametrize("video", [OBJECT, ROW], ids=["object", "row"])
 def test_models_that_are_merged_with_the_same_keys_are_refused_with_both_places(
-    shop: AgingSite, photo: str, video: str
+    shop: Site, photo: str, video: str
 ) -> None:
     do(shop, MADE.format(photo=photo, video=video))
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
     assert "shop_photo.py:4 brings a row with the same key" in said
     assert "Give one of them another key." in said
 
 
-def test_models_that_are_renamed_to_one_are_refused_with_both_places(shop: AgingSite) -> None:
+def test_models_that_are_renamed_to_one_are_refused_with_both_places(shop: Site) -> None:
     do(
         shop,
         "self.rename_model('shop.Photo', 'shop.Media')\n"
         "self.rename_model('shop.Video', 'shop.Media')",
     )
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
     assert "shop_photo.py:4 brings" in said
 
@@ -105,7 +105,7 @@ def test_models_that_are_renamed_to_one_are_refused_with_both_places(shop: Aging
 @pytest.mark.parametrize("made", [OBJECT, ROW], ids=["object", "row"])
 @pytest.mark.parametrize("named", ["Photo", "Video"])
 def test_a_row_that_is_data_and_one_that_code_makes_are_refused(
-    shop: AgingSite, made: str, named: str
+    shop: Site, made: str, named: str
 ) -> None:
     other = {"Photo": "Video", "Video": "Photo"}[named]
     do(
@@ -115,35 +115,35 @@ def test_a_row_that_is_data_and_one_that_code_makes_are_refused(
         f"def create_shop_{other.lower()}(id, title):\n"
         f"    return {made}",
     )
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4" in said
     assert "shop_photo.py:4" in said
     assert "shop.Media(pk=1): " in said
 
 
-def test_two_objects_of_one_row_with_the_same_key_are_refused(shop: AgingSite) -> None:
+def test_two_objects_of_one_row_with_the_same_key_are_refused(shop: Site) -> None:
     do(shop, MADE.format(photo=f"[{OBJECT}, {OBJECT}]", video="None"))
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "shop_photo.py:4: shop.Media(pk=1): " in said
     assert "shop_photo.py:4 brings" in said
 
 
-def test_an_object_that_takes_the_key_of_a_dumped_row_is_refused(shop: AgingSite) -> None:
+def test_an_object_that_takes_the_key_of_a_dumped_row_is_refused(shop: Site) -> None:
     code = "self.rename_model('shop.Video', 'shop.Media')\n"
     code += "@override(globals_dict)\ndef create_shop_photo(id, title):\n"
     do(shop, f"{code}    return Media(title=title)")
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
     assert "shop_photo.py:4 brings" in said
 
 
-def test_models_that_are_merged_with_new_keys_keep_all_rows(shop: AgingSite) -> None:
+def test_models_that_are_merged_with_new_keys_keep_all_rows(shop: Site) -> None:
     do(shop, MADE.format(photo=OBJECT, video=OBJECT.replace("id=id", "id=1000 + id")))
     shop.restore(shop.the_dump)
     assert shop.rows("shop_media", "id", "title") == [(1, "a photo"), (1001, "a video")]
 
 
-def test_a_handler_may_change_rows_when_all_are_loaded(shop: AgingSite) -> None:
+def test_a_handler_may_change_rows_when_all_are_loaded(shop: Site) -> None:
     do(
         shop,
         MADE.format(photo=OBJECT, video="None")
@@ -154,7 +154,7 @@ def test_a_handler_may_change_rows_when_all_are_loaded(shop: AgingSite) -> None:
     assert shop.rows("shop_media", "id", "title") == [(1, "changed")]
 
 
-def test_a_handler_may_save_rows_before_those_of_the_dump(shop: AgingSite) -> None:
+def test_a_handler_may_save_rows_before_those_of_the_dump(shop: Site) -> None:
     do(
         shop,
         MADE.format(photo="None", video="None")
@@ -165,7 +165,7 @@ def test_a_handler_may_save_rows_before_those_of_the_dump(shop: AgingSite) -> No
     assert shop.rows("shop_note", "id", "text") == [(5, "one"), (6, "two")]
 
 
-def doubled(shop: AgingSite, old: str, new: str) -> AgingSite:
+def doubled(shop: Site, old: str, new: str) -> Site:
     """Return the shop of version 1.0 with a row of its file twice."""
     shop.write({"shop/models.py": OLD})
     shop.configure(DUMPY={"VERSION": "1.0"})
@@ -175,7 +175,7 @@ def doubled(shop: AgingSite, old: str, new: str) -> AgingSite:
 
 
 @pytest.mark.parametrize("second", ["'other'", "'one'", "'o' 'ne'", "'o' + 'ne'"])
-def test_a_row_of_a_file_that_is_there_twice_is_refused(shop: AgingSite, second: str) -> None:
+def test_a_row_of_a_file_that_is_there_twice_is_refused(shop: Site, second: str) -> None:
     doubled(shop, "'one'", second)
     lines = shop.the_file.read_text().splitlines()
     first = next(n for n, line in enumerate(lines, 1) if "create_shop_note(5" in line)
@@ -184,7 +184,7 @@ def test_a_row_of_a_file_that_is_there_twice_is_refused(shop: AgingSite, second:
     assert f"dump.py:{first} brings" in said
 
 
-def test_a_row_that_is_there_twice_far_apart_is_refused(shop: AgingSite) -> None:
+def test_a_row_that_is_there_twice_far_apart_is_refused(shop: Site) -> None:
     rows = "".join(f"    yield create_shop_note({n}, 'x')\n" for n in range(10, 2500))
     doubled(shop, "'one'", f"'one')\n{rows}    yield create_shop_note(5, 'again'")
     said = shop.refused("restore", shop.the_file, "-b")
@@ -192,16 +192,16 @@ def test_a_row_that_is_there_twice_far_apart_is_refused(shop: AgingSite) -> None
     assert " brings a row with the same key" in said
 
 
-def test_a_row_of_a_directory_that_is_there_twice_is_refused(shop: AgingSite) -> None:
+def test_a_row_of_a_directory_that_is_there_twice_is_refused(shop: Site) -> None:
     shop.write({"shop/models.py": OLD})
     shop.configure(DUMPY={"VERSION": "1.0"})
     row = "loader.save(create_shop_note(5, 'one'))\n"
     shop.edit("dump/shop_note.py", (row, row + row.replace("one", "other")))
     resealed(shop.the_dump, "shop_note.py")
-    assert "shop_note.py:5: shop.Note(pk=5): " in shop.refused_restore()
+    assert "shop_note.py:5: shop.Note(pk=5): " in shop.refuse(shop.the_dump)
 
 
-def test_with_keep_going_the_second_row_is_rejected(shop: AgingSite) -> None:
+def test_with_keep_going_the_second_row_is_rejected(shop: Site) -> None:
     doubled(shop, "'one'", "'other'")
     said = shop.fail("restore", shop.the_file, "-b", "--keep-going")
     assert "1 row was rejected" in said

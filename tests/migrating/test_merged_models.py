@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from aging_site import AgingSite, aging
-from pytest_django.plugin import DjangoDbBlocker
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -40,19 +36,15 @@ class ShopMigrator(Migrator):
 APPS = ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"]
 
 
-@pytest.fixture
-def shop(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[AgingSite]:
-    """Return a shop with the code of version 2.0, and dumps of version 1.0."""
-    values = {"INSTALLED_APPS": APPS, "DUMPY": {"VERSION": "1.0"}}
-    with django_db_blocker.unblock(), aging(tmp_path / "shop", "merged", **values) as site:
-        models = "".join(MODEL.format(name=name) for name in ("Photo", "Video"))
-        site.directory.mkdir()
-        site.begin({"shop/models.py": HEAD + models}, FILL)
-        site.write({"shop/models.py": HEAD + MODEL.format(name="Media")})
-        site.write({"shop/migrators.py": MIGRATORS})
-        migrator = "shop.migrators.ShopMigrator"
-        site.configure(DUMPY={"VERSION": "2.0", "MIGRATION_CLASS": migrator})
-        yield site
+BEFORE = Version(
+    {"shop/models.py": HEAD + "".join(MODEL.format(name=name) for name in ("Photo", "Video"))},
+    {"INSTALLED_APPS": APPS, "DUMPY": {"VERSION": "1.0"}},
+    FILL,
+)
+AFTER = Version(
+    {"shop/models.py": HEAD + MODEL.format(name="Media"), "shop/migrators.py": MIGRATORS},
+    {"DUMPY": {"VERSION": "2.0", "MIGRATION_CLASS": "shop.migrators.ShopMigrator"}},
+)
 
 
 GRANTED = """
@@ -62,7 +54,7 @@ ORDER BY 1
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["directory", "file"])
-def test_the_grants_of_both_are_those_of_the_one(shop: AgingSite, whole: bool) -> None:
+def test_the_grants_of_both_are_those_of_the_one(shop: Site, whole: bool) -> None:
     if whole:
         shop.restore(shop.the_dump)
     else:

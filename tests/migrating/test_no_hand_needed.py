@@ -7,54 +7,49 @@ tables, columns and options.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aging_site import AgingSite, Release
 from django.conf import settings as project_settings
 from hypothesis import HealthCheck, Phase, given, settings
 from pytest_django.plugin import DjangoDbBlocker
 from schema_changes import FILL, ITEM, KIND, OLD, ModelText, Schema, many_to_many_table, schemas
+from shops import aged, renew
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
 
 ENGINE = project_settings.ENGINE
 Rows = list[tuple[Any, ...]]
-BEFORE = Release({"shop/models.py": str(Schema())}, fill=FILL)
+BEFORE = Version({"shop/models.py": str(Schema())}, fill=FILL)
 
 
 @pytest.fixture(scope="module")
-def old_values(made_shop: AgingSite) -> dict[str, Rows]:
+def old_values(made_shop: Site, django_db_blocker: DjangoDbBlocker) -> dict[str, Rows]:
     """Return the values of the database that was dumped."""
-    found = values(made_shop, Schema())
+    with django_db_blocker.unblock():
+        found = values(made_shop, Schema())
     assert all(found.values())
     return found
 
 
 @pytest.fixture
-def shop(
-    made_shop: AgingSite, old_values: dict[str, Rows], tmp_path: Path,
-    django_db_blocker: DjangoDbBlocker,
-) -> Iterator[AgingSite]:  # fmt: skip
+def shop(made_shop: Site, old_values: dict[str, Rows], tmp_path: Path, unblocked: None) -> Site:
     """Return the shop with code of its own, and another database."""
-    with django_db_blocker.unblock():
-        site = made_shop.copied(tmp_path / "site")
-        site.renew()
-        yield site
+    return aged(made_shop, tmp_path / "site", Version())
 
 
-def values(site: AgingSite, schema: Schema) -> dict[str, Rows]:
+def values(site: Site, schema: Schema) -> dict[str, Rows]:
     """Return the values of the old fields, wherever a schema keeps them, and the links."""
     found = {old.name: columns(site, schema.model(old.name), old) for old in OLD}
     links = many_to_many_table(schema.model("Item"), "kinds")
     return {**found, "links": sorted(site.rows(links, "item_id", "kind_id"))}
 
 
-def columns(site: AgingSite, model: ModelText, old: ModelText) -> Rows:
+def columns(site: Site, model: ModelText, old: ModelText) -> Rows:
     """Return the values of the fields that an old model had."""
     names = [one.name for one in old.fields if one.kind != "ManyToManyField"]
     return site.rows(model.table, *(model.field(name).column for name in names))
@@ -69,9 +64,9 @@ def columns(site: AgingSite, model: ModelText, old: ModelText) -> Rows:
 )
 @given(schema=schemas())
 def test_models_that_have_changed_at_random_need_no_hand(
-    shop: AgingSite, old_values: dict[str, Rows], schema: Schema
+    shop: Site, old_values: dict[str, Rows], schema: Schema
 ) -> None:
-    shop.renew()
+    renew(shop)
     shop.write({"shop/models.py": str(schema)})
     assert shop.restore(shop.the_dump).endswith("Restored.\n")
     assert values(shop, schema) == old_values
@@ -87,13 +82,13 @@ def constraint(arguments: str) -> str:
     return f"{META}        constraints = [models.UniqueConstraint({arguments}, name='one')]\n"
 
 
-def append(shop: AgingSite, text: str) -> None:
+def append(shop: Site, text: str) -> None:
     """Append lines to the last model."""
     path = shop.directory / "shop" / "models.py"
     path.write_text(path.read_text(encoding="utf-8").rstrip() + f"\n{text}", encoding="utf-8")
 
 
-def line_of(shop: AgingSite, key: int) -> int:
+def line_of(shop: Site, key: int) -> int:
     """Return the line of the row of an item."""
     text = (shop.the_dump / "shop_item.py").read_text(encoding="utf-8")
     return text[: text.index(f"create_shop_item({key},")].count("\n") + 1
@@ -110,7 +105,7 @@ OTHERS = Schema(
 
 
 def test_other_tables_and_another_order_of_fields_need_no_hand(
-    shop: AgingSite, old_values: dict[str, Rows]
+    shop: Site, old_values: dict[str, Rows]
 ) -> None:
     shop.write({"shop/models.py": str(OTHERS)})
     shop.restore(shop.the_dump)
@@ -137,7 +132,7 @@ UNIQUE_NOW: dict[str, tuple[str, str, list[int]]] = {
 
 @pytest.mark.parametrize(("old", "new", "offenders"), UNIQUE_NOW.values(), ids=UNIQUE_NOW)
 def test_rows_that_are_not_unique_as_they_have_to_be_now_are_named(
-    shop: AgingSite, old: str, new: str, offenders: list[int]
+    shop: Site, old: str, new: str, offenders: list[int]
 ) -> None:
     if ENGINE == "mysql" and ("condition" in new or "models.F" in new):
         pytest.skip("MariaDB has no such constraints")
@@ -145,13 +140,13 @@ def test_rows_that_are_not_unique_as_they_have_to_be_now_are_named(
         shop.edit("shop/models.py", (old, new))
     else:
         append(shop, new)
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     named = {(int(line), int(key)) for line, key in DUPLICATE.findall(said)}
     assert named == {(line_of(shop, key), key) for key in offenders}
     assert "The database is as it was." in said
 
 
-def test_checkdump_names_rows_that_are_not_unique_as_they_have_to_be_now(shop: AgingSite) -> None:
+def test_checkdump_names_rows_that_are_not_unique_as_they_have_to_be_now(shop: Site) -> None:
     shop.edit("shop/models.py", ("models.BooleanField()", "models.BooleanField(unique=True)"))
     said = shop.refused("checkdump", shop.the_dump)
     assert f"shop_item.py:{line_of(shop, LAST)}" in said

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from aging_site import AgingSite, Release
-from small_site import resealed
+from dumps import resealed
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -112,41 +112,41 @@ COLUMNS = {
     "shop_label": ("id", "text"),
     "shop_note": ("id", "text"),
 }
-BEFORE = Release({"shop/models.py": OLD}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
-AFTER = Release({"shop/models.py": NEW, "shop/migrators.py": MIGRATORS}, {"DUMPY": VERSIONED})
+BEFORE = Version({"shop/models.py": OLD}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
+AFTER = Version({"shop/models.py": NEW, "shop/migrators.py": MIGRATORS}, {"DUMPY": VERSIONED})
 
 
-def rows(shop: AgingSite) -> dict[str, list[tuple[object, ...]]]:
+def rows(shop: Site) -> dict[str, list[tuple[object, ...]]]:
     """Return the rows of all tables of version 2.0."""
     return {table: shop.rows(table, *columns) for table, columns in COLUMNS.items()}
 
 
-def add_to_step(shop: AgingSite, code: str) -> None:
+def add_to_step(shop: Site, code: str) -> None:
     """Add lines to the last step."""
     indented = code.strip().replace("\n", "\n        ")
     shop.edit("shop/migrators.py", ("# here", indented))
 
 
-def script(shop: AgingSite, text: str) -> Path:
+def script(shop: Site, text: str) -> Path:
     """Write a script into the project."""
     path = shop.directory / "script.py"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_a_directory_of_an_old_version_is_restored(shop: AgingSite) -> None:
+def test_a_directory_of_an_old_version_is_restored(shop: Site) -> None:
     said = shop.restore(shop.the_dump)
     assert rows(shop) == ROWS
     assert "migrate_from_1_0: Clients are customers, tags are labels.\n" in said
     assert "migrate_from_1_1: Customers have addresses, sales are in cents.\n" in said
 
 
-def test_a_file_of_an_old_version_is_restored(shop: AgingSite) -> None:
+def test_a_file_of_an_old_version_is_restored(shop: Site) -> None:
     shop.succeed("restore", shop.the_file, "-b")
     assert rows(shop) == ROWS
 
 
-def test_handlers_see_the_database_before_and_after_the_rows(shop: AgingSite) -> None:
+def test_handlers_see_the_database_before_and_after_the_rows(shop: Site) -> None:
     handlers = """
 def count(loader):
     from shop.models import Customer, Note
@@ -163,7 +163,7 @@ self.after_load(count)
 
 
 def test_objects_of_an_after_load_handler_are_saved_with_what_they_refer_to(
-    shop: AgingSite,
+    shop: Site,
 ) -> None:
     handlers = """
 def sell(loader):
@@ -183,15 +183,15 @@ self.after_load(sell)
     [("1 / 0", "ZeroDivisionError: division by zero."), ("exit(3)", "it ends the process")],
 )
 def test_a_handler_that_fails_is_named_with_its_step(
-    shop: AgingSite, when: str, code: str, reason: str
+    shop: Site, when: str, code: str, reason: str
 ) -> None:
     add_to_step(shop, f"def look(loader):\n    {code}\n\nself.{when}(look)")
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert f"migrate_from_1_1: look(): {reason}" in said
     assert "The database is as it was." in said
 
 
-def test_an_after_load_handler_that_breaks_a_reference_is_refused(shop: AgingSite) -> None:
+def test_an_after_load_handler_that_breaks_a_reference_is_refused(shop: Site) -> None:
     handlers = """
 def sell(loader):
     from shop.models import Sale
@@ -200,7 +200,7 @@ def sell(loader):
 self.after_load(sell)
 """
     add_to_step(shop, handlers)
-    assert "The database is as it was." in shop.refused_restore()
+    assert "The database is as it was." in shop.refuse(shop.the_dump)
 
 
 DIES = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -214,16 +214,16 @@ KILLS = {
 
 @pytest.mark.parametrize("code", KILLS.values(), ids=KILLS)
 def test_a_restore_that_is_killed_in_a_migrator_leaves_the_database_as_it_was(
-    shop: AgingSite, code: str
+    shop: Site, code: str
 ) -> None:
     add_to_step(shop, code)
-    shop.refused_restore()
+    shop.refuse(shop.the_dump)
     shop.write({"shop/migrators.py": MIGRATORS})
     shop.restore(shop.the_dump)
     assert rows(shop) == ROWS
 
 
-def test_a_dry_run_migrates_and_changes_nothing(shop: AgingSite) -> None:
+def test_a_dry_run_migrates_and_changes_nothing(shop: Site) -> None:
     before = shop.contents()
     said = shop.restore(shop.the_dump, "--dry-run")
     assert "migrate_from_1_1: " in said
@@ -235,20 +235,20 @@ def test_a_dry_run_migrates_and_changes_nothing(shop: AgingSite) -> None:
 
 
 def test_the_function_of_a_person_gets_a_row_first_and_migrators_what_it_makes(
-    shop: AgingSite,
+    shop: Site,
 ) -> None:
     shop.edit("dump/restore.py", ("        title=title,", "        title=title.upper() + '!',"))
     shop.restore(shop.the_dump)
     assert rows(shop) == {**ROWS, "shop_customer": [(1, "ADA!"), (7, "BACH!")]}
 
 
-def test_the_function_of_a_person_in_a_file_gets_a_row_first(shop: AgingSite) -> None:
+def test_the_function_of_a_person_in_a_file_gets_a_row_first(shop: Site) -> None:
     shop.edit("dump.py", ("        title=title,", "        title=title.upper() + '!',"))
     shop.succeed("restore", shop.the_file, "-b")
     assert rows(shop) == {**ROWS, "shop_customer": [(1, "ADA!"), (7, "BACH!")]}
 
 
-def test_a_person_may_leave_rows_out_before_migrators_see_them(shop: AgingSite) -> None:
+def test_a_person_may_leave_rows_out_before_migrators_see_them(shop: Site) -> None:
     leave = "def create_shop_client(id, title, city):\n    if id == 1:\n        return None\n"
     shop.edit("dump/restore.py", ("def create_shop_client(id, title, city):\n", leave))
     shop.restore(shop.the_dump)
@@ -256,7 +256,7 @@ def test_a_person_may_leave_rows_out_before_migrators_see_them(shop: AgingSite) 
     assert rows(shop)["shop_address"] == [(7, "Rome")]
 
 
-def test_code_that_a_person_has_put_before_the_functions_is_heard(shop: AgingSite) -> None:
+def test_code_that_a_person_has_put_before_the_functions_is_heard(shop: Site) -> None:
     shop.edit(
         "dump/restore.py",
         ("SOURCE_VERSION", "WORDS = {'kept': 'changed'}\n\nSOURCE_VERSION"),
@@ -266,15 +266,15 @@ def test_code_that_a_person_has_put_before_the_functions_is_heard(shop: AgingSit
     assert rows(shop) == {**ROWS, "shop_note": [(5, "changed")]}
 
 
-def test_a_line_that_a_person_has_renamed_already_is_not_renamed_again(shop: AgingSite) -> None:
+def test_a_line_that_a_person_has_renamed_already_is_not_renamed_again(shop: Site) -> None:
     shop.edit("dump/restore.py", ("        title=title,", "        name=title,"))
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "migrate_from_1_0: the rows of shop.Customer have no field 'title'" in said
 
 
-def test_without_the_line_that_installs_them_no_migrator_runs(shop: AgingSite) -> None:
+def test_without_the_line_that_installs_them_no_migrator_runs(shop: Site) -> None:
     shop.edit("dump/restore.py", ("\ninstall_migrations(globals())", "\n# none today"))
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "migrate_from" not in said
     assert "shop.Client" in said
 
@@ -284,9 +284,7 @@ UNDER_A_CONDITION = f"\nif SOURCE_VERSION < '2':\n    {INSTALLS.strip()}\n"
 
 
 @pytest.mark.parametrize("name", ["dump/restore.py", "dump.py"])
-def test_the_line_that_installs_them_may_stand_in_code_of_a_person(
-    shop: AgingSite, name: str
-) -> None:
+def test_the_line_that_installs_them_may_stand_in_code_of_a_person(shop: Site, name: str) -> None:
     shop.edit(name, (INSTALLS, UNDER_A_CONDITION))
     if name == "dump.py":
         shop.succeed("restore", shop.the_file, "-b")
@@ -295,7 +293,7 @@ def test_the_line_that_installs_them_may_stand_in_code_of_a_person(
     assert rows(shop) == ROWS
 
 
-def test_a_function_that_a_person_wraps_after_that_line_is_migrated_too(shop: AgingSite) -> None:
+def test_a_function_that_a_person_wraps_after_that_line_is_migrated_too(shop: Site) -> None:
     wrap = """
 before = create_shop_note
 
@@ -311,7 +309,7 @@ create_shop_tag = create_shop_tag
     assert rows(shop) == {**ROWS, "shop_note": [(5, "kept!")]}
 
 
-def test_migrated_rows_that_are_kept_out_are_rows_of_today(shop: AgingSite) -> None:
+def test_migrated_rows_that_are_kept_out_are_rows_of_today(shop: Site) -> None:
     shop.edit("dump/shop_sale.py", ("create_shop_sale(3, 7, 4)", "create_shop_sale(3, 70, 4)"))
     resealed(shop.the_dump, "shop_sale.py")
     done = shop.manage("run", shop.the_dump / "restore.py", "-b", "--keep-going")
@@ -349,7 +347,7 @@ execfile(sys.argv[1] + "/shop_sale.py")
 """
 
 
-def test_a_repair_script_saves_each_object_of_a_row_of_an_old_dump(shop: AgingSite) -> None:
+def test_a_repair_script_saves_each_object_of_a_row_of_an_old_dump(shop: Site) -> None:
     shop.restore(shop.the_dump)
     for table in ("shop_sale", "shop_address", "shop_customer"):
         shop.execute(f"DELETE FROM {table}")
@@ -363,7 +361,7 @@ def test_a_repair_script_saves_each_object_of_a_row_of_an_old_dump(shop: AgingSi
     assert shop.rows("shop_sale", "id", "customer_id", "cents") == [(3, 7, 400)]
 
 
-def test_a_module_of_an_old_version_gives_objects_of_today_to_anyone(shop: AgingSite) -> None:
+def test_a_module_of_an_old_version_gives_objects_of_today_to_anyone(shop: Site) -> None:
     text = """
 from dump import objects
 
@@ -395,7 +393,7 @@ for one in each(objects()):
     ],
 )
 def test_repair_takes_rows_of_an_old_dump_as_migrators_make_them(
-    shop: AgingSite, table: str, chosen: list[str]
+    shop: Site, table: str, chosen: list[str]
 ) -> None:
     shop.restore(shop.the_dump)
     shop.execute("DELETE FROM shop_sale")
@@ -406,7 +404,7 @@ def test_repair_takes_rows_of_an_old_dump_as_migrators_make_them(
     assert rows(shop)[table] == ROWS[table]
 
 
-def test_repair_restores_what_a_migrated_row_needs(shop: AgingSite) -> None:
+def test_repair_restores_what_a_migrated_row_needs(shop: Site) -> None:
     shop.restore(shop.the_dump)
     for table in ("shop_sale", "shop_address", "shop_customer"):
         shop.execute(f"DELETE FROM {table}")
@@ -415,14 +413,14 @@ def test_repair_restores_what_a_migrated_row_needs(shop: AgingSite) -> None:
     assert rows(shop)["shop_sale"] == ROWS["shop_sale"]
 
 
-def test_checkdump_says_that_an_old_dump_would_be_restored(shop: AgingSite) -> None:
+def test_checkdump_says_that_an_old_dump_would_be_restored(shop: Site) -> None:
     said = shop.succeed("checkdump", shop.the_dump)
     assert "migrate_from_1_0: Clients are customers, tags are labels.\n" in said
     assert "The dump is whole, and what was looked at fits the models. Not looked at: " in said
     assert "what code makes of shop.Client; what code makes of shop.Sale; references." in said
 
 
-def test_checkdump_says_what_migrators_have_left(shop: AgingSite) -> None:
+def test_checkdump_says_what_migrators_have_left(shop: Site) -> None:
     add_to_step(shop, 'self.rename_field("shop.Label", "text", "words")')
     said = shop.refused("checkdump", shop.the_dump)
     assert "words" in said
@@ -440,15 +438,15 @@ def test_checkdump_says_what_migrators_have_left(shop: AgingSite) -> None:
     ],
 )
 def test_a_table_whose_values_no_migrator_touches_is_compared_as_before(
-    shop: AgingSite, file: str, label: str, old: str, new: str
+    shop: Site, file: str, label: str, old: str, new: str
 ) -> None:
     shop.edit(f"dump/{file}", (old, new))
     resealed(shop.the_dump, file)
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert f"After loading, the content of {label} is not that of the dump." in said
 
 
-def test_a_table_that_a_migrator_has_changed_is_not_compared(shop: AgingSite) -> None:
+def test_a_table_that_a_migrator_has_changed_is_not_compared(shop: Site) -> None:
     shop.edit("dump/shop_sale.py", ("create_shop_sale(3, 7, 4)", "create_shop_sale(3, 7, 5)"))
     resealed(shop.the_dump, "shop_sale.py")
     shop.restore(shop.the_dump)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from aging_site import AgingSite, Release
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def models(method: str = "", **fields: str) -> dict[str, str]:
     return {"shop/models.py": head + "".join(lines) + method}
 
 
-BEFORE = Release(models(), fill=FILL)
+BEFORE = Version(models(), fill=FILL)
 
 
 LOSSY = {
@@ -47,29 +47,29 @@ LOSSY = {
 
 
 @pytest.mark.parametrize("fields", LOSSY.values(), ids=LOSSY)
-def test_a_type_that_loses_something_is_refused(shop: AgingSite, fields: dict[str, str]) -> None:
+def test_a_type_that_loses_something_is_refused(shop: Site, fields: dict[str, str]) -> None:
     shop.write(models(**fields))
-    shop.refused_restore("--quick")
+    shop.refuse(shop.the_dump, "--quick")
 
 
-def test_a_type_that_loses_something_is_refused_beside_a_new_field(shop: AgingSite) -> None:
+def test_a_type_that_loses_something_is_refused_beside_a_new_field(shop: Site) -> None:
     fields = {**LOSSY["a float as an integer"], "new": "models.IntegerField(default=1)"}
     shop.write(models(**fields))
-    shop.refused_restore("--quick")
+    shop.refuse(shop.the_dump, "--quick")
 
 
-def test_a_type_that_loses_something_is_refused_for_a_single_file(shop: AgingSite) -> None:
+def test_a_type_that_loses_something_is_refused_for_a_single_file(shop: Site) -> None:
     shop.write(models(**LOSSY["a float as an integer"]))
     shop.refused("restore", shop.the_file, "-b", "--quick")
 
 
-def test_a_type_that_holds_the_same_needs_no_hand(shop: AgingSite) -> None:
+def test_a_type_that_holds_the_same_needs_no_hand(shop: Site) -> None:
     shop.write(models(count="models.CharField(max_length=9)"))
     shop.succeed("run", shop.the_dump / "restore.py", "-b")
     assert shop.rows("shop_item", "count") == [("5",)]
 
 
-def test_a_clean_that_changes_values_changes_nothing(shop: AgingSite) -> None:
+def test_a_clean_that_changes_values_changes_nothing(shop: Site) -> None:
     shop.write(models(CLEAN, new="models.IntegerField(default=1)"))
     shop.succeed("run", shop.the_dump / "restore.py", "-b")
     ((word, extra),) = shop.rows("shop_item", "word", "extra")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aging_site import AgingSite, aging
-from pytest_django.plugin import DjangoDbBlocker
+from shops import aged, first
+from sites import NewSite, Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -56,58 +55,46 @@ def injecting(code: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def made_library(
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-) -> Iterator[AgingSite]:
+def made_library(new_site: NewSite) -> Site:
     """Return a site with books that have the fields of another app, and its dumps."""
-    directory = tmp_path_factory.mktemp("library")
+    files = {"shop/models.py": MODELS, **injecting(INJECTED)}
     installed = ["dumpy", "shop", "extras.apps.ExtrasConfig"]
-    with (
-        django_db_blocker.unblock(),
-        aging(directory, "library", INSTALLED_APPS=installed) as site,
-    ):
-        site.begin({"shop/models.py": MODELS, **injecting(INJECTED)}, FILL_BOOKS)
-        yield site
+    return new_site("library", first(Version(files, {"INSTALLED_APPS": installed}, FILL_BOOKS)))
 
 
 @pytest.fixture
-def library(
-    made_library: AgingSite, tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[AgingSite]:
+def library(made_library: Site, tmp_path: Path, unblocked: None) -> Site:
     """Return the library with code of its own, and another database."""
-    with django_db_blocker.unblock():
-        site = made_library.copied(tmp_path / "site")
-        site.renew()
-        yield site
+    return aged(made_library, tmp_path / "site", Version())
 
 
-def comment_out(site: AgingSite, said: str, names: set[str]) -> None:
+def comment_out(site: Site, said: str, names: set[str]) -> None:
     """Comment out the lines that a message names."""
     found = {name: int(line) for line, name in EDIT.findall(said)}
     assert found.keys() == names
     for name, line in found.items():
-        site.edit_line("dump/restore.py", line, f"{name}={name},", f"# {name}={name},")
+        lines = site.the_dump.joinpath("restore.py").read_text().splitlines()
+        assert lines[line - 1] == f"        {name}={name},"
+        site.edit("dump/restore.py", (lines[line - 1], f"        # {name}={name},"))
 
 
-def test_fields_that_another_app_adds_are_restored(library: AgingSite) -> None:
+def test_fields_that_another_app_adds_are_restored(library: Site) -> None:
     library.restore(library.the_dump)
     assert library.rows("shop_book", "id", "title", "rating") == [(1, "Emma", 5), (7, "Faust", 4)]
     assert library.rows("shop_book_similar", "from_book_id", "to_book_id") == [(7, 1)]
 
 
 def test_fields_that_no_app_adds_any_more_need_the_lines_that_are_named(
-    library: AgingSite,
+    library: Site,
 ) -> None:
     library.configure(INSTALLED_APPS=["dumpy", "shop"])
-    said = library.refused_restore()
+    said = library.refuse(library.the_dump)
     comment_out(library, said, {"rating", "similar"})
     library.restore(library.the_dump)
     assert library.rows("shop_book", "id", "title") == [(1, "Emma"), (7, "Faust")]
 
 
-def test_fields_that_another_app_adds_since_the_dump_get_their_default(library: AgingSite) -> None:
+def test_fields_that_another_app_adds_since_the_dump_get_their_default(library: Site) -> None:
     more = 'Book.add_to_class("pages", models.IntegerField(default=100))'
     library.write(injecting(f"{INJECTED.strip()}\n{more}"))
     library.restore(library.the_dump)
@@ -162,31 +149,20 @@ def languages(*codes: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made_translations(
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-) -> Iterator[AgingSite]:
+def made_translations(new_site: NewSite) -> Site:
     """Return a site whose books have titles in English, Estonian and German, with its dumps."""
-    directory = tmp_path_factory.mktemp("translations")
-    values = {**languages("en", "et", "de"), "DUMPY": {"VERSION": "1.0"}}
-    with django_db_blocker.unblock(), aging(directory, "translated", **values) as site:
-        fill = f"{FILL_TRANSLATED}\nfrom django.db import connection\n"
-        fill += f"connection.cursor().execute({DRIFTED!r})"
-        site.begin({"shop/models.py": MODELS, "shop/translation.py": TRANSLATION}, fill)
-        yield site
+    fill = f"{FILL_TRANSLATED}\nfrom django.db import connection\n"
+    fill += f"connection.cursor().execute({DRIFTED!r})"
+    files = {"shop/models.py": MODELS, "shop/translation.py": TRANSLATION}
+    settings = {**languages("en", "et", "de"), "DUMPY": {"VERSION": "1.0"}}
+    return new_site("translated", first(Version(files, settings, fill)))
 
 
 @pytest.fixture
-def translations(
-    made_translations: AgingSite, tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[AgingSite]:
+def translations(made_translations: Site, tmp_path: Path, unblocked: None) -> Site:
     """Return the site in English, Estonian and French."""
-    with django_db_blocker.unblock():
-        site = made_translations.copied(tmp_path / "site")
-        site.renew()
-        site.configure(**languages("en", "et", "fr"))
-        yield site
+    french = Version(settings=languages("en", "et", "fr"))
+    return aged(made_translations, tmp_path / "site", french)
 
 
 TRANSLATED = [
@@ -195,14 +171,14 @@ TRANSLATED = [
 ]
 
 
-def check_translations(site: AgingSite) -> None:
+def check_translations(site: Site) -> None:
     """Check that the languages that stayed have their values, and the new one has none."""
     assert site.rows("shop_book", *STAYED) == TRANSLATED
     assert site.rows("shop_book", "id", *ADDED) == [(1, None, None), (7, None, None)]
 
 
 @needs_modeltranslation
-def test_all_columns_of_all_languages_are_in_the_dump(made_translations: AgingSite) -> None:
+def test_all_columns_of_all_languages_are_in_the_dump(made_translations: Site) -> None:
     rows = (made_translations.the_dump / "shop_book.py").read_text(encoding="utf-8")
     assert (
         "create_shop_book(1, 'Emma', 'Emma', 'Emma et', 'Emma de', 'love', 'love', None, None)"
@@ -212,7 +188,7 @@ def test_all_columns_of_all_languages_are_in_the_dump(made_translations: AgingSi
 
 
 @needs_modeltranslation
-def test_with_the_same_languages_all_values_come_back(translations: AgingSite) -> None:
+def test_with_the_same_languages_all_values_come_back(translations: Site) -> None:
     translations.configure()
     translations.restore(translations.the_dump)
     assert translations.rows("shop_book", *STAYED) == TRANSLATED
@@ -221,15 +197,15 @@ def test_with_the_same_languages_all_values_come_back(translations: AgingSite) -
 
 
 @needs_modeltranslation
-def test_the_lines_of_a_language_that_is_gone_are_named(translations: AgingSite) -> None:
-    said = translations.refused_restore()
+def test_the_lines_of_a_language_that_is_gone_are_named(translations: Site) -> None:
+    said = translations.refuse(translations.the_dump)
     comment_out(translations, said, {"title_de", "about_de"})
     translations.restore(translations.the_dump)
     check_translations(translations)
 
 
 @needs_modeltranslation
-def test_with_a_migrator_a_language_that_is_gone_needs_no_hand(translations: AgingSite) -> None:
+def test_with_a_migrator_a_language_that_is_gone_needs_no_hand(translations: Site) -> None:
     translations.write({"shop/migrators.py": MIGRATORS})
     dumpy = {"VERSION": "2.0", "MIGRATION_CLASS": "shop.migrators.ShopMigrator"}
     translations.configure(**languages("en", "et", "fr"), DUMPY=dumpy)
@@ -238,7 +214,7 @@ def test_with_a_migrator_a_language_that_is_gone_needs_no_hand(translations: Agi
 
 
 @needs_modeltranslation
-def test_a_migrator_that_is_code_keeps_what_each_language_says(translations: AgingSite) -> None:
+def test_a_migrator_that_is_code_keeps_what_each_language_says(translations: Site) -> None:
     code = MIGRATORS.replace(
         'return "2.0"',
         'self.change_values("shop.Book", "title_en", str.upper)\n        return "2.0"',
@@ -264,7 +240,7 @@ call_command("loaddata", "dump.py", verbosity=0)
 @needs_modeltranslation
 @pytest.mark.parametrize("order", [["dumpy", "modeltranslation"], ["modeltranslation", "dumpy"]])
 def test_whoever_has_the_command_loaddata_loads_what_each_language_says(
-    translations: AgingSite, order: list[str]
+    translations: Site, order: list[str]
 ) -> None:
     translations.configure(INSTALLED_APPS=[*order, "shop"])
     translations.execute("DROP TABLE shop_note")

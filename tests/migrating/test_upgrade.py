@@ -29,22 +29,22 @@ def site(new_press: Callable[[str], Press]) -> Press:
 
 def dump(site: Press, release: int) -> Path:
     """Fill the database of a release, and dump it."""
-    site.succeed(release, "migrate", "-v0")
-    site.succeed(release, "shell", "-v0", "-c", FILL)
-    site.succeed(release, "dump2py", "backup")
+    site.at(release).succeed("migrate", "-v0")
+    site.at(release).succeed("shell", "-v0", "-c", FILL)
+    site.at(release).succeed("dump2py", "backup")
     return site.directory / "backup" / "restore.py"
 
 
 def check_upgraded(site: Press, release: int, expected: Content) -> None:
     """Check that the site is what `migrate` would have made of it, and that nothing gets lost."""
     assert differences(site.content(), expected) == {}
-    said = site.succeed(release, "ddt")
+    said = site.at(release).succeed("ddt")
     assert said.startswith("The double dump test has passed: ")
 
 
 def test_new_models_and_fields_need_no_hand(site: Press, of_migrate: OfMigrate) -> None:
     dump(site, 1)
-    said = site.succeed(2, "run", "backup/restore.py", "--noinput")
+    said = site.at(2).succeed("run", "backup/restore.py", "--noinput")
     assert said.endswith("Restored.\n")
     check_upgraded(site, 2, of_migrate(1, 2))
 
@@ -54,7 +54,7 @@ def test_a_renamed_field_needs_the_one_edit_that_the_message_names(
 ) -> None:
     script = dump(site, 2)
     before = site.content()
-    said = site.fail(3, "run", "backup/restore.py", "--noinput")
+    said = site.at(3).refused("run", "backup/restore.py", "--noinput")
     [edit] = EDIT.finditer(said)
     assert Path(edit["file"]) == script
     assert said.endswith("The database is as it was.\n")
@@ -65,13 +65,13 @@ def test_a_renamed_field_needs_the_one_edit_that_the_message_names(
     assert lines[line].lstrip().startswith(f"{edit['name']}=")
     lines[line] = lines[line].replace(f"{edit['name']}=", f"{edit['new']}=")
     script.write_text("".join(lines), encoding="utf-8")
-    site.succeed(3, "run", "backup/restore.py", "--noinput")
+    site.at(3).succeed("run", "backup/restore.py", "--noinput")
     check_upgraded(site, 3, of_migrate(2, 3))
 
 
 def test_migrators_upgrade_a_site_over_all_releases(site: Press, of_migrate: OfMigrate) -> None:
     dump(site, 1)
-    said = site.succeed(5, "run", "backup/restore.py", "--noinput")
+    said = site.at(5).succeed("run", "backup/restore.py", "--noinput")
     assert "migrate_from_4_0: Topics have a place, " in said
     check_upgraded(site, 5, of_migrate(1))
 
@@ -80,15 +80,17 @@ def test_djangos_migrations_upgrade_a_site_over_all_releases(
     site: Press, of_migrate: OfMigrate
 ) -> None:
     dump(site, 1)
-    site.succeed(5, "run", "backup/restore.py", "--noinput", "--through-migrations")
+    site.at(5).succeed("run", "backup/restore.py", "--noinput", "--through-migrations")
     check_upgraded(site, 5, of_migrate(1))
 
 
 def test_a_dump_that_migrators_change_is_compared_with_what_they_made_of_it(site: Press) -> None:
     dump(site, 1)
-    site.succeed(5, "run", "backup/restore.py", "--noinput")
-    said = site.succeed(5, "ddt", "backup")
+    site.at(5).succeed("run", "backup/restore.py", "--noinput")
+    said = site.at(5).succeed("ddt", "backup")
     assert "The dump is of version 1.0, migrators bring it to 5.0: its files cannot come" in said
     assert said.endswith(" rows became what the database holds.\n")
-    site.succeed(5, "shell", "-v0", "-c", SPOIL)
-    assert "people_writer in the database is not what it was." in site.fail(5, "ddt", "backup")
+    site.at(5).succeed("shell", "-v0", "-c", SPOIL)
+    assert "people_writer in the database is not what it was." in site.at(5).refused(
+        "ddt", "backup"
+    )

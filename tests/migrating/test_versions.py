@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aging_site import AgingSite, Release
 from django.core.management.base import CommandError
 from django.test import override_settings
 from migrating_tools import Step, Table, dump, loaded, migrator
 from packaging.version import Version
 from running import contents, dumped
+from sites import Site
+from sites import Version as Code
 
 from dumpy import MigrationError, Migrator
 from dumpy.errors import ConfigurationError
@@ -353,34 +354,34 @@ class ShopMigrator(Migrator):
 class Other:
     pass
 """
-BEFORE = Release({"shop/models.py": MODELS}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
-AFTER = Release({"shop/migrators.py": MIGRATORS})
+BEFORE = Code({"shop/models.py": MODELS}, {"DUMPY": {"VERSION": "1.0"}}, FILL)
+AFTER = Code({"shop/migrators.py": MIGRATORS})
 
 
-def configure(shop: AgingSite, version: str, name: str = "shop.migrators.ShopMigrator") -> None:
+def configure(shop: Site, version: str, name: str = "shop.migrators.ShopMigrator") -> None:
     shop.configure(DUMPY={"VERSION": version, "MIGRATION_CLASS": name})
 
 
-def notes(shop: AgingSite) -> list[tuple[Any, ...]]:
+def notes(shop: Site) -> list[tuple[Any, ...]]:
     return shop.rows("shop_note", "id", "text")
 
 
-def test_restore_says_that_no_migration_is_needed(shop: AgingSite) -> None:
+def test_restore_says_that_no_migration_is_needed(shop: Site) -> None:
     configure(shop, "1.0.0")
     said = shop.restore(shop.the_dump)
     assert "The dump is of version 1.0, as the project is: no migration needed.\n" in said
     assert notes(shop) == [(5, "kept")]
 
 
-def test_restore_says_each_step(shop: AgingSite) -> None:
+def test_restore_says_each_step(shop: Site) -> None:
     configure(shop, "1.1")
     assert "\nmigrate_from_1_0: Notes are loud.\n" in f"\n{shop.restore(shop.the_dump)}"
     assert notes(shop) == [(5, "KEPT")]
 
 
-def test_restore_refuses_a_newer_dump_unless_it_is_allowed(shop: AgingSite) -> None:
+def test_restore_refuses_a_newer_dump_unless_it_is_allowed(shop: Site) -> None:
     configure(shop, "0.9")
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert "The dump is of version 1.0, which is newer than that of the project, 0.9." in said
     assert "The database is as it was." in said
     shop.restore(shop.the_dump, "--allow-version-mismatch")
@@ -388,7 +389,7 @@ def test_restore_refuses_a_newer_dump_unless_it_is_allowed(shop: AgingSite) -> N
 
 
 def test_restore_of_a_file_refuses_a_chain_that_does_not_arrive_unless_it_is_allowed(
-    shop: AgingSite,
+    shop: Site,
 ) -> None:
     configure(shop, "1.2")
     said = shop.refused("restore", shop.the_file, "-b")
@@ -410,25 +411,25 @@ WRONG_CLASSES = {
 
 @pytest.mark.parametrize(("name", "code", "reason"), WRONG_CLASSES.values(), ids=WRONG_CLASSES)
 def test_a_migrator_that_cannot_be_had_is_one_sentence(
-    shop: AgingSite, name: str, code: str, reason: str
+    shop: Site, name: str, code: str, reason: str
 ) -> None:
     shop.write({"shop/migrators.py": MIGRATORS + code})
     configure(shop, "1.1", name)
-    said = shop.refused_restore()
+    said = shop.refuse(shop.the_dump)
     assert name in said
     assert reason in said
 
 
 @pytest.mark.parametrize("command", ["loaddata", "checkdump"])
 def test_a_migrator_with_a_syntax_error_is_one_sentence_for_any_command(
-    shop: AgingSite, command: str
+    shop: Site, command: str
 ) -> None:
     shop.write({"shop/migrators.py": "class M(:\n"})
     configure(shop, "1.1")
     assert "SyntaxError" in shop.refused(command, shop.the_file)
 
 
-def test_a_version_that_cannot_be_had_is_one_sentence(shop: AgingSite) -> None:
+def test_a_version_that_cannot_be_had_is_one_sentence(shop: Site) -> None:
     configure(shop, "shop.nowhere.VERSION")
-    assert "DUMPY['VERSION'] is 'shop.nowhere.VERSION'" in shop.refused_restore()
+    assert "DUMPY['VERSION'] is 'shop.nowhere.VERSION'" in shop.refuse(shop.the_dump)
     assert "DUMPY['VERSION'] is 'shop.nowhere.VERSION'" in shop.refused("dump2py", "another")

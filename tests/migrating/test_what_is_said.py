@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aging_site import AgingSite, Release
 from django.conf import settings
-from pytest_django.plugin import DjangoDbBlocker
+from shops import aged
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -56,29 +55,25 @@ class Forgetful(Migrator):
 
         return "2.0"
 """
-BEFORE = Release({"shop/models.py": MODELS}, VALUES, FILL)
+BEFORE = Version({"shop/models.py": MODELS}, VALUES, FILL)
 
 
 @pytest.fixture
-def shop(
-    made_shop: AgingSite, tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[AgingSite]:
+def shop(made_shop: Site, tmp_path: Path, unblocked: None) -> Site:
     """Return the shop with a dump of its own, restored."""
-    with django_db_blocker.unblock():
-        site = made_shop.copied(tmp_path / "site")
-        site.renew()
-        site.succeed("run", site.the_dump / "restore.py", "-b")
-        yield site
+    site = aged(made_shop, tmp_path / "site", Version())
+    site.restore(site.the_dump)
+    return site
 
 
-def test_tables_that_the_dump_does_not_have_are_named(shop: AgingSite) -> None:
+def test_tables_that_the_dump_does_not_have_are_named(shop: Site) -> None:
     shop.succeed("dumpdata", "shop.Kind", "--format=py", "-o", "part.py")
     said = shop.succeed("restore", "part.py", "-b")
     assert "Not in the dump, so without rows afterwards: shop.Item (2 rows)." in said
     assert shop.rows("shop_item", "id") == []
 
 
-def test_values_that_no_function_takes_are_said_to_be_dropped(shop: AgingSite) -> None:
+def test_values_that_no_function_takes_are_said_to_be_dropped(shop: Site) -> None:
     shop.configure(DUMPY={"VERSION": "2.0", "MIGRATION_CLASS": "shop.migrators.Forgetful"})
     shop.write({"shop/migrators.py": FORGETFUL})
     shop.edit("dump/restore.py", ("SOURCE_VERSION = None", "SOURCE_VERSION = '1.0'"))
@@ -86,11 +81,11 @@ def test_values_that_no_function_takes_are_said_to_be_dropped(shop: AgingSite) -
     assert "create_shop_item() takes no name: the values of shop.Item are dropped." in said
 
 
-def test_of_a_whole_dump_nothing_is_missing(shop: AgingSite) -> None:
+def test_of_a_whole_dump_nothing_is_missing(shop: Site) -> None:
     assert "Not in the dump" not in shop.succeed("run", shop.the_dump / "restore.py", "-b")
 
 
-def test_rows_that_code_forgets_to_return_are_said(shop: AgingSite) -> None:
+def test_rows_that_code_forgets_to_return_are_said(shop: Site) -> None:
     shop.edit(
         "dump/restore.py", ("    return new(\n        shop_Item", "    new(\n        shop_Item")
     )
@@ -98,7 +93,7 @@ def test_rows_that_code_forgets_to_return_are_said(shop: AgingSite) -> None:
     assert "shop_item.py: 2 rows became nothing in code of the dump." in said
 
 
-def test_a_drift_within_one_version_asks_for_another_one(shop: AgingSite) -> None:
+def test_a_drift_within_one_version_asks_for_another_one(shop: Site) -> None:
     shop.configure(DUMPY={"VERSION": "1.0"})
     shop.succeed("dump2py", "again")
     shop.write({"shop/models.py": MODELS.replace("name = models", "title = models", 1)})
@@ -107,7 +102,7 @@ def test_a_drift_within_one_version_asks_for_another_one(shop: AgingSite) -> Non
 
 
 @pytest.mark.skipif(settings.ENGINE == "mysql", reason="there a view stays where it is")
-def test_a_view_that_no_migration_makes_is_there_again(shop: AgingSite) -> None:
+def test_a_view_that_no_migration_makes_is_there_again(shop: Site) -> None:
     shop.execute(VIEW)
     shop.succeed("run", shop.the_dump / "restore.py", "-b")
     assert shop.rows("shop_names", "id", "name") == [(1, "red"), (2, "blue")]
@@ -115,7 +110,7 @@ def test_a_view_that_no_migration_makes_is_there_again(shop: AgingSite) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_materialized_view_is_there_again(shop: AgingSite) -> None:
+def test_a_materialized_view_is_there_again(shop: Site) -> None:
     shop.execute(VIEW.replace("VIEW", "MATERIALIZED VIEW"))
     shop.succeed("run", shop.the_dump / "restore.py", "-b")
     assert shop.rows("shop_names", "id", "name") == [(1, "red"), (2, "blue")]
@@ -156,7 +151,7 @@ class ShopMigrator(Migrator):
 """
 
 
-def test_rows_that_come_with_the_schema_give_way_to_what_migrators_make(shop: AgingSite) -> None:
+def test_rows_that_come_with_the_schema_give_way_to_what_migrators_make(shop: Site) -> None:
     shop.configure(DUMPY={"VERSION": "1.0"})
     shop.succeed("dump2py", "again")
     shop.write(
@@ -174,7 +169,7 @@ def test_rows_that_come_with_the_schema_give_way_to_what_migrators_make(shop: Ag
     assert shop.execute("SELECT name FROM auth_permission WHERE codename = 'view_part'")
 
 
-def test_rows_that_receivers_add_after_a_version_are_said(shop: AgingSite) -> None:
+def test_rows_that_receivers_add_after_a_version_are_said(shop: Site) -> None:
     models = MODELS + "\n\nclass Part(models.Model):\n    name = models.CharField(max_length=50)\n"
     shop.write({"shop/models.py": models, "shop/apps.py": SEEDING})
     said = shop.succeed("run", shop.the_dump / "restore.py", "-b")
@@ -182,7 +177,7 @@ def test_rows_that_receivers_add_after_a_version_are_said(shop: AgingSite) -> No
     assert "shop.Part (1 rows)" in said
 
 
-def test_a_restore_of_the_same_version_adds_nothing(shop: AgingSite) -> None:
+def test_a_restore_of_the_same_version_adds_nothing(shop: Site) -> None:
     shop.execute("DELETE FROM auth_permission WHERE codename = 'view_item'")
     shop.succeed("dump2py", "again")
     said = shop.succeed("run", shop.directory / "again" / "restore.py", "-b")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
+from sites import Site, Version
 
-from small_site import Site
-
+APPS = [
+    "django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop", "stock", "fixes",
+]  # fmt: skip
 V1 = {
     "shop/models.py": """
 from django.conf import settings
@@ -170,6 +168,8 @@ ada = User.objects.create(pk=9, username="ada")
 ada.groups.add(group)
 sale = Sale.objects.create(pk=5, product=two, seller=ada)
 Place.objects.create(pk=3, sale=sale, row="x")
+call_command("dump2py", "dump", verbosity=0)
+call_command("dumpdata", format="py", output="dump.py", verbosity=0)
 """
 ROWS = {
     "shop_item": [(1, "one", 1100), (7, "two", 2200), (8, "new", 0)],
@@ -177,98 +177,13 @@ ROWS = {
     "stock_place": [(3, 5, "x")],
 }
 """What migrations make of the rows of the first version."""
+PAST = Version(V1, {"INSTALLED_APPS": APPS}, FILL)
 
 
-class PastSite(Site):
-    """A site whose code a test may change: it has a directory of its own."""
-
-    def make(self) -> None:
-        """Write the first version, and make a database and dumps of it."""
-        for app in ("shop", "stock", "fixes"):
-            (self.directory / app).mkdir()
-            (self.directory / app / "__init__.py").touch()
-        self.write(V1)
-        for app in ("shop", "fixes"):
-            (self.directory / app / "migrations" / "__init__.py").touch()
-        self.write({"site_settings.py": self._settings()})
-        self.succeed("migrate", "-v0", "--run-syncdb")
-        self.succeed("shell", "-v0", "-c", FILL)
-        self.dump("dump")
-        self.succeed("dumpdata", "--format=py", "-o", self.directory / "dump.py")
-
-    def _settings(self) -> str:
-        return super()._settings().replace("'dumpy', 'shop'", f"*{self.installed()!r}")
-
-    @staticmethod
-    def installed() -> list[str]:
-        """Return the apps beside content types."""
-        return ["django.contrib.auth", "dumpy", "shop", "stock", "fixes"]
-
-    def copied(self, directory: Path) -> PastSite:
-        """Return the same site with a copy of the code."""
-        shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns("*.sqlite3"))
-        return replace(self, directory=directory)
-
-    def write(self, files: dict[str, str]) -> None:
-        """Write files."""
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Edit a file as a person would."""
-        text = (self.directory / name).read_text(encoding="utf-8")
-        assert old in text
-        self.write({name: text.replace(old, new)})
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files."""
-        for name in names:
-            (self.directory / name).unlink()
-
-    def install(self, *apps: str, without: str = "") -> None:
-        """Install more apps, or one less."""
-        installed = [app for app in [*self.installed(), *apps] if app != without]
-        self.edit("site_settings.py", f"*{self.installed()!r}", f"*{installed!r}")
-
-    @property
-    def the_dump(self) -> Path:
-        """The directory."""
-        return self.directory / "dump"
-
-    @property
-    def the_file(self) -> Path:
-        """The single file."""
-        return self.directory / "dump.py"
-
-    def restore_file(self, *args: object) -> str:
-        """Restore the single file without being asked; return what is said."""
-        return self.succeed("restore", self.the_file, "-b", *args)
-
-    def refuse_file(self, *args: object) -> str:
-        """Let a restore of the single file fail, as one of a directory."""
-        before = self.contents()
-        said = self.fail("restore", self.the_file, "-b", *args)
-        assert self.contents() == before
-        assert "Traceback" not in said
-        return said
-
-    def refuse(self, path: Path, *args: object) -> str:
-        """Let a restore fail, which must leave the database as it was; return what is said."""
-        said = super().refuse(path, *args)
-        assert "Traceback" not in said
-        return said
-
-    def rows(self) -> dict[str, list[tuple[object, ...]]]:
-        """Return the rows of the second version."""
-        columns = {
-            "shop_item": "id, name, cents",
-            "shop_sale": "id, product_id",
-            "stock_place": "id, sale_id, row",
-        }
-        quoted = self.connection().ops.quote_name("row")
-        return {
-            table: self.execute(f"SELECT {names.replace('row', quoted)} FROM {table} ORDER BY id")
-            for table, names in columns.items()
-        }
+def rows(site: Site) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of the second version."""
+    return {
+        "shop_item": site.rows("shop_item", "id", "name", "cents"),
+        "shop_sale": site.rows("shop_sale", "id", "product_id"),
+        "stock_place": site.rows("stock_place", "id", "sale_id", "row"),
+    }

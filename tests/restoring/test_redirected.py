@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from past_site import V1, PastSite
+from past_site import V1
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -53,20 +54,20 @@ class ShopMigrator(Migrator):
 
 
 @pytest.fixture
-def site(first: PastSite) -> PastSite:
+def site(first: Site) -> Site:
     """Return a site whose sales were of products, and are of offers today."""
     write_offer(first, OFFER)
     first.write({"shop/migrations/0003_offers.py": OFFERS})
     return first
 
 
-def write_offer(site: PastSite, offer: str) -> None:
+def write_offer(site: Site, offer: str) -> None:
     """Give the site offers, to which sales refer."""
     text = V1["shop/models.py"].replace("\n\nclass Sale", f"{offer}\n\nclass Sale")
     site.write({"shop/models.py": text.replace("ForeignKey(Product", "ForeignKey(Offer")})
 
 
-def test_keys_are_not_taken_for_those_of_another_model(site: PastSite) -> None:
+def test_keys_are_not_taken_for_those_of_another_model(site: Site) -> None:
     said = site.refuse_file()
     line = site.the_file.read_text().split("\n").index("        product_id=product_id,") + 1
     assert f"dump.py:{line}: shop.Sale.product_id referred to shop.Product when" in said
@@ -75,18 +76,18 @@ def test_keys_are_not_taken_for_those_of_another_model(site: PastSite) -> None:
     assert "shop.Offer today" in site.refuse(site.the_dump)
 
 
-def test_a_migrator_may_say_what_the_keys_become(site: PastSite) -> None:
+def test_a_migrator_may_say_what_the_keys_become(site: Site) -> None:
     site.write({"migrators.py": MIGRATOR})
     site.edit(
-        "site_settings.py", "USE_TZ",
-        "DUMPY = {'VERSION': '2', 'MIGRATION_CLASS': 'migrators.ShopMigrator'}\nUSE_TZ",
+        "site_settings.py", ("USE_TZ",
+        "DUMPY = {'VERSION': '2', 'MIGRATION_CLASS': 'migrators.ShopMigrator'}\nUSE_TZ"),
     )  # fmt: skip
-    site.edit("dump.py", "SOURCE_VERSION = None", "SOURCE_VERSION = '1'")
+    site.edit("dump.py", ("SOURCE_VERSION = None", "SOURCE_VERSION = '1'"))
     site.restore_file()
     assert site.execute("SELECT id, product_id FROM shop_sale") == [(5, 7)]
 
 
-def test_the_keys_of_a_child_are_those_of_its_parent(site: PastSite) -> None:
+def test_the_keys_of_a_child_are_those_of_its_parent(site: Site) -> None:
     write_offer(site, CHILD)
     migration = OFFERS.replace(
         '("id", models.BigAutoField(primary_key=True)),',
@@ -99,7 +100,7 @@ def test_the_keys_of_a_child_are_those_of_its_parent(site: PastSite) -> None:
     assert "referred to" not in said
 
 
-def test_a_check_says_so_beforehand(site: PastSite) -> None:
+def test_a_check_says_so_beforehand(site: Site) -> None:
     found = json.loads(site.fail("checkdump", site.the_dump, "--json"))["findings"]
     (one,) = [finding for finding in found if finding["kind"] == "redirected"]
     assert (one["model"], one["field"], one["to"]) == ("shop.Sale", "product_id", "shop.Offer")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from past_site import RENAME, V2, PastSite
+from past_site import RENAME, V2
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ ABOUT = (
 
 
 @pytest.fixture
-def site(first: PastSite) -> PastSite:
+def site(first: Site) -> Site:
     """Return the site in its second version, with dumps that were edited accordingly."""
     first.restore(first.the_dump)
     first.succeed("shell", "-v0", "-c", OF_PRODUCTS)
@@ -37,17 +38,17 @@ def site(first: PastSite) -> PastSite:
     first.write({**V2, "shop/migrations/0003_rename.py": rename})
     for name in ("dump.py", "dump/restore.py"):
         for old, new in EDITS.items():
-            first.edit(name, old, new)
+            first.edit(name, (old, new))
     return first
 
 
-def test_content_types_are_those_of_the_model_that_a_person_names(site: PastSite) -> None:
+def test_content_types_are_those_of_the_model_that_a_person_names(site: Site) -> None:
     said = site.restore(site.the_dump)
     assert "a content type was made" not in said
     assert site.execute(ABOUT) == [("shop", "item")]
 
 
-def test_so_are_those_of_a_single_file(site: PastSite) -> None:
+def test_so_are_those_of_a_single_file(site: Site) -> None:
     site.restore_file()
     assert site.execute(ABOUT) == [("shop", "item")]
     site.succeed("flush", "--noinput")

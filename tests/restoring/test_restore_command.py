@@ -7,7 +7,7 @@ import lzma
 from zipfile import ZipFile
 
 import pytest
-from past_site import PastSite
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.django_db
 PRICES = [(1, "one", 11), (7, "two", 22)]
 
 
-def prices(site: PastSite) -> list[tuple[object, ...]]:
+def prices(site: Site) -> list[tuple[object, ...]]:
     """Return the rows of the products."""
     return site.execute("SELECT id, title, price FROM shop_product ORDER BY id")
 
 
-def test_all_rows_are_replaced(first: PastSite) -> None:
+def test_all_rows_are_replaced(first: Site) -> None:
     said = first.restore_file()
     assert said.endswith("Restored.\n")
     assert prices(first) == PRICES
@@ -28,7 +28,7 @@ def test_all_rows_are_replaced(first: PastSite) -> None:
 
 
 @pytest.mark.parametrize("ending", ["bz2", "xz", "zip"])
-def test_the_file_may_be_compressed(first: PastSite, ending: str) -> None:
+def test_the_file_may_be_compressed(first: Site, ending: str) -> None:
     path, data = first.directory / f"dump.py.{ending}", first.the_file.read_bytes()
     if ending == "zip":
         with ZipFile(path, "w") as archive:
@@ -40,7 +40,7 @@ def test_the_file_may_be_compressed(first: PastSite, ending: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "n\n"])
-def test_it_asks_first_and_means_no(first: PastSite, typed: str) -> None:
+def test_it_asks_first_and_means_no(first: Site, typed: str) -> None:
     before = first.contents()
     done = first.manage("restore", first.the_file, typed=typed)
     assert done.returncode == 1
@@ -49,77 +49,75 @@ def test_it_asks_first_and_means_no(first: PastSite, typed: str) -> None:
     assert first.contents() == before
 
 
-def test_it_goes_on_after_a_yes(first: PastSite) -> None:
+def test_it_goes_on_after_a_yes(first: Site) -> None:
     first.succeed("restore", first.the_file, typed="y\n")
     assert prices(first) == PRICES
 
 
-def test_a_dry_run_changes_nothing(first: PastSite) -> None:
+def test_a_dry_run_changes_nothing(first: Site) -> None:
     before = first.contents()
     assert "nothing was changed" in first.restore_file("--dry-run")
     assert first.contents() == before
 
 
-def test_the_next_keys_are_free(first: PastSite) -> None:
+def test_the_next_keys_are_free(first: Site) -> None:
     first.restore_file()
     first.execute("INSERT INTO shop_sale (product_id) VALUES (1)")
     assert first.execute("SELECT id FROM shop_sale WHERE product_id = 1") == [(6,)]
 
 
-def test_a_file_that_was_edited_to_be_a_program_is_run(first: PastSite) -> None:
-    first.edit("dump.py", "        title=title", "        title=title.upper()")
+def test_a_file_that_was_edited_to_be_a_program_is_run(first: Site) -> None:
+    first.edit("dump.py", ("        title=title", "        title=title.upper()"))
     first.restore_file()
     assert prices(first) == [(1, "ONE", 11), (7, "TWO", 22)]
 
 
-def test_a_row_that_is_code_is_run(first: PastSite) -> None:
-    first.edit("dump.py", "create_shop_sale(5, 7, 9)", "create_shop_sale(5, 3 + 4, 9)")
+def test_a_row_that_is_code_is_run(first: Site) -> None:
+    first.edit("dump.py", ("create_shop_sale(5, 7, 9)", "create_shop_sale(5, 3 + 4, 9)"))
     first.restore_file()
     assert first.execute("SELECT id, product_id FROM shop_sale") == [(5, 7)]
 
 
-def test_a_bad_row_is_named(first: PastSite) -> None:
-    first.edit("dump.py", "create_shop_sale(5, 7, 9)", "create_shop_sale(5, 70, 9)")
+def test_a_bad_row_is_named(first: Site) -> None:
+    first.edit("dump.py", ("create_shop_sale(5, 7, 9)", "create_shop_sale(5, 70, 9)"))
     said = first.refuse_file()
     assert "shop.Sale(pk=5): product_id=70 refers to a row of shop.Product" in said
     assert "The database is as it was." in said
 
 
-def test_a_truncated_file_is_refused(first: PastSite) -> None:
+def test_a_truncated_file_is_refused(first: Site) -> None:
     text = first.the_file.read_text()
     first.the_file.write_text(text[: len(text) // 2])
     first.refuse_file()
 
 
-def test_a_program_that_is_no_dump_is_refused(first: PastSite) -> None:
+def test_a_program_that_is_no_dump_is_refused(first: Site) -> None:
     first.the_file.write_text("def objects():\n    return []\n")
     said = first.refuse_file()
     assert "it is a program, not a dump. To add its objects to a database: manage.py loadd" in said
 
 
-def test_a_directory_is_refused_with_what_to_type(first: PastSite) -> None:
+def test_a_directory_is_refused_with_what_to_type(first: Site) -> None:
     said = first.fail("restore", first.the_dump)
     assert f"To restore it: manage.py run {first.the_dump / 'restore.py'}" in said
 
 
-def test_a_restore_may_be_quiet(first: PastSite) -> None:
+def test_a_restore_may_be_quiet(first: Site) -> None:
     assert first.succeed("restore", first.the_file, "--no-input", "-v0") == ""
     assert "Go on?" in first.manage("restore", first.the_file, "-v0", typed="n\n").stdout
 
 
 @pytest.mark.parametrize("command", ["restore", "loaddata"])
-def test_the_script_of_a_directory_is_refused_with_what_to_type(
-    first: PastSite, command: str
-) -> None:
+def test_the_script_of_a_directory_is_refused_with_what_to_type(first: Site, command: str) -> None:
     said = first.fail(command, "dump/restore.py")
     assert "manage.py run dump/restore.py" in said
 
 
-def test_the_script_of_a_directory_stands_for_it_when_it_is_checked(first: PastSite) -> None:
+def test_the_script_of_a_directory_stands_for_it_when_it_is_checked(first: Site) -> None:
     said = first.succeed("checkdump", first.the_dump / "restore.py")
     assert said == first.succeed("checkdump", first.the_dump)
 
 
-def test_a_file_that_is_not_there_is_named(first: PastSite) -> None:
+def test_a_file_that_is_not_there_is_named(first: Site) -> None:
     first.remove(["dump.py"])
     assert "dump.py: it cannot be read: " in first.refuse_file()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from past_site import V2, PastSite
+from past_site import V2
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
@@ -44,26 +45,26 @@ class Migration(migrations.Migration):
 
 
 @pytest.fixture
-def shop(first: PastSite) -> PastSite:
+def shop(first: Site) -> Site:
     """Return the site, restored."""
     first.restore(first.the_dump)
     return first
 
 
-def execute(site: PastSite, statements: str) -> None:
+def execute(site: Site, statements: str) -> None:
     """Execute statements, one after the other."""
     for sql in statements.strip().split(";\n"):
         site.execute(sql)
 
 
-def test_owners_and_grants_are_what_they_were(shop: PastSite, reader: str) -> None:
+def test_owners_and_grants_are_what_they_were(shop: Site, reader: str) -> None:
     execute(shop, GRANTS.format(reader=reader))
     before = shop.execute(RIGHTS)
     shop.restore(shop.the_dump)
     assert shop.execute(RIGHTS) == before
 
 
-def test_what_was_not_granted_before_is_not_granted_by_default(shop: PastSite, reader: str) -> None:
+def test_what_was_not_granted_before_is_not_granted_by_default(shop: Site, reader: str) -> None:
     before = shop.execute(RIGHTS)
     execute(
         shop,
@@ -76,7 +77,7 @@ def test_what_was_not_granted_before_is_not_granted_by_default(shop: PastSite, r
     assert [row[:2] for row in after] == [row[:2] for row in before]
 
 
-def test_grants_on_what_is_gone_are_passed_over(shop: PastSite, reader: str) -> None:
+def test_grants_on_what_is_gone_are_passed_over(shop: Site, reader: str) -> None:
     shop.execute("ALTER TABLE shop_sale ADD COLUMN by_hand integer")
     shop.execute(f"GRANT UPDATE (by_hand, id) ON shop_sale TO {reader}")
     shop.execute(f"GRANT SELECT ON shop_product TO {reader}")
@@ -88,7 +89,7 @@ def test_grants_on_what_is_gone_are_passed_over(shop: PastSite, reader: str) -> 
 
 
 def test_owners_are_given_back_beside_rows_that_are_still_to_be_checked(
-    shop: PastSite, reader: str
+    shop: Site, reader: str
 ) -> None:
     """A new model gets permissions when all else is done, and these refer to its content type."""
     shop.execute(f"GRANT CREATE ON SCHEMA public TO {reader}")
@@ -101,7 +102,7 @@ def test_owners_are_given_back_beside_rows_that_are_still_to_be_checked(
 
 
 def test_what_a_view_of_a_migration_grants_beside_it_is_there_again(
-    shop: PastSite, reader: str
+    shop: Site, reader: str
 ) -> None:
     shop.write({"fixes/migrations/0002_view.py": MIGRATION.format(sql=VIEW)})
     shop.restore(shop.the_dump)
@@ -111,7 +112,7 @@ def test_what_a_view_of_a_migration_grants_beside_it_is_there_again(
     assert shop.execute(RIGHTS) == before
 
 
-def test_the_name_of_a_role_may_be_anything(shop: PastSite, reader: str) -> None:
+def test_the_name_of_a_role_may_be_anything(shop: Site, reader: str) -> None:
     odd = f'{reader} "says" 5%'
     quoted = '"{}"'.format(odd.replace('"', '""'))
     shop.execute(f"ALTER ROLE {reader} RENAME TO {quoted}")
@@ -124,7 +125,7 @@ def test_the_name_of_a_role_may_be_anything(shop: PastSite, reader: str) -> None
         shop.execute(f"ALTER ROLE {quoted} RENAME TO {reader}")
 
 
-def test_what_cannot_be_given_back_is_said_with_what_to_do(shop: PastSite, reader: str) -> None:
+def test_what_cannot_be_given_back_is_said_with_what_to_do(shop: Site, reader: str) -> None:
     """A member of the role that owns the tables makes them, but that role may make none."""
     member = f"{reader}_member"
     shop.execute(f"CREATE ROLE {member} IN ROLE {reader}")
@@ -144,7 +145,7 @@ def test_what_cannot_be_given_back_is_said_with_what_to_do(shop: PastSite, reade
         shop.execute(f"DROP ROLE {member}")
 
 
-def test_a_policy_that_would_be_lost_refuses_the_restore(shop: PastSite) -> None:
+def test_a_policy_that_would_be_lost_refuses_the_restore(shop: Site) -> None:
     """Those who may read the table would see all of its rows."""
     execute(shop, POLICY)
     lost = "security that no migration makes would be lost: those of 'shop_product'. Put them into"
@@ -162,14 +163,14 @@ def test_a_policy_that_would_be_lost_refuses_the_restore(shop: PastSite) -> None
         "ALTER TABLE shop_product FORCE ROW LEVEL SECURITY",
     ],
 )
-def test_a_policy_that_was_changed_by_hand_refuses_the_restore(shop: PastSite, change: str) -> None:
+def test_a_policy_that_was_changed_by_hand_refuses_the_restore(shop: Site, change: str) -> None:
     shop.write({"fixes/migrations/0002_policy.py": MIGRATION.format(sql=POLICY)})
     shop.restore(shop.the_dump)
     shop.execute(change)
     assert "would be lost: those of 'shop_product'" in shop.refuse(shop.the_dump)
 
 
-def test_a_policy_that_a_migration_makes_is_there(shop: PastSite) -> None:
+def test_a_policy_that_a_migration_makes_is_there(shop: Site) -> None:
     shop.write({"fixes/migrations/0002_policy.py": MIGRATION.format(sql=POLICY)})
     shop.restore(shop.the_dump)
     shop.restore(shop.the_dump)

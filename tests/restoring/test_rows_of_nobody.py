@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from past_site import ROWS, V2, PastSite
+from past_site import ROWS, V2, rows
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -52,13 +53,13 @@ VIEW_PERMISSION = "SELECT COUNT(*) FROM auth_permission WHERE codename = 'view_p
 
 
 @pytest.fixture
-def shop(first: PastSite) -> PastSite:
+def shop(first: Site) -> Site:
     """Return the site, restored."""
     first.restore(first.the_dump)
     return first
 
 
-def empty(site: PastSite, *tables: str) -> None:
+def empty(site: Site, *tables: str) -> None:
     """Empty tables, and dump the database anew."""
     for table in tables:
         site.execute(f"DELETE FROM {table}")
@@ -66,7 +67,7 @@ def empty(site: PastSite, *tables: str) -> None:
     site.succeed("dumpdata", "--format=py", "-o", site.the_file)
 
 
-def test_rows_of_migrations_give_way_to_a_table_that_is_empty_in_the_dump(shop: PastSite) -> None:
+def test_rows_of_migrations_give_way_to_a_table_that_is_empty_in_the_dump(shop: Site) -> None:
     empty(shop, "stock_place", "shop_sale", "shop_product_similar", "shop_product")
     shop.restore_file()
     assert shop.execute("SELECT * FROM shop_product") == []
@@ -74,7 +75,7 @@ def test_rows_of_migrations_give_way_to_a_table_that_is_empty_in_the_dump(shop: 
     assert shop.execute("SELECT * FROM shop_product") == []
 
 
-def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: PastSite) -> None:
+def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: Site) -> None:
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
     before = shop.execute("SELECT COUNT(*) FROM auth_permission")
     said = shop.restore_file()
@@ -82,7 +83,7 @@ def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: Pa
     assert shop.execute("SELECT COUNT(*) FROM auth_permission") == before
 
 
-def with_signals(site: PastSite) -> None:
+def with_signals(site: Site) -> None:
     """Let a receiver, which does not look whether a row comes from a dump, make others."""
     models = (site.directory / "stock/models.py").read_text()
     settings = (site.directory / "site_settings.py").read_text()
@@ -94,7 +95,7 @@ def with_signals(site: PastSite) -> None:
     )
 
 
-def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: PastSite) -> None:
+def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: Site) -> None:
     empty(shop, "stock_place")
     with_signals(shop)
     said = shop.refuse(shop.the_dump)
@@ -102,7 +103,7 @@ def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: PastSite) -
     assert "a receiver is to do nothing if raw=True" in said
 
 
-def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: PastSite) -> None:
+def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: Site) -> None:
     empty(shop, "stock_place")
     with_signals(shop)
     assert (
@@ -110,7 +111,7 @@ def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: PastSite) -
     )
 
 
-def test_rows_that_come_after_the_comparison_are_said(shop: PastSite) -> None:
+def test_rows_that_come_after_the_comparison_are_said(shop: Site) -> None:
     shop.write({"stock/apps.py": SEEDING, "fixes/migrations/0002_more.py": EMPTY_MIGRATION})
     shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")
     said = "There are rows that the dump does not have: stock.Place (1 rows)."
@@ -118,19 +119,19 @@ def test_rows_that_come_after_the_comparison_are_said(shop: PastSite) -> None:
     assert said in shop.restore(shop.the_dump, "--through-migrations")
 
 
-def test_nothing_is_said_of_the_rows_of_a_proxy(shop: PastSite) -> None:
+def test_nothing_is_said_of_the_rows_of_a_proxy(shop: Site) -> None:
     models = (shop.directory / "stock/models.py").read_text()
     shop.write({"stock/models.py": models + PROXY})
     shop.dump("dump")
     assert "the dump does not have" not in shop.restore(shop.the_dump)
 
 
-def test_nothing_is_said_of_a_restore_that_adds_nothing(shop: PastSite) -> None:
+def test_nothing_is_said_of_a_restore_that_adds_nothing(shop: Site) -> None:
     said = shop.restore(shop.the_dump) + shop.restore_file()
     assert "the dump does not have" not in said
 
 
-def test_what_was_deleted_does_not_come_back_within_the_same_version(shop: PastSite) -> None:
+def test_what_was_deleted_does_not_come_back_within_the_same_version(shop: Site) -> None:
     shop.write({"stock/apps.py": SEEDING})
     shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")
     empty(shop, "stock_place")
@@ -139,45 +140,45 @@ def test_what_was_deleted_does_not_come_back_within_the_same_version(shop: PastS
     assert shop.execute("SELECT * FROM stock_place") == []
 
 
-def test_what_goes_is_said_before_it_asks(shop: PastSite) -> None:
+def test_what_goes_is_said_before_it_asks(shop: Site) -> None:
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
     done = shop.manage("restore", shop.the_file, typed="n\n")
     missing = "Not in the dump, so without rows afterwards: "
     assert 0 <= done.stdout.index(missing) < done.stdout.index("Go on?")
 
 
-def test_a_dump_that_cannot_be_restored_is_refused_before_it_asks(shop: PastSite) -> None:
-    shop.edit("shop/models.py", "price = models", "cost = models")
+def test_a_dump_that_cannot_be_restored_is_refused_before_it_asks(shop: Site) -> None:
+    shop.edit("shop/models.py", ("price = models", "cost = models"))
     done = shop.manage("restore", shop.the_file, typed="y\n")
     assert done.returncode == 1
     assert "Go on?" not in done.stdout
 
 
-def test_what_goes_is_said_beside_code_too(shop: PastSite) -> None:
+def test_what_goes_is_said_beside_code_too(shop: Site) -> None:
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
-    shop.edit("dump.py", "        title=title", "        title=title.upper()")
+    shop.edit("dump.py", ("        title=title", "        title=title.upper()"))
     said = shop.restore_file()
     assert (
         "Not in the dump, so without rows afterwards (but for what code makes): stock.Place" in said
     )
 
 
-def test_rows_that_restore_py_does_not_list_are_named_before_it_asks(shop: PastSite) -> None:
-    shop.edit("dump/restore.py", "    'stock_place.py',\n", "    # 'stock_place.py',\n")
+def test_rows_that_restore_py_does_not_list_are_named_before_it_asks(shop: Site) -> None:
+    shop.edit("dump/restore.py", ("    'stock_place.py',\n", "    # 'stock_place.py',\n"))
     done = shop.manage("run", shop.the_dump / "restore.py", typed="n\n")
     unlisted = "Not listed in restore.py, so without rows afterwards: stock.Place (1 rows)."
     assert 0 <= done.stdout.index(unlisted) < done.stdout.index("Go on?")
 
 
-def test_rows_that_migrations_keep_are_not_said_to_go(shop: PastSite) -> None:
+def test_rows_that_migrations_keep_are_not_said_to_go(shop: Site) -> None:
     shop.write(V2)
     shop.restore(shop.the_dump, "--through-migrations")
     said = shop.restore(shop.the_dump, "--through-migrations")
     assert "without rows afterwards" not in said
-    assert shop.rows() == ROWS
+    assert rows(shop) == ROWS
 
 
-def test_it_is_said_that_sessions_go(shop: PastSite) -> None:
+def test_it_is_said_that_sessions_go(shop: Site) -> None:
     shop.install("django.contrib.sessions")
     shop.succeed("migrate", "-v0")
     shop.succeed(

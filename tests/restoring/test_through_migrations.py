@@ -7,8 +7,9 @@ import re
 import shutil
 
 import pytest
-from past_site import LATER, ROWS, PastSite
-from small_site import resealed
+from dumps import resealed
+from past_site import LATER, ROWS, rows
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -35,25 +36,25 @@ class Migration(migrations.Migration):
 """
 
 
-def test_the_rows_of_a_directory_are_migrated(site: PastSite) -> None:
+def test_the_rows_of_a_directory_are_migrated(site: Site) -> None:
     said = site.restore(site.the_dump, THROUGH)
     assert said.endswith("Restored.\n")
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
-def test_the_rows_of_a_file_are_migrated(site: PastSite) -> None:
+def test_the_rows_of_a_file_are_migrated(site: Site) -> None:
     assert site.restore_file(THROUGH).endswith("Restored.\n")
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
-def test_a_file_may_be_compressed(site: PastSite) -> None:
+def test_a_file_may_be_compressed(site: Site) -> None:
     packed = site.directory / "dump.py.gz"
     packed.write_bytes(gzip.compress(site.the_file.read_bytes()))
     site.succeed("restore", packed, "-b", THROUGH)
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
-def test_content_types_and_permissions_are_those_of_today(site: PastSite) -> None:
+def test_content_types_and_permissions_are_those_of_today(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     models = site.execute("SELECT model FROM django_content_type WHERE app_label = 'shop'")
     assert sorted(models) == [("item",), ("sale",)]
@@ -61,7 +62,7 @@ def test_content_types_and_permissions_are_those_of_today(site: PastSite) -> Non
     assert {("view_item",), ("view_sale",)} <= set(codenames)
 
 
-def test_no_model_of_today_is_said_to_be_missing(site: PastSite) -> None:
+def test_no_model_of_today_is_said_to_be_missing(site: Site) -> None:
     """No dump says to which migration sessions had come: they are not in it."""
     settings = site.directory / "site_settings.py"
     more = "INSTALLED_APPS += ['django.contrib.sessions']\n"
@@ -74,7 +75,7 @@ def test_no_model_of_today_is_said_to_be_missing(site: PastSite) -> None:
     assert "There is no model" not in site.restore_file(THROUGH)
 
 
-def test_references_to_content_types_and_grants_are_kept(site: PastSite) -> None:
+def test_references_to_content_types_and_grants_are_kept(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     about = site.execute(
         "SELECT c.model FROM shop_item i JOIN django_content_type c ON c.id = i.about_id"
@@ -87,13 +88,13 @@ def test_references_to_content_types_and_grants_are_kept(site: PastSite) -> None
     assert granted == [("view_sale",)]
 
 
-def test_the_next_keys_are_free(site: PastSite) -> None:
+def test_the_next_keys_are_free(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     site.execute("INSERT INTO shop_sale (product_id) VALUES (1)")
     assert site.execute("SELECT id FROM shop_sale WHERE product_id = 1") == [(6,)]
 
 
-def test_migrations_that_were_applied_are_not_applied_to_the_rows_again(first: PastSite) -> None:
+def test_migrations_that_were_applied_are_not_applied_to_the_rows_again(first: Site) -> None:
     """Of an app without models there are no rows in the dump."""
     first.restore(first.the_dump, THROUGH)
     assert first.execute("SELECT price FROM shop_product ORDER BY id") == [(11,), (22,)]
@@ -102,20 +103,20 @@ def test_migrations_that_were_applied_are_not_applied_to_the_rows_again(first: P
 @pytest.mark.postgresql
 @pytest.mark.parametrize("before", ["", "migrations.RunPython(more),"])
 def test_an_index_that_is_made_concurrently_is_made_in_the_transaction(
-    site: PastSite, before: str
+    site: Site, before: str
 ) -> None:
     site.write({"shop/migrations/0005_index.py": CONCURRENTLY.format(first=before)})
     site.restore(site.the_dump, THROUGH)
     assert site.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'by_cents'") == [(1,)]
 
 
-def test_a_dry_run_changes_nothing(site: PastSite) -> None:
+def test_a_dry_run_changes_nothing(site: Site) -> None:
     before = site.contents()
     assert "nothing was changed" in site.restore(site.the_dump, THROUGH, "--dry-run")
     assert site.contents() == before
 
 
-def test_the_database_may_be_that_of_any_version(site: PastSite) -> None:
+def test_the_database_may_be_that_of_any_version(site: Site) -> None:
     """A table that is gone by now would be in the way."""
     gone = LATER.replace("0003_rename", "0004_later").replace(
         'RemoveField("item", "price")', '{}("Gone"{})'
@@ -131,7 +132,7 @@ def test_the_database_may_be_that_of_any_version(site: PastSite) -> None:
     assert "shop_gone" not in site.contents()
 
 
-def test_references_by_natural_key_find_rows_of_the_past(first: PastSite) -> None:
+def test_references_by_natural_key_find_rows_of_the_past(first: Site) -> None:
     options = "--natural-foreign", "--natural-primary", "--format=py"
     first.restore(first.the_dump)
     first.succeed("dumpdata", *options, "-o", first.the_file)
@@ -150,7 +151,7 @@ def test_references_by_natural_key_find_rows_of_the_past(first: PastSite) -> Non
     assert len(first.execute("SELECT id FROM auth_group_permissions")) == 1
 
 
-def test_a_natural_key_of_a_model_that_is_gone_is_refused_with_its_row(site: PastSite) -> None:
+def test_a_natural_key_of_a_model_that_is_gone_is_refused_with_its_row(site: Site) -> None:
     text = site.the_file.read_text()
     site.the_file.write_text(
         text.replace("shop_sale(5, 7, 9)", "shop_sale(5, natural('shop.Product', 'two'), 9)")
@@ -171,32 +172,32 @@ def test_a_natural_key_of_a_model_that_is_gone_is_refused_with_its_row(site: Pas
         ("exit(0)", "it ends the process with sys.exit(0)."),
     ],
 )
-def test_a_data_migration_that_fails_is_named(site: PastSite, code: str, reason: str) -> None:
-    site.edit("shop/migrations/0003_rename.py", "item.save()", f"from sys import exit; {code}")
+def test_a_data_migration_that_fails_is_named(site: Site, code: str, reason: str) -> None:
+    site.edit("shop/migrations/0003_rename.py", ("item.save()", f"from sys import exit; {code}"))
     said = site.refuse(site.the_dump, THROUGH)
     assert f"The migration shop.0003_rename has failed: {reason}" in said
     assert "The database is as it was." in said
 
 
-def test_a_row_that_does_not_fit_the_models_of_the_past_is_named(site: PastSite) -> None:
-    site.edit("dump/shop_sale.py", "(5, 7, 9)", "(5, 70, 9)")
+def test_a_row_that_does_not_fit_the_models_of_the_past_is_named(site: Site) -> None:
+    site.edit("dump/shop_sale.py", ("(5, 7, 9)", "(5, 70, 9)"))
     resealed(site.the_dump, "shop_sale.py")
     said = site.refuse(site.the_dump, THROUGH)
     assert "shop_sale.py:4: shop.Sale(pk=5): product_id=70 refers to a row of shop.Product" in said
 
 
-def test_content_that_is_not_the_dumps_is_refused(site: PastSite) -> None:
+def test_content_that_is_not_the_dumps_is_refused(site: Site) -> None:
     """The columns of the past come in another order than those of the class had."""
-    site.edit("dump/shop_product.py", "'two'", "'three'")
+    site.edit("dump/shop_product.py", ("'two'", "'three'"))
     resealed(site.the_dump, "shop_product.py")
     said = site.refuse(site.the_dump, THROUGH)
     assert "the content of shop.Product is not that of the dump" in said
 
 
-def test_rows_that_a_migration_breaks_are_refused(site: PastSite) -> None:
+def test_rows_that_a_migration_breaks_are_refused(site: Site) -> None:
     code = "apps.get_model('shop', 'Sale').objects.update(product_id=99)"
     site.edit(
-        "shop/migrations/0003_rename.py", "    Item.objects.c", f"    {code}\n    Item.objects.c"
+        "shop/migrations/0003_rename.py", ("    Item.objects.c", f"    {code}\n    Item.objects.c")
     )
     assert "shop_sale" in site.refuse(site.the_dump, THROUGH)
 
@@ -204,26 +205,26 @@ def test_rows_that_a_migration_breaks_are_refused(site: PastSite) -> None:
 # Code.
 
 
-def test_code_in_restore_finds_the_models_of_the_past(site: PastSite) -> None:
-    site.edit("dump/restore.py", "        title=title", "        title=title.upper()")
+def test_code_in_restore_finds_the_models_of_the_past(site: Site) -> None:
+    site.edit("dump/restore.py", ("        title=title", "        title=title.upper()"))
     site.restore(site.the_dump, THROUGH)
-    assert site.rows()["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
+    assert rows(site)["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
 
 
-def test_an_option_that_is_cut_short_is_refused(site: PastSite) -> None:
+def test_an_option_that_is_cut_short_is_refused(site: Site) -> None:
     """It would be looked for in vain before the script is run."""
     said = site.refuse(site.the_dump, "--through")
     assert "unrecognized arguments: --through" in said
 
 
-def test_code_in_a_file_finds_the_models_of_the_past(site: PastSite) -> None:
-    site.edit("dump.py", "        title=title", "        title=title.upper()")
+def test_code_in_a_file_finds_the_models_of_the_past(site: Site) -> None:
+    site.edit("dump.py", ("        title=title", "        title=title.upper()"))
     site.restore_file(THROUGH)
-    assert site.rows()["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
+    assert rows(site)["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
 
 
-def test_code_in_restore_that_fails_is_named(site: PastSite) -> None:
-    site.edit("dump/restore.py", "TABLES = [", "1 / 0\nTABLES = [")
+def test_code_in_restore_that_fails_is_named(site: Site) -> None:
+    site.edit("dump/restore.py", ("TABLES = [", "1 / 0\nTABLES = ["))
     said = site.refuse(site.the_dump, THROUGH)
     assert "restore.py" in said
     assert "ZeroDivisionError" in said
@@ -255,7 +256,7 @@ def operations(names):
 """
 
 
-def squash(site: PastSite, *names: str, keep: bool = False) -> None:
+def squash(site: Site, *names: str, keep: bool = False) -> None:
     """Squash migrations; those that they replace stay only if they are to be kept."""
     migrations = site.directory / "shop" / "migrations"
     shutil.copytree(migrations, site.directory / "shop" / "old")
@@ -267,47 +268,47 @@ def squash(site: PastSite, *names: str, keep: bool = False) -> None:
         }
     )
     migrations.joinpath("made.py").rename(migrations / "_made.py")
-    site.edit("shop/migrations/0001_squashed.py", "import made", "import _made as made")
+    site.edit("shop/migrations/0001_squashed.py", ("import made", "import _made as made"))
     if not keep:
         site.remove(f"shop/migrations/{name}.py" for name in names)
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_migration_that_was_squashed_since_is_applied_by_the_squashed_one(
-    site: PastSite, keep: bool
+    site: Site, keep: bool
 ) -> None:
     squash(site, "0001_initial", "0002_codes", keep=keep)
     site.restore(site.the_dump, THROUGH)
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
-def test_a_migration_in_the_middle_of_a_squashed_one_is_applied(site: PastSite) -> None:
+def test_a_migration_in_the_middle_of_a_squashed_one_is_applied(site: Site) -> None:
     squash(site, "0001_initial", "0002_codes", "0003_rename", keep=True)
     site.restore(site.the_dump, THROUGH)
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
-def test_a_migration_in_the_middle_of_what_is_gone_is_refused(site: PastSite) -> None:
+def test_a_migration_in_the_middle_of_what_is_gone_is_refused(site: Site) -> None:
     squash(site, "0001_initial", "0002_codes", "0003_rename")
     said = site.refuse(site.the_dump, THROUGH)
     assert "shop.0002_codes, which is in the middle of shop.0001_squashed" in said
 
 
-def test_a_dump_that_names_a_squashed_migration_is_restored(site: PastSite) -> None:
+def test_a_dump_that_names_a_squashed_migration_is_restored(site: Site) -> None:
     squash(site, "0001_initial", "0002_codes")
-    site.edit("dump/restore.py", "0002_codes", "0001_squashed")
+    site.edit("dump/restore.py", ("0002_codes", "0001_squashed"))
     site.restore(site.the_dump, THROUGH)
-    assert site.rows() == ROWS
+    assert rows(site) == ROWS
 
 
 def test_a_dump_names_the_migration_that_is_there_not_what_it_has_replaced(
-    first: PastSite,
+    first: Site,
 ) -> None:
     first.restore(first.the_dump)
     squash(first, "0001_initial", "0002_codes")
     first.succeed("migrate", "-v0")
-    first.edit("shop/migrations/0001_squashed.py", "replaces = ", "replaced = ")
-    first.edit("fixes/migrations/0001_once.py", "0002_codes", "0001_squashed")
+    first.edit("shop/migrations/0001_squashed.py", ("replaces = ", "replaced = "))
+    first.edit("fixes/migrations/0001_once.py", ("0002_codes", "0001_squashed"))
     assert "'shop': '0001_squashed'" in (first.dump("again") / "restore.py").read_text()
 
 
@@ -358,13 +359,15 @@ class Migration(migrations.Migration):
 
 
 def test_an_app_whose_migrations_were_replaced_by_those_of_another_is_followed(
-    first: PastSite,
+    first: Site,
 ) -> None:
     first.write(AN_APP)
     first.install("goods", without="shop")
-    first.edit("fixes/migrations/0001_once.py", '"shop", "0002_codes"', '"goods", "0001_from_shop"')
-    first.edit("fixes/migrations/0001_once.py", '"shop"', '"goods"')
-    first.edit("stock/models.py", "shop.Sale", "goods.Sale")
+    first.edit(
+        "fixes/migrations/0001_once.py", ('"shop", "0002_codes"', '"goods", "0001_from_shop"')
+    )
+    first.edit("fixes/migrations/0001_once.py", ('"shop"', '"goods"'))
+    first.edit("stock/models.py", ("shop.Sale", "goods.Sale"))
     first.restore(first.the_dump, THROUGH)
     assert first.execute("SELECT id, title, price FROM goods_product ORDER BY id") == [
         (1, "one", 11),
@@ -375,30 +378,30 @@ def test_an_app_whose_migrations_were_replaced_by_those_of_another_is_followed(
 # What is refused before the first write.
 
 
-def test_a_migration_that_the_project_does_not_have_is_refused(site: PastSite) -> None:
-    site.edit("dump/restore.py", "0002_codes", "0002_other")
+def test_a_migration_that_the_project_does_not_have_is_refused(site: Site) -> None:
+    site.edit("dump/restore.py", ("0002_codes", "0002_other"))
     said = site.refuse(site.the_dump, THROUGH)
     assert "names the migration shop.0002_other, which the project does not have" in said
     assert "its newest of this app is 0004_later" in said
 
 
-def test_an_app_that_is_gone_is_refused(site: PastSite) -> None:
+def test_an_app_that_is_gone_is_refused(site: Site) -> None:
     site.install(without="shop")
     site.remove(["fixes/migrations/0001_once.py"])
-    site.edit("stock/models.py", '"shop.Sale"', '"auth.User"')
+    site.edit("stock/models.py", ('"shop.Sale"', '"auth.User"'))
     said = site.refuse(site.the_dump, THROUGH)
     assert "The app 'shop' is not installed here" in said
     assert "fixes.0001_once, which the project does not have; it has none of this app" in said
 
 
-def test_a_dump_without_migrations_is_refused(site: PastSite) -> None:
+def test_a_dump_without_migrations_is_refused(site: Site) -> None:
     text = (site.the_dump / "restore.py").read_text()
     empty = re.sub("SOURCE_MIGRATIONS = {.*?}", "SOURCE_MIGRATIONS = {}", text, flags=re.DOTALL)
     site.write({"dump/restore.py": empty})
     assert "SOURCE_MIGRATIONS is empty" in site.refuse(site.the_dump, THROUGH)
 
 
-def test_a_dump_of_another_project_is_refused(site: PastSite) -> None:
+def test_a_dump_of_another_project_is_refused(site: Site) -> None:
     site.write(
         {
             "site_settings.py": (site.directory / "site_settings.py").read_text()
@@ -409,7 +412,7 @@ def test_a_dump_of_another_project_is_refused(site: PastSite) -> None:
     assert "It is of another project: none of its apps (auth, shop, stock) is installed" in said
 
 
-def test_an_app_that_had_no_migrations_then_is_refused(site: PastSite) -> None:
+def test_an_app_that_had_no_migrations_then_is_refused(site: Site) -> None:
     site.write(
         {
             "stock/migrations/__init__.py": "",
@@ -426,14 +429,14 @@ def test_an_app_that_had_no_migrations_then_is_refused(site: PastSite) -> None:
     assert "such as 'stock': '0001_initial'" in said
 
 
-def test_an_app_without_migrations_may_not_refer_to_a_model_of_later(site: PastSite) -> None:
-    site.edit("stock/models.py", "shop.Sale", "shop.Item")
+def test_an_app_without_migrations_may_not_refer_to_a_model_of_later(site: Site) -> None:
+    site.edit("stock/models.py", ("shop.Sale", "shop.Item"))
     said = site.refuse(site.the_dump, THROUGH)
     assert "stock.Place.sale, of an app without migrations, refers to shop.item" in said
 
 
-def test_migrations_that_need_later_ones_than_the_dump_names_are_refused(site: PastSite) -> None:
-    site.edit("fixes/migrations/0001_once.py", "0002_codes", "0003_rename")
+def test_migrations_that_need_later_ones_than_the_dump_names_are_refused(site: Site) -> None:
+    site.edit("fixes/migrations/0001_once.py", ("0002_codes", "0003_rename"))
     said = site.refuse(site.the_dump, THROUGH)
     assert "need shop.0003_rename, but the dump names shop.0002_codes" in said
 
@@ -454,7 +457,7 @@ class Person(AbstractBaseUser):
 }
 
 
-def test_users_that_were_swapped_since_are_refused(site: PastSite) -> None:
+def test_users_that_were_swapped_since_are_refused(site: Site) -> None:
     site.write(USERS)
     site.install("people")
     settings = (site.directory / "site_settings.py").read_text()
@@ -465,7 +468,7 @@ def test_users_that_were_swapped_since_are_refused(site: PastSite) -> None:
     assert "Set AUTH_USER_MODEL to what it was" in said
 
 
-def test_users_that_were_not_there_yet_are_refused(site: PastSite) -> None:
+def test_users_that_were_not_there_yet_are_refused(site: Site) -> None:
     site.write(USERS)
     site.install("people")
     settings = (site.directory / "site_settings.py").read_text()
@@ -481,25 +484,25 @@ def test_users_that_were_not_there_yet_are_refused(site: PastSite) -> None:
     assert "AUTH_USER_MODEL is people.Person, which was not there" in said
 
 
-def test_users_that_were_swapped_then_are_refused(site: PastSite) -> None:
+def test_users_that_were_swapped_then_are_refused(site: Site) -> None:
     site.write(USERS)
     site.install("people")
     site.succeed("makemigrations", "people", "-v0")
-    site.edit("dump.py", "'fixes'", "'people': '0001_initial', 'fixes'")
-    site.edit("dump.py", "resolve_model('auth.User')", "resolve_model('people.Person')")
+    site.edit("dump.py", ("'fixes'", "'people': '0001_initial', 'fixes'"))
+    site.edit("dump.py", ("resolve_model('auth.User')", "resolve_model('people.Person')"))
     said = site.refuse_file(THROUGH)
     assert "has no rows of auth.User; its users are people.Person. Set AUTH_USER_MODEL" in said
 
 
-def test_it_is_suggested_for_an_older_dump_that_does_not_fit(site: PastSite) -> None:
+def test_it_is_suggested_for_an_older_dump_that_does_not_fit(site: Site) -> None:
     said = site.refuse(site.the_dump)
     assert "there is no model 'shop.Product'" in said
     assert "add --through-migrations" in said
     assert "add --through-migrations" in site.refuse_file()
 
 
-def test_it_is_not_suggested_for_a_dump_that_is_not_older(first: PastSite) -> None:
-    first.edit("dump/restore.py", "        price=price", "        cost=price")
+def test_it_is_not_suggested_for_a_dump_that_is_not_older(first: Site) -> None:
+    first.edit("dump/restore.py", ("        price=price", "        cost=price"))
     said = first.refuse(first.the_dump)
     assert "shop.Product has no field 'cost'" in said
     assert "--through-migrations" not in said

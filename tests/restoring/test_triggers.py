@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from past_site import PastSite
+from sites import Site
 
 # Connections look at the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.mysql]
@@ -32,7 +32,7 @@ TRIGGERS = """
 
 
 @pytest.fixture
-def shop(first: PastSite) -> PastSite:
+def shop(first: Site) -> Site:
     """Return the site, restored, with a trigger that a person has made, and one of a migration."""
     first.restore(first.the_dump)
     first.execute(BY_HAND)
@@ -41,7 +41,7 @@ def shop(first: PastSite) -> PastSite:
     return first
 
 
-def test_triggers_are_there_again(shop: PastSite) -> None:
+def test_triggers_are_there_again(shop: Site) -> None:
     before = shop.execute(TRIGGERS)
     assert len(before) == 2
     shop.restore(shop.the_dump)
@@ -53,18 +53,18 @@ def test_triggers_are_there_again(shop: PastSite) -> None:
     assert shop.execute("SELECT price FROM shop_product ORDER BY id") == [(12,), (23,)]
 
 
-def test_triggers_of_migrations_come_into_a_database_that_has_none(shop: PastSite) -> None:
+def test_triggers_of_migrations_come_into_a_database_that_has_none(shop: Site) -> None:
     before = shop.execute(TRIGGERS)
     shop.execute("DROP TRIGGER by_migration")
     shop.restore(shop.the_dump)
     assert shop.execute(TRIGGERS) == before
 
 
-def test_the_double_dump_test_has_triggers(shop: PastSite) -> None:
+def test_the_double_dump_test_has_triggers(shop: Site) -> None:
     shop.succeed("ddt")
 
 
-def test_triggers_are_what_they_were_if_a_view_cannot_be_made(shop: PastSite) -> None:
+def test_triggers_are_what_they_were_if_a_view_cannot_be_made(shop: Site) -> None:
     shop.write({"stock/models.py": (shop.directory / "stock/models.py").read_text() + VIEW})
     sql = "CREATE VIEW taken AS SELECT 1 AS id"
     shop.write({"fixes/migrations/0002_trigger.py": MIGRATION.format(more=sql, count=1)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings
-from past_site import PastSite
+from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ VIEWS = ("a_young", "b_old", "c_middle")
 
 
 @pytest.fixture
-def views(first: PastSite) -> PastSite:
+def views(first: Site) -> Site:
     """Return the site, restored, with models that stand for views."""
     first.restore(first.the_dump)
     models = "".join(MODEL.format(name=f"View{n}", table=name) for n, name in enumerate(VIEWS))
@@ -37,7 +37,7 @@ def views(first: PastSite) -> PastSite:
 
 
 @pytest.mark.skipif(settings.ENGINE == "mysql", reason="there a view stays where it is")
-def test_views_that_read_each_other_are_there_again(views: PastSite) -> None:
+def test_views_that_read_each_other_are_there_again(views: Site) -> None:
     views.execute("CREATE VIEW b_old AS SELECT id, price FROM shop_product")
     views.execute("CREATE VIEW c_middle AS SELECT id, price FROM b_old")
     views.execute("CREATE VIEW a_young AS SELECT id, price FROM c_middle")
@@ -45,7 +45,7 @@ def test_views_that_read_each_other_are_there_again(views: PastSite) -> None:
     assert views.execute("SELECT id, price FROM a_young ORDER BY id") == [(1, 11), (7, 22)]
 
 
-def test_views_without_a_model_are_there_again(first: PastSite) -> None:
+def test_views_without_a_model_are_there_again(first: Site) -> None:
     """They read tables of the project, or each other."""
     first.restore(first.the_dump)
     first.execute("CREATE VIEW b_products AS SELECT id, title FROM shop_product")
@@ -57,7 +57,7 @@ def test_views_without_a_model_are_there_again(first: PastSite) -> None:
 
 
 @pytest.mark.sqlite
-def test_a_trigger_of_a_view_is_there_again(views: PastSite) -> None:
+def test_a_trigger_of_a_view_is_there_again(views: Site) -> None:
     views.execute("CREATE VIEW b_old AS SELECT id, price FROM shop_product")
     views.execute(
         "CREATE TRIGGER set_price INSTEAD OF UPDATE ON b_old BEGIN "
@@ -95,7 +95,7 @@ POSTGRESQL = """
 
 
 @pytest.mark.postgresql
-def test_what_belongs_to_a_view_is_there_again(views: PastSite, reader: str) -> None:
+def test_what_belongs_to_a_view_is_there_again(views: Site, reader: str) -> None:
     for sql in MAKE_VIEWS.format(reader=reader).split(";\n"):
         views.execute(sql)
     before = views.execute(POSTGRESQL)
@@ -104,7 +104,7 @@ def test_what_belongs_to_a_view_is_there_again(views: PastSite, reader: str) -> 
 
 
 @pytest.mark.postgresql
-def test_a_view_of_another_schema_is_named_with_what_to_do(views: PastSite) -> None:
+def test_a_view_of_another_schema_is_named_with_what_to_do(views: Site) -> None:
     views.execute("CREATE SCHEMA reports")
     views.execute("CREATE VIEW reports.prices AS SELECT price FROM shop_product")
     said = views.refuse(views.the_dump)
@@ -120,7 +120,7 @@ CHEAP = "SELECT id, price FROM shop_product WHERE price < 100"
 
 
 @pytest.mark.mysql
-def test_a_view_that_a_migration_makes_is_what_it_says(views: PastSite) -> None:
+def test_a_view_that_a_migration_makes_is_what_it_says(views: Site) -> None:
     made = (
         "CREATE ALGORITHM = MERGE DEFINER = nobody@nowhere SQL SECURITY INVOKER VIEW {} "
         f"AS {CHEAP} WITH LOCAL CHECK OPTION"
@@ -132,7 +132,7 @@ def test_a_view_that_a_migration_makes_is_what_it_says(views: PastSite) -> None:
 
 
 @pytest.mark.mysql
-def test_a_view_is_what_it_was_if_another_cannot_be_made(views: PastSite) -> None:
+def test_a_view_is_what_it_was_if_another_cannot_be_made(views: Site) -> None:
     views.execute(
         f"CREATE DEFINER = nobody@nowhere SQL SECURITY INVOKER VIEW a_young AS {CHEAP} "
         "WITH CASCADED CHECK OPTION"

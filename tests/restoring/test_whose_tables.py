@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from django.conf import settings
-from past_site import PastSite
-from small_site import write_manifest
+from dumps import write_manifest
+from sites import Site
 
 from dumpy.text import manifest as manifests
 
@@ -57,7 +57,7 @@ class Shelf(models.Model):
 ROWS = [(1, "one"), (2, "two")]
 
 
-def name_in_manifest(site: PastSite, *names: str) -> None:
+def name_in_manifest(site: Site, *names: str) -> None:
     """Let the manifest of the dump name more tables, as somebody could who knows how."""
     manifest = manifests.from_text((site.the_dump / manifests.NAME).read_text())
     first, *others = manifest.tables
@@ -65,7 +65,7 @@ def name_in_manifest(site: PastSite, *names: str) -> None:
     write_manifest(site.the_dump, replace(manifest, tables=(first, *others)))
 
 
-def test_a_table_that_only_the_dump_takes_for_its_own_stays_and_is_named(first: PastSite) -> None:
+def test_a_table_that_only_the_dump_takes_for_its_own_stays_and_is_named(first: Site) -> None:
     first.execute("CREATE TABLE payroll (name varchar(10))")
     first.execute("INSERT INTO payroll VALUES ('here')")
     name_in_manifest(first, "payroll")
@@ -74,7 +74,7 @@ def test_a_table_that_only_the_dump_takes_for_its_own_stays_and_is_named(first: 
     assert "The dump names tables that are not of the project here: payroll." in said
 
 
-def test_a_table_of_somebody_else_that_refers_to_the_project_is_named(first: PastSite) -> None:
+def test_a_table_of_somebody_else_that_refers_to_the_project_is_named(first: Site) -> None:
     first.restore(first.the_dump)
     kind = {"postgresql": "bigint", "mysql": "bigint", "sqlite": "integer"}[settings.ENGINE]
     first.execute(
@@ -91,7 +91,7 @@ def test_a_table_of_somebody_else_that_refers_to_the_project_is_named(first: Pas
 
 
 def test_a_table_that_is_left_over_of_a_model_which_the_database_knows_is_dropped(
-    first: PastSite,
+    first: Site,
 ) -> None:
     first.restore(first.the_dump)
     first.execute("INSERT INTO django_content_type (app_label, model) VALUES ('shop', 'old')")
@@ -104,7 +104,7 @@ def test_a_table_that_is_left_over_of_a_model_which_the_database_knows_is_droppe
 
 
 @pytest.fixture
-def legacy(first: PastSite) -> PastSite:
+def legacy(first: Site) -> Site:
     """Return the site with a dump that has the rows of a table which is not Django's."""
     first.restore(first.the_dump)
     first.execute(MAKE)
@@ -115,13 +115,13 @@ def legacy(first: PastSite) -> PastSite:
     return first
 
 
-def change(site: PastSite) -> None:
+def change(site: Site) -> None:
     """Make the rows of the table others."""
     site.execute("DELETE FROM legacy WHERE id = 1")
     site.execute("INSERT INTO legacy (id, name) VALUES (3, 'three')")
 
 
-def test_a_backup_leads_back_from_newer_code(first: PastSite) -> None:
+def test_a_backup_leads_back_from_newer_code(first: Site) -> None:
     """An upgrade is taken back: its tables would be in the way of those that they were."""
     first.restore(first.the_dump)
     first.execute("CREATE TABLE shop_notes (id integer PRIMARY KEY)")
@@ -143,7 +143,7 @@ def test_a_backup_leads_back_from_newer_code(first: PastSite) -> None:
     assert "not here" not in first.restore(first.the_dump)
 
 
-def without_times(site: PastSite) -> dict[str, list[str]]:
+def without_times(site: Site) -> dict[str, list[str]]:
     """Return all rows but those that say when migrations were applied."""
     contents = site.contents()
     del contents["django_migrations"]
@@ -151,7 +151,7 @@ def without_times(site: PastSite) -> dict[str, list[str]]:
 
 
 def test_the_table_of_an_unmanaged_model_stays_and_has_the_rows_of_the_dump(
-    legacy: PastSite,
+    legacy: Site,
 ) -> None:
     change(legacy)
     legacy.execute("ALTER TABLE legacy ADD COLUMN mark integer DEFAULT 5")
@@ -165,7 +165,7 @@ def test_the_table_of_an_unmanaged_model_stays_and_has_the_rows_of_the_dump(
 
 
 def test_the_table_of_an_unmanaged_model_that_the_dump_does_not_have_stays_as_it_is(
-    legacy: PastSite,
+    legacy: Site,
 ) -> None:
     legacy.dump("part", "auth", "shop", "stock.Place")
     change(legacy)
@@ -174,28 +174,28 @@ def test_the_table_of_an_unmanaged_model_that_the_dump_does_not_have_stays_as_it
 
 
 def test_a_restore_that_fails_leaves_the_table_of_an_unmanaged_model_alone(
-    legacy: PastSite,
+    legacy: Site,
 ) -> None:
     change(legacy)
-    legacy.edit("dump.py", "create_shop_sale(5, 7, 9)", "create_shop_sale(5, 70, 9)")
+    legacy.edit("dump.py", ("create_shop_sale(5, 7, 9)", "create_shop_sale(5, 70, 9)"))
     legacy.refuse_file()
 
 
 def test_without_the_table_of_an_unmanaged_model_a_restore_says_what_to_do(
-    legacy: PastSite,
+    legacy: Site,
 ) -> None:
     legacy.execute("DROP TABLE legacy")
     said = legacy.refuse(legacy.the_dump)
     assert "The table 'legacy' of stock.Legacy does not exist, and no migration makes it" in said
 
 
-def migrate_with(site: PastSite, *sql: str) -> None:
+def migrate_with(site: Site, *sql: str) -> None:
     """Let a migration execute SQL."""
     text = MIGRATION.format(operations=[*sql])
     site.write({"fixes/migrations/0002_legacy.py": text})
 
 
-def test_a_table_of_an_unmanaged_model_that_would_be_lost_is_kept(legacy: PastSite) -> None:
+def test_a_table_of_an_unmanaged_model_that_would_be_lost_is_kept(legacy: Site) -> None:
     migrate_with(legacy, MAKE, "DROP TABLE legacy")
     legacy.execute("DELETE FROM legacy")
     legacy.dump("dump")
@@ -206,7 +206,7 @@ def test_a_table_of_an_unmanaged_model_that_would_be_lost_is_kept(legacy: PastSi
 
 
 def test_a_table_that_migrations_make_for_an_unmanaged_model_is_made_anew(
-    legacy: PastSite,
+    legacy: Site,
 ) -> None:
     migrate_with(legacy, MAKE)
     change(legacy)
@@ -214,7 +214,7 @@ def test_a_table_that_migrations_make_for_an_unmanaged_model_is_made_anew(
     assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
 
 
-def test_the_double_dump_test_makes_the_table_of_an_unmanaged_model(legacy: PastSite) -> None:
+def test_the_double_dump_test_makes_the_table_of_an_unmanaged_model(legacy: Site) -> None:
     legacy.succeed("ddt")
     legacy.succeed("ddt", legacy.the_dump)
     assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
