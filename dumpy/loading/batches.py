@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Protocol
+from operator import lt
+from typing import Any, NamedTuple, Protocol
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -16,8 +17,9 @@ from django.utils import timezone
 from dumpy.dump import Natural, new
 from dumpy.errors import Place, Problem
 from dumpy.loading.exchange import exchangeable, spare_values
+from dumpy.loading.integrity import Repeated
 from dumpy.loading.links import LinkLoader
-from dumpy.loading.origins import Origins, Repeated
+from dumpy.loading.origins import Origins
 from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import Statements, existing
@@ -41,6 +43,54 @@ class RowLike(Protocol):
     def values(self) -> Tuple: ...
     @property
     def size(self) -> int: ...
+
+
+class Batch(Protocol):
+    """Rows of one table, whose values are asked for by column."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[RowLike]: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+    def column(self, where: int) -> Sequence[Any]: ...
+
+
+class Rows(list[RowLike]):
+    """Rows that have come one by one."""
+
+    def column(self, where: int) -> Sequence[Any]:
+        """Return the values at one position."""
+        return [row.values[where] for row in self]
+
+
+class BlockLike(Protocol):
+    """Rows held as columns, as ``dumpy.reading`` gives them."""
+
+    @property
+    def columns(self) -> Sequence[Sequence[object]]: ...
+    def __len__(self) -> int: ...
+    def row(self, index: int) -> Any: ...
+    def rows(self) -> Iterator[Any]: ...
+
+
+@dataclass(frozen=True)
+class BlockRows:
+    """A block as a batch."""
+
+    block: BlockLike
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def __iter__(self) -> Iterator[RowLike]:
+        return self.block.rows()
+
+    def __getitem__(self, index: int, /) -> RowLike:
+        row: RowLike = self.block.row(index)
+        return row
+
+    def column(self, where: int) -> Sequence[Any]:
+        """Return the values at one position."""
+        return self.block.columns[where]
 
 
 class ConstantLike(Protocol):
@@ -73,14 +123,14 @@ class Layout:
         self.given = tuple(i for i, name in enumerate(names) if name in fields)
         self.changed = tuple(i for i in self.given if i not in self.key)
 
-    def values(self, name: str, rows: Sequence[RowLike]) -> Sequence[Any]:
+    def values(self, name: str, rows: Batch) -> Sequence[Any]:
         """Return the values of one field in each of the rows."""
         where = self.fields.get(name)
         if where is None:
             field = next(column.field for column in self.columns if column.name == name)
             return [default_of(field) for _ in rows]
         if isinstance(where, int):
-            return [row.values[where] for row in rows]
+            return rows.column(where)
         return [where.value] * len(rows)
 
     def instance(self, row: RowLike) -> Model:
@@ -90,6 +140,14 @@ class Layout:
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
         return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
+
+
+class Columns(NamedTuple):
+    """The values of a batch by column: as Python's, as the database's, and the links."""
+
+    python: list[Sequence[Any]]
+    database: list[Sequence[Any]]
+    links: list[list[list[Any]]]
 
 
 @dataclass(slots=True)
@@ -120,7 +178,7 @@ class TableLoader:
     """Puts rows of one layout into their table: inserted, updated, or found unchanged.
 
     ``place`` gives the place of a row for messages; ``natural`` are the fields of which rows had
-    references by natural key.
+    references by natural key; ``is_ordered`` says whether the primary keys ascend.
     """
 
     def __init__(
@@ -132,26 +190,28 @@ class TableLoader:
         self.counts = counts
         self._desk = desk
         self.place = place
-        self._rows: list[RowLike] = []
+        self._rows = Rows()
         self._size = 0
         self._statements = Statements(self.table.model, layout.columns, desk.using)
         self._links = [LinkLoader(link, desk) for link in layout.links]
         self._is_empty: bool | None = None
         self.natural: set[str] = set()
+        self.is_ordered = True
+        self._last_key: Any = None
 
     def problem(self, row: RowLike, error: Exception) -> Problem:
         """Return what keeps a row out, for a person."""
         return Problem(self.table.label, self._dumped_key(row), self.place(row), reason_of(error))
 
     def _dumped_key(self, row: RowLike) -> object:
-        key = [self.layout.values(name, [row])[0] for name in self.table.key]
+        key = [self.layout.values(name, Rows([row]))[0] for name in self.table.key]
         return key[0] if len(key) == 1 else tuple(key)
 
     def stored_key(self, row: RowLike) -> object:
         """Return the primary key that a row has in the database; raises ``Missing``."""
         failures: Failures = {}
         names = {column.name: column for column in self.table.columns}
-        key = [self._python(names[name], [row], failures)[0] for name in self.table.key]
+        key = [self._python(names[name], Rows([row]), failures)[0] for name in self.table.key]
         for error in failures.values():
             raise error
         return key[0] if len(key) == 1 else tuple(key)
@@ -163,34 +223,52 @@ class TableLoader:
         if len(self._rows) >= ROWS or self._size >= SIZE:
             self.flush()
 
+    def add_block(self, block: BlockLike) -> None:
+        """Take a block of rows, and write it."""
+        self.flush()
+        if len(block):
+            self._load(BlockRows(block))
+
     def flush(self) -> None:
         """Write the rows taken so far."""
-        rows = self.convert(self.taken())
-        if rows and (placed := self._placed(rows)):
-            self._write(placed)
+        if self._rows:
+            self._load(self.taken())
 
-    def taken(self) -> list[RowLike]:
+    def taken(self) -> Rows:
         """Return, and forget, the rows taken since the last flush."""
-        rows, self._rows, self._size = self._rows, [], 0
+        rows, self._rows, self._size = self._rows, Rows(), 0
         return rows
 
     def put(self, row: RowLike) -> None:
         """Write one row now; raises what its fields or the database raise."""
         failures: Failures = {}
-        converted = self._converted([row], failures)
+        rows = Rows([row])
+        columns = self._columns(rows, failures)
         for error in failures.values():
             raise error
         self.look_again()
-        self._merge_or_nothing(self._placed(converted))
+        self._merge_or_nothing(self._placed(_converted(rows, columns, failures)))
 
-    def convert(self, rows: Sequence[RowLike]) -> list[Converted]:
+    def convert(self, rows: Batch) -> list[Converted]:
         """Return the rows with their values converted; those that fail go to the desk."""
         failures: Failures = {}
-        converted = self._converted(rows, failures)
+        columns = self._columns(rows, failures)
         self._hand_in(rows, failures)
-        return converted
+        return _converted(rows, columns, failures)
 
-    def _converted(self, rows: Sequence[RowLike], failures: Failures) -> list[Converted]:
+    def _load(self, rows: Batch) -> None:
+        """Write rows: all at once into an empty table, else each where it belongs."""
+        failures: Failures = {}
+        columns = self._columns(rows, failures)
+        self._note_order(columns)
+        if not failures and self._insert_all(columns):
+            return
+        self._hand_in(rows, failures)
+        converted = _converted(rows, columns, failures)
+        if converted and (placed := self._placed(converted)):
+            self._write(placed)
+
+    def _columns(self, rows: Batch, failures: Failures) -> Columns:
         python = [self._python(column, rows, failures) for column in self.layout.columns]
         connection = connections[self._desk.using]
         database = [
@@ -201,11 +279,42 @@ class TableLoader:
             self._convert_links(loader, self.layout.values(loader.link.name, rows), failures)
             for loader in self._links
         ]
-        linked = zip(*links, strict=True) if links else repeat(())
-        converted = map(
-            Converted, rows, zip(*python, strict=True), zip(*database, strict=True), linked
-        )
-        return [row for i, row in enumerate(converted) if i not in failures]
+        return Columns(python, database, links)
+
+    def _keys(self, columns: Columns) -> Sequence[Any]:
+        keys = [columns.python[i] for i in self.layout.key]
+        return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))
+
+    def _note_order(self, columns: Columns) -> None:
+        """Note whether keys ascend, as in a dump: so that none comes twice."""
+        try:
+            keys = self._keys(columns)
+            following = [*keys[1:], None]
+            first = keys[0]
+            is_next = self._last_key is None or self._last_key < first
+            self.is_ordered &= is_next and all(map(lt, keys[:-1], following))
+            self._last_key = keys[-1]
+        except TypeError:
+            self.is_ordered = False
+
+    def _insert_all(self, columns: Columns) -> bool:
+        """Insert rows into an empty table; return whether that was possible."""
+        if not self._had_no_rows():
+            return False
+        keys = self._keys(columns)
+        if len(set(keys)) < len(keys):
+            return False
+        given = columns.python if self._statements.wants_python else columns.database
+        try:
+            with transaction.atomic(using=self._desk.using):
+                self._statements.insert_columns(given)
+                for link, lists in zip(self._links, columns.links, strict=True):
+                    link.write(keys, lists)
+        except REFUSALS:
+            return False
+        self.counts.inserted += len(keys)
+        self._desk.references.inserted(self.model)
+        return True
 
     def replace(self, rows: Sequence[RowLike]) -> None:
         """Write rows all at once, those that exchange unique values too; raises ``DatabaseError``.
@@ -213,7 +322,7 @@ class TableLoader:
         None is deleted for it: the database might delete others with it.
         """
         with transaction.atomic(using=self._desk.using):
-            converted = self._latest(self.convert(rows))
+            converted = self._latest(self.convert(Rows(rows)))
             self.look_again()
             _new, changed, _unchanged = self._sorted(converted)
             self._set_aside(changed)
@@ -254,7 +363,7 @@ class TableLoader:
         for link in self._links:
             link.look_again()
 
-    def _python(self, column: Column, rows: Sequence[RowLike], failures: Failures) -> Sequence[Any]:
+    def _python(self, column: Column, rows: Batch, failures: Failures) -> Sequence[Any]:
         values = self.layout.values(column.name, rows)
         if column.name in self.table.key and None in values:
             error = ValidationError(f"{column.name} is the primary key and must not be None.")
@@ -270,7 +379,7 @@ class TableLoader:
             self.natural.add(loader.link.name)
         return loader.convert(lists, failures)
 
-    def _hand_in(self, rows: Sequence[RowLike], failures: Failures) -> None:
+    def _hand_in(self, rows: Batch, failures: Failures) -> None:
         for position, error in failures.items():
             if isinstance(error, Missing):
                 self._desk.wait(self, rows[position], error)
@@ -356,14 +465,17 @@ class TableLoader:
         return new, changed, keys - {self.layout.key_of(row.python) for row in changed}
 
     def _stored(self, rows: list[Converted]) -> dict[object, Tuple]:
-        if self._is_empty is None:
-            self._is_empty = self._statements.is_empty()
-            self._desk.references.begin(self.model, has_rows=not self._is_empty)
-        if self._is_empty:
+        if self._had_no_rows():
             return {}
         keys = [self.layout.key_of(row.python) for row in rows]
         columns = [self.layout.columns[i] for i in self.layout.changed]
         return dict(existing(self.table, columns, keys, self._desk.using))
+
+    def _had_no_rows(self) -> bool:
+        if self._is_empty is None:
+            self._is_empty = self._statements.is_empty()
+            self._desk.references.begin(self.model, has_rows=not self._is_empty)
+        return self._is_empty
 
     def _is_stored(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
         values = stored[self.layout.key_of(row.python)]
@@ -378,6 +490,14 @@ class TableLoader:
         for position, link in enumerate(self._links):
             changed |= link.write(sources, [row.links[position] for row in rows])
         return changed
+
+
+def _converted(rows: Batch, columns: Columns, failures: Failures) -> list[Converted]:
+    """Return the rows that can be converted, one by one."""
+    linked = zip(*columns.links, strict=True) if columns.links else repeat(())
+    python, database = zip(*columns.python, strict=True), zip(*columns.database, strict=True)
+    converted = map(Converted, rows, python, database, linked)
+    return [row for i, row in enumerate(converted) if i not in failures]
 
 
 def reason_of(error: Exception) -> str:

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
 from dumpy.errors import Problem
-from dumpy.loading.batches import REFUSALS, RowLike, TableLoader
+from dumpy.loading.batches import REFUSALS, RowLike, Rows, TableLoader
 from dumpy.loading.drift import instances
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import lines_of
@@ -169,7 +169,7 @@ class DeferredRows:
         refused = [rejected for rejected in self._rejected if rejected.may_succeed]
         self._rejected = [rejected for rejected in self._rejected if not rejected.may_succeed]
         for rejected in reversed(refused):
-            rejected.loader.write_one_by_one(rejected.loader.convert([rejected.row]))
+            rejected.loader.write_one_by_one(rejected.loader.convert(Rows([rejected.row])))
         left = sum(rejected.may_succeed for rejected in self._rejected)
         return len(refused) - left > share * len(refused)
 
@@ -178,7 +178,7 @@ class DeferredRows:
         table, using = loader.table, self._references.using
         if table not in self._dumped:
             return
-        keys = rivals(table, loader.convert(rows), loader.layout, using)
+        keys = rivals(table, loader.convert(Rows(rows)), loader.layout, using)
         mine = lines_of(table, self._dumped[table], set(map(str, keys)))
         alone = self._made_by_code(table, {key for key in keys if str(key) not in mine})
         alone -= is_used(table.model, alone, using) if alone else set()

@@ -18,6 +18,20 @@ Row = tuple[str, str]
 """A row by the label of its model and its primary key as text."""
 
 
+class Repeated(ValueError):
+    """A row with the key of another one of the load, which is at ``other``."""
+
+    def __init__(self, other: Place) -> None:
+        super().__init__(other)
+        self.other = other
+
+    def __str__(self) -> str:
+        return (
+            f"{self.other} brings a row with the same key, and one of the two would be lost. "
+            "Give one of them another key."
+        )
+
+
 def dangling_problems(
     table: Table, dumped: Iterable[DumpedTable], using: str, kept_out: Container[Row]
 ) -> Iterator[Problem]:
@@ -105,6 +119,30 @@ def occurrences(
             text = str(key[0] if len(key) == 1 else tuple(key))
             if text in wanted:
                 yield text, one.place(row.line)
+
+
+def repeated(table: Table, dumped: Iterable[DumpedTable]) -> Iterator[Problem]:
+    """Yield a problem for each row that has the key of another one of its file."""
+    by_file: defaultdict[str, list[DumpedTable]] = defaultdict(list)
+    for one in dumped:
+        by_file[one.place(one.line).file].append(one)
+    for some in by_file.values():
+        seen: set[str] = set()
+        twice: set[str] = set()
+        for text, _place in occurrences(table, some, _Everything()):
+            (twice if text in seen else seen).add(text)
+        first: dict[str, Place] = {}
+        for text, place in occurrences(table, some, twice) if twice else ():
+            other = first.setdefault(text, place)
+            if other is not place:
+                yield Problem(table.label, text, place, str(Repeated(other)))
+
+
+class _Everything:
+    """Contains whatever there is."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
 
 
 def _dangling_links(

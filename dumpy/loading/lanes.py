@@ -10,19 +10,33 @@ from django.db.models import Model
 
 from dumpy.dump import new
 from dumpy.errors import FixtureError, Place
-from dumpy.loading.batches import ConstantLike, named_values
+from dumpy.loading.batches import BlockLike, ConstantLike, named_values
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.objects import HOOK, is_signalled
 from dumpy.schema.tables import ModelType, Table
 
 
 class Destination(Protocol):
-    """Takes the rows of one table."""
+    """Takes the rows of one table, one by one or in blocks."""
 
     @property
     def model(self) -> ModelType: ...
     def add(self, row: Any) -> None: ...
+    def add_block(self, block: BlockLike) -> None: ...
     def flush(self) -> None: ...
+
+
+class RowByRow:
+    """A lane that looks at each row."""
+
+    def add(self, row: Any) -> None:
+        """Take a row."""
+        raise NotImplementedError
+
+    def add_block(self, block: BlockLike) -> None:
+        """Take a block of rows."""
+        for row in block.rows():
+            self.add(row)
 
 
 class Saver(Protocol):
@@ -34,7 +48,7 @@ class Saver(Protocol):
     def flush(self) -> None: ...
 
 
-class ObjectLane:
+class ObjectLane(RowByRow):
     """Makes an instance of each row of a table, for models with hooks or receivers."""
 
     def __init__(
@@ -67,7 +81,7 @@ class ObjectLane:
 
 
 @dataclass(frozen=True)
-class Postponed:
+class Postponed(RowByRow):
     """Takes no row: those of its table are read again when all others are in."""
 
     model: ModelType

@@ -28,7 +28,7 @@ from dumpy.loading.drift import (
     unknowns,
 )
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.integrity import consequences, dangling_problems
+from dumpy.loading.integrity import consequences, dangling_problems, repeated
 from dumpy.loading.lanes import Destination, ObjectLane, Postponed, wants_instances
 from dumpy.loading.made import MadeRows
 from dumpy.loading.objects import ObjectLoader
@@ -43,7 +43,7 @@ from dumpy.loading.rejects import (
 )
 from dumpy.loading.report import Report
 from dumpy.loading.settling import Settling, at_risk
-from dumpy.loading.special import SpecialLoader, is_special
+from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
 from dumpy.loading.validation import ValidatedLane, Validation, is_changed, validate
 from dumpy.schema.tables import ModelType, Table, table_of
 
@@ -286,7 +286,10 @@ class Loader:
         if not self._is_finished:
             self._is_finished = True
             with self._resources:
-                self._finish()
+                try:
+                    self._finish()
+                finally:
+                    forget_content_types()
 
     def _load_deferred(self) -> None:
         self._load_waiting()
@@ -356,6 +359,8 @@ class Loader:
         for handler in self.at_last:
             handler(self)
             self._load_deferred()
+        if repeated := list(self._repeated()):
+            raise LoadError(sorted(repeated, key=position))
         self._judge()
         loaded = self.report.total()
         for handler in self.after_load:
@@ -365,6 +370,13 @@ class Loader:
             self._judge()
         for label in self.references.made:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
+
+    def _repeated(self) -> Iterator[Problem]:
+        """The rows that have the key of another one in their file: of two, one would be lost."""
+        for table, some in self._dumped.items() if self.origins is None else ():
+            loaders = [self._loaders.get(id(one)) for one in some]
+            if len(some) > 1 or not all(loader and loader.is_ordered for loader in loaders):
+                yield from repeated(table, some)
 
     def _judge(self) -> None:
         """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""

@@ -7,22 +7,8 @@ from collections.abc import Mapping
 
 from dumpy.errors import Place
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.integrity import occurrences
+from dumpy.loading.integrity import Repeated, occurrences
 from dumpy.schema.tables import Table
-
-
-class Repeated(ValueError):
-    """A row with the key of another one of the load, which is at ``other``."""
-
-    def __init__(self, other: Place) -> None:
-        super().__init__(other)
-        self.other = other
-
-    def __str__(self) -> str:
-        return (
-            f"{self.other} brings a row with the same key, and one of the two would be lost. "
-            "Give one of them another key."
-        )
 
 
 class Origins:

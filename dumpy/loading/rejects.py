@@ -13,7 +13,7 @@ from dumpy.dump import DumpedRow, dumped_row
 from dumpy.errors import LoadError, Place, Problem
 from dumpy.loading.batches import ConstantLike, named_values
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.lanes import Destination
+from dumpy.loading.lanes import Destination, RowByRow
 from dumpy.loading.objects import field_value, given
 from dumpy.schema.tables import ModelType, Table, table_of
 
@@ -96,7 +96,7 @@ class Rejects:
         return None if problem is None else replace(problem, pk=pk, place=place)
 
 
-class _Sieve:
+class _Sieve(RowByRow):
     """A lane that keeps out the rows to leave out."""
 
     def __init__(

@@ -30,10 +30,15 @@ class Counts:
 
 @dataclass
 class Report:
-    """``tables``: the counts by model label; ``ignored``: sentences about what was left out."""
+    """``tables``: the counts by model label."""
 
     tables: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
-    ignored: list[str] = field(default_factory=list)
+    _ignored: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> list[str]:
+        """Sentences about what was left out."""
+        return list(self._ignored)
 
     def total(self) -> Counts:
         """Return the sums over all models."""
@@ -46,5 +51,4 @@ class Report:
 
     def ignore(self, sentence: str) -> None:
         """Note, once, that something was left out."""
-        if sentence not in self.ignored:
-            self.ignored.append(sentence)
+        self._ignored[sentence] = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Max, QuerySet
 
 from dumpy.errors import Place
-from dumpy.loading.batches import Converted, Desk, Layout, RowLike, TableLoader
+from dumpy.loading.batches import BlockLike, Columns, Converted, Desk, Layout, RowLike, TableLoader
 from dumpy.loading.references import is_used
 from dumpy.loading.report import Counts
 from dumpy.schema.tables import ModelType
@@ -24,6 +25,14 @@ _DEFAULT_SITE = "example.com"
 def is_special(model: ModelType) -> bool:
     """Whether rows of a model are matched by natural key with those that are there."""
     return model._meta.label_lower in NATURAL_KEYS
+
+
+def forget_content_types() -> None:
+    """Let Django look content types up again, whose keys a load may have changed."""
+    if apps.is_installed("django.contrib.contenttypes"):
+        from django.contrib.contenttypes.models import ContentType
+
+        ContentType.objects.clear_cache()
 
 
 class SpecialLoader(TableLoader):
@@ -49,6 +58,14 @@ class SpecialLoader(TableLoader):
     def add(self, row: RowLike) -> None:
         """Take a row."""
         self._rows.append(row)
+
+    def add_block(self, block: BlockLike) -> None:
+        """Take a block of rows."""
+        self._rows += block.rows()
+
+    def _insert_all(self, columns: Columns) -> bool:
+        """Rows may have to go elsewhere."""
+        return False
 
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Make room for the rows, and return those that are to be written."""

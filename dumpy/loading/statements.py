@@ -67,6 +67,10 @@ class Statements:
                     f"INSERT INTO {self._table} ({', '.join(self._names)}) VALUES ({marks})", rows
                 )
 
+    def insert_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Insert rows given as columns."""
+        self.insert(list(zip(*columns, strict=True)))
+
     def update(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
         """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
         if not rows or not changed:

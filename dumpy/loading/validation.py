@@ -15,7 +15,7 @@ from django.db.models import ForeignKey, Model
 from dumpy.errors import sentence
 from dumpy.loading.batches import ConstantLike, Layout
 from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.lanes import Destination, Saver
+from dumpy.loading.lanes import Destination, RowByRow, Saver
 from dumpy.loading.objects import Invalid
 from dumpy.loading.special import is_special
 from dumpy.schema.tables import Column, Table, attribute, table_of
@@ -46,7 +46,7 @@ def is_changed(table: Table, fields: Mapping[str, int | ConstantLike], dumped: D
     )
 
 
-class ValidatedLane:
+class ValidatedLane(RowByRow):
     """Validates rows on their way to a lane.
 
     One that is not valid goes on as an object, which may be so when other rows are there.

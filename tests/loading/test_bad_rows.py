@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from loading_tools import Load, dump_of, line_of, message, refusal, rows, values
+from running import loaded
 
-from zoo.models import Animal, Crate, OptionalCheckup, Perch, Ticket, Weighing
+from zoo.models import Animal, Crate, OptionalCheckup, Perch, Species, Ticket, Weighing
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +211,25 @@ def test_a_row_with_a_composite_key_is_named_with_its_line(load: Load) -> None:
     (problem,) = refusal(load, text).problems
     assert problem.place is not None
     assert problem.place.line == line_of(text, "'Ada'")
+
+
+@pytest.mark.parametrize("between", [(), ((5, "c"),)], ids=["side by side", "apart"])
+def test_a_key_that_comes_twice_in_a_file_is_an_error_that_names_both_lines(
+    load: Load, between: tuple[tuple[int, str], ...]
+) -> None:
+    """W14: a merge makes such files."""
+    text = dump_of(rows("zoo.Species", "id latin", (1, "a"), *between, (1, "b")))
+    (problem,) = refusal(load, text).problems
+    assert problem.place is not None
+    assert problem.place.line == line_of(text, "(1, 'b')")
+    first = line_of(text, "(1, 'a')")
+    assert f"{problem.place.file}:{first} brings a row" in problem.reason
+    assert not values(Species, "pk")
+
+
+def test_a_second_fixture_may_correct_the_first(tmp_path: Path) -> None:
+    for name in "ab":
+        text = dump_of(rows("zoo.Species", "id latin", (1, name)))
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    loaded(tmp_path / "a.py", tmp_path / "b.py")
+    assert values(Species, "latin") == ["b"]

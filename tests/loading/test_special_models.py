@@ -16,7 +16,7 @@ from django.db.models import F
 from django.db.models.signals import post_save
 from loading_tools import Load, Rows, dump_of, rows, values
 
-from zoo.models import Animal, Label, Note
+from zoo.models import Animal, Label, Note, Species
 
 pytestmark = pytest.mark.django_db
 
@@ -231,3 +231,19 @@ def test_sessions_are_not_dumped_and_that_is_said() -> None:
     assert "secret" not in out.getvalue()
     assert "sessions.Session is left out" in err.getvalue()
     assert "contenttypes.ContentType is left out" in err.getvalue()
+
+
+def test_content_types_are_looked_up_again_after_a_load(load: Load) -> None:
+    """W17: Django remembers their keys."""
+    remembered = ContentType.objects.get_for_model(Species)
+    ContentType.objects.filter(pk=remembered.pk).delete()
+    load(
+        dump_of(
+            rows(
+                "zoo.Label",
+                "id kind_id",
+                "1, natural('contenttypes.ContentType', 'zoo', 'species')",
+            )
+        )
+    )
+    assert ContentType.objects.get_for_model(Species).pk == values(Label, "kind_id")[0]

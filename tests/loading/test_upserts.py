@@ -53,21 +53,6 @@ def test_unchanged_rows_are_not_written_again(load: Load) -> None:
     assert not [q["sql"] for q in queries if "UPDATE" in q["sql"] or "INSERT" in q["sql"]]
 
 
-def test_the_last_of_two_rows_with_one_key_wins_and_counts_as_an_update(load: Load) -> None:
-    """D9: the two are counted apart."""
-    said = load(dump_of(rows("zoo.Species", "id latin", (1, "first"), (1, "last"))))
-    assert values(Species, "latin") == ["last"]
-    assert "1 inserted, 1 updated" in said
-
-
-def test_a_duplicate_in_a_later_batch_is_an_update_too(load: Load) -> None:
-    """D9"""
-    many = [(pk, f"species {pk}") for pk in range(1, 1501)]
-    said = load(dump_of(rows("zoo.Species", "id latin", *many, (1, "last"))))
-    assert Species.objects.get(pk=1).latin == "last"
-    assert "1500 inserted, 1 updated" in said
-
-
 def test_rows_that_the_dump_does_not_have_stay(load: Load) -> None:
     Species.objects.create(pk=9, latin="here")
     load(THREE)
