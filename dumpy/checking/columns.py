@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, DecimalField, FileField, FilePathField, IntegerField
 
 from dumpy.dump import Natural
+from dumpy.engines import engine_of
 from dumpy.loading.batches import reason_of
 from dumpy.loading.references import References
 from dumpy.loading.values import Failures, is_kept, to_python
@@ -115,13 +116,13 @@ def _lengths(column: Column, connection: BaseDatabaseWrapper, is_validated: bool
         "too-long",
         lambda values: max(map(len, filter(None, values)), default=0) > most,
         lambda value: reason if value is not None and len(value) > most else "",
-        is_validated or connection.vendor != "sqlite",
+        is_validated or engine_of(connection).checks_lengths,
     )
 
 
 def _nuls(column: Column, connection: BaseDatabaseWrapper, _is_validated: bool) -> Rule | None:
     is_text = column.types == frozenset({str})
-    if connection.vendor != "postgresql" or not (is_text or column.is_json):
+    if engine_of(connection).takes_nul or not (is_text or column.is_json):
         return None
     reason = "NUL in a text, which PostgreSQL does not take"
     return Rule(

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import F, Q
 
 from dumpy.dump import Natural
+from dumpy.engines.base import Engine
 from dumpy.schema.tables import Column, Table
 
 Columns = Mapping[str, Sequence[Any]]
@@ -40,22 +41,22 @@ class NotJudged(Exception):
     """A condition that only a database can judge."""
 
 
-def judge_of(condition: object, table: Table, vendor: str) -> Judge:
+def judge_of(condition: object, table: Table, engine: Engine) -> Judge:
     """Return what says of a row of some columns whether a condition holds, None for unknown.
 
     Raises ``NotJudged``.
     """
     if not isinstance(condition, Q):
         raise NotJudged
-    return _Judges(table, vendor).of(condition, is_negated=False)
+    return _Judges(table, engine).of(condition, is_negated=False)
 
 
 class _Judges:
     """Makes judges of conditions on one table."""
 
-    def __init__(self, table: Table, vendor: str) -> None:
+    def __init__(self, table: Table, engine: Engine) -> None:
         self._table = table
-        self._vendor = vendor
+        self._engine = engine
 
     def of(self, condition: Q, *, is_negated: bool) -> Judge:
         is_negated ^= condition.negated
@@ -113,7 +114,7 @@ class _Judges:
 
     def _require(self, column: Column, types: set[type]) -> None:
         # Which texts are equal is up to the collations of MySQL.
-        known = types - {str} if self._vendor == "mysql" else types
+        known = types if self._engine.compares_by_code_points else types - {str}
         if column.types is None or not column.types <= known:
             raise NotJudged
 

@@ -11,6 +11,7 @@ from django.db.models import CheckConstraint, Model, UniqueConstraint
 
 from dumpy.checking.conditions import Judge, NotJudged, judge_of
 from dumpy.checking.uniques import Unique
+from dumpy.engines import engine_of
 from dumpy.schema.tables import Column, Table
 
 
@@ -59,7 +60,7 @@ class Constraints:
         return Unique(columns, spares_null, self._judge(constraint.condition))
 
     def _judge(self, condition: object) -> Judge:
-        judge = judge_of(condition, self._table, self._connection.vendor)
+        judge = judge_of(condition, self._table, engine_of(self._connection))
         for name in _names(condition):
             self._column(name)
         return judge

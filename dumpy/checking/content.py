@@ -12,12 +12,12 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, router
-from django.db.models import BooleanField, CharField, DateField, TextField, TimeField
+from django.db.models import CharField, TextField
 
 from dumpy.checking.comparison import Keyed
+from dumpy.engines import engine_of
 from dumpy.schema.tables import (
     Column,
-    Field,
     ModelType,
     is_content_type,
     primary_key_fields,
@@ -26,10 +26,6 @@ from dumpy.schema.tables import (
 from dumpy.writing.database import LEFT_OUT
 
 _CHUNK = 1000
-_DOUBTFUL: dict[str, tuple[type[Field], ...]] = {
-    "sqlite": (BooleanField, DateField, TimeField),
-    "mysql": (DateField, TimeField),
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class RawTable:
     def rows(self, ignored: set[str]) -> Iterator[Keyed]:
         """Yield the rows, without the columns that are ignored."""
         connection = connections[self.using]
-        with closing(_streaming_cursor(connection)) as cursor:
+        with closing(engine_of(connection).streaming_cursor()) as cursor:
             cursor.execute(self._query)
             names = [column[0] for column in cursor.description]
             own = names[: len(names) - 2 * len(self._content_types) - len(self._doubtful)]
@@ -87,7 +83,7 @@ class RawTable:
     @cached_property
     def _doubtful(self) -> list[Column]:
         """The columns of which drivers make False or None where something else is stored."""
-        kinds = _DOUBTFUL.get(connections[self.using].vendor, ())
+        kinds = engine_of(connections[self.using]).lossy
         return [one for one in table_of(self.model).columns if isinstance(one.target, kinds)]
 
     @cached_property
@@ -105,7 +101,8 @@ class RawTable:
 
     @cached_property
     def _query(self) -> str:
-        quote, vendor = connections[self.using].ops.quote_name, connections[self.using].vendor
+        connection = connections[self.using]
+        quote, engine = connection.ops.quote_name, engine_of(connection)
         selected, joined = ["t.*"], [f"FROM {quote(self.db_table)} t"]
         for number, column in enumerate(self._content_types):
             selected += [f"c{number}.app_label", f"c{number}.model"]
@@ -113,8 +110,7 @@ class RawTable:
                 f"LEFT JOIN {quote('django_content_type')} c{number} "
                 f"ON c{number}.id = t.{quote(column.db_name)}"
             )
-        stored = {"sqlite": "+t.{}", "mysql": "CAST(t.{} AS CHAR)"}.get(vendor, "")
-        selected += [stored.format(quote(column.db_name)) for column in self._doubtful]
+        selected += [engine.as_stored(f"t.{quote(one.db_name)}") for one in self._doubtful]
         order = ", ".join(term for column in self._key for term in self._order(column))
         return f"SELECT {', '.join(selected)} {' '.join(joined)} ORDER BY {order}"
 
@@ -127,8 +123,7 @@ class RawTable:
             return
         name = f"t.{connection.ops.quote_name(column.db_name)}"
         is_text = isinstance(column.target, CharField | TextField)
-        exact = {"postgresql": f'{name} COLLATE "C"', "mysql": f"BINARY {name}"}
-        yield exact.get(connection.vendor, name) if is_text else name
+        yield engine_of(connection).by_code_points(name) if is_text else name
 
 
 def raw_tables(using: str) -> list[RawTable]:
@@ -165,14 +160,6 @@ def kept(path: Path) -> Iterator[Keyed]:
                 yield Keyed(*pickle.load(file))
             except EOFError:
                 return
-
-
-def _streaming_cursor(connection: Any) -> Any:
-    if connection.vendor != "mysql":
-        return connection.chunked_cursor()
-    # Django's own holds the whole result in memory.
-    connection.ensure_connection()
-    return connection.connection.cursor(connection.Database.cursors.SSCursor)
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
+from dumpy.engines import engine_of
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.schema.tables import (
     Column,
@@ -225,8 +226,8 @@ def is_constrained(column: Column, using: str) -> bool:
     """Whether the database itself makes sure that a column leads somewhere."""
     if column.references is None or not getattr(column.field, "db_constraint", False):
         return False
-    vendor = connections[using].vendor
-    return column.references._meta.managed or vendor != "sqlite"
+    is_managed = column.references._meta.managed
+    return is_managed or engine_of(connections[using]).checks_unmanaged_keys
 
 
 def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Dangling]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models import AutoField, JSONField, QuerySet, Value
 from django.db.models.sql import InsertQuery
 
 from dumpy.dump import JSON_NULL
+from dumpy.engines import engine_of
 from dumpy.schema.stored import as_stored
 from dumpy.schema.tables import Column, ModelType, Table
 
@@ -29,9 +30,11 @@ class Statements:
         self.columns = columns
         self.using = using
         self._connection: BaseDatabaseWrapper = connections[using]
+        self._engine = engine_of(self._connection)
         quote = self._connection.ops.quote_name
         self._table = quote(model._meta.db_table).replace("%", "%%")
         self._names = [quote(column.db_name).replace("%", "%%") for column in columns]
+        self._auto = [i for i, column in enumerate(columns) if isinstance(column.field, AutoField)]
 
     def is_empty(self) -> bool:
         """Whether the table has no rows."""
@@ -46,26 +49,18 @@ class Statements:
         So for fields that put SQL of their own around a value: those of ``contrib.gis``, say.
         """
         modules = {_placeholder_module(column) for column in self.columns} - {""}
-        # Binary values need nothing, and COPY knows the types that PostgreSQL's fields cast to.
-        plain = ["django.db.models."]
-        if self._can_copy():
-            plain.append("django.contrib.postgres.")
-        return any(not module.startswith(tuple(plain)) for module in modules)
+        return any(not module.startswith(self._engine.plain) for module in modules)
 
     def insert(self, rows: Tuples) -> None:
         """Insert rows."""
         if not rows:
             return
-        with _zero_as_value(self._connection, self.columns, rows):
+        has_zero = any(row[i] == 0 for row in rows for i in self._auto)
+        with self._engine.storing_zero() if has_zero else nullcontext():
             if self.wants_python:
                 self._compile(rows)
-            elif self._can_copy():
-                self._copy(rows)
             else:
-                marks = ", ".join(["%s"] * len(self._names))
-                self._many(
-                    f"INSERT INTO {self._table} ({', '.join(self._names)}) VALUES ({marks})", rows
-                )
+                self._engine.insert(self._table, self._names, rows)
 
     def insert_columns(self, columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows given as columns."""
@@ -100,24 +95,6 @@ class Statements:
     def _many(self, sql: str, rows: Tuples) -> None:
         with self._connection.cursor() as cursor:
             cursor.executemany(sql, rows)
-
-    def _can_copy(self) -> bool:
-        if self._connection.vendor != "postgresql":
-            return False
-        from django.db.backends.postgresql.psycopg_any import is_psycopg3
-
-        return is_psycopg3
-
-    def _copy(self, rows: Tuples) -> None:
-        sql = f"COPY {self._table} ({', '.join(self._names)}) FROM STDIN"
-        # An error shows when the copy ends, where Django's cursor does not translate it.
-        with (
-            self._connection.wrap_database_errors,
-            self._connection.cursor() as cursor,
-            cursor.copy(sql) as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
 
     def _compile(self, rows: Tuples) -> None:
         names = [column.name for column in self.columns]
@@ -156,22 +133,3 @@ def existing(
         for row in rows.values_list(*names, *expressions):
             key = row[: len(names)]
             yield key[0] if len(names) == 1 else tuple(key), tuple(row[len(names) :])
-
-
-@contextmanager
-def _zero_as_value(
-    connection: BaseDatabaseWrapper, columns: Sequence[Column], rows: Tuples
-) -> Iterator[None]:
-    """Let MySQL store a primary key of 0, which otherwise asks for the next number."""
-    auto = [i for i, column in enumerate(columns) if isinstance(column.field, AutoField)]
-    if connection.vendor != "mysql" or not any(row[i] == 0 for row in rows for i in auto):
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@SESSION.sql_mode")
-        mode = cursor.fetchone()[0]
-        cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
-        try:
-            yield
-        finally:
-            cursor.execute("SET SESSION sql_mode = %s", [mode])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import uuid
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,10 +12,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DecimalField
 from django.utils import timezone
 
 from dumpy.dump import JSON_NULL, FieldText, Natural, Stored
+from dumpy.engines import engine_of
 from dumpy.loading.references import References
 from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, from_text
@@ -26,18 +25,6 @@ _WRAPPED = {FieldText, Stored}
 Failures = dict[int, Exception]
 
 _INSTANTS = frozenset({datetime.datetime})
-
-# Types that the drivers take as they are.
-_PASSED = frozenset({str, int, bool, float, bytes})
-_PASSED_TO_POSTGRESQL = _PASSED | {
-    Decimal,
-    datetime.date,
-    datetime.datetime,
-    datetime.time,
-    datetime.timedelta,
-    uuid.UUID,
-}
-
 
 _NUMBERS = (int, float, Decimal)
 
@@ -179,31 +166,7 @@ def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[A
         return _json_writer(column)
     if column.is_encoded:
         return None
-    passed = _PASSED_TO_POSTGRESQL if connection.vendor == "postgresql" else _PASSED
-    if column.types is not None and column.types <= passed:
-        return None
-    if connection.vendor == "sqlite" and column.types == _INSTANTS:
-        return _sqlite_datetime(connection)
-    if connection.vendor == "sqlite" and isinstance(column.target, DecimalField):
-        return _sqlite_decimal(column.target, connection)
-    prepare = column.target.get_db_prep_save
-    return lambda value: prepare(value, connection)
-
-
-def _sqlite_decimal(
-    field: DecimalField[Any, Any], connection: BaseDatabaseWrapper
-) -> Callable[[Any], Any]:
-    """SQLite stores what it cannot read again: a number with too many digits."""
-    whole, prepare = field.max_digits - field.decimal_places, field.get_db_prep_save
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, Decimal) and value.is_finite() and value and value.adjusted() >= whole:
-            raise ValidationError(
-                f"{field.name}: {value} has more than {whole} digits before the point."
-            )
-        return prepare(value, connection)
-
-    return convert
+    return engine_of(connection).preparation(column)
 
 
 def _json_writer(column: Column) -> Callable[..., str]:
@@ -213,16 +176,3 @@ def _json_writer(column: Column) -> Callable[..., str]:
         return json.dumps(None if value is JSON_NULL else value, cls=encoder, **options)
 
     return write
-
-
-def _sqlite_datetime(connection: BaseDatabaseWrapper) -> Callable[[datetime.datetime], Any]:
-    utc = datetime.timezone.utc
-    if settings.USE_TZ and connection.timezone == utc:
-        # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
-        return lambda value: str(
-            value.replace(tzinfo=None)
-            if value.tzinfo is utc
-            else value.astimezone(utc).replace(tzinfo=None)
-        )
-    adapt: Callable[[Any], Any] = connection.ops.adapt_datetimefield_value
-    return adapt

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from itertools import count, repeat
 from typing import Any
 
+from django.db import connections
 from django.db.models import AutoField, Max, Model, QuerySet
 
 from dumpy.dump import Natural, dumped_row
+from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.loader import Loader
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.policy import Policy, migrating
-from dumpy.migrating.sequences import reset_sequences
 from dumpy.reading.block import Row
 from dumpy.reading.fixture import CodeRow, Dump, TableRows
 from dumpy.reading.program import Program
@@ -79,7 +80,8 @@ class Late:
 
         A reference by the key that a row had in the dump must not lead to another row.
         """
-        reset_sequences({type(instance) for instance, _place in self.objects}, loader.using)
+        engine = engine_of(connections[loader.using])
+        engine.reset_sequences({type(instance) for instance, _place in self.objects})
         keys = {model: self._free_keys(model, loader.using) for model in self.tables}
         for instance, place in self.objects:
             instance.pk = next(keys.get(type(instance), repeat(None)))
@@ -135,7 +137,7 @@ def start(loader: Loader, migration: Migration | None) -> Late:
 def _free_keys(loader: Loader) -> None:
     """Let objects that handlers make have keys that are free."""
     loaded = {loader.registry.get(label) for label in loader.report.tables}
-    reset_sequences(loaded, loader.using)
+    engine_of(connections[loader.using]).reset_sequences(loaded)
 
 
 def created(

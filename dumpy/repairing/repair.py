@@ -11,12 +11,12 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import FieldText, Natural, dumped_row, new
+from dumpy.engines import engine_of
 from dumpy.errors import LoadError, Place, Problem
 from dumpy.loading.batches import named_values
 from dumpy.loading.loader import Loader
 from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
-from dumpy.migrating.sequences import reset_sequences
 from dumpy.migrating.tables import created, migrated
 from dumpy.reading.block import Row
 from dumpy.reading.directory import Directory
@@ -117,7 +117,8 @@ class Repair:
             if self._outcome.problems or not really:
                 transaction.set_rollback(True, using=self._using)
             else:
-                reset_sequences({row.table.model for row in self._picked.values()}, self._using)
+                models = {row.table.model for row in self._picked.values()}
+                engine_of(connections[self._using]).reset_sequences(models)
         return self._outcome
 
     def _choose(self, choice: Choice) -> list[Picked]:

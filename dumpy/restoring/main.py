@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy.ending import cleaning_up
+from dumpy.engines import engine_of
 from dumpy.errors import (
     DumpyError,
     FixtureError,
@@ -31,7 +32,6 @@ from dumpy.reading.execution import begins_as_dump
 from dumpy.restoring.content import Content, DirectoryContent
 from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.whereabouts import whereabouts
 from dumpy.text.manifest import NAME, RESTORE
 
 _THROUGH_MIGRATIONS = "--through-migrations"
@@ -230,7 +230,7 @@ def _plan(content: Content, options: argparse.Namespace) -> Plan:
 
 def _confirm(using: str, say: Callable[[str], object], rows: int) -> None:
     """Ask; raises ``RestoreFailed`` unless the answer is yes."""
-    name, host = whereabouts(connections[using])
+    name, host = engine_of(connections[using]).location()
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
     answer = ""
     with suppress(EOFError):

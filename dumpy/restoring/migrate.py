@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import connections
-from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython
-from django.db.migrations.operations.base import Operation
 
+from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, RestoreFailed
 
 
@@ -25,8 +23,8 @@ class Migrate(migrate.Command):
         super().migration_progress_callback(action, migration, fake)
         if action == "apply_start":
             self._migration = migration
-            if connections[self.database].vendor == "postgresql":
-                migration.operations = list(_within_transaction(migration.operations))
+            engine = engine_of(connections[self.database])
+            migration.operations = engine.operations(migration.operations)
         if action == "apply_success":
             self._migration = None
 
@@ -46,39 +44,6 @@ class Migrate(migrate.Command):
     def migrate(self, **options: Any) -> None:
         """Migrate to the newest migrations."""
         super().handle(**options)
-
-
-class _CheckPending(Operation):
-    """Checks the foreign keys that are pending, and would keep a table from being altered.
-
-    That of any row is which the same transaction has inserted, and then changes.
-    """
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Change nothing."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        """Check."""
-        schema_editor.connection.check_constraints()
-
-
-def _within_transaction(operations: Iterable[Any]) -> Iterator[Any]:
-    """The operations of a migration for PostgreSQL, as they are within a transaction of others."""
-    from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
-
-    for operation in operations:
-        if not isinstance(operation, RunPython):
-            yield _CheckPending()
-        if isinstance(operation, AddIndexConcurrently):
-            yield AddIndex(operation.model_name, operation.index)
-        elif isinstance(operation, RemoveIndexConcurrently):
-            yield RemoveIndex(operation.model_name, operation.name)
-        else:
-            yield operation
-    # Indexes and constraints are made in the end.
-    yield _CheckPending()
 
 
 def _sentence(error: BaseException) -> str:

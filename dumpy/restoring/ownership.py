@@ -14,6 +14,7 @@ from django.db.migrations.operations import CreateModel, RunSQL, SeparateDatabas
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 
+from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
 from dumpy.restoring.schema import CONTENT_TYPES, MIGRATIONS, tables_of, there
@@ -92,7 +93,7 @@ def require_no_strangers(connection: BaseDatabaseWrapper, gone: Sequence[str]) -
         with connection.cursor() as cursor:
             relations = connection.introspection.get_relations(cursor, table).values()
         referenced = sorted({relation[1] for relation in relations} & {*gone})
-        minds = connection.vendor != "sqlite" or schema.count(connection, [table])
+        minds = engine_of(connection).keeps_referenced or schema.count(connection, [table])
         if referenced and minds:
             raise RestoreFailed(
                 f"The table {table!r}, which is not of the project, refers to {referenced[0]!r}. "

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
+from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed
 
 _TABLES = """
@@ -73,7 +74,7 @@ class Rights:
 
 def rights_of(connection: BaseDatabaseWrapper, tables: Collection[str]) -> Rights:
     """Return what there is of rights; none but on PostgreSQL, where a table takes them along."""
-    if connection.vendor != "postgresql":
+    if not engine_of(connection).has_rights:
         return Rights({}, frozenset(), frozenset())
     return Rights(
         dict(_rows(connection, _OWNERS, tables)),
@@ -88,7 +89,7 @@ def give_back(connection: BaseDatabaseWrapper, before: Rights) -> None:
     Those that are there no more are passed over. Raises ``RestoreFailed`` for a policy that is
     gone, as others would see more than they had, and for what cannot be given back.
     """
-    if connection.vendor != "postgresql":
+    if not engine_of(connection).has_rights:
         return
     # A table with rows that are still to be checked gets no other owner.
     connection.check_constraints()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from django.apps import apps
 from django.apps.registry import Apps
@@ -10,11 +10,9 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
-from django.db.utils import InternalError
 
-from dumpy.errors import RestoreFailed
+from dumpy.engines import engine_of
 from dumpy.loading.registry import TODAY
-from dumpy.migrating import sequences
 from dumpy.restoring.migrate import Migrate
 from dumpy.schema.tables import ModelType
 
@@ -52,7 +50,7 @@ def tables_of(apps: Apps) -> set[str]:
 
 def drop_collations(connection: BaseDatabaseWrapper) -> None:
     """Drop the collations that migrations of the project will make; nothing may use them."""
-    if connection.vendor != "postgresql":
+    if not engine_of(connection).has_collations:
         return
     with connection.cursor() as cursor:
         for name in _collations():
@@ -75,23 +73,6 @@ def make_unmanaged(using: str, labels: Iterable[str]) -> None:
         for model in filter(None, map(TODAY.find, labels)):
             if not model._meta.managed and model._meta.db_table not in found:
                 editor.create_model(model)
-
-
-def drop(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> None:
-    """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
-    quote = connection.ops.quote_name
-    with connection.cursor() as cursor:
-        if tables and connection.vendor == "postgresql":
-            try:
-                cursor.execute(f"DROP TABLE {', '.join(map(quote, tables))}")
-            except InternalError as error:
-                raise RestoreFailed(
-                    f"{error}\nDrop what depends on them, and make it again after the restore. The "
-                    "database is as it was."
-                ) from error
-            return
-        for table in tables:
-            cursor.execute(f"DROP TABLE {quote(table)}")
 
 
 def empty(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
@@ -119,7 +100,8 @@ def reset_sequences(
     """Let the next rows of models have keys that are free."""
     found = _names(connections[using], "t", "p")
     mine = {*(model for model in models if model._meta.managed), *unmanaged}
-    sequences.reset_sequences((m for m in mine if m._meta.db_table in found), using)
+    engine = engine_of(connections[using])
+    engine.reset_sequences(model for model in mine if model._meta.db_table in found)
 
 
 def there(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import import_module
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import Error
 
+from dumpy.engines import engine_of
+from dumpy.engines.base import Engine, ServerEngine
 from dumpy.errors import RestoreFailed
 from dumpy.restoring.reads import reading_only
 from dumpy.writing.aside import left_by_the_dead, locked_directory
-
-_PREFIX = "dumpy_scratch_"
-_DIGITS = 16
-
-
-# The queries that take a lock by the name of a database, and that find databases without one.
-_LOCKS = {
-    "postgresql": (
-        "SELECT pg_advisory_lock(hashtextextended(%s, 0))",
-        f"""
-            SELECT datname FROM pg_database WHERE datname ~ '^{_PREFIX}[0-9a-f]{{{_DIGITS}}}$'
-            AND hashtextextended(datname, 0) NOT IN (
-                SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
-                WHERE locktype = 'advisory'
-            )
-        """,
-    ),
-    # A restore makes databases beside the one that it restores.
-    "mysql": (
-        "SELECT GET_LOCK(%s, 0)",
-        f"""
-            SELECT schema_name FROM information_schema.schemata
-            WHERE schema_name REGEXP '^{_PREFIX}[0-9a-f]{{{_DIGITS}}}(_dumpy_(stage|old))?$'
-            AND IS_FREE_LOCK(LEFT(schema_name, {len(_PREFIX) + _DIGITS})) = 1
-        """,
-    ),
-}
-
 
 _MARK = ".dumpy-scratch"
 _OTHERS = (
@@ -66,10 +37,11 @@ def scratch(using: str) -> Iterator[None]:
     connection = connections[using]
     if connection.in_atomic_block:
         raise RestoreFailed("A scratch database needs a connection without a transaction.")
+    engine = engine_of(connection)
     with ExitStack() as stack:
-        name = stack.enter_context(_database(connection))
+        name = stack.enter_context(_database(engine))
         stack.enter_context(_leading_to(connection, name))
-        _require(connection, name)
+        _require(engine, name)
         others = [alias for alias in connections if alias != using]
         stack.enter_context(reading_only(others, _OTHERS.format(using)))
         yield
@@ -92,51 +64,14 @@ def scratch_directory(purpose: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _database(connection: BaseDatabaseWrapper) -> Iterator[str]:
+def _database(engine: Engine) -> Iterator[str]:
     """Make a database, and drop it in the end; yields its name."""
-    if connection.vendor == "sqlite":
+    if isinstance(engine, ServerEngine):
+        with engine.scratch_database() as name:
+            yield name
+    else:
         with scratch_directory("scratch") as directory:
             yield str(directory / "scratch.sqlite3")
-        return
-    name = f"{_PREFIX}{secrets.token_hex(_DIGITS // 2)}"
-    quoted = connection.ops.quote_name(name)
-    take, leftovers = _LOCKS[connection.vendor]
-    # The server gives up the lock when this connection ends, as it does if the process dies.
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(take, [name])
-        cursor.execute(leftovers)
-        for (leftover,) in cursor.fetchall():
-            _drop(connection, leftover)
-        try:
-            cursor.execute(f"CREATE DATABASE {quoted} {_character_set(connection)}")
-        except Error as error:
-            raise RestoreFailed(
-                f"{error}\nThe scratch database is one on the same server, whose name begins with "
-                f"{_PREFIX}. Let the user of the database make and drop such."
-            ) from error
-        try:
-            yield name
-        finally:
-            _execute_aside(connection, f"DROP DATABASE {quoted}")
-
-
-def _drop(connection: BaseDatabaseWrapper, leftover: str) -> None:
-    # Another user's stays, and so does one that somebody is connected to.
-    with suppress(Error):
-        _execute_aside(connection, f"DROP DATABASE {connection.ops.quote_name(leftover)}")
-
-
-def _character_set(connection: BaseDatabaseWrapper) -> str:
-    if connection.vendor != "mysql":
-        return ""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@character_set_database, @@collation_database")
-        return "CHARACTER SET {} COLLATE {}".format(*cursor.fetchone())
-
-
-def _execute_aside(connection: BaseDatabaseWrapper, sql: str) -> None:
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(sql)
 
 
 @contextmanager
@@ -157,22 +92,10 @@ def _leading_to(connection: Any, name: str) -> Iterator[None]:
         _forget(connection)
 
 
-def _require(connection: BaseDatabaseWrapper, name: str) -> None:
-    found = _name(connection)
+def _require(engine: Engine, name: str) -> None:
+    found = engine.name()
     if found != name and not (os.path.exists(name) and os.path.samefile(found, name)):
         raise RestoreFailed(f"The connection leads to {found!r}, not to the scratch database.")
-
-
-def _name(connection: BaseDatabaseWrapper) -> str:
-    """Return what the database itself says that it is called."""
-    queries = {
-        "postgresql": "SELECT current_database()",
-        "mysql": "SELECT DATABASE()",
-        "sqlite": "SELECT file FROM pragma_database_list WHERE name = 'main'",
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(queries[connection.vendor])
-        return str(cursor.fetchone()[0])
 
 
 def _forget(connection: BaseDatabaseWrapper) -> None:
@@ -181,8 +104,4 @@ def _forget(connection: BaseDatabaseWrapper) -> None:
         clear = getattr(model._default_manager, "clear_cache", None)
         if clear is not None:
             clear()
-    if connection.vendor == "postgresql":
-        # Not before: it needs the driver.
-        types: Any = import_module("django.contrib.postgres.signals")
-        types.get_citext_oids.cache_clear()
-        types.get_hstore_oids.cache_clear()
+    engine_of(connection).forget_types()

@@ -10,12 +10,13 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
+from dumpy.engines import engine_of
+from dumpy.engines.base import other_restore
+from dumpy.engines.mysql import quote
+from dumpy.engines.swap import require_movable, swap
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
 from dumpy.restoring.ownership import Names, require_again, require_no_strangers
-from dumpy.restoring.swap import require_movable, swap
-from dumpy.restoring.views import quote
-from dumpy.restoring.whereabouts import whereabouts
 
 _LONGEST_NAME = 64
 
@@ -28,7 +29,7 @@ def staged(connection: Any, names: Names, shared: Collection[str], dry_run: bool
     change places in one statement. Raises ``RestoreFailed``.
     """
     given = connection.settings_dict["NAME"]
-    live = given or whereabouts(connection)[0]
+    live = given or engine_of(connection).location()[0]
     stage, old = aside(live, "stage"), aside(live, "old")
     _lock(connection, live)
     try:
@@ -78,11 +79,6 @@ def _lock(connection: BaseDatabaseWrapper, live: str) -> None:
         cursor.execute("SELECT GET_LOCK(%s, 0)", [_lock_name(live)])
         if cursor.fetchone()[0] != 1:
             raise other_restore(live)
-
-
-def other_restore(name: str) -> RestoreFailed:
-    """Return the error which says that a database is being restored."""
-    return RestoreFailed(f"Another restore of {name!r} is going on. Wait until it is over.")
 
 
 def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> None:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error as DatabaseError
 
+from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
 from dumpy.restoring.ownership import Names, require_again, require_no_strangers
 from dumpy.restoring.rights import give_back, rights_of
-from dumpy.restoring.staging import other_restore, staged
+from dumpy.restoring.staging import staged
 from dumpy.restoring.views import drop_views, make_missing
-from dumpy.restoring.whereabouts import whereabouts
-
-# For how many seconds a restore waits for others who use the database. SQLite has its own setting.
-_PATIENCE = 30
-_LOCK = 0x64756D7079
-_POSTGRESQL_LOCKED_OUT = "55P03"
-_MYSQL_LOCKED_OUT = 1205
 
 _IN_THE_WAY = (
     "Somebody else uses the tables, and did not let go of them in time. End their session, or wait "
@@ -41,40 +34,14 @@ def patient(using: str) -> Iterator[None]:
     Raises ``RestoreFailed`` when they have not let go of it in time.
     """
     connection = connections[using]
-    reading = {"postgresql": _in_transaction_of_its_own, "mysql": _in_session}
+    engine = engine_of(connection)
     try:
-        with reading.get(connection.vendor, nullcontext)(connection):
+        with engine.patient():
             yield
     except DatabaseError as error:
-        if not _is_locked_out(error):
+        if not engine.is_locked_out(error):
             raise
         raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
-
-
-@contextmanager
-def _in_transaction_of_its_own(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    with transaction.atomic(using=connection.alias):
-        _be_patient(connection)
-        yield
-
-
-def _be_patient(connection: BaseDatabaseWrapper) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
-
-
-@contextmanager
-def _in_session(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@lock_wait_timeout")
-        (kept,) = cursor.fetchone()
-        cursor.execute("SET lock_wait_timeout = %s", [_PATIENCE])
-        try:
-            yield
-        finally:
-            # A new connection has its own.
-            with suppress(DatabaseError):
-                cursor.execute("SET lock_wait_timeout = %s", [kept])
 
 
 def emptied(
@@ -97,7 +64,7 @@ def emptied(
 def _staged(
     connection: BaseDatabaseWrapper, names: Names, shared: Collection[str], dry_run: bool
 ) -> Iterator[None]:
-    with _in_session(connection), staged(connection, names, shared, dry_run):
+    with engine_of(connection).patient(), staged(connection, names, shared, dry_run):
         yield
 
 
@@ -114,24 +81,23 @@ def _honest(
     except DatabaseError as error:
         # Django may have made a new connection by now.
         is_known = held is None or (connection.connection is held and connection.is_usable())
-        if is_known and not _is_locked_out(error):
+        if is_known and not engine_of(connection).is_locked_out(error):
             raise
         raise RestoreFailed(f"{error}\n{_IN_THE_WAY if is_known else _UNKNOWN}") from error
 
 
 @contextmanager
 def _in_transaction(connection: BaseDatabaseWrapper, names: Names, dry_run: bool) -> Iterator[None]:
+    engine = engine_of(connection)
     # SQLite switches them off only outside of a transaction.
     connection.disable_constraint_checking()
     try:
-        with _as_writer(connection), transaction.atomic(using=connection.alias):
-            if connection.vendor == "postgresql":
-                _be_alone(connection)
+        with engine.transaction():
             tables = schema.there(connection, names.made)
             require_no_strangers(connection, tables)
             rights = rights_of(connection, schema.all_there(connection))
             views = drop_views(connection, names.unmanaged, tables)
-            schema.drop(connection, tables)
+            engine.drop_tables(tables)
             schema.drop_collations(connection)
             yield
             make_missing(connection, views)
@@ -141,36 +107,3 @@ def _in_transaction(connection: BaseDatabaseWrapper, names: Names, dry_run: bool
                 transaction.set_rollback(True, using=connection.alias)
     finally:
         connection.enable_constraint_checking()
-
-
-@contextmanager
-def _as_writer(connection: Any) -> Iterator[None]:
-    """Let a transaction on SQLite begin as one that writes: one that has read cannot wait."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    mode, connection.transaction_mode = connection.transaction_mode, "IMMEDIATE"
-    try:
-        yield
-    finally:
-        connection.transaction_mode = mode
-
-
-def _be_alone(connection: BaseDatabaseWrapper) -> None:
-    """Wait for others for a while only, and for another restore not at all."""
-    _be_patient(connection)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
-        if cursor.fetchone() != (True,):
-            raise other_restore(whereabouts(connection)[0])
-
-
-def _is_locked_out(error: DatabaseError) -> bool:
-    """Whether somebody else holds what a statement needs."""
-    cause = error.__cause__
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return (
-        state == _POSTGRESQL_LOCKED_OUT
-        or error.args[:1] == (_MYSQL_LOCKED_OUT,)
-        or "database is locked" in str(error)
-    )

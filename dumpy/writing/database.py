@@ -16,6 +16,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Manager, QuerySet
 
 from dumpy.conf import project_version
+from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table
@@ -23,7 +24,6 @@ from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
-from dumpy.writing.snapshot import snapshot
 from dumpy.writing.sources import pages_of_query
 
 # What can always be made again, and what nobody wants to move.
@@ -66,7 +66,7 @@ class DatabaseDump:
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the context in which all queries see the same state; raises ``DumpFailed``."""
         names = [name for table in load_order(self._models) for name in table.db_tables]
-        return snapshot(self.using, names)
+        return engine_of(connections[self.using]).snapshot(names)
 
     def count(self) -> int:
         """Return how many rows there are to write."""

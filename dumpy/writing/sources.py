@@ -10,11 +10,9 @@ from itertools import groupby, islice
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import CharField, F, IntegerField, Model, QuerySet
-from django.db.models import TextField as Text
-from django.db.models import UUIDField as UUID
-from django.db.models.functions import Cast, Collate
+from django.db.models import IntegerField, Model, QuerySet
 
+from dumpy.engines import engine_of
 from dumpy.schema.stored import as_stored, encoded
 from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
 from dumpy.text.words import SCALARS
@@ -32,7 +30,8 @@ def pages_of_query(
     # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
     selected = plain.select_related(None)
-    selected = selected.order_by(*(_exact_order(shape.table.column(name), using) for name in key))
+    engine = engine_of(connections[using])
+    selected = selected.order_by(*(engine.exact_order(shape.table.column(name)) for name in key))
     expressions = [as_stored(column) for column in shape.columns]
     nulls = Nulls(shape, selected, using)
     for rows in readable(_pages(selected, shape, expressions, using), shape, selected):
@@ -62,24 +61,11 @@ def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
             yield own, chunk
 
 
-def _exact_order(column: Column, using: str) -> Any:
-    """An order that is the same on every engine: that of code points and of UUID digits."""
-    vendor = connections[using].vendor
-    if isinstance(column.target, CharField | Text) and vendor in _BINARY_COLLATIONS:
-        return Collate(F(column.name), _BINARY_COLLATIONS[vendor])
-    if isinstance(column.target, UUID) and vendor == "mysql":
-        return Cast(F(column.name), CharField(max_length=36))
-    return F(column.name)
-
-
-_BINARY_COLLATIONS = {"postgresql": "C", "mysql": "utf8mb4_bin"}
-
-
 def _pages(
     queryset: QuerySet[Any], shape: Shape, expressions: list[Any], using: str
 ) -> Iterator[list[tuple[Any, ...]]]:
     selected = queryset.values_list(*shape.table.key, *expressions)
-    if connections[using].vendor == "mysql" and _is_counted(shape):
+    if not engine_of(connections[using]).streams and _is_counted(shape):
         yield from _pages_by_key(selected, shape.table.key[0])
         return
     rows = selected.iterator(chunk_size=CHUNK)

@@ -9,9 +9,10 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connections
-from django.db.models import DateField, F, QuerySet, TextField, TimeField
+from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed, UnreadableValue, sentence
 from dumpy.schema.stored import as_stored
 from dumpy.schema.tables import Column
@@ -20,8 +21,6 @@ from dumpy.writing.rows import Page, Shape
 
 Rows = list[tuple[Any, ...]]
 
-# Of what is no date, these make nothing.
-_FORGIVING = ("sqlite", "mysql")
 _TEXT = "dumpy_text"
 
 
@@ -83,13 +82,13 @@ class Nulls:
     """Counts the dates and times that are None, for a driver gives None for what is none."""
 
     def __init__(self, shape: Shape, rows: QuerySet[Any], using: str) -> None:
-        is_forgiving = connections[using].vendor in _FORGIVING
+        lossy = engine_of(connections[using]).lossy
         self._shape = shape
         self._rows = rows
         self._columns = {
             position: column
             for position, column in enumerate(shape.columns)
-            if is_forgiving and isinstance(column.target, DateField | TimeField)
+            if isinstance(column.target, lossy)
         }
         self._found: Counter[int] = Counter()
 

@@ -6,11 +6,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from dumpy.checking.conditions import NotJudged, judge_of
+from dumpy.engines import engine_of
 from dumpy.schema.tables import table_of
 from zoo.models import OptionalCheckup
 
@@ -35,7 +36,7 @@ def test_rows_are_found_as_the_database_finds_them(condition: Q) -> None:
     OptionalCheckup.objects.bulk_create(
         OptionalCheckup(pk=pk, integer=number, day=day) for pk, (number, day) in enumerate(rows, 1)
     )
-    judge = judge_of(condition, table_of(OptionalCheckup), connection.vendor)
+    judge = judge_of(condition, table_of(OptionalCheckup), engine_of(connections[DEFAULT_DB_ALIAS]))
     columns = dict(zip(("integer", "day"), zip(*rows, strict=True), strict=True))
     found = [row + 1 for row in range(len(rows)) if judge(columns, row)]
     expected = OptionalCheckup.objects.filter(condition).order_by("pk")
@@ -60,4 +61,4 @@ def test_rows_are_found_as_the_database_finds_them(condition: Q) -> None:
 )
 def test_what_only_the_database_knows_is_not_judged(condition: Any) -> None:
     with pytest.raises(NotJudged):
-        judge_of(condition, table_of(OptionalCheckup), connection.vendor)
+        judge_of(condition, table_of(OptionalCheckup), engine_of(connections[DEFAULT_DB_ALIAS]))

@@ -12,10 +12,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.db import router
 
+from dumpy.engines import engine_of
 from dumpy.errors import printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.rejects import Rejects
-from dumpy.loading.sequences import with_positive_keys
 from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.execution import is_stray_program, named
 from dumpy.reading.fixture import read_fixture
@@ -135,7 +135,7 @@ class Command(loaddata.Command):
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
         """Reset the sequences, but for tables without a key that a sequence could have given."""
-        super().reset_sequences(connection, with_positive_keys(models, self.using))
+        super().reset_sequences(connection, engine_of(connection).numbered(models))
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from dumpy.engines.base import View, in_order
+from dumpy.engines.mysql import quote, quoted_account, views_of
 from dumpy.errors import RestoreFailed
-from dumpy.restoring.views import View, in_order, of_mysql, quote, quoted_account
 
 # Older servers, and MySQL itself, make no trigger within a procedure.
 _MAKES_TRIGGERS = (10, 6, 2)
@@ -98,10 +99,10 @@ class _Views:
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, stage: str, live: str) -> _Views:
         """Return the views of the stage that are not there as they are."""
-        there = {view.name: view for view in of_mysql(connection, live, live)}
+        there = {view.name: view for view in views_of(connection, live, live)}
         new = [
             view
-            for view in in_order(of_mysql(connection, stage, live))
+            for view in in_order(views_of(connection, stage, live))
             if view.name not in there or there[view.name].definition != view.definition
         ]
         return cls(new, [there[view.name] for view in new if view.name in there])

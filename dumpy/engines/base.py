@@ -1,0 +1,304 @@
+"""What most engines do."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.core.management.color import no_style
+from django.db import transaction
+from django.db.models import CharField, F, Model, TextField
+from django.db.models.functions import Collate
+from django.db.utils import Error
+
+from dumpy.errors import DumpFailed, RestoreFailed
+from dumpy.schema.tables import Column, ModelType
+
+if TYPE_CHECKING:
+    from dumpy.schema.tables import Field
+
+SCRATCH = "dumpy_scratch_"
+DIGITS = 16
+# For how many seconds a restore waits for others who use the database. SQLite has its own setting.
+PATIENCE = 30
+
+_ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
+
+
+@dataclass(frozen=True)
+class View:
+    """A view: what it shows, and the statements that make it with all that belongs to it.
+
+    ``kind`` is the word of SQL for it; ``reads`` are the names of tables and of other views;
+    ``definer`` is the account of MySQL that made it.
+    """
+
+    name: str
+    kind: str
+    definition: str
+    statements: tuple[str, ...]
+    reads: frozenset[str] = frozenset()
+    definer: str = ""
+
+
+def in_order(views: Iterable[View]) -> list[View]:
+    """Return views, each after those that it reads."""
+    found = {view.name: view for view in views}
+    reads = {name: view.reads & found.keys() for name, view in found.items()}
+    return [found[name] for name in TopologicalSorter(reads).static_order()]
+
+
+def other_restore(name: str) -> RestoreFailed:
+    """Return the error which says that a database is being restored."""
+    return RestoreFailed(f"Another restore of {name!r} is going on. Wait until it is over.")
+
+
+class Engine(ABC):
+    """The engine of a connection.
+
+    Attributes:
+        native: Types of values that the driver stores as the fields do.
+        lossy: Fields for which the driver reads None or False where something else is stored.
+        plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
+        code_points: The collation that orders texts by code points, "" for the default one.
+        has_rights: Whether tables have owners, grants and policies that go when they are dropped.
+        has_collations: Whether migrations make collations.
+        checks_lengths: Whether a text that is longer than its column is refused.
+        compares_by_code_points: Whether texts are equal only if they have the same code points.
+        checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
+        keeps_referenced: Whether an empty table keeps tables from being dropped by its keys.
+        takes_nul: Whether a text may have NUL in it.
+        knows_sources: Whether the database says which tables a view reads.
+        streams: Whether the result of a query need not be held in memory.
+    """
+
+    native: ClassVar[frozenset[type]] = frozenset({str, int, bool, float, bytes})
+    lossy: ClassVar[tuple[type[Field], ...]] = ()
+    plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
+    code_points: ClassVar[str] = ""
+    has_rights: ClassVar[bool] = False
+    has_collations: ClassVar[bool] = False
+    checks_lengths: ClassVar[bool] = True
+    compares_by_code_points: ClassVar[bool] = True
+    checks_unmanaged_keys: ClassVar[bool] = True
+    keeps_referenced: ClassVar[bool] = True
+    takes_nul: ClassVar[bool] = True
+    knows_sources: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    # Reading
+
+    @contextmanager
+    def snapshot(self, tables: Sequence[str]) -> Iterator[None]:
+        """Make all queries in the block see the database at one instant.
+
+        ``tables`` are the names of the tables that will be read. Raises ``DumpFailed`` inside an
+        ``atomic()`` block whose isolation level gives every query a snapshot of its own (but not
+        inside a ``TestCase``, whose data nobody else sees).
+        """
+        if self.connection.in_atomic_block:
+            self._require_isolation()
+            yield
+            return
+        beginning = self._begin(tables)
+        with transaction.atomic(using=self.connection.alias):
+            self.execute(*beginning)
+            # The first query fixes the snapshot: on SQLite and PostgreSQL BEGIN alone does not.
+            self.connection.introspection.table_names()
+            yield
+
+    def _begin(self, tables: Sequence[str]) -> list[str]:
+        """Return the statements that begin a snapshot of tables, to be run in a new transaction."""
+        return []
+
+    def _require_isolation(self) -> None:
+        if all(map(attrgetter("_from_testcase"), self.connection.atomic_blocks)):
+            return
+        level = self._isolation_level()
+        if level not in _ISOLATED:
+            raise DumpFailed(
+                f"A dump inside atomic() with the isolation level {level!r} could mix several "
+                "states of the database. Call it outside of atomic(), or with the level "
+                "'repeatable read'."
+            )
+
+    @abstractmethod
+    def _isolation_level(self) -> str: ...
+
+    def exact_order(self, column: Column) -> Any:
+        """Return an order that is the same on every engine: that of code points, of UUID digits."""
+        if self.code_points and isinstance(column.target, CharField | TextField):
+            return Collate(F(column.name), self.code_points)
+        return F(column.name)
+
+    def streaming_cursor(self) -> Any:
+        """Return a cursor that does not hold the whole result in memory."""
+        return self.connection.chunked_cursor()
+
+    def as_stored(self, name: str) -> str:
+        """Return the SQL for a column that the driver is to give as it is stored."""
+        return name
+
+    def by_code_points(self, name: str) -> str:
+        """Return the SQL that orders by the code points of a column of texts."""
+        return name
+
+    # Writing
+
+    def insert(self, table: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows of values as the driver takes them; the names are quoted."""
+        marks = ", ".join(["%s"] * len(names))
+        sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+        with self.connection.cursor() as cursor:
+            cursor.executemany(sql, rows)
+
+    def storing_zero(self) -> AbstractContextManager[None]:
+        """Return a context in which an automatic key of 0 is stored as it is."""
+        return nullcontext()
+
+    def preparation(self, column: Column) -> Callable[[Any], Any] | None:
+        """Return what prepares a column's values for the driver, None if it takes them as they are.
+
+        The values are of the types of the field, and not None.
+        """
+        if column.types is not None and column.types <= self.native:
+            return None
+        prepare = column.target.get_db_prep_save
+        return lambda value: prepare(value, self.connection)
+
+    def numbered(self, models: Iterable[ModelType]) -> set[ModelType]:
+        """Return the models whose sequences can be set to the highest key."""
+        return set(models)
+
+    def reset_sequences(self, models: Iterable[ModelType]) -> None:
+        """Let the next rows of models have keys that are free."""
+        numbered: list[type[Model]] = list(self.numbered(models))
+        self.execute(*self.connection.ops.sequence_reset_sql(no_style(), numbered))
+
+    # Restoring
+
+    def patient(self) -> AbstractContextManager[None]:
+        """Return a context in which statements wait for others for a while only."""
+        return nullcontext()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block in one transaction that restores the database: alone, and patiently."""
+        with transaction.atomic(using=self.connection.alias):
+            yield
+
+    @abstractmethod
+    def is_locked_out(self, error: Error) -> bool:
+        """Return whether a statement failed since another session holds what it needs."""
+
+    def drop_tables(self, tables: Sequence[str]) -> None:
+        """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
+        self.execute(*(f"DROP TABLE {self.connection.ops.quote_name(name)}" for name in tables))
+
+    def operations(self, operations: Sequence[Any]) -> list[Any]:
+        """Return the operations of a migration as they run within a transaction of others."""
+        return list(operations)
+
+    @abstractmethod
+    def views(self) -> list[View]:
+        """Return the views of the database."""
+
+    # Databases
+
+    @abstractmethod
+    def name(self) -> str:
+        """Return the name or the path of the database, as the database itself says."""
+
+    def location(self) -> tuple[str, str]:
+        """Return the name of the database, and that of its host, or ``""`` for this machine."""
+        settings = self.connection.settings_dict
+        return str(settings["NAME"] or ""), str(settings["HOST"] or "")
+
+    def forget_types(self) -> None:  # noqa: B027
+        """Clear what is remembered of the types of a database."""
+
+    def execute(self, *statements: str) -> None:
+        """Execute statements without parameters."""
+        with self.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def rows(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return list(cursor.fetchall())
+
+    def column(self, query: str, parameters: Sequence[Any] | None = None) -> list[Any]:
+        """Return the only column of a query."""
+        return [value for (value,) in self.rows(query, parameters)]
+
+
+class ServerEngine(Engine):
+    """An engine that keeps its databases on a server.
+
+    Attributes:
+        location_query: Asks for the name of the database and that of its host.
+        lock_query: Takes a lock that goes with the connection, by the name of a database.
+        leftovers_query: Asks for the scratch databases that nobody holds a lock for.
+    """
+
+    location_query: ClassVar[str]
+    lock_query: ClassVar[str]
+    leftovers_query: ClassVar[str]
+
+    def name(self) -> str:
+        """Return the name of the database, as the server says."""
+        return str(self.rows(self.location_query)[0][0])
+
+    def location(self) -> tuple[str, str]:
+        """Return the name of the database, and that of its host, or ``""`` for this machine."""
+        name, host = super().location()
+        # Settings need not say them: a service or a file of options may.
+        if name and host:
+            return name, host
+        found_name, found_host = self.rows(self.location_query)[0]
+        is_here = found_host in (None, "", socket.gethostname())
+        return found_name, host or ("" if is_here else found_host)
+
+    @contextmanager
+    def scratch_database(self) -> Iterator[str]:
+        """Make a database, and drop it in the end; yields its name."""
+        name = f"{SCRATCH}{secrets.token_hex(DIGITS // 2)}"
+        quoted = self.connection.ops.quote_name(name)
+        # The server gives up the lock when this connection ends, as it does if the process dies.
+        with self.connection._nodb_cursor() as cursor:
+            cursor.execute(self.lock_query, [name])
+            cursor.execute(self.leftovers_query)
+            for (leftover,) in cursor.fetchall():
+                # Another user's stays, and so does one that somebody is connected to.
+                with suppress(Error):
+                    self._drop_database(leftover)
+            try:
+                cursor.execute(f"CREATE DATABASE {quoted} {self._character_set()}")
+            except Error as error:
+                raise RestoreFailed(
+                    f"{error}\nThe scratch database is one on the same server, whose name begins "
+                    f"with {SCRATCH}. Let the user of the database make and drop such."
+                ) from error
+            try:
+                yield name
+            finally:
+                self._drop_database(name)
+
+    def _character_set(self) -> str:
+        return ""
+
+    def _drop_database(self, name: str) -> None:
+        with self.connection._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {self.connection.ops.quote_name(name)}")

@@ -1,0 +1,142 @@
+"""MySQL and MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db.models import CharField, DateField, F, TimeField, UUIDField
+from django.db.models.functions import Cast
+from django.db.utils import Error
+
+from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, View
+from dumpy.schema.tables import Column
+
+_LOCKED_OUT = 1205
+
+
+class MySQL(ServerEngine):
+    """A database on a server of MySQL or MariaDB."""
+
+    lossy = (DateField, TimeField)
+    code_points = "utf8mb4_bin"
+    compares_by_code_points = False
+    # The client holds it all.
+    streams = False
+
+    location_query = "SELECT database(), @@hostname"
+    lock_query = "SELECT GET_LOCK(%s, 0)"
+    # A restore makes databases beside the one that it restores.
+    leftovers_query = f"""
+        SELECT schema_name FROM information_schema.schemata
+        WHERE schema_name REGEXP '^{SCRATCH}[0-9a-f]{{{DIGITS}}}(_dumpy_(stage|old))?$'
+        AND IS_FREE_LOCK(LEFT(schema_name, {len(SCRATCH) + DIGITS})) = 1
+    """
+
+    def _begin(self, tables: Sequence[str]) -> list[str]:
+        return [
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+        ]
+
+    def _isolation_level(self) -> str:
+        name = "tx_isolation" if self.connection.mysql_is_mariadb else "transaction_isolation"
+        return str(self.column(f"SELECT @@session.{name}")[0]).lower()
+
+    def exact_order(self, column: Column) -> Any:
+        """Return an order that is the same on every engine: that of code points, of UUID digits."""
+        if isinstance(column.target, UUIDField):
+            return Cast(F(column.name), CharField(max_length=36))
+        return super().exact_order(column)
+
+    def streaming_cursor(self) -> Any:
+        """Return a cursor that leaves the result on the server."""
+        self.connection.ensure_connection()
+        return self.connection.connection.cursor(self.connection.Database.cursors.SSCursor)
+
+    def as_stored(self, name: str) -> str:
+        """Return the column as a text."""
+        return f"CAST({name} AS CHAR)"
+
+    def by_code_points(self, name: str) -> str:
+        """Return the bytes of the column."""
+        return f"BINARY {name}"
+
+    @contextmanager
+    def storing_zero(self) -> Iterator[None]:
+        """Let an automatic key of 0 not ask for the next number."""
+        mode = self.column("SELECT @@SESSION.sql_mode")[0]
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
+            try:
+                yield
+            finally:
+                cursor.execute("SET SESSION sql_mode = %s", [mode])
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Wait for a while in this session."""
+        kept = self.column("SELECT @@lock_wait_timeout")[0]
+        self.execute(f"SET lock_wait_timeout = {PATIENCE}")
+        try:
+            yield
+        finally:
+            # A new connection has its own.
+            with suppress(Error):
+                self.execute(f"SET lock_wait_timeout = {kept}")
+
+    def is_locked_out(self, error: Error) -> bool:
+        """Return whether a lock was not to be had in time."""
+        return error.args[:1] == (_LOCKED_OUT,)
+
+    def views(self) -> list[View]:
+        """Return the views."""
+        name = self.name()
+        return views_of(self.connection, name, name)
+
+    def _character_set(self) -> str:
+        characters, collation = self.rows("SELECT @@character_set_database, @@collation_database")[
+            0
+        ]
+        return f"CHARACTER SET {characters} COLLATE {collation}"
+
+
+def views_of(connection: Any, source: str, live: str) -> list[View]:
+    """Return the views of a database, as they are made in another one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM information_schema.views WHERE table_schema = %s", [source])
+        columns = [column[0].lower() for column in cursor.description]
+        found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    names = [row["table_name"] for row in found]
+    return [_view(row, names, source, live) for row in found]
+
+
+def _view(row: dict[str, Any], names: Sequence[str], source: str, live: str) -> View:
+    name, text = row["table_name"], row["view_definition"]
+    security = f"SQL SECURITY {row['security_type']}"
+    # MySQL itself does not say the algorithm.
+    how = f"ALGORITHM = {row.get('algorithm', 'UNDEFINED')}"
+    check = row["check_option"]
+    rest = text.replace(quote(source), quote(live))
+    if check != "NONE":
+        rest += f" WITH {check} CHECK OPTION"
+    make = (
+        f"CREATE OR REPLACE {how} DEFINER = {quoted_account(row['definer'])} {security} "
+        f"VIEW {quote(live)}.{quote(name)} AS {rest}"
+    )
+    reads = {
+        other for other in names if other != name and f"{quote(source)}.{quote(other)}" in text
+    }
+    return View(name, "VIEW", f"{how} {security} {rest}", (make,), frozenset(reads), row["definer"])
+
+
+def quoted_account(account: str) -> str:
+    """Quote an account of MySQL, or a role, which has no host."""
+    user, _, host = account.rpartition("@")
+    return f"{quote(user)}@{quote(host)}" if user else quote(host)
+
+
+def quote(name: str) -> str:
+    """Quote a name as MySQL does."""
+    return f"`{name.replace('`', '``')}`"
