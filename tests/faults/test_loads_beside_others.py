@@ -117,7 +117,7 @@ def test_a_restore_beside_a_writer_is_whole(changed: Bank, dump: Path) -> None:
     command = ("run", dump / "restore.py", "-b")
     # On MariaDB, the new tables are in a database aside.
     expected = nullcontext() if settings.ENGINE == "mysql" else pytest.raises(DatabaseError)
-    with changed.paused(named("in the midst of a bulk", RESTORE), *command) as restoring, expected:
+    with changed.paused(named("between tables", RESTORE), *command) as restoring, expected:
         changed.transact(["UPDATE shop_till SET amount = 7 WHERE id = 5"])
     assert restoring.status == 0, restoring.said
     assert changed.state() == changed.states["dumped"]
@@ -131,7 +131,7 @@ def test_of_two_restores_at_once_one_is_done_and_the_other_says_why_not(
 ) -> None:
     """F21"""
     command = ("run", dump / "restore.py", "-b")
-    with changed.paused(named("in the midst of a bulk", RESTORE), *command) as first:
+    with changed.paused(named("between tables", RESTORE), *command) as first:
         second = restored_impatiently(changed, dump)
     assert first.status == 0, first.said
     assert second.returncode == 1
@@ -143,7 +143,7 @@ def test_of_two_restores_at_once_one_is_done_and_the_other_says_why_not(
 def test_of_two_loads_at_once_each_is_done_or_says_why_not(changed: Bank) -> None:
     """F21: SQLite has one writer; the servers let the second wait until it sees what is there."""
     command = ("loaddata", changed.directory / "dumped.py")
-    with changed.paused(named("in the midst of a bulk", LOAD), *command) as first:
+    with changed.paused(named("between tables", LOAD), *command) as first:
         child = changed.start_with(*command, SHOP_TIMEOUT="0")
         if settings.ENGINE == "sqlite":
             second = end_of(child)

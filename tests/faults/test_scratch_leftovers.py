@@ -29,8 +29,8 @@ def is_there(name: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-IN_SCRATCH = named("in the midst of a bulk", LOAD)
-CREATED = named("between tables", LOAD)
+# PostgreSQL drops no database while another session is in the midst of a COPY.
+IN_SCRATCH = named("between tables", LOAD)
 
 
 def test_the_next_run_removes_what_a_killed_one_has_left(
@@ -50,7 +50,7 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
 def test_one_that_is_ended_by_a_signal_removes_it_itself(
     bank: Bank, dump: Path, tmp_path: Path
 ) -> None:
-    ended = bank.hit("SIGTERM", CREATED, "ddt", dump, TMPDIR=str(tmp_path))
+    ended = bank.hit("SIGTERM", IN_SCRATCH, "ddt", dump, TMPDIR=str(tmp_path))
     assert ended.status == -signal.SIGTERM, ended.said
     (name,) = re.findall("SIGTERM in (.*scratch.*), at: ", ended.said)
     assert not is_there(name)
