@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from engines import REACH, trouble
 from running import Project, loaded
+from sites import create_database, drop_database
 
 from project import settings as project_settings
 from zoo.fill import fill
@@ -58,30 +59,16 @@ def test_the_music_shop_moves_to_another_engine(
     project.configure(SMALL)
     first, second = project.directory / "first", project.directory / "second"
     manage(project, "dump2py", first, "music")
-    create(project, engine, request)
+    create(engine, request)
     there = {"MOVE_TO": engine, "MOVE_NAME": NAME, "DUMPY_DATA_DIR": str(first.parent)}
     manage(project, "run", first / "restore.py", "-b", **there)
     manage(project, "dump2py", second, "music", **there)
     assert files(second) == files(first)
 
 
-def create(project: Project, engine: str, request: pytest.FixtureRequest) -> None:
+def create(engine: str, request: pytest.FixtureRequest) -> None:
     """Make an empty database on another engine, for the time of a test."""
-    if engine == "sqlite":
-        return
-    request.addfinalizer(lambda: server(project, engine, f"DROP DATABASE {NAME}"))
-    server(project, engine, f"DROP DATABASE IF EXISTS {NAME}")
-    characters = " CHARACTER SET utf8mb4" if engine == "mysql" else ""
-    server(project, engine, f"CREATE DATABASE {NAME}{characters}")
-
-
-def server(project: Project, engine: str, sql: str) -> None:
-    """Execute SQL outside of any database."""
-    statement = (
-        "import django; django.setup()\n"
-        "from django.db import connection\n"
-        f"with connection._nodb_cursor() as cursor: cursor.execute({sql!r})\n"
-    )
-    environment = {"MOVE_TO": engine, "MOVE_NAME": "postgres" if engine == "postgresql" else ""}
-    done = project.python("-c", statement, env=environment)
-    assert done.returncode == 0, done.stderr
+    if engine != "sqlite":
+        found = getattr(project_settings, engine)(NAME)
+        create_database(found)
+        request.addfinalizer(lambda: drop_database(found))

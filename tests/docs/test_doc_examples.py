@@ -9,17 +9,13 @@ from pathlib import Path
 
 import doc_pages
 import pytest
-from django.conf import settings
-from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
-
-from project import settings as project_settings
+from sites import Database, create_database, database, drop_database, name_on_server
 
 pytestmark = pytest.mark.slow
 
 TUTORIAL = doc_pages.ROOT / "docs" / "tutorial.md"
 OTHER_ENGINE = doc_pages.ROOT / "docs" / "howto" / "another-engine.md"
-NAME = "dumpy_docs_new"
 
 
 @pytest.fixture(scope="session")
@@ -37,19 +33,15 @@ def directory(tutorial: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def new_database(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, object]]:
+def new_database(
+    tmp_path: Path, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Database]:
     """Return the settings of an empty database on the engine of the tests."""
-    project_settings.DATA_DIR = tmp_path
-    database = project_settings.database(NAME)
-    if settings.ENGINE == "sqlite":
-        yield database
-        return
-    creation = connections["default"].creation
-    with django_db_blocker.unblock(), connections["default"]._nodb_cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {NAME}")
-        cursor.execute(f"CREATE DATABASE {NAME} {creation.sql_table_creation_suffix()}")
-        yield database
-        cursor.execute(f"DROP DATABASE {NAME}")
+    found = database(name_on_server("docs_new"), tmp_path)
+    with django_db_blocker.unblock():
+        create_database(found)
+        yield found
+        drop_database(found)
 
 
 @pytest.mark.sqlite
@@ -67,8 +59,6 @@ def test_the_tutorial_shows_what_happens(tutorial: Path) -> None:
     assert (tutorial / "db.sqlite3").is_file()
 
 
-def test_data_move_to_another_engine_as_shown(
-    directory: Path, new_database: dict[str, object]
-) -> None:
+def test_data_move_to_another_engine_as_shown(directory: Path, new_database: Database) -> None:
     environment = {"NEW_DATABASE": json.dumps(new_database, default=str)}
     doc_pages.run(OTHER_ENGINE, directory, doc_pages.environment(directory) | environment)
