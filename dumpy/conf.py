@@ -25,13 +25,24 @@ class Configuration:
     may come from is not a matter of settings). ``signals``: ``None`` (default; dumped rows send no
     signals) or ``"raw"`` (``pre_save`` and ``post_save`` are sent with ``raw=True``). ``version``:
     the version of the project, or the dotted path of one, see ``project_version``.
-    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``.
+    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``. The limits of what
+    is read: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of what is no row,
+    ``max_unpacked_bytes`` of a compressed file when it is unpacked, and ``max_unpacked_ratio``:
+    how many times as large as the file that may be.
     """
 
     execute: bool = True
     signals: str | None = None
     version: str | None = None
     migration_class: str | None = None
+    max_row_bytes: int = 128 * 2**20
+    max_skeleton_bytes: int = 4 * 2**20
+    max_unpacked_bytes: int = 64 * 2**30
+    max_unpacked_ratio: int = 300
+
+
+_Test = Callable[[object], bool]
+_PAGE = 2**18
 
 
 def _is_version(text: object) -> bool:
@@ -49,7 +60,10 @@ def _is_dotted(text: object) -> bool:
     return isinstance(text, str) and _DOTTED.fullmatch(text) is not None
 
 
-_Test = Callable[[object], bool]
+def _is_limit(least: int) -> _Test:
+    return lambda value: type(value) is int and value >= least
+
+
 ALLOWED: dict[str, tuple[str, _Test]] = {
     "EXECUTE": ("True or False", lambda value: isinstance(value, bool)),
     "SIGNALS": ("None or 'raw'", lambda value: value is None or value == "raw"),
@@ -58,6 +72,10 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
         lambda value: _is_version(value) or _is_dotted(value),
     ),
     "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
+    "MAX_ROW_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
+    "MAX_SKELETON_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
+    "MAX_UNPACKED_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
+    "MAX_UNPACKED_RATIO": ("a number from 1", _is_limit(1)),
 }
 """The keys, each with what its value must be, as a sentence has it and as a test."""
 

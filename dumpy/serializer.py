@@ -11,6 +11,7 @@ from django.core.serializers import base
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 
+from dumpy import reading
 from dumpy.conf import project_version
 from dumpy.dump import dumped_row, new
 from dumpy.errors import SHOWN, FixtureError, Place
@@ -21,11 +22,10 @@ from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import stored_key
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import Late, created, migrated, program_of, start
+from dumpy.migrating.tables import Late, created, migrated, start
+from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Row
-from dumpy.reading.fixture import CodeRow, Dump, TableRows, read_fixture
-from dumpy.reading.program import Placed, Program
-from dumpy.reading.source import Source, open_source
+from dumpy.reading.program import Placed
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
@@ -130,7 +130,12 @@ class RowObject(base.DeserializedObject):
     """A row on its way to the database; an instance is made of it only when somebody asks."""
 
     def __init__(
-        self, model: ModelType, table: TableRows, row: Row, destination: Destination, loader: Loader
+        self,
+        model: ModelType,
+        table: DumpedTable,
+        row: Row,
+        destination: Destination,
+        loader: Loader,
     ) -> None:
         self.model = model
         self.m2m_data: Any = None
@@ -179,42 +184,34 @@ def Deserializer(
     ``save_deferred_fields`` of the objects that have ``deferred_fields``: rows are then saved in
     batches. Otherwise ``save()`` saves at once.
     """
-    source = open_source(stream_or_string)
+    dump = reading.open(stream_or_string)
     if not handle_forward_references:
-        try:
-            yield from _at_once(source, using, ignorenonexistent)
-        finally:
-            source.close()
+        with dump:
+            yield from _at_once(dump, using, ignorenonexistent)
         return
     loader = shared_loader(using) or Loader(using, ignore_nonexistent=ignorenonexistent)
-    loader.keep(source)
+    loader.keep(dump)
     try:
-        yield from _in_batches(source, loader)
+        yield from _in_batches(dump, loader)
         loader.flush()
     except BaseException:
         loader.close()
         raise
 
 
-def _at_once(source: Source, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
-    fixture = read_fixture(source)
-    if not isinstance(fixture, Dump):
-        yield from _unsaved(Program(fixture).objects(), using)
+def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
+    if dump.is_program:
+        yield from _unsaved(Program(dump).objects(), using)
         return
     loader = Loader(using, ignore_nonexistent=ignore)
-    migration = migration_of_dump(fixture.skeleton)
-    tables = _today(fixture, migration, loader)
-    rows_of_code = _RowsOfCode(fixture, migration)
-    for table in tables:
+    for table in _today(dump, migration_of_dump(dump), loader):
         if table.create is not None:
-            yield from _unsaved(created(table, rows_of_code.run), using)
+            yield from _unsaved(created(table), using)
             continue
         known = None if table.drops else loader.known(table)
-        for entry in table.entries() if known is not None else ():
-            if known is not None and isinstance(entry, Row):
-                yield _unsaved_row(known, table, entry, using)
-            elif isinstance(entry, CodeRow):
-                yield from _unsaved(rows_of_code.run(entry), using)
+        for row in table.rows() if known is not None else ():
+            assert known is not None
+            yield _unsaved_row(known, table, row, using)
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
@@ -223,56 +220,41 @@ def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
             yield DumpedObject(one, place, using)
 
 
-def _unsaved_row(known: KnownTable, table: TableRows, row: Row, using: str) -> DumpedObject:
+def _unsaved_row(known: KnownTable, table: DumpedTable, row: Row, using: str) -> DumpedObject:
     instance = instance_of(known.model, table, row, known.fields)
     if not set(table_of(known.model).key) <= known.fields.keys():
         instance.pk = stored_key(instance, using) or instance.pk
     return DumpedObject(instance, table.place(row.line), using)
 
 
-def _in_batches(source: Source, loader: Loader) -> Iterator[base.DeserializedObject]:
-    fixture = read_fixture(source)
-    if not isinstance(fixture, Dump):
-        program = Program(fixture)
+def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
+    if dump.is_program:
+        program = Program(dump)
         late = start(loader, migration_of(program.run()))
         yield from _objects(program.objects(), loader, _saver(loader, late))
         return
-    migration = migration_of_dump(fixture.skeleton)
-    rows_of_code = _RowsOfCode(fixture, migration)
-    tables = _today(fixture, migration, loader)
+    migration = migration_of_dump(dump)
+    tables = _today(dump, migration, loader)
     late = start(loader, migration)
+    for sentence in dump.left_out():
+        loader.report.ignore(sentence)
     for table in tables:
         if table.create is not None:
-            given = created(table, rows_of_code.run, loader.report.ignore)
+            given = created(table, loader.report.ignore)
             yield from _objects(given, loader, _saver(loader, late, table))
-            continue
-        for entry in _entries(table, loader):
-            if isinstance(entry, RowObject):
-                yield entry
-            else:
-                yield from _objects(rows_of_code.run(entry), loader, loader.save)
+        else:
+            yield from _rows(table, loader)
 
 
-def _today(fixture: Dump, migration: Migration | None, loader: Loader) -> list[TableRows]:
+def _today(dump: Dump, migration: Migration | None, loader: Loader) -> list[DumpedTable]:
     """The tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
-    tables = [migrated(table, migration) for table in fixture.tables]
+    tables = [migrated(table, migration) for table in dump.tables]
     loader.check([table for table in tables if table.create is None])
     return tables
 
 
-class _RowsOfCode:
-    """The rows of a dump that are code, for which it is run as a program."""
-
-    def __init__(self, fixture: Dump, migration: Migration | None) -> None:
-        self._program = cache(lambda: program_of(fixture, migration))
-
-    def run(self, row: CodeRow) -> Iterator[Placed]:
-        """Yield what a row gives."""
-        return self._program().objects_of_row(row)
-
-
 def _saver(
-    loader: Loader, late: Late, table: TableRows | None = None
+    loader: Loader, late: Late, table: DumpedTable | None = None
 ) -> Callable[[Model, Place], object]:
     """Return what saves an object, made of a row of a migrated ``table``, now or at last."""
 
@@ -305,19 +287,15 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
     return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
 
 
-def _entries(table: TableRows, loader: Loader) -> Iterator[RowObject | CodeRow]:
+def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject]:
     destination = None if table.drops else loader.destination(table)
     if destination is None:
         return
-    model = destination.model
-    for row in table.entries():
-        if isinstance(row, Row):
-            yield RowObject(model, table, row, destination, loader)
-        else:
-            yield row
+    for row in table.rows():
+        yield RowObject(destination.model, table, row, destination, loader)
 
 
-def instance_of(model: ModelType, table: TableRows, row: Row, fields: Any = None) -> Model:
+def instance_of(model: ModelType, table: DumpedTable, row: Row, fields: Any = None) -> Model:
     """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
     try:
         return new(model, **named_values(table.fields if fields is None else fields, row.values))

@@ -219,7 +219,9 @@ class _Comparison:
             yield Finding("code", "", reason, hint="restore it with --dry-run to see what it gives")
         for label, tables in self.dump.migrated_by_code.items():
             if self.dump.manifest is None:
-                self.found.rows[label] = sum(1 for table in tables for _row in table.entries())
+                self.found.rows[label] = sum(
+                    len(block) for table in tables for block in table.blocks()
+                )
             reason = "is migrated by code: not looked at"
             finding = Finding("migrated-by-code", label, reason, stops=False)
             yield replace(finding, rows=self.found.rows.get(label, 0))

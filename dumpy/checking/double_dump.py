@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from django.apps import apps
 
+from dumpy import reading
 from dumpy.checking.comparison import Keyed, TableDifference, compare
 from dumpy.checking.content import RawTable, keep, kept, raw_tables
 from dumpy.checking.ignored import Ignored
 from dumpy.conf import project_version
+from dumpy.errors import FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Report
-from dumpy.migrating.install import migration_of
-from dumpy.reading.directory import Directory, read_directory
+from dumpy.reading import Dump
 from dumpy.restoring import schema
-from dumpy.restoring.content import DirectoryContent
+from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.text.manifest import RESTORE, Manifest, TableEntry
+from dumpy.text.manifest import RESTORE, TableEntry
 from dumpy.text.words import source
 from dumpy.writing.database import DatabaseDump, Options
 from dumpy.writing.directory import DirectoryDump
@@ -42,7 +43,7 @@ class Verdict:
     with the database alone.
     """
 
-    manifest: Manifest
+    tables: Sequence[TableEntry]
     different: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     is_migrated: bool = False
@@ -50,7 +51,7 @@ class Verdict:
     @property
     def rows(self) -> int:
         """How many rows the dump has."""
-        return sum(table.rows for table in self.manifest.tables)
+        return sum(table.rows for table in self.tables)
 
 
 class DoubleDump:
@@ -70,29 +71,32 @@ class DoubleDump:
             return self._run(given, aside)
 
     def _run(self, given: Path | None, aside: Path) -> Verdict:
-        first = read_directory(given) if given else None
-        models = _models(first.manifest) if first else select([], [], self._using)
+        first = reading.open(given) if given else None
+        if first is not None and first.is_program:
+            reason = "it is a program; only a dump that is data can come back as it was."
+            raise FixtureError(first.source.place(1), reason)
+        models = _models(first) if first else select([], [], self._using)
         kept_tables = self._keep_source(first, models, aside)
-        first = first or read_directory(aside / "first")
+        first = first or reading.open(aside / "first")
         with scratch(self._using):
             self._say("restoring in a scratch database")
-            plan = _Alone(content := DirectoryContent(first), self._using)
+            plan = _Alone(content := Content(first), self._using)
             report = Restorer(content, plan, lambda step: None, compares=False).run()
             tables = _wanted(kept_tables, first if given else None, content, report)
-            if migration_of(content.functions) is not None:
+            if content.migration is not None:
                 different = dict(self._different_content(tables, aside))
-                return Verdict(first.manifest, different, (_migrated(first),), is_migrated=True)
+                return Verdict(first.entries, different, (_migrated(first),), is_migrated=True)
             self._say("dumping the scratch database")
             dump = _dump_of(models, self._using)
             with dump.snapshot():
                 _write(dump, aside / "second", _rows_per_file(first))
                 different = dict(self._different_content(tables, aside))
-        second = read_directory(aside / "second")
+        second = reading.open(aside / "second")
         different = {**dict(self._different_files(first, second)), **different}
-        return Verdict(first.manifest, different, tuple(_not_compared(first)))
+        return Verdict(first.entries, different, tuple(_not_compared(first)))
 
     def _keep_source(
-        self, first: Directory | None, models: list[ModelType], aside: Path
+        self, first: Dump | None, models: list[ModelType], aside: Path
     ) -> list[RawTable]:
         """Dump the source unless there is a dump, and keep its rows, all in one snapshot."""
         dump = _dump_of(models, self._using)
@@ -105,7 +109,7 @@ class DoubleDump:
                 keep(table.rows(self._names(table)), aside / table.model._meta.label_lower)
         return tables
 
-    def _candidates(self, first: Directory | None) -> list[RawTable]:
+    def _candidates(self, first: Dump | None) -> list[RawTable]:
         """The tables that may have to be compared: migrators may make any of a dump."""
         tables = [
             table
@@ -132,11 +136,9 @@ class DoubleDump:
     def _names(self, table: RawTable) -> set[str]:
         return self._ignored.names(table.model._meta.label)
 
-    def _different_files(
-        self, first: Directory, second: Directory
-    ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        again = {table.model: table for table in second.manifest.tables}
-        for table in first.manifest.tables:
+    def _different_files(self, first: Dump, second: Dump) -> Iterator[tuple[str, tuple[str, ...]]]:
+        again = {table.model: table for table in second.entries}
+        for table in first.entries:
             other = again.get(table.model)
             if other != table and TODAY.find(table.model) is not None:
                 names = f"{table.model} in the first dump", f"{table.model} in the second dump"
@@ -158,39 +160,39 @@ class _Alone(Today):
 
 
 def _wanted(
-    tables: list[RawTable], given: Directory | None, content: DirectoryContent, report: Report
+    tables: list[RawTable], given: Dump | None, content: Content, report: Report
 ) -> list[RawTable]:
     """The tables to compare: a dump that is given may not hold all, and migrators make others."""
     if given is None:
         return tables
-    if migration_of(content.functions) is None:
+    if content.migration is None:
         names = _dumped(given)
     else:
         names = {name for label in report.tables for name in _table(label).db_tables}
     return [table for table in tables if table.db_table in names]
 
 
-def _dumped(directory: Directory) -> set[str]:
-    return {name for table in directory.manifest.tables for name in table.db_tables}
+def _dumped(directory: Dump) -> set[str]:
+    return {name for table in directory.entries for name in table.db_tables}
 
 
-def _is_of_today(first: Directory) -> bool:
-    return first.restore.version == project_version()
+def _is_of_today(first: Dump) -> bool:
+    return first.version == project_version()
 
 
-def _migrated(first: Directory) -> str:
+def _migrated(first: Dump) -> str:
     return (
-        f"The dump is of version {first.restore.version}, migrators bring it to "
+        f"The dump is of version {first.version}, migrators bring it to "
         f"{project_version()}: its files cannot come back as they were, and are not compared."
     )
 
 
-def _not_compared(first: Directory) -> Iterator[str]:
-    for table in first.manifest.tables:
+def _not_compared(first: Dump) -> Iterator[str]:
+    for table in first.entries:
         if TODAY.find(table.model) is None:
             yield f"{table.model} is not compared: the project has no such model."
     if not _is_of_today(first):
-        ours, theirs = (one or "none" for one in (project_version(), first.restore.version))
+        ours, theirs = (one or "none" for one in (project_version(), first.version))
         yield f"{RESTORE} is not compared: it is of version {theirs}, the project of {ours}."
 
 
@@ -202,9 +204,9 @@ def _dump_of(models: list[ModelType], using: str) -> DatabaseDump:
     return DatabaseDump(models, Options(using, all_rows=True))
 
 
-def _models(manifest: Manifest) -> list[ModelType]:
+def _models(first: Dump) -> list[ModelType]:
     known: dict[str, ModelType] = {model._meta.label: model for model in apps.get_models()}
-    return [known[table.model] for table in manifest.tables if table.model in known]
+    return [known[table.model] for table in first.entries if table.model in known]
 
 
 class _Silence:
@@ -225,16 +227,16 @@ def _write(dump: DatabaseDump, path: Path, rows_per_file: int) -> None:
     DirectoryDump(dump, rows_per_file).write(path, _Silence())
 
 
-def _rows_per_file(directory: Directory) -> int:
+def _rows_per_file(directory: Dump) -> int:
     """How a dump was cut, so that another one can be cut alike."""
-    for table in directory.manifest.tables:
+    for table in directory.entries:
         if len(table.files) > 1:
             first = directory.tables_of(table.files[0].name)
-            return sum(1 for rows in first for _row in rows.entries())
+            return sum(1 for rows in first for _row in rows.rows())
     return sys.maxsize
 
 
-def _rows(directory: Directory, table: TableEntry | None, ignored: set[str]) -> Iterator[Keyed]:
+def _rows(directory: Dump, table: TableEntry | None, ignored: set[str]) -> Iterator[Keyed]:
     if table is None:
         return
     key = [table.fields.index(name) for name in _key(table) if name in table.fields]
@@ -258,10 +260,10 @@ def _shown(name: str, difference: TableDifference | None) -> Iterator[tuple[str,
         yield name, tuple(difference.lines())
 
 
-def _different_text(first: Directory, second: Directory) -> tuple[str, ...]:
+def _different_text(first: Dump, second: Dump) -> tuple[str, ...]:
     # The order of the tables depends on the models that a dump was asked for.
     one, other = (
-        sorted((directory.path / RESTORE).read_text(encoding="utf-8").splitlines())
+        sorted(Path(directory.source.name).read_text(encoding="utf-8").splitlines())
         for directory in (first, second)
     )
     names = "restore.py of the first dump", "restore.py of the second dump"

@@ -20,12 +20,12 @@ from dumpy.checking.opened import DumpedModel
 from dumpy.checking.references import ReferenceCheck, Source, key_of
 from dumpy.checking.uniques import UniqueCheck, uniques_of
 from dumpy.checking.uniques import Where as Mark
-from dumpy.errors import FixtureError, Place
+from dumpy.errors import FixtureError
 from dumpy.loading.batches import default_of
 from dumpy.loading.validation import is_changed
 from dumpy.loading.values import Failures
+from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
-from dumpy.reading.fixture import CodeRow, TableRows
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 from dumpy.text.skeleton import Constant
 
@@ -39,7 +39,7 @@ Kind = tuple[str, str, bool]
 class Batch:
     """Some rows of a table, and their values by position."""
 
-    table: TableRows
+    table: DumpedTable
     number: int
     rows: Sequence[Row]
 
@@ -60,25 +60,21 @@ class Rows:
 
     dumped: DumpedModel
     count: int = 0
-    code: list[Place] = field(default_factory=list)
     errors: list[FixtureError] = field(default_factory=list)
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the rows; those that are code are only counted."""
+        """Yield the rows."""
         for number, table in enumerate(self.dumped.tables):
             try:
                 yield from self._batches(table, number)
             except FixtureError as error:
                 self.errors.append(error)
 
-    def _batches(self, table: TableRows, number: int) -> Iterator[Batch]:
+    def _batches(self, table: DumpedTable, number: int) -> Iterator[Batch]:
         rows, size = list[Row](), 0
-        for entry in table.entries():
-            if isinstance(entry, CodeRow):
-                self.code.append(table.place(entry.line))
-                continue
-            rows.append(entry)
-            size += entry.size
+        for row in table.rows():
+            rows.append(row)
+            size += row.size
             if len(rows) >= _ROWS or size >= _SIZE:
                 yield self._counted(Batch(table, number, rows))
                 rows, size = [], 0

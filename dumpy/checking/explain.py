@@ -12,7 +12,6 @@ from dumpy.checking.findings import Example, Finding, Tally
 from dumpy.checking.opened import DumpedModel
 from dumpy.checking.references import Lost
 from dumpy.checking.uniques import UniqueCheck
-from dumpy.errors import Place
 from dumpy.restoring.redirected import Redirected
 from dumpy.schema.tables import Column, Link
 from dumpy.text.words import Unwritable, source
@@ -85,7 +84,7 @@ def leads_elsewhere(found: Redirected, rows: int) -> Finding:
 def findings_of(drift: Drift, *, is_guess: bool) -> Iterator[Finding]:
     """Yield what is said of the fields of a model, and of its values."""
     found = [*_renamed(drift), *_removed(drift), *_added(drift), *_misfits(drift)]
-    for finding in [*found, *_duplicates(drift), *_code(drift)]:
+    for finding in [*found, *_duplicates(drift)]:
         yield replace(finding, is_guess=finding.is_guess or is_guess)
 
 
@@ -274,19 +273,6 @@ def _times(values: int) -> str:
 
 def _is_guessed(drift: Drift, check: UniqueCheck) -> bool:
     return any(column.name in drift.renamed.values() for column in check.unique.columns)
-
-
-def _code(drift: Drift) -> Iterator[Finding]:
-    places: list[Place] = drift.rows.code
-    if places:
-        yield Finding(
-            "code",
-            drift.dumped.label,
-            "rows that are code: not looked at",
-            place=places[0],
-            rows=len(places),
-            hint="restore it, to see what they give",
-        )
 
 
 def _text(value: object) -> str:

@@ -9,21 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dumpy import reading
 from dumpy.errors import ConfigurationError, DumpyError, FixtureError, MigrationError, Place
 from dumpy.migrating.chain import NoWay
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.policy import Policy, migrating
 from dumpy.migrating.tables import migrated
-from dumpy.reading.directory import Directory, damages, read_manifest, understood
-from dumpy.reading.execution import named
-from dumpy.reading.fixture import EditedDump, TableRows
-from dumpy.restoring.content import ModuleContent, module_content
-from dumpy.text.directory import Restore
+from dumpy.reading import Dump, DumpedTable
+from dumpy.reading.program import labels_in
 from dumpy.text.manifest import NAME, RESTORE, Manifest
-from dumpy.text.named import Lines, models_in, sections_in
-from dumpy.text.outline import SAVED, parse, split
-from dumpy.text.skeleton import Skeleton
 
 _NOT_MIGRATED = (ConfigurationError, MigrationError)
 _STEP = re.compile(r"migrate_from_(\w+)")
@@ -34,7 +29,7 @@ class DumpedModel:
     """The rows of one create function: where its model is named, and where its rows are listed."""
 
     label: str
-    tables: tuple[TableRows, ...]
+    tables: tuple[DumpedTable, ...]
     named_at: Place
     listed_at: tuple[Place, ...]
 
@@ -72,7 +67,7 @@ class Opened:
     labels: frozenset[str] = frozenset()
     errors: list[DumpyError] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
-    migrated_by_code: dict[str, list[TableRows]] = field(default_factory=dict)
+    migrated_by_code: dict[str, list[DumpedTable]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     arrived: str | None = None
     manifest: Manifest | None = None
@@ -80,13 +75,14 @@ class Opened:
     unlisted: Mapping[str, int] = field(default_factory=dict)
     is_prepared: bool = False
 
-    def begin(self, skeleton: Restore | Skeleton) -> Migration | None:
+    def begin(self, dump: Dump) -> Migration | None:
         """Take what a skeleton says, and return what the migrators of the project make of it."""
-        self.version, self.migrations = skeleton.version, skeleton.migrations
-        self.labels = frozenset({*self.labels, *skeleton.models.values()})
+        self.version, self.migrations = dump.version, dump.migrations
+        labels = dump.skeleton.models.values() if dump.skeleton else ()
+        self.labels = frozenset({*self.labels, *labels})
         policy = Policy(say=self.steps.append)
         try:
-            return self._migration(skeleton, policy)
+            return self._migration(dump, policy)
         except _NOT_MIGRATED as error:
             self.errors.append(error)
             # What a message ends with is what a method must be called.
@@ -96,13 +92,13 @@ class Opened:
         # Steps that end too early are of use; all else would be said as if it were allowed.
         say = self.steps.append if self.arrived else lambda sentence: None
         with suppress(*_NOT_MIGRATED):
-            return self._migration(skeleton, replace(policy, say=say, allow_mismatch=True))
+            return self._migration(dump, replace(policy, say=say, allow_mismatch=True))
         return None
 
     @staticmethod
-    def _migration(skeleton: Restore | Skeleton, policy: Policy) -> Migration | None:
+    def _migration(dump: Dump, policy: Policy) -> Migration | None:
         with migrating(policy):
-            return migration_of_dump(skeleton)
+            return migration_of_dump(dump)
 
 
 @dataclass
@@ -111,28 +107,29 @@ class _Models:
 
     opened: Opened
     migration: Migration | None
-    lines: Mapping[str, Place]
-    found: dict[tuple[int, str], list[TableRows]] = field(default_factory=dict)
+    dump: Dump
+    found: dict[tuple[int, str], list[DumpedTable]] = field(default_factory=dict)
     listed: dict[tuple[int, str], list[Place]] = field(default_factory=dict)
 
-    def add(self, raw: TableRows, place: Place) -> None:
-        """Take a table, and where it is listed."""
+    def add(self, raw: DumpedTable) -> None:
+        """Take a table."""
         table = migrated(raw, self.migration)
         if table.create is not None:
             self.opened.migrated_by_code.setdefault(raw.label, []).append(raw)
         elif not table.drops:
             key = table.line, table.label
             self.found.setdefault(key, []).append(table)
-            self.listed.setdefault(key, []).append(place)
+            self.listed.setdefault(key, []).append(raw.skeleton_place(raw.listed_at))
 
     def finish(self) -> None:
         """Hand over the models."""
         self.opened.is_prepared = bool(self.migration and self.migration.before_load)
+        lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
         self.opened.models = tuple(
             DumpedModel(
                 label,
                 tuple(tables),
-                self.lines.get(label, tables[0].skeleton_place(line)),
+                tables[0].skeleton_place(lines.get(label, line)),
                 tuple(dict.fromkeys(self.listed[line, label])),
             )
             for (line, label), tables in self.found.items()
@@ -141,94 +138,45 @@ class _Models:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Opened]:
-    """Open a dump; raises ``FixtureError`` for what is none.
-
-    Rows that are code are found, not refused, for they are not run.
-    """
+    """Open a dump; raises ``FixtureError`` for what is none."""
     if path.name == RESTORE and (path.parent / NAME).is_file():
         path = path.parent
-    if path.is_dir():
-        with named(map(str, path.glob("*.py"))):
-            yield _directory(path)
-    else:
-        with module_content(path) as content:
-            yield _module(path, content)
+    damages: list[FixtureError] = []
+    with reading.open(path, damages=damages) as dump:
+        if dump.outline is None:
+            hint = f"To add its objects to a database: manage.py loaddata {path}"
+            raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
+        yield _opened(path, dump, damages)
 
 
-def _directory(path: Path) -> Opened:
-    manifest = read_manifest(path)
-    labels = frozenset({*(table.model for table in manifest.tables), *manifest.left_out})
-    found = Opened(path, manifest.version, manifest.migrations, labels=labels, manifest=manifest)
-    problems = list(damages(path, manifest))
-    found.errors += problems
-    directory = _understood(found, manifest)
-    if directory is not None:
-        found.is_edited = directory.is_edited
-        found.unlisted = {entry.model: entry.rows for entry in directory.unlisted}
-        models = _Models(found, found.begin(directory.restore), _named_in(directory))
-        _add_files(directory, models, {Path(error.place.file).name for error in problems})
-        models.finish()
-    return found
-
-
-def _understood(found: Opened, manifest: Manifest) -> Directory | None:
-    """A directory, even if what lists its rows is a program in part."""
-    try:
-        return understood(found.path, manifest)
-    except FixtureError as error:
-        found.is_edited = True
-        with suppress(FixtureError):
-            program = understood(found.path, manifest, is_run=True)
-            found.code.append(str(error))
-            return program
-        found.errors.append(error)
-    return None
-
-
-def _add_files(directory: Directory, models: _Models, damaged: set[str]) -> None:
-    known = {entry.name for table in directory.manifest.tables for entry in table.files}
-    errors = models.opened.errors
-    try:
-        directory.listed()
-    except FixtureError as error:
-        errors.append(error)
-    for file, line in directory.restore.files.items():
-        if file in known - damaged:
-            try:
-                for table in directory.tables_of(file):
-                    models.add(table, directory.source.place(line))
-            except FixtureError as error:
-                errors.append(error)
-
-
-def _named_in(directory: Directory) -> dict[str, Place]:
-    source = directory.source
-    source.file.seek(0)
-    tree = parse(split(source.lines(), SAVED))
-    return {label: source.place(line) for label, line in models_in(tree)}
-
-
-def _module(path: Path, content: ModuleContent) -> Opened:
-    source, fixture = content.source, content.fixture
-    found = Opened(path)
-    if isinstance(fixture, EditedDump):
-        found.code.append(fixture.reason)
-        found.labels = frozenset(label for label, _line in models_in(fixture.tree))
+def _opened(path: Path, dump: Dump, damages: list[FixtureError]) -> Opened:
+    found = Opened(path, dump.version, dump.migrations, manifest=dump.manifest)
+    found.errors += damages
+    found.is_edited = dump.is_edited
+    if dump.manifest is not None:
+        left_out = dump.manifest.left_out
+        found.labels = frozenset({*(table.model for table in dump.entries), *left_out})
+    if dump.is_program:
+        found.code.append(f"{dump.source.place(1)}: it is a program, which is not run here.")
+        found.labels |= set(labels_in(dump))
         return found
-    tree = fixture.program.tree
-    lines = {label: source.place(line) for label, line in models_in(tree)}
-    models = _Models(found, found.begin(fixture.skeleton), lines)
-    listed = dict(sections_in(tree))
-    for table in fixture.tables:
-        models.add(table, source.place(_section_line(listed, table)))
+    found.unlisted = {entry.model: entry.rows for entry in dump.unlisted}
+    models = _Models(found, found.begin(dump), dump)
+    for table in _tables(dump, found, {Path(error.place.file).name for error in damages}):
+        models.add(table)
     models.finish()
     return found
 
 
-def _section_line(listed: Mapping[Lines, int], table: TableRows) -> int:
-    part = table.parts[0]
-    first: int = getattr(part, "first_line", getattr(part, "line", 0))
-    for (start, end), line in listed.items():
-        if start <= first <= end:
-            return line
-    return table.line
+def _tables(dump: Dump, found: Opened, damaged: set[str]) -> Iterator[DumpedTable]:
+    """Yield the tables that are whole."""
+    if dump.path is None:
+        yield from dump.tables
+        return
+    try:
+        dump.listed()
+    except FixtureError as error:
+        found.errors.append(error)
+    for name in dump.skeleton.files if dump.skeleton else ():
+        if name in dump.files and name not in damaged:
+            yield from dump.tables_of(name)

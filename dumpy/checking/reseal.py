@@ -8,10 +8,10 @@ from pathlib import Path
 
 from django.apps import apps
 
+from dumpy import reading
 from dumpy.errors import FixtureError, Place
-from dumpy.reading.block import Row
-from dumpy.reading.directory import Directory, entry_of, read_manifest, understood
-from dumpy.reading.fixture import CodeRow, TableRows
+from dumpy.reading import Dump
+from dumpy.reading.dump import entry_of
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, Manifest, TableEntry
@@ -32,17 +32,21 @@ def reseal(path: Path) -> Resealed:
 
     Raises ``FixtureError`` for a manifest or a ``restore.py`` that cannot be read.
     """
-    manifest = read_manifest(path)
-    directory = understood(path, manifest)
-    tables, problems = [], []
+    dump = reading.open(path, damages=[])
+    manifest, problems = dump.manifest, list[FixtureError]()
+    if manifest is None:
+        raise FixtureError(Place(str(path)), "it is no directory that dump2py has written.")
+    if dump.is_program:
+        raise FixtureError(dump.source.place(1), "it is a program, which nobody can seal.")
+    tables = []
     for table in manifest.tables:
         try:
-            tables.append(_resealed(directory, table))
+            tables.append(_resealed(dump, table))
         except FixtureError as error:
             problems.append(error)
     if problems:
         return Resealed((), tuple(problems))
-    new = replace(manifest, restore=entry_of(path / manifest.restore.name), tables=tuple(tables))
+    new = replace(manifest, restore=entry_of(dump.source), tables=tuple(tables))
     changed = tuple(_changed(manifest, new))
     if changed:
         with replaced(path / manifests.NAME) as stream:
@@ -61,30 +65,31 @@ def _entries(manifest: Manifest) -> Iterator[FileEntry]:
         yield from table.files
 
 
-def _resealed(directory: Directory, table: TableEntry) -> TableEntry:
-    files = tuple(_entry(directory.path, file.name) for file in table.files)
+def _resealed(dump: Dump, table: TableEntry) -> TableEntry:
+    files = tuple(_entry(dump, file.name) for file in table.files)
     if files == table.files:
         return table
     digest, count = manifests.digest(), 0
-    for arguments in _arguments(directory, table):
+    for arguments in _arguments(dump, table):
         digest.update(f"{arguments}\n".encode())
         count += 1
     return replace(table, files=files, rows=count, digest=digest.hexdigest())
 
 
-def _entry(path: Path, name: str) -> FileEntry:
-    if name not in {file.name for file in path.iterdir()}:
+def _entry(dump: Dump, name: str) -> FileEntry:
+    file = dump.files[name]
+    if not Path(file.source.name).exists():
         raise FixtureError(
-            Place(str(path / name)),
+            file.source.place(),
             "it is missing.",
             "To leave rows out, comment them out in the file, or its line in TABLES of restore.py.",
         )
-    return entry_of(path / name)
+    return entry_of(file.source)
 
 
-def _arguments(directory: Directory, table: TableEntry) -> Iterator[str]:
+def _arguments(dump: Dump, table: TableEntry) -> Iterator[str]:
     """The rows of a table as dumpy writes them, whoever has written them."""
-    for row in _in_order(table, _rows(directory, table)):
+    for row in _in_order(table, _rows(dump, table)):
         yield ", ".join(map(source, row.values))
 
 
@@ -94,16 +99,10 @@ class _Placed:
     place: Place
 
 
-def _rows(directory: Directory, table: TableEntry) -> Iterator[_Placed]:
+def _rows(dump: Dump, table: TableEntry) -> Iterator[_Placed]:
     for file in table.files:
-        for rows in directory.tables_of(file.name):
-            yield from (_data(rows, entry) for entry in rows.entries())
-
-
-def _data(rows: TableRows, entry: Row | CodeRow) -> _Placed:
-    if isinstance(entry, CodeRow):
-        raise FixtureError(rows.place(entry.line), "the row is code, which has no digest.")
-    return _Placed(entry.values, rows.place(entry.line))
+        for rows in dump.tables_of(file.name):
+            yield from (_Placed(row.values, rows.place(row.line)) for row in rows.rows())
 
 
 def _in_order(table: TableEntry, rows: Iterable[_Placed]) -> Iterator[_Placed]:

@@ -14,7 +14,7 @@ from django.utils.text import camel_case_to_spaces
 
 from dumpy.dump import Natural
 from dumpy.migrating.records import Misfit, NoField, Record, flat, label_of, values_of
-from dumpy.reading.fixture import map_references
+from dumpy.reading.relabelled import map_references
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names
 from dumpy.text.skeleton import Constant, CreateFunction

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dumpy import dump
+from dumpy import dump as words
 from dumpy.conf import configuration, imported, project_version
 from dumpy.errors import ConfigurationError, MigrationError, sentence
 from dumpy.migrating.chain import Chain, NoWay, newer, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.migrating.policy import Policy, policy_here
-from dumpy.text.directory import Restore
+from dumpy.reading import Dump
 from dumpy.text.emit import IMPORTED, INSTALL
-from dumpy.text.skeleton import CreateFunction, Skeleton
+from dumpy.text.skeleton import CreateFunction
 
 _WAITS = "__dumpy_migrations_wait__"
 
@@ -30,19 +30,20 @@ def install(globals_dict: dict[str, Any]) -> None:
         migrate(globals_dict, {})
 
 
-def migration_of_dump(skeleton: Skeleton | Restore) -> Migration | None:
+def migration_of_dump(dump: Dump) -> Migration | None:
     """Return what migrators make of a dump that is data, None if nothing.
 
     Raises ``MigrationError``.
     """
+    skeleton = dump.skeleton
+    assert skeleton is not None
     if not skeleton.installs:
         _say_not_asked(skeleton.version)
         return None
-    namespace: dict[str, Any] = {name: getattr(dump, name) for name in IMPORTED}
-    namespace |= {name: dump.MissingModel(label) for name, label in skeleton.models.items()}
+    namespace: dict[str, Any] = {name: getattr(words, name) for name in IMPORTED}
+    namespace |= {name: words.MissingModel(label) for name, label in skeleton.models.items()}
     namespace["SOURCE_VERSION"] = skeleton.version
-    is_complete = isinstance(skeleton, Restore)
-    return migrate(namespace, skeleton.functions, is_complete=is_complete)
+    return migrate(namespace, skeleton.functions, is_complete=dump.path is not None)
 
 
 def _say_not_asked(version: str | None) -> None:

@@ -12,17 +12,15 @@ from django.db.models import AutoField, Max, Model, QuerySet
 
 from dumpy.dump import Natural, dumped_row
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, Place, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, sentence
 from dumpy.loading.loader import Loader
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.policy import Policy, migrating
+from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
-from dumpy.reading.fixture import CodeRow, Dump, TableRows
-from dumpy.reading.program import Program
 from dumpy.schema.tables import ModelType
 
 
-def migrated(table: TableRows, migration: Migration | None) -> TableRows:
+def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
     """Return a table that is data as it is after a migration."""
     if migration is None:
         return table
@@ -53,18 +51,18 @@ class Late:
 
     is_kept: bool
     objects: list[tuple[Model, Place]] = field(default_factory=list)
-    tables: dict[ModelType, dict[str, TableRows]] = field(default_factory=dict)
+    tables: dict[ModelType, dict[str, DumpedTable]] = field(default_factory=dict)
     keyed: set[str] = field(default_factory=set)
 
     def rest_of(
-        self, given: Iterable[tuple[Any, Place]], table: TableRows | None = None
+        self, given: Iterable[tuple[Any, Place]], table: DumpedTable | None = None
     ) -> Iterator[tuple[Any, Place]]:
         """Keep the rows without a key, and yield the other objects."""
         for one, place in given:
             if not self.keep(one, place, table):
                 yield one, place
 
-    def keep(self, one: Any, place: Place, table: TableRows | None = None) -> bool:
+    def keep(self, one: Any, place: Place, table: DumpedTable | None = None) -> bool:
         """Keep a row without a key, made of a row of ``table``; return whether it is one."""
         name = table.function.name if table is not None else ""
         if not (self.is_kept and isinstance(one, Model) and one.pk is None and dumped_row(one)):
@@ -94,7 +92,7 @@ class Late:
         return count(1 + max(highest, _highest_key(model, using))) if highest else repeat(None)
 
 
-def _highest_dumped(table: TableRows, model: ModelType) -> int:
+def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
     """The highest key that rows had which have lost it, 0 where keys are no numbers."""
     key = model._meta.pk
     if not isinstance(key, AutoField) or key.attname not in table.parameters:
@@ -107,16 +105,6 @@ def _highest_dumped(table: TableRows, model: ModelType) -> int:
 def _highest_key(model: ModelType, using: str) -> int:
     rows: QuerySet[Model] = QuerySet(model, using=using)
     return rows.aggregate(highest=Max("pk"))["highest"] or 0
-
-
-def program_of(fixture: Dump, migration: Migration | None) -> Program:
-    """Return a dump as a program, for its rows that are code: what migrators made, it has too."""
-    program = Program(fixture.program)
-    with migrating(Policy(is_off=True)):
-        namespace = program.run()
-    if migration is not None:
-        namespace.update(migration.creates())
-    return program
 
 
 def start(loader: Loader, migration: Migration | None) -> Late:
@@ -141,32 +129,38 @@ def _free_keys(loader: Loader) -> None:
 
 
 def created(
-    table: TableRows,
-    run: Callable[[CodeRow], Iterator[tuple[Any, Place]]],
-    note: Callable[[str], object] = lambda sentence: None,
+    table: DumpedTable, note: Callable[[str], object] = lambda sentence: None
 ) -> Iterator[tuple[Any, Place]]:
     """Yield what the function of a table makes of its rows, with places.
 
-    ``run`` makes objects of a row that itself is code; ``note`` is told of rows that became
-    nothing. Raises ``FixtureError`` with the line.
+    ``note`` is told of rows that became nothing. Raises ``FixtureError`` with the line.
     """
     dropped = 0
-    for entry in table.entries():
-        if isinstance(entry, Row):
-            place = table.place(entry.line)
-            made = _made(table, entry, place)
-            dropped += not made
-            yield from ((one, place) for one in made)
-        else:
-            yield from run(entry)
+    for row in table.rows():
+        place = table.place(row.line)
+        made = _made(table, row, place)
+        dropped += not made
+        yield from ((one, place) for one in made)
     if dropped:
         note(f"{table.label}: {dropped} rows became nothing.")
 
 
-def _made(table: TableRows, row: Row, place: Place) -> list[Model]:
+def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
     assert table.create is not None
     try:
-        made = table.create(*row.values)
+        given = table.create(*row.values)
+        made = list(given) if _is_several(given) else [given]
+    except DumpyError as error:
+        raise FixtureError(place, str(error)) from error
     except Exception as error:
-        raise FixtureError(place, sentence(error)) from error
-    return made if isinstance(made, list) else [] if made is None else [made]
+        name = f"{table.function.name}: " if table.takes_any else ""
+        raise FixtureError(place, f"{name}{sentence(error)}") from error
+    for one in made:
+        if not isinstance(one, Model | None):
+            reason = f"{table.function.name} gives {one!r:.100}, which is no object."
+            raise FixtureError(place, reason)
+    return [one for one in made if one is not None]
+
+
+def _is_several(given: object) -> bool:
+    return isinstance(given, Iterable) and not isinstance(given, str | bytes | dict)

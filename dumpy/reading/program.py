@@ -15,13 +15,13 @@ from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.execution import dump_of
-from dumpy.reading.fixture import CodeRow, EditedDump, HandWritten, lines_of_block
+from dumpy.reading.dump import Dump, row_lines
+from dumpy.reading.permission import announce, dump_of, why_not
 from dumpy.reading.source import Source
-from dumpy.text.emit import ROW_SUFFIX, row_prefix
 from dumpy.text.manifest import RESTORE
+from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
-from dumpy.text.skeleton import Extent
+from dumpy.text.skeleton import migrations_in, models_in
 from dumpy.text.words import NAMES
 
 _LARGEST = 64 * 2**20
@@ -31,16 +31,25 @@ Placed = tuple[Any, Place]
 
 
 class Program:
-    """A fixture that is run: ``objects()`` yields what its own ``objects()`` gives, with places."""
+    """A fixture that is run: ``objects()`` yields what its own ``objects()`` gives, with places.
 
-    def __init__(self, fixture: EditedDump | HandWritten) -> None:
-        self.source = fixture.source
-        self._filename = fixture.source.path or fixture.source.name
-        self._blocks = fixture.blocks if isinstance(fixture, EditedDump) else ()
-        self._hint = _hint(fixture.reason) if isinstance(fixture, EditedDump) else ""
+    Raises ``FixtureError`` if it is no fixture, or may not be run.
+    """
+
+    def __init__(self, dump: Dump) -> None:
+        self.source = dump.source
+        self._filename = dump.source.path or dump.source.name
+        self._blocks = dump.outline.blocks if dump.outline is not None else ()
         self._row_line: int | None = None
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
-        self._code = self._compiled(fixture)
+        self._require_permission(dump)
+        self._code = self._compiled(dump)
+
+    def _require_permission(self, dump: Dump) -> None:
+        hint = why_not(self.source.path)
+        if hint is not None:
+            reason = f"the first line is not {FIRST_LINE!r}, so that it is a program, not a dump."
+            raise FixtureError(self.source.place(1), reason, hint)
 
     def run(self) -> dict[str, Any]:
         """Run all of the program but its ``objects()``, and return its globals.
@@ -61,11 +70,6 @@ class Program:
                 given = namespace["objects"]()
             yield from self._flat(given, self.source.place())
 
-    def objects_of_row(self, row: CodeRow) -> Iterator[Placed]:
-        """Run one row of a dump that otherwise is data, and yield what it gives."""
-        with self._running():
-            yield from self._flat(self._run_row(row.line, row.text), self.source.place(row.line))
-
     @contextmanager
     def _running(self) -> Iterator[dict[str, Any]]:
         namespace = self._module.__dict__
@@ -73,6 +77,7 @@ class Program:
         sys.modules[self._module.__name__] = self._module
         try:
             if _ROWS not in namespace:
+                announce(self.source.name)
                 namespace.update({"__file__": self._filename, _ROWS: self._rows})
                 with self._blamed():
                     exec(self._code, namespace)
@@ -80,9 +85,9 @@ class Program:
         finally:
             del sys.modules[self._module.__name__]
 
-    def _compiled(self, fixture: EditedDump | HandWritten) -> CodeType:
+    def _compiled(self, dump: Dump) -> CodeType:
         with self._blamed():
-            tree = fixture.tree if isinstance(fixture, EditedDump) else _parsed(self.source)
+            tree = tree_of(dump)
         if not _binds_objects(tree):
             place = self.source.place()
             raise FixtureError(
@@ -135,9 +140,9 @@ class Program:
         """What the rows of a block give: the value of its placeholder in the skeleton."""
         block = self._blocks[number]
         create = self._create_function(block)
-        scanner = RowScanner(row_prefix(block.function), ROW_SUFFIX)
+        scanner = RowScanner(YIELDED.prefix(block.function), YIELDED.suffix)
         is_plain = means_words(self._module.__dict__)
-        for line, text in lines_of_block(self.source, block):
+        for line, text in _lines(self.source, block):
             self._row_line = line
             try:
                 values = scanner.scan(text)
@@ -161,7 +166,7 @@ class Program:
         try:
             return create(*values)
         except Exception as error:
-            raise FixtureError(self.source.place(line), sentence(error), self._hint) from error
+            raise FixtureError(self.source.place(line), sentence(error)) from error
 
     def _run_row(self, line: int, text: str) -> Any:
         """Run a row that is code, alone; its value is what it would have yielded."""
@@ -182,10 +187,10 @@ class Program:
             raise
         except SyntaxError as error:
             place = self.source.place(error.lineno)
-            raise FixtureError(place, f"{error.msg}.", self._hint) from error
+            raise FixtureError(place, f"{error.msg}.") from error
         except (Exception, SystemExit) as error:
             line = self._line_of(error.__traceback__)
-            raise FixtureError(self.source.place(line), sentence(error), self._hint) from error
+            raise FixtureError(self.source.place(line), sentence(error)) from error
 
     def _line_of(self, traceback: TracebackType | None) -> int | None:
         line = None
@@ -208,13 +213,20 @@ def means_words(namespace: Mapping[str, Any]) -> bool:
     return all(namespace.get(name, word) is word for name, word in NAMES.items())
 
 
-def _hint(reason: str) -> str:
-    return f"The file is run as a program because of {reason}" if reason else ""
+def _lines(source: Source, extent: Extent) -> Iterator[tuple[int, str]]:
+    for lines, texts in row_lines(source, extent):
+        yield from zip(lines, texts, strict=True)
 
 
-def _parsed(source: Source) -> ast.Module:
-    source.file.seek(0)
-    text = source.file.read(_LARGEST + 1)
+def tree_of(dump: Dump) -> ast.Module:
+    """Return the syntax tree of a program; raises ``FixtureError`` and ``SyntaxError``."""
+    source = dump.source
+    if dump.outline is not None:
+        try:
+            return parse(dump.outline)
+        except FormatError as error:
+            raise FixtureError(source.place(error.line), error.reason) from error
+    text = source.text(_LARGEST)
     if len(text) > _LARGEST:
         raise FixtureError(
             source.place(),
@@ -222,6 +234,16 @@ def _parsed(source: Source) -> ast.Module:
             "A fixture of this size should be a dump: dumpdata --format=py.",
         )
     return ast.parse(text, source.path or source.name)
+
+
+def labels_in(dump: Dump) -> dict[str, Place]:
+    """Return the models that a program names, which is not run for it, with their places."""
+    return {label: dump.source.place(line) for label, line in models_in(tree_of(dump))}
+
+
+def migrations_named(dump: Dump) -> dict[str, str]:
+    """Return the newest migrations that a program names, which is not run for it."""
+    return migrations_in(tree_of(dump))
 
 
 def _binds_objects(tree: ast.Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 from dumpy.text.emit import Names
 from dumpy.text.words import Natural
@@ -37,6 +38,13 @@ def relabelled(models: Mapping[str, str]) -> Callable[[Natural], Natural] | None
         return Natural(today(natural.model), natural.key)
 
     return read
+
+
+def map_references(value: Any, change: Callable[[Natural], Natural]) -> Any:
+    """Return a value with its references by natural key changed, be it one, or a list of them."""
+    if isinstance(value, list):
+        return [change(one) if isinstance(one, Natural) else one for one in value]
+    return change(value) if isinstance(value, Natural) else value
 
 
 @cache

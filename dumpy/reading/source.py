@@ -1,65 +1,198 @@
-"""Input of any kind as a binary file that can be read twice."""
+"""Input of any kind as a file of bytes that is read twice, and is the same both times."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import hashlib
 import io
+import lzma
 import os
 import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from lzma import LZMAError
+from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
+from dumpy.conf import configuration
 from dumpy.errors import FixtureError, Place
-from dumpy.text.outline import MAX_SKELETON
+from dumpy.text.outline import SAVED, YIELDED
 
 _MEMORY = 8 * 2**20
-_BLOCK = 2**20
-_LINE = MAX_SKELETON + 1
-_ROWS = (b"    yield create_", b"loader.save(create_")
-_UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, LZMAError)
+_PAGE = 2**18
+_FREE = 64 * 2**20  # So much is unpacked whatever the ratio.
+_ROWS = tuple(f"{style.start}create_".encode() for style in (YIELDED, SAVED))
+_UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, lzma.LZMAError)
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".lzma": lzma.open,
+    ".zip": ZipFile,
+}
 
 
-@dataclass
 class Source:
-    """A fixture: ``file`` (binary, seekable), ``name`` for messages, ``path`` when it is a file."""
+    """A file of a dump.
 
-    file: IO[bytes]
-    name: str
-    path: str | None
+    It is read a first time from its beginning to its end; what is read again must be the same.
+
+    Attributes:
+        name: what messages call the file.
+        path: where it is, None for what is no file.
+        sha256: the digest of all that was read the first time.
+        size: how many bytes that were.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[IO[bytes]]],
+        name: str,
+        path: str | None,
+        close: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+        self.close = close
+        self._opened = opened
+        self._seals: list[bytes] = []
+
+    def first_line(self) -> bytes:
+        """Return the first line, or the first page of it."""
+        page = next(self._pages(), b"")
+        return page[: page.find(b"\n") + 1] or page
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines from here on; one that is too long and no row comes in pieces."""
-        for line in iter(partial(self.file.readline, _LINE), b""):
-            is_cut = len(line) == _LINE and line.startswith(_ROWS)
-            yield line + self.file.readline() if is_cut else line
+        """Yield the lines; raises ``FixtureError`` for one that is too long."""
+        limits = configuration()
+        pieces, size, number = list[bytes](), 0, 1
+        for page in self._pages():
+            *lines, rest = page.split(b"\n")
+            for line in lines:
+                yield b"".join([*pieces, line, b"\n"])
+                pieces, size, number = [], 0, number + 1
+            pieces.append(rest)
+            size += len(rest)
+            if size > limits.max_row_bytes or (
+                size > limits.max_skeleton_bytes and not pieces[0].startswith(_ROWS)
+            ):
+                raise self._too_long(number, is_row=pieces[0].startswith(_ROWS))
+        if size:
+            yield b"".join(pieces)
+
+    def whole_lines(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the lines between two bytes, many at once, without the last line end."""
+        position, pieces = start - start % _PAGE, list[bytes]()
+        for page in self._pages(start):
+            data = page[max(0, start - position) : end - position]
+            position += len(page)
+            head, newline, tail = data.rpartition(b"\n")
+            if newline:
+                yield b"".join([*pieces, head])
+                pieces = []
+            pieces.append(tail)
+            if position >= end:
+                return
+        raise self._changed()
+
+    def text(self, limit: int) -> bytes:
+        """Return all of a file that has no more bytes than the limit, else more than that."""
+        pages, size = list[bytes](), 0
+        for page in self._pages():
+            pages.append(page)
+            size += len(page)
+            if size > limit:
+                break
+        return b"".join(pages)
+
+    def read_all(self) -> None:
+        """Read what was not read yet, for size and digest."""
+        for _page in self._pages(len(self._seals) * _PAGE):
+            pass
 
     def place(self, line: int | None = None) -> Place:
-        """Return a line of the fixture as a place for messages."""
+        """Return a line of the file as a place for messages."""
         return Place(self.name, line)
 
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+    def _pages(self, start: int = 0) -> Iterator[bytes]:
+        """Yield the pages of the file from that with a byte; raises ``FixtureError``."""
+        number = start // _PAGE
+        with self._opened() as file:
+            while True:
+                # Others may read the file in between.
+                file.seek(number * _PAGE)
+                page = file.read(_PAGE)
+                self._seal(number, page)
+                if not page:
+                    return
+                yield page
+                number += 1
+
+    def _seal(self, number: int, page: bytes) -> None:
+        seal = hashlib.blake2b(page, digest_size=16).digest()
+        if number < len(self._seals):
+            if self._seals[number] != seal:
+                raise self._changed()
+            return
+        self._seals.append(seal)
+        self.sha256.update(page)
+        self.size += len(page)
+
+    def _changed(self) -> FixtureError:
+        return FixtureError(self.place(), "it was changed while it was read.", "Read it again.")
+
+    def _too_long(self, number: int, *, is_row: bool) -> FixtureError:
+        key = "MAX_ROW_BYTES" if is_row else "MAX_SKELETON_BYTES"
+        limit = getattr(configuration(), key.lower())
+        noun = "row" if is_row else "line, which is no row,"
+        reason = f"the {noun} has more than {limit} bytes."
+        return FixtureError(self.place(number), reason, f"If it is meant, raise DUMPY[{key!r}].")
 
 
 def open_source(given: object) -> Source:
-    """Return a source for what ``deserialize`` was given: text, bytes, or a stream of either.
+    """Return a source for text, bytes, a stream of either, or the path of a file.
 
     What can be read only once is spooled to a temporary file as it is read: a bomb is not unpacked
     further than it is believed. When it has been read to its end, the stream may be closed.
     """
     if isinstance(given, str):
-        return Source(io.BytesIO(_encoded(given, "<string>")), "<string>", None)
+        return _kept(io.BytesIO(_encoded(given, "<string>")), "<string>", None)
     if isinstance(given, bytes | bytearray | memoryview):
-        return Source(io.BytesIO(bytes(given)), "<bytes>", None)
-    return _open_stream(given)
+        return _kept(io.BytesIO(bytes(given)), "<bytes>", None)
+    if isinstance(given, Path):
+        check_file(str(given))
+        stream = _OPENERS.get(given.suffix, partial(Path.open, mode="rb"))(given)
+        return _of_stream(stream, stream.close)
+    return _of_stream(given)
+
+
+def file_source(path: Path) -> Source:
+    """Return a regular file of a directory, opened only while it is read.
+
+    There may be more files than a process may have open. Raises ``FixtureError``.
+    """
+    return Source(partial(open_plain, path), str(path), str(path))
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a regular file, neither through a link nor a device; raises ``FixtureError``."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        reason = f"it cannot be opened: {error.strerror}."
+        raise FixtureError(Place(str(path)), reason) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FixtureError(Place(str(path)), "it is no regular file.")
+    return os.fdopen(descriptor, "rb")
 
 
 def check_file(path: str) -> None:
@@ -74,14 +207,27 @@ def check_file(path: str) -> None:
         raise FixtureError(Place(path), f"it cannot be read: {error}") from error
 
 
-def _open_stream(stream: Any) -> Source:
+def _kept(
+    file: IO[bytes], name: str, path: str | None, close: Callable[[], object] = lambda: None
+) -> Source:
+    """A source that is open until it is closed."""
+
+    def close_both() -> None:
+        file.close()
+        close()
+
+    return Source(lambda: nullcontext(file), name, path, close_both)
+
+
+def _of_stream(stream: Any, close: Callable[[], object] = lambda: None) -> Source:
     name = _name(stream)
     path = os.path.realpath(name) if name and _is_open_on(stream, name) else None
     shown = os.path.relpath(path) if path and _is_below_here(path) else path or name or "<stream>"
     own = _own_file(stream)
     if own is None:
-        own = io.BufferedReader(_Spool(_binary(stream), shown))
-    return Source(own, shown, path)
+        packed = os.path.getsize(path) if path and not isinstance(stream, io.FileIO) else None
+        own = io.BufferedReader(_Spool(_binary(stream), shown, packed))
+    return _kept(own, shown, path, close)
 
 
 def _name(stream: Any) -> str | None:
@@ -137,13 +283,22 @@ def _only_member(archive: ZipFile) -> str:
 
 
 class _Spool(io.RawIOBase):
-    """A stream that is read when it is needed, and kept in a temporary file to be read again."""
+    """A stream that is read when it is needed, and kept in a temporary file to be read again.
 
-    def __init__(self, stream: Any, name: str) -> None:
+    ``packed`` is the size of the compressed file that it comes from.
+    """
+
+    def __init__(self, stream: Any, name: str, packed: int | None) -> None:
         self._stream = stream
         self._name = name
         self._kept = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115
         self._size = self._position = 0
+        limits = configuration()
+        self._limit = limits.max_unpacked_bytes
+        self._key = "MAX_UNPACKED_BYTES"
+        ratio = limits.max_unpacked_ratio * (packed or 0)
+        if packed is not None and max(ratio, _FREE) < self._limit:
+            self._limit, self._key = max(ratio, _FREE), "MAX_UNPACKED_RATIO"
 
     def readable(self) -> bool:
         """Return True."""
@@ -175,10 +330,14 @@ class _Spool(io.RawIOBase):
 
     def _read_on(self) -> None:
         try:
-            block = self._stream.read(_BLOCK)
+            block = self._stream.read(_PAGE)
         except _UNREADABLE as error:
             raise FixtureError(Place(self._name), f"it cannot be read: {error}") from error
         data = _encoded(block, self._name) if isinstance(block, str) else block
+        if self._size + len(data) > self._limit:
+            reason = f"unpacked, it has more than {self._limit} bytes."
+            hint = f"If it is meant, raise DUMPY[{self._key!r}]."
+            raise FixtureError(Place(self._name), reason, hint)
         self._kept.seek(self._size)
         self._size += self._kept.write(data)
 

@@ -18,9 +18,8 @@ from dumpy.loading.loader import Loader
 from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.tables import created, migrated
+from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.block import Row
-from dumpy.reading.directory import Directory
-from dumpy.reading.fixture import TableRows
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.links import BackLinks
 from dumpy.repairing.special import NotHere, SpecialKeys
@@ -90,9 +89,9 @@ class Repair:
     Rows that exist are not changed.
     """
 
-    def __init__(self, directory: Directory, using: str) -> None:
-        migration = migration_of_dump(directory.restore)
-        tables = [migrated(table, migration) for table in directory.tables()]
+    def __init__(self, dump: Dump, using: str) -> None:
+        migration = migration_of_dump(dump)
+        tables = [migrated(table, migration) for table in dump.tables]
         self._data = [table for table in tables if table.create is None]
         self._code = [table for table in tables if table.create is not None]
         self._using = using
@@ -189,7 +188,7 @@ class Repair:
     def _objects(self) -> Iterator[tuple[Model, Place]]:
         """Yield what migrators make by code of rows of any model."""
         for one in self._code:
-            yield from created(one, lambda row: iter(()))
+            yield from created(one)
 
     def _exists(self, row: Picked) -> bool:
         if any(isinstance(value, NotHere) for value in row.key):
@@ -300,7 +299,7 @@ def _picked(table: Table, values: Mapping[str, Any], place: Place) -> Picked:
     return Picked(table, values, place)
 
 
-def _values(table: Table, dumped: TableRows, row: Row) -> dict[str, Any]:
+def _values(table: Table, dumped: DumpedTable, row: Row) -> dict[str, Any]:
     """The values of a row by the names of columns and links, keys as Python's."""
     links = {link.name for link in table.links}
     found: dict[str, Any] = {}

@@ -1,141 +1,96 @@
-"""What a restore is given: a directory, or a single file; it need not know which."""
+"""A dump as a restore needs it: its rows, what migrators make of them, and what code makes."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
-from zipfile import ZipFile
+from typing import Any
 
-from dumpy.errors import DumpyError, FixtureError, Place, RestoreFailed
+from dumpy import reading
+from dumpy.conf import configuration
+from dumpy.errors import DumpyError, FixtureError, Place
 from dumpy.migrating.install import migrate, migration_of, migration_of_dump, waits
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import migrated, program_of
-from dumpy.reading.directory import Directory
-from dumpy.reading.execution import named
-from dumpy.reading.fixture import CodeRow, Dump, EditedDump, TableRows, read_fixture
-from dumpy.reading.program import Placed, Program
-from dumpy.reading.replay import placed_calls
-from dumpy.reading.source import Source, check_file, open_source
+from dumpy.migrating.tables import migrated
+from dumpy.reading import Dump, DumpedTable, Program
+from dumpy.reading.permission import announce, named
+from dumpy.reading.program import Placed, labels_in, migrations_named
 from dumpy.restoring.digests import DumpedContent
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
-from dumpy.text.named import migrations_in, models_in
-
-_OPENERS: dict[str, Callable[[Path], Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-    ".lzma": lzma.open,
-    ".zip": ZipFile,
-}
-
-
-class Content(Protocol):
-    """A dump: its rows in parts, in the order of loading, and what it says about itself.
-
-    ``place`` is where it says so; ``version`` is that of its source, ``migrations`` the newest
-    migration of each app there; ``labels`` its models; ``empty`` those of which it says that there
-    were no rows; ``db_tables`` tables of the database that it knows by name, ``unlisted`` those of
-    them whose rows it has, and does not list to be loaded; ``comparable`` the rows that are data,
-    whose content is compared when they are loaded; ``is_program`` whether code makes others.
-    """
-
-    @property
-    def place(self) -> Place: ...
-    @property
-    def version(self) -> str | None: ...
-    @property
-    def migrations(self) -> Mapping[str, str]: ...
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def empty(self) -> Sequence[str]: ...
-    @property
-    def is_program(self) -> bool: ...
-    @property
-    def db_tables(self) -> Sequence[str]: ...
-    @property
-    def unlisted(self) -> Sequence[str]: ...
-    @property
-    def comparable(self) -> Sequence[DumpedContent]: ...
-    @property
-    def parts(self) -> Mapping[str, Sequence[TableRows]]:
-        """The tables of rows that are data, by the name of the part."""
-
-    def objects(self, part: str) -> Iterator[Placed]:
-        """Yield what code makes of the other rows of a part."""
-
-    def objects_of_row(self, table: TableRows, row: CodeRow) -> Iterator[Placed]:
-        """Return what a row that is code gives."""
-
-    def prepare(self) -> None:
-        """Run what code there is, when it is known which models it will find."""
-
-    def migrate(self) -> Migration | None:
-        """Let migrators change what rows mean: in ``parts`` and ``objects`` they have done so."""
 
 
 @dataclass
-class DirectoryContent:
-    """A verified directory; ``functions`` are the globals of its ``restore.py`` if that was run.
+class Content:
+    """What a restore is given: a verified directory, or a single file.
 
-    ``is_run_again`` says that it will have to be run when ``prepare`` is called.
+    Attributes:
+        dump: the dump.
+        namespace: the globals of a ``restore.py`` that is a program, if it was run.
+        is_run_again: whether it has to be run when it is known which models it will find.
+        migration: what migrators have made of it.
     """
 
-    directory: Directory
-    functions: dict[str, Any] = field(default_factory=dict)
+    dump: Dump
+    namespace: dict[str, Any] = field(default_factory=dict)
     is_run_again: bool = False
-    _migration: Migration | None = None
+    migration: Migration | None = None
 
     @property
     def place(self) -> Place:
-        return self.directory.source.place()
+        """Where the dump says what it is."""
+        return self.dump.source.place()
 
     @property
     def version(self) -> str | None:
-        return self.directory.restore.version
+        """The version of its source."""
+        return self.dump.version
 
     @property
     def migrations(self) -> Mapping[str, str]:
-        return self.directory.restore.migrations
+        """The newest migration of each app there."""
+        if self.dump.is_program and self.dump.path is None:
+            return migrations_named(self.dump)
+        return self.dump.migrations
 
     @property
     def labels(self) -> Sequence[str]:
-        return _labels(self.parts)
+        """The labels of its models."""
+        if self.dump.is_program and self.dump.path is None:
+            return list(labels_in(self.dump))
+        if self.dump.is_program and not self.namespace:
+            return [entry.model for entry in self.dump.entries]
+        tables = (table for tables in self.parts.values() for table in tables)
+        return list(dict.fromkeys(table.label for table in tables if not table.drops))
 
     @property
     def empty(self) -> Sequence[str]:
-        listed = set(self.directory.restore.files)
-        return [
-            entry.model
-            for entry in self.directory.manifest.tables
-            if not entry.rows and listed.issuperset(file.name for file in entry.files)
-        ]
+        """The models of which it says that there were no rows."""
+        return [entry.model for entry in self.dump.entries if not entry.rows and self._lists(entry)]
 
     @property
     def is_program(self) -> bool:
-        return self.directory.restore.is_program
+        """Whether code makes the objects."""
+        return self.dump.is_program
 
     @property
     def db_tables(self) -> Sequence[str]:
-        return [name for entry in self.directory.manifest.tables for name in entry.db_tables]
+        """The tables of the database that it knows by name."""
+        return [name for entry in self.dump.entries for name in entry.db_tables]
 
     @property
     def unlisted(self) -> Sequence[str]:
-        return [name for entry in self.directory.unlisted for name in entry.db_tables]
+        """Those of them whose rows it has, and does not list to be loaded."""
+        entries = [entry for entry in self.dump.entries if entry.rows and not self._lists(entry)]
+        return [name for entry in entries for name in entry.db_tables]
 
     @property
     def comparable(self) -> Sequence[DumpedContent]:
+        """The rows that are data, whose content is compared when they are loaded."""
         entries = {
-            frozenset(file.name for file in entry.files): entry
-            for entry in self.directory.manifest.tables
+            frozenset(file.name for file in entry.files): entry for entry in self.dump.entries
         }
         return [
             _with_digest(content, entries.get(frozenset(names)))
@@ -143,137 +98,96 @@ class DirectoryContent:
         ]
 
     @property
-    def parts(self) -> Mapping[str, Sequence[TableRows]]:
+    def parts(self) -> Mapping[str, Sequence[DumpedTable]]:
+        """The tables by the name of the part, in the order of loading."""
         return {
-            name: [migrated(table, self._migration) for table in tables]
-            for name, tables in self._parts.items()
+            name: [migrated(table, self.migration) for table in tables]
+            for name, tables in self._parts().items()
         }
 
+    def _parts(self) -> Mapping[str, Sequence[DumpedTable]]:
+        if self.dump.path is None:
+            return {self.dump.source.name: self.dump.tables}
+        if not self.dump.is_program:
+            return self._tables
+        namespace = self.migration.namespace if self.migration else self.namespace
+        return {name: self.dump.tables_of(name, namespace) for name in self._listed()}
+
     @cached_property
-    def _parts(self) -> Mapping[str, Sequence[TableRows]]:
-        return {name: self.directory.tables_of(name) for name in self.directory.listed()}
+    def _tables(self) -> Mapping[str, Sequence[DumpedTable]]:
+        return {name: self.dump.tables_of(name) for name in self._listed()}
+
+    def _listed(self) -> Mapping[str, int]:
+        return self.dump.listed(self.namespace.get("TABLES") if self.dump.is_program else None)
+
+    def _lists(self, entry: TableEntry) -> bool:
+        return set(self._listed()).issuperset(file.name for file in entry.files)
 
     def migrate(self) -> Migration | None:
-        restore = self.directory.restore
-        if restore.is_program and waits(self.functions):
-            self._migration = migrate(self.functions, restore.functions, is_complete=True)
-        elif not restore.is_program:
-            self._migration = migration_of_dump(restore)
-        if self._migration is not None:
-            self.functions = self._migration.namespace
-        return self._migration
+        """Let migrators change what rows mean: in ``parts`` and ``objects`` they have done so."""
+        if not self.dump.is_program:
+            self.migration = migration_of_dump(self.dump)
+        elif self.dump.path is None:
+            self.migration = migration_of(self._program.run())
+        elif waits(self.namespace):
+            self.migration = migrate(self.namespace, {}, is_complete=True)
+        return self.migration
 
-    def objects(self, part: str) -> Iterator[Placed]:
-        blocks = self.directory.blocks_of(part) if self.directory.restore.is_program else ()
-        for source, block in blocks:
-            for line, instance in placed_calls(source, block, self.functions):
-                yield instance, source.place(line)
-
-    def objects_of_row(self, table: TableRows, row: CodeRow) -> Iterator[Placed]:
-        raise RestoreFailed(f"{table.place(row.line)}: the row is code, which is not run here.")
-
-    def prepare(self) -> None:
-        if self.is_run_again and self.directory.restore.is_program:
-            self.functions = _namespace(self.directory.path / RESTORE)
-            listed = self.directory.listing(self.functions.get("TABLES")).listed()
-            if listed != self.directory.listed():
-                raise RestoreFailed(
-                    f"{self.place}: code changes TABLES, which is read before the models of the "
-                    "past are known. With --through-migrations, write the list as it is to be."
-                )
-
-
-@dataclass
-class ModuleContent:
-    """A single file, which may have been edited to be a program."""
-
-    source: Source
-    fixture: Dump | EditedDump
-    _migration: Migration | None = None
-
-    @property
-    def place(self) -> Place:
-        return self.source.place()
-
-    @property
-    def version(self) -> str | None:
-        return self.fixture.version if isinstance(self.fixture, Dump) else None
-
-    @property
-    def migrations(self) -> Mapping[str, str]:
-        if isinstance(self.fixture, Dump):
-            return self.fixture.migrations
-        return migrations_in(self.fixture.tree)
-
-    @property
-    def labels(self) -> Sequence[str]:
-        if isinstance(self.fixture, Dump):
-            return _labels(self.parts)
-        return [label for label, _line in models_in(self.fixture.tree)]
-
-    @property
-    def is_program(self) -> bool:
-        return isinstance(self.fixture, EditedDump)
-
-    empty: Sequence[str] = ()
-    db_tables: Sequence[str] = ()
-    unlisted: Sequence[str] = ()
-
-    @property
-    def comparable(self) -> Sequence[DumpedContent]:
-        return [content for _names, content in _contents(self.parts)]
-
-    @property
-    def parts(self) -> Mapping[str, Sequence[TableRows]]:
-        tables = self.fixture.tables if isinstance(self.fixture, Dump) else ()
-        return {self.source.name: [migrated(table, self._migration) for table in tables]}
-
-    def migrate(self) -> Migration | None:
-        if isinstance(self.fixture, Dump):
-            self._migration = migration_of_dump(self.fixture.skeleton)
-        else:
-            self._migration = migration_of(self._program.run())
-        return self._migration
-
-    def objects(self, part: str) -> Iterator[Placed]:
-        if isinstance(self.fixture, EditedDump):
+    def objects(self) -> Iterator[Placed]:
+        """Yield the objects that a single file makes which is a program."""
+        if self.dump.is_program and self.dump.path is None:
             yield from self._program.objects()
 
-    def objects_of_row(self, table: TableRows, row: CodeRow) -> Iterator[Placed]:
-        return self._program.objects_of_row(row)
-
     def prepare(self) -> None:
-        pass
+        """Run what code there is, when it is known which models it will find."""
+        if self.dump.is_program and self.dump.path is not None and self.is_run_again:
+            self.namespace = _namespace(self.dump.path / RESTORE)
+            # It is imported, so that it has waited for nobody.
+            self.migration = migration_of(self.namespace)
 
     @cached_property
     def _program(self) -> Program:
-        if isinstance(self.fixture, EditedDump):
-            return Program(self.fixture)
-        return program_of(self.fixture, self._migration)
+        with named([self.dump.source.path or ""]):
+            return Program(self.dump)
 
 
-@contextmanager
-def module_content(path: Path) -> Iterator[ModuleContent]:
-    """Read a single file, which may be compressed; what is code in it may run.
+def file_content(path: Path) -> Content:
+    """Read a single file, which may be compressed; raises ``FixtureError`` for what is no dump."""
+    dump = reading.open(path)
+    if dump.outline is None:
+        hint = f"To add its objects to a database: manage.py loaddata {path}"
+        raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
+    _require_permission(dump)
+    return Content(dump)
 
-    Raises ``FixtureError`` for what is no dump.
+
+def directory_content(
+    path: Path, namespace: dict[str, Any], *, is_run_again: bool = False
+) -> Content:
+    """Verify a directory; ``namespace`` holds the globals of its ``restore.py`` if that was run.
+
+    Raises ``FixtureError``.
     """
-    check_file(str(path))
-    with _OPENERS.get(path.suffix, _open)(path) as file, named([str(path)]):
-        source = open_source(file)
-        try:
-            fixture = read_fixture(source)
-            if not isinstance(fixture, Dump | EditedDump):
-                hint = f"To add its objects to a database: manage.py loaddata {path}"
-                raise FixtureError(source.place(1), "it is a program, not a dump.", hint)
-            yield ModuleContent(source, fixture)
-        finally:
-            source.close()
+    dump = reading.open(path)
+    _require_permission(dump)
+    if not dump.is_program:
+        return Content(dump)
+    content = Content(dump, namespace, is_run_again)
+    if namespace:
+        dump.listed(namespace.get("TABLES"))
+    return content
+
+
+def _require_permission(dump: Dump) -> None:
+    if dump.is_program and not configuration().execute:
+        reason = "it is a program, and DUMPY['EXECUTE'] is False, so that it is not run."
+        raise FixtureError(dump.source.place(1), reason)
 
 
 def _namespace(script: Path) -> dict[str, Any]:
     """What a script defines; it is run as if somebody imported it."""
     namespace: dict[str, Any] = {"__name__": "", "__file__": str(script), "execfile": execfile}
+    announce(str(script))
     try:
         exec(compile(script.read_bytes(), str(script), "exec", dont_inherit=True), namespace)
     except DumpyError:
@@ -283,15 +197,11 @@ def _namespace(script: Path) -> dict[str, Any]:
     return namespace
 
 
-def _open(path: Path) -> Any:
-    return path.open("rb")
-
-
 def _contents(
-    parts: Mapping[str, Sequence[TableRows]],
+    parts: Mapping[str, Sequence[DumpedTable]],
 ) -> Iterator[tuple[list[str], DumpedContent]]:
     """Yield the rows of each model that are data, with the names of the parts that hold them."""
-    tables: dict[str, list[TableRows]] = {}
+    tables: dict[str, list[DumpedTable]] = {}
     names: dict[str, list[str]] = {}
     for name, found in parts.items():
         for table in found:
@@ -311,14 +221,9 @@ def _with_digest(content: DumpedContent, entry: TableEntry | None) -> DumpedCont
     return replace(content, digest=entry.digest, fields=names) if names else content
 
 
-def _fields(table: TableRows) -> tuple[str, ...]:
+def _fields(table: DumpedTable) -> tuple[str, ...]:
     """The names of all values of a row, in order; none if some are left out or added."""
     names = {where: name for name, where in table.fields.items() if isinstance(where, int)}
     if len(table.fields) != table.width or set(names) != set(range(table.width)):
         return ()
     return tuple(names[position] for position in range(table.width))
-
-
-def _labels(parts: Mapping[str, Sequence[TableRows]]) -> list[str]:
-    tables = (table for tables in parts.values() for table in tables)
-    return list(dict.fromkeys(table.label for table in tables if not table.drops))

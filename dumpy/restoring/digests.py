@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from dumpy.loading.objects import HOOK
 from dumpy.loading.registry import Registry
-from dumpy.reading.fixture import TableRows
+from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Table, is_content_type, table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.words import source
@@ -26,7 +26,7 @@ class DumpedContent:
     """
 
     label: str
-    tables: tuple[TableRows, ...]
+    tables: tuple[DumpedTable, ...]
     digest: str | None = None
     fields: tuple[str, ...] = ()
 
@@ -42,7 +42,7 @@ def differing(
     return [content for content in contents if _is_different(content, registry, using)]
 
 
-def rows_digest(tables: Iterable[TableRows], names: Sequence[str] | None = None) -> str:
+def rows_digest(tables: Iterable[DumpedTable], names: Sequence[str] | None = None) -> str:
     """Return the digest of the rows of a dump, or of their values with some names."""
     digest = manifests.digest()
     for table in tables:
@@ -74,7 +74,7 @@ def _is_different(content: DumpedContent, registry: Registry, using: str) -> boo
     return _digest_of(shared, using) != rows_digest(content.tables, shared.names)
 
 
-def _given(table: TableRows) -> set[str]:
+def _given(table: DumpedTable) -> set[str]:
     """The fields that have values of the rows."""
     return {name for name, where in table.fields.items() if isinstance(where, int)}
 

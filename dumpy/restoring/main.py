@@ -13,11 +13,11 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
+from dumpy.conf import configuration
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import (
     DumpyError,
-    FixtureError,
     LoadError,
     RestoreFailed,
     printable_lines,
@@ -27,9 +27,8 @@ from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.policy import Policy, add_version_option, migrating
-from dumpy.reading.directory import read_directory, read_manifest, understood
-from dumpy.reading.execution import begins_as_dump
-from dumpy.restoring.content import Content, DirectoryContent
+from dumpy.reading.permission import named, program_at
+from dumpy.restoring.content import Content, directory_content
 from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.text.manifest import NAME, RESTORE
@@ -116,25 +115,12 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     """
     if script.name != RESTORE or not _is_of_dump(script):
         return False
-    return _THROUGH_MIGRATIONS in arguments or not _is_program(script.parent)
+    is_run = program_at(script) and configuration().execute
+    return _THROUGH_MIGRATIONS in arguments or not is_run
 
 
 def _is_of_dump(script: Path) -> bool:
-    return (script.parent / NAME).is_file() or begins_as_dump(script)
-
-
-def _is_program(path: Path) -> bool:
-    """Whether the ``restore.py`` of a directory is whole, and code in part."""
-    try:
-        manifest = read_manifest(path)
-        understood(path, manifest, is_run=True)
-    except FixtureError:
-        return False
-    try:
-        understood(path, manifest)
-    except FixtureError:
-        return True
-    return False
+    return (script.parent / NAME).is_file() or program_at(script) is not None
 
 
 @cleaning_up()
@@ -179,14 +165,12 @@ def _nothing_done() -> Iterator[None]:
 
 def _restore_directory(path: Path, options: argparse.Namespace, namespace: dict[str, Any]) -> None:
     try:
-        directory = read_directory(path, is_run=True)
-        if namespace:
-            directory = directory.listing(namespace.get("TABLES"))
+        content = directory_content(path, namespace, is_run_again=options.through_migrations)
     except (DumpyError, OSError) as error:
         raise RestoreFailed(f"{error}\nThe database is as it was.") from error
-    if directory.is_edited:
+    if content.dump.is_edited:
         print("restore.py was edited since it was written.")
-    restore(DirectoryContent(directory, namespace, options.through_migrations), options, print)
+    restore(content, options, print)
 
 
 def _restore(
@@ -202,7 +186,7 @@ def _restore(
         rejects=Rejects() if options.keep_going else None,
     )
     confirm = partial(_confirm, options.database, say) if options.interactive else None
-    with migrating(Policy(say, say, options.allow_version_mismatch)):
+    with migrating(Policy(say, say, options.allow_version_mismatch)), named([], say):
         return restorer, restorer.run(dry_run=options.dry_run, confirm=confirm)
 
 

@@ -16,7 +16,7 @@ from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.policy import Policy, migrating
-from dumpy.reading.fixture import TableRows
+from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
@@ -53,7 +53,7 @@ class Plan(Protocol):
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
 
-    def check(self, tables: Sequence[TableRows]) -> None:
+    def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
 
     def build(self) -> None:
@@ -87,7 +87,7 @@ class Today:
     def context(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def check(self, tables: Sequence[TableRows]) -> None:
+    def check(self, tables: Sequence[DumpedTable]) -> None:
         errors = [*self._misfits(tables), *self._redirected(tables)]
         if not errors:
             return
@@ -98,7 +98,7 @@ class Today:
             raise FixtureErrors(errors, "\n".join(hints))
         raise errors[0]
 
-    def _misfits(self, tables: Sequence[TableRows]) -> Sequence[FixtureError]:
+    def _misfits(self, tables: Sequence[DumpedTable]) -> Sequence[FixtureError]:
         try:
             Loader(self.using).check(tables, is_built=False)
         except FixtureErrors as error:
@@ -107,7 +107,7 @@ class Today:
             return [error]
         return []
 
-    def _redirected(self, tables: Sequence[TableRows]) -> Iterator[FixtureError]:
+    def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
             for found in redirected(table.label, table.fields, self._past):
                 place = table.skeleton_place(table.field_lines.get(found.name, table.line))
@@ -166,7 +166,7 @@ class ThroughMigrations:
         with migrating(Policy(is_off=True)), resolving(self.registry.get):
             yield
 
-    def check(self, tables: Sequence[TableRows]) -> None:
+    def check(self, tables: Sequence[DumpedTable]) -> None:
         Loader(self.using, registry=self.registry).check(tables, is_built=False)
 
     def build(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from django.db import connections, transaction
@@ -20,8 +20,7 @@ from dumpy.loading.special import NATURAL_KEYS
 from dumpy.loading.validation import Validation
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
-from dumpy.reading.block import Row
-from dumpy.reading.fixture import TableRows
+from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
@@ -99,6 +98,8 @@ class Restorer:
         for sentence in Losses(
             connection, self.content, self._names, tables, filled, code
         ).sentences():
+            self.say(sentence)
+        for sentence in self.content.dump.left_out():
             self.say(sentence)
 
     def _makes_rows(self) -> bool:
@@ -190,6 +191,8 @@ class Restorer:
             checks_objects=True,
         )
         late = start(loader, self._migration)
+        for sentence in self.content.dump.left_out():
+            loader.report.ignore(sentence)
         # What migrators do when all is loaded is no part of the dump.
         loader.after_load[:0] = [self._compare, self._require_none]
         for name, tables in self.content.parts.items():
@@ -198,24 +201,19 @@ class Restorer:
                 if table.create is None:
                     self._load_table(table, loader)
                 else:
-                    run = partial(self.content.objects_of_row, table)
-                    given = self._noted(created(table, run, loader.report.ignore), loader, name)
-                    self._save(late.rest_of(given, table), loader, is_changed=True)
-            given = self._noted(self.content.objects(name), loader, name)
+                    given = self._noted(created(table, loader.report.ignore), loader, name)
+                    self._save(late.rest_of(given, table), loader, is_changed=table.is_migrated)
+            given = self._noted(self.content.objects(), loader, name)
             self._save(late.rest_of(given), loader)
         loader.finish()
         return loader.report
 
-    def _load_table(self, table: TableRows, loader: Loader) -> None:
+    def _load_table(self, table: DumpedTable, loader: Loader) -> None:
         destination = None if table.drops else loader.destination(table)
         if destination is None:
             return
-        for entry in table.entries():
-            if isinstance(entry, Row):
-                destination.add(entry)
-            else:
-                given = self.content.objects_of_row(table, entry)
-                self._save(self._noted(given, loader, table.label), loader)
+        for row in table.rows():
+            destination.add(row)
 
     def _noted(self, given: Iterable[Placed], loader: Loader, name: str) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""
@@ -237,7 +235,7 @@ class Restorer:
             elif one is not None:
                 loader.flush_deferred_objects()
 
-    def _data(self) -> list[TableRows]:
+    def _data(self) -> list[DumpedTable]:
         """The tables whose rows are not made by code."""
         tables = [table for tables in self.content.parts.values() for table in tables]
         return [table for table in tables if table.create is None]

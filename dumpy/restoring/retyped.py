@@ -6,13 +6,13 @@ from itertools import islice
 
 from dumpy.loading.references import References
 from dumpy.loading.values import Failures, is_kept, to_python
-from dumpy.reading.fixture import TableRows
+from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Table
 
 _ROWS = 1000
 
 
-def keeps_values(dumped: TableRows, table: Table, using: str) -> bool:
+def keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
     """Whether the fields of today hold all that the values of rows say."""
     references = References(using)
     columns = [column for column in table.columns if column.name in dumped.fields]

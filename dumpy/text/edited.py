@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Iterator
 
 from . import words
 from .parsing import MAX_LOGICAL_LINE as MAX_LENGTH
@@ -24,10 +25,13 @@ class RowIsCode(RowError):
     """A line that is complete, valid Python on its own, but not data."""
 
 
-def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...]:
+def read_row(
+    line: str, prefix: str, suffix: str, missing: Callable[[str], object] | None = None
+) -> tuple[object, ...]:
     """The values of the row `prefix + values + suffix` as Python reads it.
 
-    Raises RowError, and RowIsCode for Python that is more than a row.
+    `missing` finds the names of the vocabulary that mean nothing here. Raises RowError, and
+    RowIsCode for Python that is more than a row.
     """
     start = _START.match(prefix)
     beginning = start[0] if start else ""
@@ -35,12 +39,20 @@ def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...]:
     arguments, keywords = _take_arguments(_parse(_expression(line, beginning)), template)
     if keywords:
         raise RowIsCode("the call has keyword arguments; the values of a row go by position.")
+    for name in filter(missing, _names(arguments)) if missing else ():
+        raise RowIsCode(f"the import line does not have the name {name}.")
     try:
         return tuple([words.evaluate(argument) for argument in arguments])
     except words.BadValue as error:
         raise RowError(error.reason) from None
     except words.NotAWord as error:
         raise RowIsCode(error.reason) from None
+
+
+def _names(arguments: list[ast.expr]) -> Iterator[str]:
+    for node in (node for argument in arguments for node in ast.walk(argument)):
+        if isinstance(node, ast.Name):
+            yield node.id
 
 
 def _expression(line: str, beginning: str) -> str:

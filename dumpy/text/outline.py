@@ -6,47 +6,60 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from . import parsing
 
 FIRST_LINE = "# dumpy: format 1"
+PROGRAM_LINE = "# dumpy: program 1"
 LAST_LINE = "# dumpy: end"
 PLACEHOLDER = "__dumpy_rows__"
 MAX_SKELETON = 4 * 2**20
 _MAX_LINES = 200_000
-_TOO_MUCH = f"{MAX_SKELETON} characters or {_MAX_LINES} lines that are not rows."
 
-_FIRST = FIRST_LINE.encode()
-_LAST = LAST_LINE.encode()
-_OTHER_FORMAT = re.compile(rb"# dumpy: format (\S+)")
+_FIRST_LINES = {FIRST_LINE.encode(): False, PROGRAM_LINE.encode(): True}
+_OTHER_FORMAT = re.compile(rb"# dumpy: (format|program) (\S+)")
+_CONFLICT = re.compile(r"(<<<<<<<|>>>>>>>|\|\|\|\|\|\|\|)( |$)|=======$")
 _COOKIE = re.compile(rb"[ \t]*#.*?coding[:=][ \t]*([-\w.]+)")
+_PRINTED = (
+    "here begins a dump, but something stands before it. Something was printed into the file: make "
+    "the dump again with dumpdata -o FILE."
+)
 _NO_BLOCK = b"\n\n"  # No line starts so.
 
 
 class RowStyle(NamedTuple):
-    """How rows stand in a file: what one begins and ends with, what stands for a block of them.
+    """How rows stand in a file.
 
-    The pattern has one group, the name of the create function.
+    Attributes:
+        start: what a row has before the name of its create function.
+        suffix: what a row ends with.
+        placeholder: the line that stands for a block of rows, by its number.
     """
 
-    begins: re.Pattern[bytes]
-    ends: tuple[bytes, ...]
+    start: str
+    suffix: str
     placeholder: str
 
+    def prefix(self, function: str) -> str:
+        """Return what a row of a create function begins with."""
+        return f"{self.start}{function}("
 
-YIELDED = RowStyle(
-    re.compile(rb"    yield (create_[A-Za-z0-9_]*)\("),
-    (b")\n", b")\r\n"),
-    f"    yield from {PLACEHOLDER}({{}})\n",
-)
+    @property
+    def begins(self) -> re.Pattern[bytes]:
+        """The beginning of a row; the name of the create function is the one group."""
+        return re.compile(re.escape(self.start.encode()) + rb"(create_[A-Za-z0-9_]*)\(")
+
+    @property
+    def ends(self) -> tuple[bytes, ...]:
+        """The ends that the line of a row may have."""
+        return (f"{self.suffix}\n".encode(), f"{self.suffix}\r\n".encode())
+
+
+YIELDED = RowStyle("    yield ", ")", f"    yield from {PLACEHOLDER}({{}})\n")
 """The rows of a module."""
-SAVED = RowStyle(
-    re.compile(rb"loader\.save\((create_[A-Za-z0-9_]*)\("),
-    (b"))\n", b"))\r\n"),
-    f"{PLACEHOLDER}({{}})\n",
-)
+SAVED = RowStyle("loader.save(", "))", f"{PLACEHOLDER}({{}})\n")
 """The rows of a table file of a directory."""
 
 
@@ -68,13 +81,17 @@ class FormatError(TextError):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Consecutive rows of one create function: the bytes [start, end) from line `first_line` on."""
+    """Consecutive rows of one create function: the bytes [start, end) from line `first_line` on.
+
+    `rows` says how many rows there are.
+    """
 
     number: int
     start: int
     end: int
     first_line: int
     function: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +101,14 @@ class Outline:
     In `text` block N is the line `    yield from __dumpy_rows__(N)` (in a table file
     `__dumpy_rows__(N)`), so that the skeleton can also be compiled and run by a caller who gives
     it a function of that name. `shifts` holds pairs (line of `text`, line of the file) where the
-    distance of the two changes; `size` is in bytes.
+    distance of the two changes; `size` is in bytes. `is_program` says what the first line does.
     """
 
     text: str
     blocks: tuple[Extent, ...]
     shifts: tuple[tuple[int, int], ...]
     size: int
+    is_program: bool = False
 
     def true_line(self, line: int) -> int:
         """The line of the file for a line of `text`."""
@@ -98,15 +116,21 @@ class Outline:
         return true + line - ours
 
 
-def split(lines: Iterable[bytes], style: RowStyle = YIELDED) -> Outline:
-    """Cut a dump, given as a binary file iterates; raises FormatError when it is not whole."""
+def split(
+    lines: Iterable[bytes], style: RowStyle = YIELDED, *, limit: int = MAX_SKELETON
+) -> Outline:
+    """Cut a dump, given as a binary file iterates; raises FormatError when it is not whole.
+
+    What is no row may have `limit` characters.
+    """
     iterator = iter(lines)
     line = next(iterator, b"")
-    _check_first_line(line, iterator)
-    splitter = _Splitter(line, style)
+    is_program = _check_first_line(line, iterator)
+    splitter = _Splitter(line, style, limit)
+    ends = style.ends
     number, offset, end, prefix = 1, len(line), 0, _NO_BLOCK
     for number, line in enumerate(iterator, 2):
-        if line.startswith(prefix) and line.endswith(style.ends):
+        if line.startswith(prefix) and line.endswith(ends):
             end = offset = offset + len(line)
             continue
         before, prefix = prefix, splitter.take(line, number, offset, end)
@@ -114,40 +138,43 @@ def split(lines: Iterable[bytes], style: RowStyle = YIELDED) -> Outline:
         if prefix != before:
             end = offset
     splitter.finish(line, number, end)
-    return Outline("".join(splitter.text), tuple(splitter.blocks), tuple(splitter.shifts), offset)
+    shifts = tuple(splitter.shifts)
+    return Outline("".join(splitter.text), tuple(splitter.blocks), shifts, offset, is_program)
 
 
 class _Splitter:
     """Takes the lines that do not continue a block, and says how lines that do so begin."""
 
-    def __init__(self, first_line: bytes, style: RowStyle) -> None:
-        self._style = style
+    def __init__(self, first_line: bytes, style: RowStyle, limit: int) -> None:
+        self._begins, self._ends, self._placeholder = style.begins, style.ends, style.placeholder
+        self._limit = limit
         self.text: list[str] = []
         self.blocks: list[Extent] = []
         self.shifts: list[tuple[int, int]] = []
         self._open: Extent | None = None
         self._prefix = _NO_BLOCK
-        self._size = 0
+        self._size = self._comments = 0
         self._trailer: int | None = None
-        self._append(_decoded(first_line, 1), 1)
+        self._append(_decoded(first_line, 1, limit), 1)
 
     def take(self, line: bytes, number: int, offset: int, end: int) -> bytes:
-        style = self._style
-        row = style.begins.match(line) if line.endswith(style.ends) else None
+        row = self._begins.match(line) if line.endswith(self._ends) else None
         if row is not None:
-            self._close(end)
+            self._close(number, end)
             self._begin(row, number, offset)
             return self._prefix
-        text = _decoded(line, number)
+        text = _decoded(line, number, self._limit)
         self._note_trailer(text, number)
         # Comments between the rows of a block mean nothing, and there may be many.
         if self._open is None or not _is_comment(text):
-            self._close(end)
+            self._close(number, end)
             self._append(text, number)
+        else:
+            self._comments += 1
         return self._prefix
 
     def finish(self, line: bytes, number: int, end: int) -> None:
-        self._close(end)
+        self._close(number + 1, end)
         if self._trailer is None:
             reason = f"the file is truncated: its last line is not {LAST_LINE!r}."
             raise FormatError(number, reason)
@@ -159,22 +186,21 @@ class _Splitter:
     def _begin(self, row: re.Match[bytes], number: int, offset: int) -> None:
         if self.text[-1].endswith("\\\n"):
             raise FormatError(number, "a row cannot continue the line before it.")
-        block = Extent(len(self.blocks), offset, offset, number, row[1].decode())
-        self._append(self._style.placeholder.format(block.number), number)
-        self._open, self._prefix = block, row[0]
+        block = Extent(len(self.blocks), offset, offset, number, row[1].decode(), 0)
+        self._append(self._placeholder.format(block.number), number)
+        self._open, self._prefix, self._comments = block, row[0], 0
 
-    def _close(self, end: int) -> None:
+    def _close(self, line: int, end: int) -> None:
+        """Close the block that is open before a line."""
         if self._open is not None:
-            start, number = self._open.start, self._open.number
-            self.blocks.append(
-                Extent(number, start, end, self._open.first_line, self._open.function)
-            )
+            rows = line - self._open.first_line - self._comments
+            self.blocks.append(replace(self._open, end=end, rows=rows))
         self._open, self._prefix = None, _NO_BLOCK
 
     def _append(self, text: str, number: int) -> None:
         self._size += len(text)
-        if self._size > MAX_SKELETON or len(self.text) >= _MAX_LINES:
-            raise FormatError(number, f"the file has more than {_TOO_MUCH}")
+        if self._size > self._limit or len(self.text) >= _MAX_LINES:
+            raise FormatError(number, f"the file has more than {_too_much(self._limit)}")
         ours = len(self.text) + 1
         if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
             self.shifts.append((ours, number))
@@ -185,14 +211,18 @@ class _Splitter:
             self._trailer = number
 
 
+def _too_much(limit: int) -> str:
+    return f"{limit} characters or {_MAX_LINES} lines that are not rows."
+
+
 def _is_comment(text: str) -> bool:
     stripped = text.lstrip(" \t")
     return stripped.startswith("#") or not stripped.rstrip("\n")
 
 
-def _decoded(line: bytes, number: int) -> str:
+def _decoded(line: bytes, number: int, limit: int) -> str:
     """A line of the skeleton with `\\n` as its end."""
-    if len(line) > MAX_SKELETON:
+    if len(line) > limit:
         raise FormatError(number, f"the line has {len(line)} bytes, which is too long.")
     try:
         text = line.decode()
@@ -204,89 +234,106 @@ def _decoded(line: bytes, number: int) -> str:
         raise FormatError(number, "the line has a NUL, a form feed or a carriage return in it.")
     if PLACEHOLDER in text:
         raise FormatError(number, f"the name {PLACEHOLDER} is dumpy's own.")
+    if _CONFLICT.match(text):
+        raise FormatError(number, "here is a conflict marker: settle the merge in git first.")
     cookie = _COOKIE.match(line) if number == 2 else None
     if cookie is not None and cookie[1].lower().replace(b"_", b"-") not in (b"utf-8", b"utf8"):
         raise FormatError(number, "a dump is utf-8, whatever its second line says.")
     return text
 
 
-def is_first_line(line: bytes) -> bool:
-    """Whether a line is that with which a dump begins."""
-    return len(line) <= len(_FIRST) + 2 and line.rstrip(b"\r\n") == _FIRST
+def is_program(first_line: bytes) -> bool | None:
+    """Whether a file with this first line is a dump that is a program, None for no dump."""
+    return _FIRST_LINES.get(first_line.rstrip(b"\r\n")) if len(first_line) < 200 else None
 
 
-def _check_first_line(line: bytes, rest: Iterator[bytes]) -> None:
-    if is_first_line(line):
-        return
+def _check_first_line(line: bytes, rest: Iterator[bytes]) -> bool:
+    found = is_program(line)
+    if found is not None:
+        return found
     start = line[:200].rstrip(b"\r\n")
     if line.startswith(b"\xef\xbb\xbf"):
         raise FormatError(
             1, "the file begins with a byte order mark; save it as utf-8 without one."
         )
     other = _OTHER_FORMAT.fullmatch(start)
-    if other is not None and start != _FIRST:
-        name = other[1].decode(errors="replace")
+    if other is not None:
+        name = other[2].decode(errors="replace")
         raise FormatError(1, f"the format is {name}; to read it, a newer dumpy is needed.")
     _look_further(rest)
-    raise FormatError(1, f"the first line is not {FIRST_LINE!r}.")
+    raise FormatError(1, f"the first line is neither {FIRST_LINE!r} nor {PROGRAM_LINE!r}.")
 
 
 def _look_further(rest: Iterator[bytes]) -> None:
     seen = 0
     for number, line in enumerate(rest, 2):
-        if line.rstrip(b"\r\n") == _FIRST:
-            raise FormatError(number, "the dump begins here: something was printed before it.")
+        if is_program(line) is not None:
+            raise FormatError(number, _PRINTED)
         seen += len(line)
         if seen > MAX_SKELETON:
             return
 
 
 def parse(outline: Outline) -> ast.Module:
-    """The syntax tree of the skeleton with the line numbers of the file.
+    """The syntax tree of the skeleton with the line numbers of the file, to be run.
 
     Raises FormatError when it is not Python, or when rows are not statements of their own.
     """
+    tree = ast.Module([], [])
+    for statement in statements(outline, is_whole=True):
+        tree.body.append(statement)
+    return tree
+
+
+def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt]:
+    """Yield the statements of the skeleton with the line numbers of the file, one by one.
+
+    Raises FormatError when one is not Python, or is too much unless they come as a `whole`; at the
+    end, when rows are not statements of their own.
+    """
+    found: dict[int, int] = {}
+    texts = [(1, outline.text)] if is_whole else parsing.statements(outline.text)
     try:
-        parsing.check_size(outline.text)
-        tree = parsing.parse(outline.text)
+        for line, text in texts:
+            tree = _parsed(text, line)
+            _number_lines(tree, outline, line)
+            found |= _placeholders(tree)
+            yield from tree.body
     except parsing.Unparsable as error:
         raise FormatError(outline.true_line(error.line), error.reason) from None
-    _number_lines(tree, outline)
-    found = placeholders(tree)
     for block in outline.blocks:
         if found.get(block.number) != block.first_line:
-            raise FormatError(block.first_line, "here is what looks like a row, but is none.")
-    return tree
+            raise FormatError(block.first_line, "expected a row, found what only looks like one.")
+
+
+def _parsed(text: str, line: int) -> ast.Module:
+    try:
+        return parsing.parse(text)
+    except parsing.Unparsable as error:
+        raise parsing.Unparsable(error.reason, line + error.line - 1) from None
 
 
 def check_skeleton(text: str) -> None:
     """Raise FormatError for what is about to be written, and would be too much to be read."""
     lines = text.count("\n")
     if len(text) > MAX_SKELETON or lines > _MAX_LINES:
-        raise FormatError(lines, f"it has more than {_TOO_MUCH}")
+        raise FormatError(lines, f"it has more than {_too_much(MAX_SKELETON)}")
     try:
         parsing.check_size(text)
     except parsing.Unparsable as error:
         raise FormatError(error.line, error.reason) from None
 
 
-def _number_lines(tree: ast.Module, outline: Outline) -> None:
+def _number_lines(tree: ast.Module, outline: Outline, first: int) -> None:
     for node in ast.walk(tree):
-        if isinstance(
-            node,
-            ast.stmt
-            | ast.expr
-            | ast.keyword
-            | ast.alias
-            | ast.arg
-            | ast.excepthandler
-            | ast.pattern,
-        ):
-            node.lineno = outline.true_line(node.lineno)
-            node.end_lineno = outline.true_line(node.end_lineno or node.lineno)
+        if "lineno" in node._attributes:
+            numbered: Any = node
+            last = numbered.end_lineno or numbered.lineno
+            numbered.lineno = outline.true_line(first + numbered.lineno - 1)
+            numbered.end_lineno = outline.true_line(first + last - 1)
 
 
-def placeholders(tree: ast.Module) -> dict[int, int]:
+def _placeholders(tree: ast.Module) -> dict[int, int]:
     """The numbers of the blocks that the tree has as statements, each with its line."""
     return {
         number: node.lineno

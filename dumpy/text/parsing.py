@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TypeVar
 MAX_LOGICAL_LINE = 65536
 _CALL = 4  # What a pair of brackets counts as, for a chain of calls is an expression, too.
 _MAX_TOKENS = 300_000
+_MAX_STATEMENT = 65_000  # A token takes some 900 bytes in a tree.
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _MARK = re.compile(r"""'''|\"""|['"#,()\[\]{}]|\\?\n""")
 _STRING_END = {
@@ -21,7 +23,9 @@ _STRING_END = {
 }
 _DETECTED = re.compile(r" \(detected at line \d+\)| on line \d+")
 _LONGEST = 60
-_NO_FILE = "<dumpy>/<text>"
+# Python looks for a file of that name to quote from, and must find none: a device has no entries.
+_NO_FILE = f"{os.devnull}/<dumpy>"
+_BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
 _Tree = TypeVar("_Tree")
 _Named = ast.Name | ast.keyword | ast.arg | ast.alias | ast.Attribute | ast.FunctionDef
 _NAMED = (ast.Name, ast.keyword, ast.arg, ast.alias, ast.Attribute, ast.FunctionDef)
@@ -42,10 +46,7 @@ def parse(text: str) -> ast.Module:
 
 
 def parse_expression(text: str) -> ast.expr:
-    """The syntax tree of an expression; raises Unparsable whatever Python's parser raises.
-
-    Unlike for a module, Python opens no file to quote the line of an error from.
-    """
+    """The syntax tree of an expression; raises Unparsable whatever Python's parser raises."""
     return _calmly(lambda: ast.parse(text, _NO_FILE, "eval").body)
 
 
@@ -109,9 +110,40 @@ def _column(node: _Named, line: bytes) -> int:
 
 def check_size(text: str) -> None:
     """Raise Unparsable for text that is too much for Python's parser."""
-    if next(islice(_TOKEN.finditer(text), _MAX_TOKENS, None), None) is not None:
-        raise Unparsable(f"it has more than {_MAX_TOKENS} words and signs that are not rows.")
-    sizes, position = _Sizes(text), 0
+    for _statement in statements(text):
+        pass
+
+
+def statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the statements of a module, each with its line; raises Unparsable if one is too much.
+
+    They mean together what they mean one by one, if each of them is Python on its own.
+    """
+    line, start, tokens = 1, 0, 0
+    for end in (*_boundaries(text), len(text)):
+        statement = text[start:end]
+        tokens += _checked_tokens(statement, line, tokens)
+        yield line, statement
+        line += statement.count("\n")
+        start = end
+
+
+def _checked_tokens(statement: str, line: int, before: int) -> int:
+    limit = min(_MAX_STATEMENT, _MAX_TOKENS - before)
+    count = sum(1 for _token in islice(_TOKEN.finditer(statement), limit + 1))
+    if count > limit:
+        most = _MAX_STATEMENT if limit == _MAX_STATEMENT else _MAX_TOKENS
+        reason = (
+            f"there are more than {most} words and signs that are not rows. If a formatter has "
+            "broken the rows over several lines, take the dump as it was written, or make it again."
+        )
+        raise Unparsable(reason, line)
+    return count
+
+
+def _boundaries(text: str) -> Iterator[int]:
+    """Yield where statements begin after the first, if all strings end where they seem to."""
+    sizes, position, begun = _Sizes(text), 0, 0
     while (mark := _MARK.search(text, position)) is not None:
         token, start, position = mark[0], mark.start(), mark.end()
         if token == "#":
@@ -121,6 +153,11 @@ def check_size(text: str) -> None:
             position = _string_end(text, position, token)
         else:
             sizes.take(token, start)
+            if token == "\n" and not sizes.is_within and _BEGINNING.match(text, position):
+                is_decorated = text[begun] == "@"
+                begun = position
+                if not is_decorated:
+                    yield position
     sizes.take("\n", len(text))
 
 
@@ -131,6 +168,11 @@ class _Sizes:
         self._text = text
         self._lengths = [0]
         self.start = 0
+
+    @property
+    def is_within(self) -> bool:
+        """Whether a bracket is open."""
+        return len(self._lengths) > 1
 
     def count(self, end: int) -> None:
         """Count what stands there since the last mark; raises Unparsable if it is too long."""
@@ -144,7 +186,7 @@ class _Sizes:
     def take(self, token: str, start: int) -> None:
         """Take a mark: only a list of many things may be long."""
         self.count(start)
-        is_within = len(self._lengths) > 1
+        is_within = self.is_within
         if token in "([{":
             self._lengths.append(0)
         elif token in ")]}" and is_within:

@@ -7,7 +7,7 @@ a regular expression learned from the rows before, then `canonical`, then `edite
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -46,11 +46,16 @@ class Column(NamedTuple):
 class RowScanner:
     """Scans the rows `prefix + values + suffix` of one table, and learns how they look."""
 
-    __slots__ = ("_columns", "_find", "_kinds", "_misses", "_prefix", "_rebuilds", "_suffix")
+    __slots__ = (
+        "_columns", "_find", "_kinds", "_misses", "_missing", "_prefix", "_rebuilds", "_suffix",
+    )  # fmt: skip
 
-    def __init__(self, prefix: str, suffix: str) -> None:
+    def __init__(self, prefix: str, suffix: str, missing: Collection[str] = ()) -> None:
+        """Scan rows in which the names of the vocabulary that are `missing` mean nothing."""
         self._prefix = prefix
         self._suffix = suffix
+        names = rf"\b({'|'.join(sorted(missing))})\b"
+        self._missing = re.compile(names).search if missing else None
         self._kinds: list[set[str]] = []
         self._find: Callable[[str], list[Any]] = _find_nothing
         self._columns: tuple[Column, ...] = ()
@@ -64,8 +69,9 @@ class RowScanner:
         """
         if not self._columns or len(max(lines, key=len, default="")) > _MAX_MATCHED:
             return None
-        found = self._find("\n".join(lines))
-        if len(found) != len(lines):
+        text = "\n".join(lines)
+        found = self._find(text)
+        if len(found) != len(lines) or (self._missing and self._missing(text)):
             return None
         groups = list(zip(*found, strict=True)) if len(self._columns) > 1 else [found]
         try:
@@ -86,9 +92,10 @@ class RowScanner:
         return tuple([column[0] for column in columns])
 
     def _scan_slowly(self, line: str) -> Values:
-        values = canonical.read_row(line, self._prefix, self._suffix)
+        missing = self._missing(line) if self._missing else None
+        values = None if missing else canonical.read_row(line, self._prefix, self._suffix)
         if values is None:
-            return edited.read_row(line, self._prefix, self._suffix)
+            return edited.read_row(line, self._prefix, self._suffix, self._missing)
         if self._rebuilds < _MAX_REBUILDS and self._misses < _MAX_MISSES:
             self._learn(values)
         return values

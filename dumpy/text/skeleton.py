@@ -6,59 +6,30 @@ Nothing is run. What has another shape is code, for which NotData is raised.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import NoReturn
 
 from . import words
-from .emit import IMPORTED, INSTALL
+from .emit import FLUSH, IMPORTED, INSTALL, MAIN
 from .outline import (
-    FIRST_LINE,
-    LAST_LINE,
-    PLACEHOLDER,
+    SAVED,
     Extent,
-    FormatError,
     Outline,
+    RowStyle,
     TextError,
-    parse,
     placeholder_number,
-    placeholders,
-    split,
+    statements,
 )
 from .parsing import folded_names, shown
 
-__all__ = [
-    "FIRST_LINE",
-    "LAST_LINE",
-    "PLACEHOLDER",
-    "Code",
-    "Constant",
-    "CreateFunction",
-    "Extent",
-    "FormatError",
-    "InlineRow",
-    "NotData",
-    "Outline",
-    "Section",
-    "Skeleton",
-    "interpret",
-    "parse",
-    "placeholders",
-    "separate",
-    "split",
-]
+_TABLES = "TABLES"
 
 
 class NotData(TextError):
     """A skeleton that is code."""
-
-
-class Code(NamedTuple):
-    """A statement that is code, and why."""
-
-    statement: ast.stmt
-    error: NotData
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +43,9 @@ class Constant:
 class CreateFunction:
     """What becomes of a row: each field gets the value at a position of the row, or a constant.
 
-    `model` is the label, '' when the function drops its rows; `field_lines` is for messages.
+    Attributes:
+        model: the label, '' when the function drops its rows.
+        field_lines: the line of each field, for messages.
     """
 
     name: str
@@ -82,6 +55,12 @@ class CreateFunction:
     field_lines: Mapping[str, int]
     line: int
     drops: bool
+
+    @property
+    def unused(self) -> list[str]:
+        """The parameters whose values become nothing."""
+        used = {where for where in self.fields.values() if isinstance(where, int)}
+        return [name for number, name in enumerate(self.parameters) if number not in used]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +72,43 @@ class InlineRow:
     values: tuple[object, ...]
 
 
+Part = Extent | InlineRow
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The rows of one function, in order."""
+    """The rows of one function, in order; `listed_at` is its line in objects(), or 0."""
 
     name: str
     line: int
-    parts: tuple[Extent | InlineRow, ...]
+    parts: tuple[Part, ...]
+    listed_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """What a dump says without its rows; `sections` in the order in which objects() yields them.
+    """What a dump says without its rows.
 
-    `models` maps variables to labels; `installs` says that migrators may change the functions.
+    Attributes:
+        sections: those of a module, in the order in which objects() yields them.
+        unlisted: the sections that objects() does not yield.
+        files: those of a directory, in the order of TABLES, each with its line there.
+        models: the label of each variable.
+        model_lines: the line that names each label.
+        installs: whether migrators may change the create functions.
+        words: the names that the import line has.
     """
 
     version: str | None
     migrations: Mapping[str, str]
     functions: Mapping[str, CreateFunction]
     sections: tuple[Section, ...]
+    unlisted: tuple[Section, ...]
+    files: Mapping[str, int]
     models: Mapping[str, str]
+    model_lines: Mapping[str, int]
     installs: bool
+    words: frozenset[str]
 
 
 @dataclass
@@ -122,104 +116,132 @@ class _Module:
     """What has been bound at module level so far."""
 
     blocks: Sequence[Extent]
+    is_directory: bool
     bound: set[str] = field(default_factory=set)
     version: str | None = None
     migrations: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
-    creates: dict[str, ast.FunctionDef] = field(default_factory=dict)
-    sections: dict[str, ast.FunctionDef] = field(default_factory=dict)
-    objects: ast.FunctionDef | None = None
+    model_lines: dict[str, int] = field(default_factory=dict)
+    creates: dict[str, CreateFunction] = field(default_factory=dict)
+    sections: dict[str, Section] = field(default_factory=dict)
+    generators: set[str] = field(default_factory=set)
+    listed: dict[str, int] | None = None
     installs: bool = False
+    is_over: bool = False
 
 
-def interpret(tree: ast.Module, outline: Outline) -> Skeleton:
-    """What the tree that `parse` has made of an outline means; raises NotData when it is code."""
-    module = _read(tree, outline)
-    functions = _creates(module)
-    sections = {name: _section(module, node) for name, node in module.sections.items()}
-    _check_blocks(sections, outline.blocks)
-    order = tuple(sections[name] for name in _yielded(module))
-    return _skeleton(module, functions, order)
+def interpret(outline: Outline, style: RowStyle) -> Skeleton:
+    """Return what the skeleton of a module, or of `restore.py`, means.
 
-
-def separate(tree: ast.Module, outline: Outline) -> tuple[Skeleton, list[Code]]:
-    """What a tree without sections means, as that of `restore.py`, but for statements of code."""
-    module, found = _Module(outline.blocks), list[Code]()
-    functions: dict[str, CreateFunction] = {}
-    misspelt = set(_misspelt(tree, outline))
-    for statement in _without_docstring(tree.body):
-        with _noted(found, statement):
-            _check_lines(statement, misspelt)
+    Raises NotData when it is code, FormatError when it is not Python.
+    """
+    module = _Module(outline.blocks, is_directory=style is SAVED)
+    lines = _spelled(outline)
+    for number, statement in enumerate(statements(outline)):
+        for line in folded_names(statement, lines) if lines else ():
+            raise NotData(line, "the name has letters that Python reads as other letters.")
+        if number > 0 or not _is_docstring(statement):
             _module_statement(module, statement)
-    for name, node in module.sections.items():
-        found.append(Code(node, NotData(node.lineno, f"dumpy writes no function {name} here.")))
-    for name, node in module.creates.items():
-        with _noted(found, node):
-            functions[name] = _create(module, node)
-    return _skeleton(module, functions, ()), found
+    if module.listed is None:
+        what = f"list {_TABLES}" if module.is_directory else "function objects()"
+        raise NotData(1, f"there is no {what}.")
+    _check_blocks(module)
+    return _skeleton(module, module.listed)
 
 
-@contextmanager
-def _noted(found: list[Code], statement: ast.stmt) -> Iterator[None]:
-    try:
-        yield
-    except NotData as error:
-        found.append(Code(statement, error))
-
-
-def _skeleton(
-    module: _Module, functions: Mapping[str, CreateFunction], order: tuple[Section, ...]
-) -> Skeleton:
+def _skeleton(module: _Module, listed: Mapping[str, int]) -> Skeleton:
+    sections = module.sections
     return Skeleton(
-        module.version, module.migrations, functions, order, module.models, module.installs
+        module.version,
+        module.migrations,
+        module.creates,
+        tuple(replace(sections[n], listed_at=at) for n, at in listed.items() if n in sections),
+        tuple(section for name, section in sections.items() if name not in listed),
+        listed if module.is_directory else {},
+        module.models,
+        module.model_lines,
+        module.installs,
+        frozenset(module.bound.intersection(IMPORTED)),
     )
 
 
-def _read(tree: ast.Module, outline: Outline) -> _Module:
-    for line in _misspelt(tree, outline):
-        raise NotData(line, _MISSPELT)
-    module = _Module(outline.blocks)
-    for statement in _without_docstring(tree.body):
-        _module_statement(module, statement)
-    return module
+def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:
+    """Return the rows of a table file; raises NotData when it is code.
+
+    `functions` are those that its rows may call; None for any.
+    """
+    parts = []
+    for number, statement in enumerate(statements(outline)):
+        if (number > 0 or not _is_docstring(statement)) and ast.unparse(statement) != FLUSH:
+            part = _saved(statement, outline)
+            if functions is not None and part.function not in functions:
+                raise NotData(statement.lineno, f"restore.py has no function {part.function}.")
+            parts.append(part)
+    return tuple(parts)
 
 
-def _creates(module: _Module) -> dict[str, CreateFunction]:
-    return {name: _create(module, node) for name, node in module.creates.items()}
+def _saved(statement: ast.stmt, outline: Outline) -> Part:
+    number = placeholder_number(statement)
+    if number is not None:
+        return outline.blocks[number]
+    match statement:
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id="loader"), attr="save"),
+                args=[ast.Call(func=ast.Name(id=name), args=arguments, keywords=[])],
+                keywords=[],
+            )
+        ):
+            values = tuple([_value(argument) for argument in arguments])
+            return InlineRow(statement.lineno, name, values)
+    _refuse(statement, "this is not a row.")
+
+
+def models_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield each label in a call of resolve_model() of a program, with its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))]):
+                yield label, node.lineno
+
+
+def migrations_in(tree: ast.Module) -> dict[str, str]:
+    """Return what SOURCE_MIGRATIONS of a program is; nothing if that is code as well."""
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="SOURCE_MIGRATIONS")], value=value):
+                with suppress(ValueError, TypeError):
+                    found = dict(ast.literal_eval(value)).items()
+                    return {k: v for k, v in found if isinstance(k, str) and isinstance(v, str)}
+    return {}
 
 
 def _refuse(node: ast.stmt | ast.expr | ast.keyword, reason: str) -> NoReturn:
     raise NotData(node.lineno, reason)
 
 
+def _is_docstring(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
+
+
 def _without_docstring(body: Sequence[ast.stmt]) -> Sequence[ast.stmt]:
-    match body:
-        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
-            return rest
-    return body
+    return body[1:] if body and _is_docstring(body[0]) else body
 
 
-_MISSPELT = "the name has letters that Python reads as other letters."
-
-
-def _misspelt(tree: ast.Module, outline: Outline) -> Iterator[int]:
+def _spelled(outline: Outline) -> Mapping[int, str]:
+    """The lines of a skeleton by their numbers, none where each name is spelled as it is read."""
     if outline.text.isascii():
-        return
-    # The spelling is in the text of the outline, so that its line numbers are needed here.
-    lines = outline.text.split("\n")
-    at = {outline.true_line(number): text for number, text in enumerate(lines, 1)}
-    yield from folded_names(tree, at)
+        return {}
+    lines = enumerate(outline.text.split("\n"), 1)
+    return {outline.true_line(number): text for number, text in lines}
 
 
-def _check_lines(statement: ast.stmt, misspelt: Set[int]) -> None:
-    for line in range(statement.lineno, (statement.end_lineno or 0) + 1) if misspelt else ():
-        if line in misspelt:
-            raise NotData(line, _MISSPELT)
-
-
-def _check_blocks(sections: Mapping[str, Section], blocks: Sequence[Extent]) -> None:
-    found = {id(part) for section in sections.values() for part in section.parts}
-    for block in blocks:
+def _check_blocks(module: _Module) -> None:
+    found = {id(part) for section in module.sections.values() for part in section.parts}
+    for block in module.blocks:
         if id(block) not in found:
             raise NotData(block.first_line, "the rows are not where dumpy writes rows.")
 
@@ -228,6 +250,11 @@ def _check_blocks(sections: Mapping[str, Section], blocks: Sequence[Extent]) -> 
 
 
 def _module_statement(module: _Module, statement: ast.stmt) -> None:
+    if module.is_over:
+        _refuse(statement, "it comes after the call of main().")
+    if module.is_directory and ast.dump(statement) in _MAIN:
+        module.is_over = isinstance(statement, ast.If)
+        return
     reader = _STATEMENTS.get(type(statement))
     if reader is None:
         _refuse(statement, f"dumpy writes no statement like this ({type(statement).__name__}).")
@@ -255,6 +282,9 @@ def _import(module: _Module, node: ast.ImportFrom) -> None:
 
 def _assign(module: _Module, node: ast.Assign) -> None:
     match node.targets:
+        case [ast.Name(id=name)] if name == _TABLES and module.is_directory:
+            _bind(module, name, node)
+            module.listed = _files(node)
         case [ast.Name(id=name)]:
             _bind(module, name, node)
             _ASSIGNED.get(name, _assign_model)(module, name, node.value)
@@ -285,6 +315,7 @@ def _assign_model(module: _Module, name: str, value: ast.expr) -> None:
             func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))], keywords=[]
         ) if "resolve_model" in module.bound:
             module.models[name] = label
+            module.model_lines.setdefault(label, value.lineno)
         case _:
             _refuse(value, f"{name} is not assigned as dumpy does it.")
 
@@ -293,19 +324,37 @@ def _function(module: _Module, node: ast.FunctionDef) -> None:
     _bind(module, node.name, node)
     if node.decorator_list or node.returns or getattr(node, "type_params", None):
         _refuse(node, f"the function {node.name} has a decorator or an annotation.")
-    if node.name == "objects":
-        module.objects = node
-    elif node.name.startswith("create_"):
+    if node.name.startswith("create_"):
         if module.installs:
             _refuse(node, f"{node.name} comes after install_migrations(), which must know it.")
-        module.creates[node.name] = node
-    else:
-        module.sections[node.name] = node
-    if not node.name.startswith("create_") and _parameters(node):
+        module.creates[node.name] = _create(module, node)
+    elif module.is_directory:
+        _refuse(node, f"dumpy writes no function {node.name} here.")
+    elif _parameters(node):
         _refuse(node, f"the function {node.name} has parameters.")
+    elif node.name == "objects":
+        module.listed = _yielded(module, node)
+    else:
+        module.sections[node.name] = _section(module, node)
+        if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(node)):
+            module.generators.add(node.name)
+
+
+def _files(statement: ast.Assign) -> dict[str, int]:
+    if not isinstance(statement.value, ast.List):
+        _refuse(statement, f"{_TABLES} must be a list of texts.")
+    files: dict[str, int] = {}
+    for node in statement.value.elts:
+        match node:
+            case ast.Constant(value=str(name)):
+                files[name] = node.lineno
+            case _:
+                _refuse(node, f"{_TABLES} must be a list of texts.")
+    return files
 
 
 _INSTALL = ast.dump(ast.parse(INSTALL).body[0])
+_MAIN = {ast.dump(statement) for statement in ast.parse(MAIN).body}
 
 
 def _expression(module: _Module, node: ast.Expr) -> None:
@@ -398,7 +447,7 @@ def _items(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
 def _field_value(module: _Module, positions: Mapping[str, int], value: ast.expr) -> int | Constant:
     if isinstance(value, ast.Name) and value.id in positions:
         return positions[value.id]
-    return Constant(_evaluate(module, value, positions.keys()))
+    return Constant(_evaluate(module, value, positions))
 
 
 _VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
@@ -410,13 +459,17 @@ def _is_value(node: ast.expr) -> bool:
     return is_word or isinstance(node, _VALUES)
 
 
-def _evaluate(module: _Module, node: ast.expr, hidden: Iterable[str]) -> object:
+def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object:
     """The value of a literal in which no word means something else here."""
     if not _is_value(node):
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    for name in sorted(used.intersection(hidden) | (used - module.bound)):
+    for name in sorted(name for name in used if name in hidden or name not in module.bound):
         _refuse(node, f"the name {name} is not the word of that name here.")
+    return _value(node)
+
+
+def _value(node: ast.expr) -> object:
     try:
         return words.evaluate(node)
     except words.NotAWord as error:
@@ -441,15 +494,21 @@ def _is_bare_return(statements: Sequence[ast.stmt]) -> bool:
     return False
 
 
-def _part(module: _Module, statement: ast.stmt) -> Extent | InlineRow:
+def _part(module: _Module, statement: ast.stmt) -> Part:
     number = placeholder_number(statement)
     if number is not None and number < len(module.blocks):
-        part: Extent | InlineRow = module.blocks[number]
+        part: Part = module.blocks[number]
     else:
         part = _inline_row(module, statement)
     if part.function not in module.creates:
-        raise NotData(statement.lineno, f"there is no function {part.function}.")
+        raise NotData(statement.lineno, _no_function(part.function, module.creates))
     return part
+
+
+def _no_function(name: str, known: Iterable[str]) -> str:
+    similar = get_close_matches(name, known, 1)
+    hint = f" Did you mean {similar[0]}?" if similar else ""
+    return f"there is no function {name}.{hint}"
 
 
 def _inline_row(module: _Module, statement: ast.stmt) -> InlineRow:
@@ -459,20 +518,20 @@ def _inline_row(module: _Module, statement: ast.stmt) -> InlineRow:
         ):
             values = tuple([_evaluate(module, argument, ()) for argument in arguments])
             return InlineRow(statement.lineno, name, values)
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in module.creates:
+            _refuse(statement, "the row has no yield.")
     _refuse(statement, "this is not a row.")
 
 
-def _yielded(module: _Module) -> list[str]:
-    """The names of the sections in the order in which objects() yields them."""
-    if module.objects is None:
-        raise NotData(1, "there is no function objects().")
-    statements = _without_docstring(module.objects.body)
+def _yielded(module: _Module, node: ast.FunctionDef) -> dict[str, int]:
+    """The names of the sections in the order in which objects() yields them, with their lines."""
+    statements = _without_docstring(node.body)
     match statements:
         case [ast.Return(value=ast.List(elts=[]))]:
-            return []
-    names = [_yielded_name(module, statement) for statement in statements]
-    if len(set(names)) < len(names) or not names:
-        _refuse(module.objects, "objects() yields the same section twice, or none.")
+            return {}
+    names = {_yielded_name(module, statement): statement.lineno for statement in statements}
+    if len(names) < len(statements) or not names:
+        _refuse(node, "objects() yields the same section twice, or none.")
     return names
 
 
@@ -480,9 +539,10 @@ def _yielded_name(module: _Module, statement: ast.stmt) -> str:
     match statement:
         case ast.Expr(value=ast.Yield(value=call) | ast.YieldFrom(value=call) as value):
             name = _called(call)
-            section = module.sections.get(name)
             # Without a yield it is no generator, which `yield from` cannot do with.
-            if section and (isinstance(value, ast.Yield) or _is_generator(section)):
+            if name in module.sections and (
+                isinstance(value, ast.Yield) or name in module.generators
+            ):
                 return name
     _refuse(statement, "in objects() dumpy yields sections only.")
 
@@ -493,7 +553,3 @@ def _called(node: ast.expr | None) -> str:
         case ast.Call(func=ast.Name(id=name), args=[], keywords=[]):
             return name
     return ""
-
-
-def _is_generator(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))

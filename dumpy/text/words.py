@@ -399,7 +399,7 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 }
 _INTEGERS = frozenset({int})
 _WORDS: dict[str, Word] = {
-    "Decimal": Word(Decimal, frozenset({str, int, float}), _make_decimal),
+    "Decimal": Word(Decimal, frozenset({str, int}), _make_decimal),
     "UUID": Word(UUID, frozenset({str, int, bytes}), _make_uuid),
     "date": Word(date, _INTEGERS, date),
     "datetime": Word(datetime, _INTEGERS, datetime),

@@ -14,7 +14,7 @@ from typing import Any
 
 from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, from_text
-from dumpy.text.outline import is_first_line
+from dumpy.text.outline import is_program
 from dumpy.writing.aside import left_by_the_dead, locked, locked_directory
 from dumpy.writing.output import named, sync_directory
 
@@ -54,7 +54,7 @@ def holds_dump(path: Path) -> bool:
     """Whether a directory holds a dump: other things have a manifest, too."""
     try:
         with (path / RESTORE).open("rb") as file:
-            return (path / NAME).is_file() and is_first_line(file.readline(_LONGEST))
+            return (path / NAME).is_file() and is_program(file.readline(_LONGEST)) is not None
     except OSError:
         return False
 

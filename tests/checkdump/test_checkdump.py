@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from running import called
 
+from dumpy import reading
 from dumpy.checking.check import check
 from dumpy.loading.registry import TODAY
-from dumpy.reading.directory import read_directory
 from dumpy.restoring.digests import DumpedContent, differing
 from music.models import Album, Artist, Genre, MediaType
 from zoo.fill import fill
@@ -104,12 +104,14 @@ def test_a_difference_names_the_line_of_restore(dump: Path) -> None:
     assert f"{dump / 'restore.py'}:{first}: comment the line out" in out.getvalue()
 
 
-def test_a_restore_that_is_code_is_no_damage_but_what_it_gives_is_not_known(dump: Path) -> None:
-    edit(dump / "restore.py", "SOURCE_VERSION", "import os\nSOURCE_VERSION")
+def test_a_restore_that_is_a_program_is_no_damage_but_what_it_gives_is_not_known(
+    dump: Path,
+) -> None:
+    edit(dump / "restore.py", "# dumpy: format 1", "# dumpy: program 1")
     found = check(dump, "default")
     assert found.damages == []
     (finding,) = found.stopping
-    assert "That is code." in finding.reason
+    assert "it is a program, which is not run here" in finding.reason
     assert finding.hint == "restore it with --dry-run to see what it gives"
 
 
@@ -145,7 +147,7 @@ def test_a_resealed_restore_is_no_longer_edited(dump: Path) -> None:
 def test_the_rows_of_a_resealed_table_are_counted_anew(dump: Path) -> None:
     edit(dump / "music_artist_2.py", "loader.save(create_music_artist(3", "# loader.save(create(3")
     called("checkdump", str(dump), "--reseal")
-    assert [table.rows for table in read_directory(dump).manifest.tables] == [5, 2, 0]
+    assert [table.rows for table in reading.open(dump).manifest.tables] == [5, 2, 0]
 
 
 def test_the_digest_of_a_resealed_table_is_that_of_a_database_with_its_rows(dump: Path) -> None:
@@ -154,9 +156,9 @@ def test_the_digest_of_a_resealed_table_is_that_of_a_database_with_its_rows(dump
     called("checkdump", str(dump), "--reseal")
     Artist.objects.filter(pk=3).update(name="Three")
     Artist.objects.filter(pk=5).delete()
-    directory = read_directory(dump)
+    directory = reading.open(dump)
     (entry, *_others) = directory.manifest.tables
-    tables = tuple(table for table in directory.tables() if table.label == entry.model)
+    tables = tuple(table for table in directory.tables if table.label == entry.model)
     content = DumpedContent(entry.model, tables, entry.digest, entry.fields)
     assert differing([content], TODAY, "default") == []
 

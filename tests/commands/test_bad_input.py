@@ -321,10 +321,11 @@ def test_a_failing_program_is_refused_with_its_line_and_nothing_is_changed(
 
 def test_a_create_function_that_fails_is_named_with_the_line_of_the_row(dump: Path) -> None:
     edit = replaced(
+        ("# dumpy: format 1", "# dumpy: program 1"),
         (
             "def create_zoo_weighing(id, kilos):\n",
             "def create_zoo_weighing(id, kilos):\n    kilos / 0\n",
-        )
+        ),
     )
     dump.write_bytes(edit(dump.read_bytes()))
     message = refusal(dump)

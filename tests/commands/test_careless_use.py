@@ -120,11 +120,11 @@ def test_a_misspelled_create_function_is_named_with_the_right_one(species: Path)
     assert "there is no function create_zoo_speces. Did you mean create_zoo_species?" in said
 
 
-def test_a_typo_that_makes_a_dump_a_program_is_named(species: Path) -> None:
+def test_a_typo_is_named_and_makes_no_program(species: Path) -> None:
     text = species.read_text(encoding="utf-8").replace("latin=latin", "latin=latn")
     said = refusal(species, text)
     line = text[: text.index("latin=latn")].count("\n") + 1
-    assert f"The file is run as a program because of {species}:{line}: the name latn" in said
+    assert f"{species}:{line}: the name latn is not the word of that name here." in said
 
 
 def test_a_content_type_that_is_made_for_no_model_is_said(tmp_path: Path) -> None:

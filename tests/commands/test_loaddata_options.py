@@ -95,7 +95,8 @@ def test_a_dump_with_code_in_it_loads_where_permissions_have_other_keys(tmp_path
     fill()
     text = dumped(use_base_manager=True)
     path = tmp_path / "dump.py"
-    path.write_text(text.replace("SOURCE_VERSION", "import sys\nSOURCE_VERSION", 1), "utf-8")
+    program = text.replace("# dumpy: format 1", "# dumpy: program 1", 1)
+    path.write_text(program.replace("SOURCE_VERSION", "import sys\nSOURCE_VERSION", 1), "utf-8")
     shuffle_content_types("other")
     loaded(path, database="other")
     assert dumped(use_base_manager=True, database="other") == text

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models.signals import post_migrate
 from running import called, contents
 
-from dumpy.reading.directory import read_manifest
+from dumpy.reading.dump import read_manifest
 from dumpy.text import manifest as manifests
 from music.models import Album, Artist, Genre, MediaType, Playlist, Track
 from zoo.fill import fill

@@ -20,9 +20,9 @@ import pytest
 from django.core.management.base import OutputWrapper
 from sites import Site
 
+from dumpy import reading
 from dumpy.errors import DumpFailed
 from dumpy.management import progress
-from dumpy.reading.directory import read_directory
 from dumpy.text.outline import FIRST_LINE
 from dumpy.writing import publishing
 from dumpy.writing.aside import locked
@@ -89,7 +89,7 @@ def test_a_table_is_cut_into_ranges_of_primary_keys(site: Site, dump: Path) -> N
     ]
     assert [len(part) for part in keys] == [10, 10, 5]
     assert list(chain(*keys)) == [3 * number for number in range(1, 26)]
-    assert list(read_directory(path).restore.files) == ["shop_artist.py", *parts]
+    assert list(reading.open(path).skeleton.files) == ["shop_artist.py", *parts]
 
 
 def test_labels_choose_what_is_dumped(site: Site) -> None:
@@ -202,7 +202,7 @@ def test_tolerate_leaves_it_out_and_says_so(site: Site, tmp_path: Path, unreadab
     assert "is complete but for shop.Album." in done.stderr
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
     assert "# shop.Album is left out: " in (tmp_path / "most" / "restore.py").read_text()
-    assert list(read_directory(tmp_path / "most").manifest.left_out) == ["shop.Album"]
+    assert list(reading.open(tmp_path / "most").manifest.left_out) == ["shop.Album"]
 
 
 @pytest.fixture
@@ -263,10 +263,10 @@ def test_a_dump_that_could_not_be_read_again_is_not_published(site: Site, tmp_pa
         "call_command(*sys.argv[1:])\n"
     )
     said = site.fail("run", "small.py", "dump2py", str(tmp_path / "much"))
-    assert "The dump could not be read again: it has more than 100 words" in said
+    assert "The dump could not be read again: there are more than 100 words" in said
     assert "use a larger --max-row-count" in said
     said = site.fail("run", "small.py", "dumpdata", "--format=py", "-o", str(tmp_path / "much.py"))
-    assert "The dump could not be read again: it has more than 100 words" in said
+    assert "The dump could not be read again: there are more than 100 words" in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -81,7 +81,7 @@ def test_a_script_may_put_its_own_function_and_rows_of_its_own(
     site: Site, dump: Path, script: Path
 ) -> None:
     table = dump / "shop_artist.py"
-    rows = "loader.save(create_shop_artist(9, 'x' + str(8)))\n"
+    rows = "loader.save(create_shop_artist(9, 'x' '8'))\n"
     table.write_text(table.read_text().replace("loader.save(", f"{rows}loader.save(", 1))
     script.write_text(
         "import sys\n__name__ = ''\nexecfile(sys.argv[1] + '/restore.py')\n"

@@ -31,6 +31,11 @@ def edit_restore(dump: Path, *replacements: tuple[str, str]) -> None:
     edit(dump / "restore.py", *replacements)
 
 
+def edit_program(dump: Path, *replacements: tuple[str, str]) -> None:
+    """Make the ``restore.py`` of a dump a program, and edit it."""
+    edit_restore(dump, ("# dumpy: format 1", "# dumpy: program 1"), *replacements)
+
+
 def change(site: Site) -> None:
     """Make the database another than that of the dump."""
     site.execute("DELETE FROM shop_album_similar")
@@ -239,11 +244,11 @@ def test_a_table_left_out_of_tables_is_empty(site: Site, dump: Path) -> None:
     assert len(data(site)["shop_artist"]) == 2
 
 
-# Code in restore.py: who runs it has asked for it.
+# Code in restore.py: whose first line says so is run.
 
 
 def test_a_create_function_that_is_code_is_called(site: Site, dump: Path) -> None:
-    edit_restore(dump, ("        name=name", "        name=name.upper()"))
+    edit_program(dump, ("        name=name", "        name=name.upper()"))
     site.restore(dump)
     assert data(site)["shop_artist"][0] == "(1, 'ADA')"
     assert len(data(site)["shop_album"]) == 25
@@ -252,14 +257,14 @@ def test_a_create_function_that_is_code_is_called(site: Site, dump: Path) -> Non
 def test_a_create_function_that_is_code_may_yield_several_objects(site: Site, dump: Path) -> None:
     before = "    return new(\n        shop_Artist,\n        id=id,\n        name=name,\n    )\n"
     several = "    for key in (id, id + 100):\n        yield new(shop_Artist, id=key, name=name)\n"
-    edit_restore(dump, (before, several))
+    edit_program(dump, (before, several))
     site.restore(dump)
     keys = site.execute("SELECT id FROM shop_artist ORDER BY id")
     assert keys == [(1,), (7,), (101,), (107,)]
 
 
 def test_a_create_function_that_is_code_may_leave_rows_out(site: Site, dump: Path) -> None:
-    edit_restore(
+    edit_program(
         dump,
         (
             "def create_shop_album(id, title, artist_id, price, similar):\n",
@@ -273,7 +278,7 @@ def test_a_create_function_that_is_code_may_leave_rows_out(site: Site, dump: Pat
 
 
 def test_code_that_changes_another_function_is_heard(site: Site, dump: Path) -> None:
-    edit_restore(
+    edit_program(
         dump,
         (
             "\n\nTABLES",
@@ -290,7 +295,7 @@ BEFORE_MAIN = "\n\nif __name__ =="
 
 def add_code(dump: Path, code: str) -> None:
     """Put code before the last lines of a ``restore.py``."""
-    edit_restore(dump, (BEFORE_MAIN, f"\n\n{code}\n{BEFORE_MAIN}"))
+    edit_program(dump, (BEFORE_MAIN, f"\n\n{code}\n{BEFORE_MAIN}"))
 
 
 def test_a_function_that_takes_the_place_of_a_word_is_called(site: Site, dump: Path) -> None:
@@ -322,11 +327,6 @@ def test_what_code_lists_must_be_a_list(site: Site, dump: Path) -> None:
     assert "TABLES is of type dict, which is no list of texts." in site.refuse(dump)
 
 
-def test_code_that_changes_tables_is_not_for_models_of_the_past(site: Site, dump: Path) -> None:
-    add_code(dump, "TABLES.remove('shop_album.py')")
-    assert "code changes TABLES" in site.refuse(dump, "--through-migrations")
-
-
 def test_a_function_that_code_takes_away_is_missed_where_its_rows_are(
     site: Site, dump: Path
 ) -> None:
@@ -335,18 +335,48 @@ def test_a_function_that_code_takes_away_is_missed_where_its_rows_are(
 
 
 def test_code_that_fails_is_named_with_the_row(site: Site, dump: Path) -> None:
-    edit_restore(dump, ("        name=name", "        name=name + 1"))
+    edit_program(dump, ("        name=name", "        name=name + 1"))
     assert "shop_artist.py:4: create_shop_artist: TypeError" in site.refuse(dump)
 
 
 def test_code_that_gives_no_object_is_refused(site: Site, dump: Path) -> None:
-    edit_restore(dump, ("    return new(\n        shop_Artist", "    return dict(\n        x=1"))
+    edit_program(dump, ("    return new(\n        shop_Artist", "    return dict(\n        x=1"))
     assert "shop_artist.py:4: create_shop_artist gives {'x': 1" in site.refuse(dump)
+
+
+def test_code_in_a_restore_py_that_is_data_is_refused(site: Site, dump: Path) -> None:
+    edit_restore(dump, ("        name=name", "        name=name.upper()"))
+    said = site.refuse(dump)
+    assert "restore.py:23: name.upper() is more than a parameter or a value." in said
+    assert "write '# dumpy: program 1' as its first line" in said
+
+
+def test_what_is_run_is_said(site: Site, dump: Path) -> None:
+    edit_program(dump, ("        name=name", "        name=name.upper()"))
+    assert "Running " in site.restore(dump)
+
+
+@pytest.mark.parametrize("line", ["", "# dumpy: format l\n", "#!dumpy: program 1\n"])
+def test_a_restore_py_without_its_first_line_is_not_run(site: Site, dump: Path, line: str) -> None:
+    edit_restore(dump, ("# dumpy: format 1\n", f"{line}open('ran', 'w')\n"))
+    site.refuse(dump)
+    assert not (site.directory / "ran").exists()
+
+
+def test_fields_and_tables_that_an_edit_leaves_out_are_named(site: Site, dump: Path) -> None:
+    edit_restore(
+        dump,
+        ("        similar=similar", "        #imilar=similar"),
+        ("    'shop_artist.py'", "    #shop_artist.py'"),
+    )
+    said = site.refuse(dump)
+    assert "shop.Album: similar is left out (25 rows)" in said
+    assert "shop.Artist is not listed in TABLES" in said
 
 
 def test_code_beside_a_model_that_was_removed_needs_one_line(site: Site, dump: Path) -> None:
     change_models(site, MODELS[MODELS.index("class Album") :], "")
-    edit_restore(dump, ("        name=name", "        name=name.upper()"))
+    edit_program(dump, ("        name=name", "        name=name.upper()"))
     said = site.refuse(dump)
     assert "shop_album.py" in said or "there is no model 'shop.Album'" in said
     edit_restore(dump, ("    'shop_album.py'", "    # 'shop_album.py'"))
@@ -577,7 +607,7 @@ def test_two_restores_at_once_are_refused(site: Site, dump: Path) -> None:
 
 
 def test_code_that_ends_the_process_restores_nothing_and_says_so(site: Site, dump: Path) -> None:
-    edit_restore(
+    edit_program(
         dump, ("    return new(\n        shop_Artist", "    exit(0)\n    new(\n        shop_Artist")
     )
     said = site.refuse(dump)

@@ -60,6 +60,7 @@ def test_a_file_of_a_dump_is_refused_with_what_to_type(
 
 def test_an_error_in_the_script_of_a_dump_names_the_line(site: Site, dump: Path) -> None:
     text = (dump / "restore.py").read_text()
+    text = text.replace("# dumpy: format 1", "# dumpy: program 1")
     edited = text.replace("\nSOURCE_VERSION", "\nimport nothing_of_that_name\n\nSOURCE_VERSION")
     (dump / "restore.py").write_text(edited)
     said = site.refuse(dump)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sites import Site
 
+from dumpy import reading
 from dumpy.errors import FixtureError
-from dumpy.reading.directory import read_directory
 from dumpy.restoring.main import needs_no_run
 from dumpy.text.manifest import RESTORE
 
@@ -62,8 +62,8 @@ def rename(path: Path) -> None:
 
 
 def link_to_it(path: Path) -> None:
-    (path / ALBUMS).rename(path / "x")
-    (path / ALBUMS).symlink_to("x")
+    (path / ALBUMS).rename(path.parent / "x")
+    (path / ALBUMS).symlink_to("../x")
 
 
 def make_it_a_pipe(path: Path) -> None:
@@ -88,7 +88,7 @@ def edit_the_manifest(path: Path) -> None:
 
 def link_to_the_manifest(path: Path) -> None:
     (path / "manifest.json").rename(path / "x")
-    (path / "manifest.json").symlink_to("x")
+    (path / "manifest.json").symlink_to("../x")
 
 
 def make_the_manifest_a_pipe(path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_damaged_directory_is_refused(
 ) -> None:
     damage(dump)
     with pytest.raises(FixtureError) as caught:
-        read_directory(dump).listed()
+        reading.open(dump).listed()
     assert message in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_a_restore_script_that_is_cut_anywhere_is_not_run_but_refused(
         script.write_text("".join(lines[:number]))
         assert needs_no_run(script, [])
         with pytest.raises(FixtureError):
-            read_directory(dump, is_run=True)
+            reading.open(dump)
     script.write_text("".join(lines[:5]))
     assert "restore.py:5: the file is truncated" in site.refuse(dump)
 
@@ -189,7 +189,7 @@ def test_no_bit_of_a_table_file_can_flip_unseen(dump: Path) -> None:
         flipped[position] ^= 1 << position % 8
         (dump / ARTISTS).write_bytes(bytes(flipped))
         with pytest.raises(FixtureError):
-            read_directory(dump)
+            reading.open(dump)
 
 
 def test_no_bit_of_a_manifest_can_flip_unseen(dump: Path) -> None:
@@ -199,7 +199,7 @@ def test_no_bit_of_a_manifest_can_flip_unseen(dump: Path) -> None:
         flipped[position] ^= 1 << position % 8
         (dump / "manifest.json").write_bytes(bytes(flipped))
         with pytest.raises(FixtureError):
-            read_directory(dump)
+            reading.open(dump)
 
 
 def test_no_prefix_of_a_table_file_is_taken_for_the_whole(dump: Path) -> None:
@@ -208,16 +208,30 @@ def test_no_prefix_of_a_table_file_is_taken_for_the_whole(dump: Path) -> None:
     for size in range(0, len(data), 7):
         (dump / ARTISTS).write_bytes(data[:size])
         with pytest.raises(FixtureError):
-            read_directory(dump)
+            reading.open(dump)
 
 
-def test_what_is_no_python_may_lie_beside_the_files(dump: Path) -> None:
+@pytest.mark.parametrize("name", ["more.py", "django", "_speedups.so"])
+def test_what_python_could_import_is_refused(dump: Path, name: str) -> None:
+    (dump / name).mkdir()
+    with pytest.raises(FixtureError, match="not in the manifest"):
+        reading.open(dump)
+
+
+def test_what_python_cannot_import_may_lie_beside_the_files(dump: Path) -> None:
     (dump / "restore.py.bak").touch()
-    assert not read_directory(dump).is_edited
+    (dump / ".gitattributes").touch()
+    assert not reading.open(dump).is_edited
+
+
+def test_line_ends_that_git_has_changed_are_named(dump: Path) -> None:
+    (dump / ARTISTS).write_bytes((dump / ARTISTS).read_bytes().replace(b"\n", b"\r\n"))
+    with pytest.raises(FixtureError, match="end with CRLF"):
+        reading.open(dump)
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(dump: Path) -> None:
-    tables = read_directory(dump).tables()
+    tables = reading.open(dump).tables
     data = (dump / ALBUMS).read_bytes()
     (dump / ALBUMS).write_bytes(data.replace(b"Album 25", b"Album 99"))
     with pytest.raises(FixtureError, match="changed while it was read"):
@@ -230,8 +244,8 @@ def test_a_directory_may_have_more_files_than_a_process_may_open(site: Site) -> 
     script.write_text(
         "import resource, sys\nfrom pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n"
-        "from dumpy.reading.directory import read_directory\n"
-        "print(sum(1 for t in read_directory(Path(sys.argv[1])).tables() for _ in t.rows()))\n"
+        "from dumpy import reading\n"
+        "print(sum(1 for t in reading.open(Path(sys.argv[1])).tables for _ in t.rows()))\n"
     )
     files = len(list(path.glob("shop_*.py")))
     assert files > 20

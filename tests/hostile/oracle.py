@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import tracemalloc
@@ -35,7 +36,7 @@ MEMORY = 64 * 2**20
 _WATCHED = ("exec", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.")
 _LOOKING = ("os.scandir", "os.listdir")
 # CPython looks for the line of a mistake in the file that `parse` has named.
-_NO_FILE = "<dumpy>/<text>"
+_NO_FILE = f"{os.devnull}/<dumpy>"
 
 
 @dataclass

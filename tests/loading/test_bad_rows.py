@@ -179,6 +179,7 @@ def test_a_nul_on_its_way_to_postgresql_is_named_with_its_line(load: Load) -> No
 
 def test_a_failing_row_of_a_program_names_its_line(load: Load) -> None:
     text = dump_of(rows("zoo.Animal", "id name", (1, "x"), (2, "y")))
+    text = text.replace("# dumpy: format 1", "# dumpy: program 1")
     text = text.replace("    return new(", "    assert id != 2, 'no twos'\n    return new(")
     said = message(load, text)
     assert f"fixture.py:{line_of(text, chr(39) + 'y' + chr(39))}" in said

@@ -61,10 +61,13 @@ def test_open_files_are_read(tmp_path: Path, mode: str) -> None:
         assert len(objects(file)) == 4
 
 
-def test_a_row_that_is_code_gives_its_object_too(tmp_path: Path, settings: Any) -> None:
+def test_a_row_of_a_program_that_is_code_gives_its_object_too(
+    tmp_path: Path, settings: Any
+) -> None:
     settings.FIXTURE_DIRS = [str(tmp_path)]
     path = tmp_path / "snapshot.py"
-    path.write_text(TEXT.replace("(2, 'Panthera')", "(1 + 1, 'Panthera')"), encoding="utf-8")
+    text = TEXT.replace("(2, 'Panthera')", "(1 + 1, 'Panthera')")
+    path.write_text(text.replace("# dumpy: format 1", "# dumpy: program 1"), encoding="utf-8")
     with path.open("rb") as file:
         assert [each.object.pk for each in objects(file)] == [1, 2, 1, 2]
 

@@ -11,7 +11,9 @@ from zoo.models import Species
 pytestmark = pytest.mark.django_db
 
 TEXT = dump_of(rows("zoo.Moa", "id", (1,)), rows("zoo.Species", "id latin", (1, "lutra")))
-PROGRAM = TEXT.replace("latin=latin", "latin=latin.upper()")
+PROGRAM = TEXT.replace("# dumpy: format 1", "# dumpy: program 1").replace(
+    "latin=latin", "latin=latin.upper()"
+)
 
 
 @pytest.mark.parametrize("label", ["zoo.Moa", "nowhere.Model"])

@@ -9,13 +9,12 @@ from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from loading_tools import Load, dump_of, line_of, refusal, rows, values
 
+from dumpy import reading
 from dumpy.dump import new
 from dumpy.errors import LoadError, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.validation import Validation
-from dumpy.reading.block import Row
-from dumpy.reading.fixture import Dump, TableRows, read_fixture
-from dumpy.reading.source import open_source
+from dumpy.reading import DumpedTable
 from zoo.models import Animal, Meal, Permit, Species, Ticket
 
 pytestmark = pytest.mark.django_db
@@ -27,20 +26,17 @@ OLD = rows("zoo.Permit", "id number", (1, "12345"), (2, "123"))
 def loaded(text: str, validation: Validation) -> Loader:
     """Load a dump as a restore does that validates so."""
     loader = Loader(validation=validation)
-    fixture = read_fixture(open_source(text))
-    assert isinstance(fixture, Dump)
-    for table in fixture.tables:
+    for table in reading.open(text).tables:
         load_table(table, loader)
     loader.finish()
     return loader
 
 
-def load_table(table: TableRows, loader: Loader) -> None:
+def load_table(table: DumpedTable, loader: Loader) -> None:
     """Load the rows of a table."""
     destination = loader.destination(table)
     assert destination is not None
-    for row in table.entries():
-        assert isinstance(row, Row)
+    for row in table.rows():
         destination.add(row)
 
 

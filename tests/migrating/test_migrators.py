@@ -19,7 +19,9 @@ from dumpy.dump import new
 from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.migrating.changes import RenameModel
 from dumpy.migrating.install import migration_of_dump
-from dumpy.text.directory import Restore
+from dumpy.reading import Dump
+from dumpy.reading.source import open_source
+from dumpy.text.skeleton import Skeleton
 from dumpy.text.words import Natural
 from music.models import Album, Artist, Genre, Playlist
 
@@ -827,7 +829,8 @@ def test_a_directory_which_has_all_tables_must_have_what_a_first_step_names() ->
 
         return "2.0"
 
-    directory = Restore("1.0", {}, {}, {}, {}, installs=True)
+    skeleton = Skeleton("1.0", {}, {}, (), (), {}, {}, {}, True, frozenset())
+    directory = Dump(open_source(""), skeleton, path=Path())
     with settings_for("2.0", migrator(v1_0=migrate)), pytest.raises(MigrationError) as caught:
         migration_of_dump(directory)
     assert "it overrides create_shop_delivery(), which does not exist." in str(caught.value)

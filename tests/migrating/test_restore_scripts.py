@@ -11,6 +11,8 @@ from sites import Site, Version
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
 
+PROGRAM = ("# dumpy: format 1", "# dumpy: program 1")
+
 OLD = """
 from django.db import models
 
@@ -237,20 +239,22 @@ def test_a_dry_run_migrates_and_changes_nothing(shop: Site) -> None:
 def test_the_function_of_a_person_gets_a_row_first_and_migrators_what_it_makes(
     shop: Site,
 ) -> None:
-    shop.edit("dump/restore.py", ("        title=title,", "        title=title.upper() + '!',"))
+    shop.edit(
+        "dump/restore.py", PROGRAM, ("        title=title,", "        title=title.upper() + '!',")
+    )
     shop.restore(shop.the_dump)
     assert rows(shop) == {**ROWS, "shop_customer": [(1, "ADA!"), (7, "BACH!")]}
 
 
 def test_the_function_of_a_person_in_a_file_gets_a_row_first(shop: Site) -> None:
-    shop.edit("dump.py", ("        title=title,", "        title=title.upper() + '!',"))
+    shop.edit("dump.py", PROGRAM, ("        title=title,", "        title=title.upper() + '!',"))
     shop.succeed("restore", shop.the_file, "-b")
     assert rows(shop) == {**ROWS, "shop_customer": [(1, "ADA!"), (7, "BACH!")]}
 
 
 def test_a_person_may_leave_rows_out_before_migrators_see_them(shop: Site) -> None:
     leave = "def create_shop_client(id, title, city):\n    if id == 1:\n        return None\n"
-    shop.edit("dump/restore.py", ("def create_shop_client(id, title, city):\n", leave))
+    shop.edit("dump/restore.py", PROGRAM, ("def create_shop_client(id, title, city):\n", leave))
     shop.restore(shop.the_dump)
     assert rows(shop)["shop_customer"] == [(7, "Bach")]
     assert rows(shop)["shop_address"] == [(7, "Rome")]
@@ -259,6 +263,7 @@ def test_a_person_may_leave_rows_out_before_migrators_see_them(shop: Site) -> No
 def test_code_that_a_person_has_put_before_the_functions_is_heard(shop: Site) -> None:
     shop.edit(
         "dump/restore.py",
+        PROGRAM,
         ("SOURCE_VERSION", "WORDS = {'kept': 'changed'}\n\nSOURCE_VERSION"),
         ("        text=text,", "        text=WORDS.get(text, text),"),
     )
@@ -285,7 +290,7 @@ UNDER_A_CONDITION = f"\nif SOURCE_VERSION < '2':\n    {INSTALLS.strip()}\n"
 
 @pytest.mark.parametrize("name", ["dump/restore.py", "dump.py"])
 def test_the_line_that_installs_them_may_stand_in_code_of_a_person(shop: Site, name: str) -> None:
-    shop.edit(name, (INSTALLS, UNDER_A_CONDITION))
+    shop.edit(name, PROGRAM, (INSTALLS, UNDER_A_CONDITION))
     if name == "dump.py":
         shop.succeed("restore", shop.the_file, "-b")
     else:
@@ -304,7 +309,7 @@ def create_shop_note(id, text):
 
 create_shop_tag = create_shop_tag
 """
-    shop.edit("dump/restore.py", (INSTALLS, f"{INSTALLS}{wrap}"))
+    shop.edit("dump/restore.py", PROGRAM, (INSTALLS, f"{INSTALLS}{wrap}"))
     shop.restore(shop.the_dump)
     assert rows(shop) == {**ROWS, "shop_note": [(5, "kept!")]}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dumpy import reading
 from dumpy.errors import FixtureError
 from dumpy.reading.block import Block
-from dumpy.reading.fixture import Dump, read_fixture
-from dumpy.reading.source import open_source
 
 DUMP = """\
 # dumpy: format 1
@@ -40,9 +39,8 @@ FIRST = DUMP.split("{rows}", maxsplit=1)[0].count("\n") + 1
 
 def blocks(*rows: str) -> list[Block]:
     """Return the blocks of a dump with these rows."""
-    fixture = read_fixture(open_source(DUMP.format(rows="".join(f"{row}\n" for row in rows))))
-    assert isinstance(fixture, Dump)
-    return [block for table in fixture.tables for block in table.blocks()]
+    with reading.open(DUMP.format(rows="".join(f"{row}\n" for row in rows))) as dump:
+        return [block for table in dump.tables for block in table.blocks()]
 
 
 def row(number: int, name: str) -> str:

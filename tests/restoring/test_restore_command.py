@@ -67,13 +67,21 @@ def test_the_next_keys_are_free(first: Site) -> None:
 
 
 def test_a_file_that_was_edited_to_be_a_program_is_run(first: Site) -> None:
-    first.edit("dump.py", ("        title=title", "        title=title.upper()"))
+    first.edit(
+        "dump.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("        title=title", "        title=title.upper()"),
+    )
     first.restore_file()
     assert prices(first) == [(1, "ONE", 11), (7, "TWO", 22)]
 
 
-def test_a_row_that_is_code_is_run(first: Site) -> None:
-    first.edit("dump.py", ("create_shop_sale(5, 7, 9)", "create_shop_sale(5, 3 + 4, 9)"))
+def test_a_row_of_a_program_may_be_code(first: Site) -> None:
+    first.edit(
+        "dump.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("create_shop_sale(5, 7, 9)", "create_shop_sale(5, 3 + 4, 9)"),
+    )
     first.restore_file()
     assert first.execute("SELECT id, product_id FROM shop_sale") == [(5, 7)]
 

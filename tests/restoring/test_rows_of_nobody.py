@@ -156,7 +156,11 @@ def test_a_dump_that_cannot_be_restored_is_refused_before_it_asks(shop: Site) ->
 
 def test_what_goes_is_said_beside_code_too(shop: Site) -> None:
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
-    shop.edit("dump.py", ("        title=title", "        title=title.upper()"))
+    shop.edit(
+        "dump.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("        title=title", "        title=title.upper()"),
+    )
     said = shop.restore_file()
     assert (
         "Not in the dump, so without rows afterwards (but for what code makes): stock.Place" in said

@@ -206,7 +206,11 @@ def test_rows_that_a_migration_breaks_are_refused(site: Site) -> None:
 
 
 def test_code_in_restore_finds_the_models_of_the_past(site: Site) -> None:
-    site.edit("dump/restore.py", ("        title=title", "        title=title.upper()"))
+    site.edit(
+        "dump/restore.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("        title=title", "        title=title.upper()"),
+    )
     site.restore(site.the_dump, THROUGH)
     assert rows(site)["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
 
@@ -218,13 +222,21 @@ def test_an_option_that_is_cut_short_is_refused(site: Site) -> None:
 
 
 def test_code_in_a_file_finds_the_models_of_the_past(site: Site) -> None:
-    site.edit("dump.py", ("        title=title", "        title=title.upper()"))
+    site.edit(
+        "dump.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("        title=title", "        title=title.upper()"),
+    )
     site.restore_file(THROUGH)
     assert rows(site)["shop_item"][:2] == [(1, "ONE", 1100), (7, "TWO", 2200)]
 
 
 def test_code_in_restore_that_fails_is_named(site: Site) -> None:
-    site.edit("dump/restore.py", ("TABLES = [", "1 / 0\nTABLES = ["))
+    site.edit(
+        "dump/restore.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("TABLES = [", "1 / 0\nTABLES = ["),
+    )
     said = site.refuse(site.the_dump, THROUGH)
     assert "restore.py" in said
     assert "ZeroDivisionError" in said

@@ -7,7 +7,8 @@ import tracemalloc
 import pytest
 from text_dumps import DUMP, changed, skeleton_of
 
-from dumpy.text.skeleton import FormatError, NotData, split
+from dumpy.text.outline import FormatError, split
+from dumpy.text.skeleton import NotData
 
 HEAD, _, REST = DUMP.partition("\n")
 MODEL = "music_Genre = resolve_model('music.Genre')"

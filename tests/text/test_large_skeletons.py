@@ -7,7 +7,6 @@ import io
 import pytest
 from text_dumps import outline_of
 
-from dumpy.text.directory import interpret_restore
 from dumpy.text.emit import (
     Names,
     create_function,
@@ -17,7 +16,7 @@ from dumpy.text.emit import (
     objects_function,
     tail,
 )
-from dumpy.text.outline import SAVED, FormatError, check_skeleton, parse, split
+from dumpy.text.outline import SAVED, YIELDED, FormatError, check_skeleton, split
 from dumpy.text.skeleton import interpret
 
 
@@ -26,7 +25,7 @@ def test_a_restore_file_may_list_ten_thousand_files() -> None:
     text = head("Rows of a test.", None, {}, "TABLES") + main_function(files) + tail()
     check_skeleton(text)
     outline = split(io.BytesIO(text.encode()), SAVED)
-    assert list(interpret_restore(parse(outline), outline).files) == files
+    assert list(interpret(outline, SAVED).files) == files
 
 
 def test_a_model_may_have_a_thousand_columns_with_the_longest_names() -> None:
@@ -37,7 +36,7 @@ def test_a_model_may_have_a_thousand_columns_with_the_longest_names() -> None:
     text += objects_function([]) + tail()
     check_skeleton(text)
     outline = outline_of(text)
-    assert interpret(parse(outline), outline) is not None
+    assert interpret(outline, YIELDED) is not None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from dumpy.text.skeleton import Outline, Skeleton, interpret, parse, split
+from dumpy.text.outline import YIELDED, Outline, split
+from dumpy.text.skeleton import Skeleton, interpret
 
 DUMP = '''\
 # dumpy: format 1
@@ -74,7 +75,7 @@ def outline_of(text: str | bytes) -> Outline:
 
 def skeleton_of(text: str | bytes) -> Skeleton:
     outline = outline_of(text)
-    return interpret(parse(outline), outline)
+    return interpret(outline, YIELDED)
 
 
 def changed(*replacements: str) -> str:

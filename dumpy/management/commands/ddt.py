@@ -60,7 +60,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
             )
-        counted = f"{len(verdict.manifest.tables)} tables with {verdict.rows:,} rows"
+        counted = f"{len(verdict.tables)} tables with {verdict.rows:,} rows"
         if verdict.different:
             named = ", ".join(verdict.different)
             raise CommandError(f"The double dump test has failed: {named} is not what it was.")

@@ -12,14 +12,14 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.db import router
 
+from dumpy import reading
 from dumpy.engines import engine_of
 from dumpy.errors import printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.rejects import Rejects
 from dumpy.migrating.policy import Policy, add_version_option, migrating
-from dumpy.reading.execution import is_stray_program, named
-from dumpy.reading.fixture import read_fixture
-from dumpy.reading.source import check_file, open_source
+from dumpy.reading.permission import is_stray_program, named
+from dumpy.reading.source import check_file
 from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.rejected import write_rejected
 
@@ -94,10 +94,14 @@ class Command(loaddata.Command):
             if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
                 check_file(path)
         try:
-            with named(path for path, _directory, _name in found if is_named):
+            with named(self._named(found) if is_named else (), self._policy().say):
                 super().load_label(fixture_label)
         except BadZipFile as error:
             raise CommandError(f"{fixture_label}: {error}") from error
+
+    @staticmethod
+    def _named(found: Any) -> list[str]:
+        return [path for path, _directory, _name in found]
 
     def save_obj(self, obj: Any) -> bool:
         """Save an object if its model is wanted; what holds for one row holds for its table."""
@@ -129,8 +133,8 @@ class Command(loaddata.Command):
             return super().find_fixtures(fixture_label)
         except CommandError:
             for path in self._strays:
-                with open(path, "rb") as file:
-                    read_fixture(open_source(file))
+                with open(path, "rb") as file, reading.open(file) as dump:
+                    reading.Program(dump)
             raise
 
     def reset_sequences(self, connection: Any, models: Any) -> None:

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
+from dumpy import reading
 from dumpy.errors import printable_lines
-from dumpy.reading.directory import read_directory
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
 
@@ -47,7 +47,11 @@ class Command(BaseCommand):
     def handle(self, *, directory: Path, model: str, keys: list[str], **options: Any) -> None:
         """Repair; any error makes the status 1, and leaves the database as it was."""
         choice = choice_of(model, keys, options["where"])
-        repair = Repair(read_directory(directory), options["database"])
+        dump = reading.open(directory)
+        if dump.is_program:
+            place = dump.source.place(1)
+            raise CommandError(f"{place}: restore.py is a program; a repair reads data only.")
+        repair = Repair(dump, options["database"])
         try:
             outcome = repair.run(choice, really=options["really"])
         except DatabaseError as error:

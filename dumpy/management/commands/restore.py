@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.reading.execution import dump_of
-from dumpy.restoring.content import module_content
+from dumpy.reading.permission import dump_of
+from dumpy.restoring.content import file_content
 from dumpy.restoring.main import add_arguments, restore
 from dumpy.text.manifest import RESTORE
 
@@ -33,7 +33,8 @@ class Command(BaseCommand):
             raise CommandError(f"{file} belongs to a dump. {_hint(directory / RESTORE)}")
         is_quiet = options["verbosity"] == 0 and not options["interactive"]
         say = _keep_quiet if is_quiet else self.stdout.write
-        with module_content(file) as content:
+        content = file_content(file)
+        with content.dump:
             restore(content, Namespace(**options), say)
 
 

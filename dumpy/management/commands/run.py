@@ -12,10 +12,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.execution import begins_as_dump, dump_of
+from dumpy.reading.permission import dump_of, is_beheaded, program_at
 from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
+from dumpy.text.outline import FIRST_LINE
 
 
 class Command(BaseCommand):
@@ -41,6 +42,8 @@ class Command(BaseCommand):
             if needs_no_run(Path(script), args):
                 main(script, {})
             else:
+                if script.endswith(RESTORE) and program_at(script) and options["verbosity"] >= 1:
+                    self.stdout.write(f"Running {script}")
                 _run(script)
         finally:
             sys.argv = saved
@@ -69,7 +72,11 @@ def _require_script(script: Path) -> None:
         raise CommandError(
             f"{script} belongs to a dump. To restore that: manage.py run {directory / RESTORE}"
         )
-    if script.name != RESTORE and begins_as_dump(script):
+    if is_beheaded(script) and directory is None:
+        raise CommandError(
+            f"{script}:1: it is a dump, but its first line is not {FIRST_LINE!r}. Write that line."
+        )
+    if script.name != RESTORE and program_at(script) is not None:
         raise CommandError(
             f"{script} is a dump, not a script. To replace the database by it: manage.py restore "
             f"{script}. To add its rows: manage.py loaddata {script}"

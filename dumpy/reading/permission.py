@@ -1,9 +1,10 @@
-"""Which fixtures may be run as programs."""
+"""Which files may be run as programs, and who is told that they are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,20 +14,36 @@ from django.conf import settings
 
 from dumpy.conf import configuration
 from dumpy.text.manifest import NAME, RESTORE
-from dumpy.text.outline import is_first_line
+from dumpy.text.outline import PROGRAM_LINE, is_program
 
-_LONGEST = 100
+_LONGEST = 200
+_PAGE = 2**20
+_MARK = re.compile(rb"^# dumpy: (format|program|end)\b", re.MULTILINE)
 _named: ContextVar[frozenset[str]] = ContextVar("dumpy_named", default=frozenset())
+_say: ContextVar[Callable[[str], object]] = ContextVar("dumpy_say", default=lambda sentence: None)
+
+WAY_OUT = f"To run the file as a program, write {PROGRAM_LINE!r} as its first line."
+"""What to do with a dump in which there is code."""
 
 
 @contextmanager
-def named(paths: Iterable[str]) -> Iterator[None]:
-    """Let files run that a person has named with their ``.py``, for the time of the block."""
-    token = _named.set(frozenset(os.path.realpath(path) for path in paths))
+def named(paths: Iterable[str], say: Callable[[str], object] | None = None) -> Iterator[None]:
+    """Let files run that a person has named with their ``.py``, for the time of the block.
+
+    ``say`` is told what is run.
+    """
+    names = _named.set(_named.get() | {os.path.realpath(path) for path in paths})
+    told = _say.set(say or _say.get())
     try:
         yield
     finally:
-        _named.reset(token)
+        _say.reset(told)
+        _named.reset(names)
+
+
+def announce(name: str) -> None:
+    """Say that a file is run."""
+    _say.get()(f"Running {name}")
 
 
 def is_stray_program(path: str) -> bool:
@@ -34,22 +51,29 @@ def is_stray_program(path: str) -> bool:
     real = os.path.realpath(path)
     if not real.endswith(".py") or not os.path.isfile(real):
         return False
-    if os.path.dirname(real) in _fixture_directories(real):
-        return False
-    return not begins_as_dump(real)
+    return os.path.dirname(real) not in _fixture_directories(real) and program_at(real) is not False
 
 
-def begins_as_dump(path: str | Path) -> bool:
-    """Whether the first line of a file is that of a dump."""
+def program_at(path: str | Path) -> bool | None:
+    """Whether the first line of a file makes it a program; None for what is no dump."""
     with open(path, "rb") as file:
-        return is_first_line(file.readline(_LONGEST))
+        return is_program(file.readline(_LONGEST))
+
+
+def is_beheaded(path: str | Path) -> bool:
+    """Whether a file is a dump but for its first line: such a file is never run."""
+    with open(path, "rb") as file:
+        if is_program(file.readline(_LONGEST)) is not None:
+            return False
+        file.seek(0)
+        return any(_MARK.search(page) for page in iter(lambda: file.read(_PAGE), b""))
 
 
 def dump_of(path: str | Path) -> Path | None:
     """Return the directory of the dump that a file belongs to, None for what stands alone."""
     directory = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
-    if (directory / NAME).is_file() and (directory / RESTORE).is_file() and begins_as_dump(path):
-        return directory
+    if (directory / NAME).is_file() and (directory / RESTORE).is_file():
+        return directory if program_at(path) is not None else None
     return None
 
 

@@ -1,0 +1,595 @@
+"""The one door to a dump: what it says of itself, and its rows in blocks. Nothing is run here."""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.machinery import all_suffixes
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from dumpy.conf import configuration
+from dumpy.errors import FixtureError, Place
+from dumpy.reading.block import Block, Row
+from dumpy.reading.permission import WAY_OUT, dump_of
+from dumpy.reading.relabelled import map_references, relabelled
+from dumpy.reading.source import Source, file_source, open_plain, open_source
+from dumpy.text import manifest as manifests
+from dumpy.text.emit import IMPORTED
+from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError, TableEntry
+from dumpy.text.outline import (
+    SAVED,
+    YIELDED,
+    Extent,
+    Outline,
+    RowStyle,
+    TextError,
+    is_program,
+    split,
+)
+from dumpy.text.scanner import RowError, RowIsCode, RowScanner
+from dumpy.text.skeleton import (
+    Constant,
+    CreateFunction,
+    InlineRow,
+    NotData,
+    Part,
+    Skeleton,
+    interpret,
+    interpret_table,
+)
+from dumpy.text.words import Natural
+
+_LARGEST_MANIFEST = 16 * 2**20
+_RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
+_NO_CODE = "A dump of format 1 holds no code."
+_IGNORED = "__pycache__"
+_IMPORTABLE = tuple(all_suffixes())
+_MARKS = re.compile(
+    rb"^(# dumpy: |SOURCE_(VERSION|MIGRATIONS) = |loader\.save\(create_)", re.MULTILINE
+)
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True)
+class DumpedTable:
+    """Rows of one create function, which can be read as often as needed.
+
+    Attributes:
+        function: what becomes of a row; a migrator may have changed it (``is_migrated``).
+        source: the file with the rows, which are the ``parts`` of it.
+        skeleton: the file with the create function.
+        listed_at: the line of ``skeleton`` that lists the rows; ``listed_in`` says where that is.
+        style: how rows are written.
+        missing: names of the vocabulary that the import line does not have.
+        create: code of a migrator or of a program that makes objects of a row.
+        takes_any: whether that code says how many values a row has.
+        renamed: how a reference by natural key reads today.
+    """
+
+    function: CreateFunction
+    source: Source
+    parts: tuple[Part, ...]
+    skeleton: Source
+    listed_at: int
+    style: RowStyle = YIELDED
+    missing: frozenset[str] = frozenset()
+    is_migrated: bool = False
+    create: Callable[..., Any] | None = None
+    takes_any: bool = False
+    renamed: Callable[[Natural], Natural] | None = None
+
+    @property
+    def label(self) -> str:
+        """The label of the model, ``""`` where rows are dropped."""
+        return self.function.model
+
+    @property
+    def fields(self) -> Mapping[str, int | Constant]:
+        """The position of the value of each field in a row, or a constant."""
+        return self.function.fields
+
+    @property
+    def field_lines(self) -> Mapping[str, int]:
+        """The line of each field in the create function."""
+        return self.function.field_lines
+
+    @property
+    def line(self) -> int:
+        """The line of the create function."""
+        return self.function.line
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What the create function calls the values of a row."""
+        return self.function.parameters
+
+    @property
+    def drops(self) -> bool:
+        """Whether the create function returns nothing."""
+        return self.function.drops
+
+    @property
+    def width(self) -> int:
+        """How many values a row has."""
+        return len(self.parameters)
+
+    @property
+    def listed_in(self) -> str:
+        """Where the rows are listed."""
+        return "TABLES" if self.style is SAVED else "objects()"
+
+    def place(self, line: int) -> Place:
+        """Return the line of a row as a place for messages."""
+        return self.source.place(line)
+
+    def skeleton_place(self, line: int) -> Place:
+        """Return a line of the create function as a place for messages."""
+        return self.skeleton.place(line)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in the order of the file; raises ``FixtureError``."""
+        for block in self.blocks():
+            yield from block.rows()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in the order of the file, many at once; raises ``FixtureError``."""
+        for part in self.parts:
+            if isinstance(part, InlineRow):
+                yield self._block([(value,) for value in part.values], [part.line], 0)
+            else:
+                yield from self._blocks_of(part)
+
+    def _blocks_of(self, extent: Extent) -> Iterator[Block]:
+        scanner = RowScanner(self.style.prefix(extent.function), self.style.suffix, self.missing)
+        for lines, texts in row_lines(self.source, extent):
+            columns = scanner.scan_lines(texts)
+            if columns is not None:
+                yield self._block(columns, lines, sum(map(len, texts)))
+            else:
+                yield from self._scanned(scanner, lines, texts)
+
+    def _scanned(
+        self, scanner: RowScanner, lines: Sequence[int], texts: Sequence[str]
+    ) -> Iterator[Block]:
+        """Yield rows that are scanned one by one, those together that have as many values."""
+        rows = (
+            (line, scanned(scanner, text, self.place(line)))
+            for line, text in zip(lines, texts, strict=True)
+        )
+        size = sum(map(len, texts))
+        for _width, group in groupby(rows, key=lambda row: len(row[1])):
+            found = list(group)
+            columns = list(zip(*(values for _line, values in found), strict=True))
+            some = size * len(found) // len(texts)
+            yield self._block(columns, [line for line, _values in found], some)
+
+    def _block(self, columns: Sequence[Sequence[object]], lines: Sequence[int], size: int) -> Block:
+        if len(columns) != self.width and not self.takes_any:
+            raise FixtureError(
+                self.place(lines[0]),
+                f"the row has {len(columns)} values, its create function takes {self.width}.",
+                f"See the function at {self.skeleton_place(self.line)}.",
+            )
+        rename = self.renamed
+        if rename is not None:
+            columns = [[map_references(value, rename) for value in column] for column in columns]
+        return Block(tuple(columns), lines, size, self.place)
+
+
+def scanned(scanner: RowScanner, text: str, place: Place) -> tuple[object, ...]:
+    """Return the values of a row; raises ``FixtureError`` for what is none, or is code."""
+    try:
+        return scanner.scan(text)
+    except RowIsCode as error:
+        raise FixtureError(place, f"{error.reason} {_NO_CODE}", WAY_OUT) from error
+    except RowError as error:
+        raise FixtureError(place, error.reason) from error
+
+
+def row_lines(source: Source, extent: Extent) -> Iterator[tuple[Sequence[int], list[str]]]:
+    """Yield the numbers and the texts of row lines, some 256 KB at once."""
+    first = extent.first_line
+    for data in source.whole_lines(extent.start, extent.end):
+        text = _decoded(source, first, data)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").removesuffix("\r")
+        texts = text.split("\n")
+        lines: Sequence[int] = range(first, first + len(texts))
+        first += len(texts)
+        if not all(map(_is_row, texts)):
+            rows = [(line, one) for line, one in zip(lines, texts, strict=True) if _is_row(one)]
+            lines, texts = [line for line, _one in rows], [one for _line, one in rows]
+        if texts:
+            yield lines, texts
+
+
+def _is_row(text: str) -> bool:
+    """Whether a line between rows is not a comment."""
+    stripped = text.lstrip()
+    return bool(stripped) and not stripped.startswith("#")
+
+
+def _decoded(source: Source, line: int, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        bad = line + data.count(b"\n", 0, error.start)
+        raise FixtureError(source.place(bad), "it is not utf-8.") from error
+
+
+@dataclass
+class DumpFile:
+    """A file with rows.
+
+    Attributes:
+        source: the file.
+        functions: the create functions that its rows may call, None for those of a program.
+    """
+
+    source: Source
+    functions: Mapping[str, CreateFunction] | None
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The file without its rows; raises ``FixtureError``."""
+        return outlined(self.source, SAVED)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The rows; raises ``FixtureError``."""
+        outline = self.outline
+        if outline.is_program:
+            hint = "Its rows are data: put code into the create functions of restore.py."
+            raise FixtureError(self.source.place(1), "a file of a directory is no program.", hint)
+        return _understood(self.source, lambda: interpret_table(outline, self.functions))
+
+    def tables(self, namespace: Mapping[str, Any], label: str = "") -> list[DumpedTable]:
+        """Return the tables, their rows made to objects by the functions of a namespace."""
+        found = []
+        for name, parts in _by_function(self.parts).items():
+            if name not in namespace:
+                first = getattr(parts[0], "first_line", None) or getattr(parts[0], "line", None)
+                raise FixtureError(self.source.place(first), f"restore.py has no function {name}.")
+            code = CreateFunction(name, label, (), {}, {}, 1, drops=False)
+            create = namespace[name]
+            found.append(
+                DumpedTable(
+                    code, self.source, parts, self.source, 1, SAVED, create=create, takes_any=True
+                )
+            )
+        return found
+
+
+@dataclass
+class Dump:
+    """A dump, or a fixture that somebody has written by hand.
+
+    Attributes:
+        source: the file with the skeleton.
+        skeleton: what that means; None for a program.
+        outline: its text without the rows; None for what is no dump.
+        path: the directory, None for a single file.
+        manifest: that of the directory.
+        is_edited: whether the ``restore.py`` of the directory is not what dump2py has written.
+        files: the table files of the directory by name.
+    """
+
+    source: Source
+    skeleton: Skeleton | None = None
+    outline: Outline | None = None
+    path: Path | None = None
+    manifest: Manifest | None = None
+    is_edited: bool = False
+    files: dict[str, DumpFile] = field(default_factory=dict)
+
+    def __enter__(self) -> Dump:
+        """Return the dump."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the dump."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.source.close()
+
+    @property
+    def is_program(self) -> bool:
+        """Whether code says what the rows mean."""
+        return self.skeleton is None
+
+    @property
+    def version(self) -> str | None:
+        """The version of the source, None also for a program that is not run."""
+        said = self.skeleton or self.manifest
+        return said.version if said else None
+
+    @property
+    def migrations(self) -> Mapping[str, str]:
+        """The newest migration of each app there, none for a program that is not run."""
+        said = self.skeleton or self.manifest
+        return said.migrations if said else {}
+
+    @cached_property
+    def tables(self) -> list[DumpedTable]:
+        """The tables in the order of loading, none for a program; raises ``FixtureError``."""
+        if self.skeleton is None:
+            return []
+        if self.path is not None:
+            return [table for name in self.listed() for table in self.tables_of(name)]
+        return [
+            self._table(self.skeleton.functions[name], self.source, tuple(parts), section.listed_at)
+            for section in self.skeleton.sections
+            for name, parts in groupby(section.parts, key=lambda part: part.function)
+        ]
+
+    def listed(self, names: object = None) -> dict[str, int]:
+        """Return the files to load, by default those that ``restore.py`` lists, with their lines.
+
+        Raises ``FixtureError`` for a strange one.
+        """
+        lines: Mapping[str, int] = self.skeleton.files if self.skeleton else {}
+        if names is None:
+            names = list(lines)
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            hint = "List the names of files that dump2py has written."
+            reason = f"TABLES is of type {type(names).__name__}, which is no list of texts."
+            raise FixtureError(self.source.place(), reason, hint)
+        for name in names:
+            if name not in self.files:
+                raise FixtureError(
+                    self.source.place(lines.get(name)),
+                    f"the file {name!r} is not in the manifest.",
+                    "Name a file that dump2py has written.",
+                )
+        return {name: lines.get(name, 1) for name in names}
+
+    def tables_of(self, name: str, namespace: Mapping[str, Any] | None = None) -> list[DumpedTable]:
+        """Return the tables in a file; raises ``FixtureError``.
+
+        For a program, ``namespace`` holds its create functions.
+        """
+        file = self.files[name]
+        if self.skeleton is None:
+            label = next((entry.model for entry in self.entries if name in _names(entry)), "")
+            return file.tables(namespace or {}, label)
+        line = self.skeleton.files.get(name, 1)
+        return [
+            self._table(self.skeleton.functions[function], file.source, parts, line)
+            for function, parts in _by_function(file.parts).items()
+        ]
+
+    def _table(
+        self, function: CreateFunction, source: Source, parts: tuple[Part, ...], line: int
+    ) -> DumpedTable:
+        assert self.skeleton is not None
+        return DumpedTable(
+            function,
+            source,
+            parts,
+            self.source,
+            line,
+            YIELDED if self.path is None else SAVED,
+            frozenset(IMPORTED) - self.skeleton.words,
+            renamed=relabelled(self.skeleton.models),
+        )
+
+    @property
+    def entries(self) -> Sequence[TableEntry]:
+        """What the manifest of a directory says of tables."""
+        return self.manifest.tables if self.manifest else ()
+
+    @property
+    def unlisted(self) -> list[TableEntry]:
+        """The tables with rows that ``restore.py`` does not list, or not all of them."""
+        listed = self.skeleton.files if self.skeleton else self.files
+        return [entry for entry in self.entries if entry.rows and not _names(entry) <= {*listed}]
+
+    def left_out(self) -> Iterator[str]:
+        """Yield a sentence for the rows and the fields that the skeleton leaves out."""
+        if self.skeleton is None:
+            return
+        for entry in self.unlisted:
+            reason = f"{entry.model} is not listed in TABLES, or not all of it"
+            yield f"{self.source.place()}: {reason}: its rows are left out ({entry.rows} rows)."
+        for section in self.skeleton.unlisted:
+            rows = sum(map(_rows_of, section.parts))
+            if rows:
+                reason = f"{section.name} is not listed in objects()"
+                place = self.source.place(section.line)
+                yield f"{place}: {reason}: its rows are left out ({rows} rows)."
+        for function, rows in self._rows_by_function().items():
+            known = self.skeleton.functions[function]
+            place = self.source.place(known.line)
+            if known.drops:
+                yield f"{place}: {function} returns nothing: its rows are left out ({rows} rows)."
+            elif known.unused:
+                names = ", ".join(known.unused)
+                yield f"{place}: {known.model}: {names} is left out ({rows} rows)."
+
+    def _rows_by_function(self) -> dict[str, int]:
+        rows: dict[str, int] = {}
+        for table in self.tables:
+            name = table.function.name
+            rows[name] = rows.get(name, 0) + sum(map(_rows_of, table.parts))
+        return {name: count for name, count in rows.items() if count}
+
+    def verify(self) -> Iterator[FixtureError]:
+        """Yield an error for each file of a directory that is not what the manifest says."""
+        if self.path is None:
+            return
+        known = {*self.files, RESTORE, manifests.NAME, _IGNORED}
+        for found in sorted(self.path.iterdir()):
+            # A restore.py that is run imports what lies beside it.
+            if found.name not in known and (found.is_dir() or found.name.endswith(_IMPORTABLE)):
+                hint = "Move it out of the directory."
+                yield FixtureError(Place(str(found)), "it is not in the manifest.", hint)
+        for entry in (file for table in self.entries for file in table.files):
+            problem = self._problem(entry)
+            if problem is not None:
+                yield problem
+
+    def _problem(self, entry: FileEntry) -> FixtureError | None:
+        """What is wrong with a table file, which is read for it."""
+        file, wrong = self.files[entry.name], None
+        try:
+            _ = file.parts
+        except FixtureError as error:
+            wrong = error
+        try:
+            reason = _difference(entry_of(file.source), entry, file.source)
+        except FixtureError as error:
+            return error
+        if reason is None:
+            return wrong
+        return FixtureError(file.source.place(), reason, _RESEAL.format(self.path))
+
+
+def _by_function(parts: Sequence[Part]) -> dict[str, tuple[Part, ...]]:
+    names = dict.fromkeys(part.function for part in parts)
+    return {name: tuple(part for part in parts if part.function == name) for name in names}
+
+
+def _names(entry: TableEntry) -> set[str]:
+    return {file.name for file in entry.files}
+
+
+def _rows_of(part: Part) -> int:
+    return 1 if isinstance(part, InlineRow) else part.rows
+
+
+def open(given: object, *, damages: list[FixtureError] | None = None) -> Dump:
+    """Return the dump in a path, a stream, a text or bytes; nothing of it is run.
+
+    Raises ``FixtureError`` for what is damaged, and for a dump that is data with code in it. With a
+    list of ``damages``, those of the table files of a directory are added to it instead.
+    """
+    if isinstance(given, Path) and given.is_dir():
+        dump = _directory(given)
+        for problem in dump.verify():
+            if damages is None:
+                raise problem
+            damages.append(problem)
+        return dump
+    source = open_source(given)
+    try:
+        return _file(source)
+    except BaseException:
+        source.close()
+        raise
+
+
+def outlined(source: Source, style: RowStyle) -> Outline:
+    """Return a dump without its rows; raises ``FixtureError``."""
+    limit = configuration().max_skeleton_bytes
+    return _understood(source, lambda: split(source.lines(), style, limit=limit))
+
+
+def _understood(source: Source, read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except NotData as error:
+        reason = f"{error.reason} {_NO_CODE}"
+        raise FixtureError(source.place(error.line), reason, WAY_OUT) from error
+    except TextError as error:
+        raise FixtureError(source.place(error.line), error.reason) from error
+
+
+def _skeleton(source: Source, style: RowStyle) -> tuple[Outline, Skeleton | None]:
+    outline = outlined(source, style)
+    if outline.is_program:
+        return outline, None
+    return outline, _understood(source, lambda: interpret(outline, style))
+
+
+def _file(source: Source) -> Dump:
+    first = source.first_line()
+    if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise FixtureError(source.place(1), "it is UTF-16.", "Save it as UTF-8.")
+    if is_program(first) is None:
+        _refuse_dump(source)
+        return Dump(source)
+    if source.path and dump_of(source.path) is not None:
+        hint = f"To restore that: manage.py run {Path(source.name).parent / RESTORE}"
+        raise FixtureError(source.place(), "it belongs to a dump.", hint)
+    outline, skeleton = _skeleton(source, YIELDED)
+    return Dump(source, skeleton, outline)
+
+
+def _refuse_dump(source: Source) -> None:
+    """Raise ``FixtureError`` for a dump without its first line, and for what is no Python."""
+    start = source.text(configuration().max_skeleton_bytes)
+    if not start.strip():
+        raise FixtureError(source.place(1), "it is empty.")
+    found = _MARKS.search(start)
+    if found is not None:
+        # The text after the mark may say which format, or that something stands before it.
+        _understood(source, lambda: split(source.lines()))
+    if b"\0" in start:
+        raise FixtureError(source.place(1), "it holds NUL bytes, so that it is no text.")
+    if start.lstrip()[:1] in (b"[", b"{", b"<"):
+        hint = "Make a dump of this format with dumpdata --format=py."
+        raise FixtureError(source.place(1), "it is JSON or XML, not Python.", hint)
+
+
+def _directory(path: Path) -> Dump:
+    manifest = read_manifest(path)
+    source = file_source(path / RESTORE)
+    outline, skeleton = _skeleton(source, SAVED)
+    is_edited = _difference(entry_of(source), manifest.restore, source) is not None
+    functions = skeleton.functions if skeleton else None
+    names = [file.name for table in manifest.tables for file in table.files]
+    files = {name: DumpFile(file_source(path / name), functions) for name in names}
+    return Dump(source, skeleton, outline, path, manifest, is_edited, files)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a directory; raises ``FixtureError``."""
+    place = Place(str(path / manifests.NAME))
+    hint = "A dump that dump2py has finished has one."
+    if path.is_file():
+        reason = "it is a file, not a directory that dump2py has written."
+        raise FixtureError(Place(str(path)), reason)
+    try:
+        with open_plain(path / manifests.NAME) as file:
+            data = file.read(_LARGEST_MANIFEST + 1)
+        if len(data) > _LARGEST_MANIFEST:
+            raise FixtureError(place, f"it has more than {_LARGEST_MANIFEST} bytes.")
+        return manifests.from_text(data.decode())
+    except ManifestError as error:
+        hint = "Take it from a copy of the dump, or make the dump again."
+        raise FixtureError(place, str(error), hint) from error
+    except FixtureError as error:
+        reason = f"the manifest cannot be read: {error.reason}"
+        raise FixtureError(place, reason, hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FixtureError(place, f"the manifest cannot be read: {error}.", hint) from error
+
+
+def entry_of(source: Source) -> FileEntry:
+    """Return size and digest of a file as it is; raises ``FixtureError``."""
+    source.read_all()
+    return FileEntry(Path(source.name).name, source.size, source.sha256.hexdigest())
+
+
+def _difference(found: FileEntry, entry: FileEntry, source: Source) -> str | None:
+    """What is wrong with a file, or None."""
+    if found == entry:
+        return None
+    if source.first_line().endswith(b"\r\n"):
+        return "its lines end with CRLF, as git or an editor makes them: damaged or edited."
+    if found.size != entry.size:
+        return f"it has {found.size} bytes, the manifest says {entry.size}: damaged or edited."
+    return "its content is not what the manifest says: damaged or edited."
