@@ -270,15 +270,20 @@ def is_used(model: ModelType, keys: Iterable[object], using: str) -> set[object]
     """Return those of the primary keys of ``model`` that rows of any table refer to."""
     wanted = list(keys)
     used: set[object] = set()
+    for owner, name in holders(model, using):
+        rows = QuerySet(owner, using=using).filter(**{f"{name}__in": wanted})
+        used |= set(rows.order_by().values_list(name, flat=True).distinct())
+    return used
+
+
+def holders(model: ModelType, using: str) -> Iterator[tuple[ModelType, str]]:
+    """Yield the models and fields of all foreign keys to a model whose tables are there."""
     for relation in model._meta.get_fields(include_hidden=True):
         if not (relation.auto_created and not relation.concrete and relation.is_relation):
             continue
         field: Any = getattr(relation, "field", None)
-        if field is None or field.many_to_many or not _has_table(field.model, using):
-            continue
-        rows = QuerySet(field.model, using=using).filter(**{f"{field.name}__in": wanted})
-        used |= set(rows.order_by().values_list(field.attname, flat=True).distinct())
-    return used
+        if field is not None and not field.many_to_many and _has_table(field.model, using):
+            yield field.model, field.attname
 
 
 def _has_table(model: ModelType, using: str) -> bool:

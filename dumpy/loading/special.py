@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Max, QuerySet
+from django.db import connections
+from django.db.models import F, Max, QuerySet
 
 from dumpy.errors import Place
 from dumpy.loading.batches import BlockLike, Columns, Converted, Desk, Layout, RowLike, TableLoader
-from dumpy.loading.references import is_used
+from dumpy.loading.references import holders, is_used
 from dumpy.loading.report import Counts
 from dumpy.schema.tables import ModelType
 
@@ -33,6 +34,32 @@ def forget_content_types() -> None:
         from django.contrib.contenttypes.models import ContentType
 
         ContentType.objects.clear_cache()
+
+
+def renumber_content_types(model: ModelType, keys: Mapping[str, int], using: str) -> None:
+    """Give the content types that are there the primary keys of the source, by label.
+
+    What refers to them follows. Others, whose key is wanted, get one that is free.
+    """
+    rows: Any = QuerySet(model, using=using).values_list("app_label", "model", "pk")
+    here = {f"{app_label}.{name}": key for app_label, name, key in rows}
+    free = max([*here.values(), *keys.values()], default=0)
+    taken = {keys[label] for label in here.keys() & keys.keys()}
+    new: dict[int, int] = {}
+    for label, key in sorted(here.items()):
+        new[key] = keys.get(label, key)
+        if label not in keys and key in taken:
+            free += 1
+            new[key] = free
+    changed = {key: wanted for key, wanted in new.items() if wanted != key}
+    if changed:
+        with connections[using].constraint_checks_disabled():
+            for owner, name in [(model, "id"), *holders(model, using)]:
+                # In two steps: keys that change their places meet on the way otherwise.
+                column = QuerySet(owner, using=using).filter(**{f"{name}__in": changed})
+                column.update(**{name: -F(name)})
+                for key, wanted in changed.items():
+                    QuerySet(owner, using=using).filter(**{name: -key}).update(**{name: wanted})
 
 
 class SpecialLoader(TableLoader):

@@ -56,6 +56,11 @@ class Content:
         return self.dump.migrations
 
     @property
+    def content_types(self) -> Mapping[str, int]:
+        """The primary keys of the content types of the source, by label, if it says so."""
+        return self.dump.manifest.content_types if self.dump.manifest else {}
+
+    @property
     def labels(self) -> Sequence[str]:
         """The labels of its models."""
         if self.dump.is_program and self.dump.path is None:

@@ -16,7 +16,7 @@ from dumpy.loading.references import Moved
 from dumpy.loading.registry import TODAY
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
-from dumpy.loading.special import NATURAL_KEYS
+from dumpy.loading.special import NATURAL_KEYS, renumber_content_types
 from dumpy.loading.validation import Validation
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
@@ -114,6 +114,7 @@ class Restorer:
         self._require_columns()
         with transaction.atomic(using=self.using):
             schema.empty(connections[self.using], self._tables_emptied())
+            self._renumber_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
             connections[self.using].check_constraints()
@@ -123,6 +124,14 @@ class Restorer:
         if self.compares:
             self._say_what_was_added()
         return report
+
+    def _renumber_content_types(self) -> None:
+        """Give content types the primary keys of the source: JSON and texts may hold them."""
+        keys = self.content.content_types
+        model = self.plan.registry.find("contenttypes.ContentType")
+        if model is not None and keys:
+            renumber_content_types(model, keys, self.using)
+            schema.reset_sequences(self.using, [model])
 
     def _require_unmanaged(self) -> None:
         """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 NAME = "manifest.json"
@@ -48,7 +48,10 @@ class TableEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A directory: versions, migrations, tables in the order of loading, and what is left out."""
+    """A directory: versions, migrations, tables in the order of loading, and what is left out.
+
+    `content_types` are the primary keys of the content types of the source, by label.
+    """
 
     dumpy: str
     django: str
@@ -57,6 +60,7 @@ class Manifest:
     restore: FileEntry
     tables: tuple[TableEntry, ...]
     left_out: Mapping[str, str]
+    content_types: Mapping[str, int] = field(default_factory=dict)
 
 
 def to_text(manifest: Manifest) -> str:

@@ -19,7 +19,7 @@ from dumpy.conf import project_version
 from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed
 from dumpy.schema.order import load_order
-from dumpy.schema.tables import ModelType, Table
+from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
@@ -27,8 +27,9 @@ from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.sources import pages_of_query
 
 # What can always be made again, and what nobody wants to move.
+CONTENT_TYPE = "contenttypes.contenttype"
 LEFT_OUT = {
-    "contenttypes.contenttype": "it is made again when the dump is loaded",
+    CONTENT_TYPE: "it is made again when the dump is loaded",
     "sessions.session": "sessions are not moved",
 }
 
@@ -223,6 +224,20 @@ class DatabaseDump:
                 f"{table.label}: columns of {name!r} that no field has are not in the dump: "
                 f"{', '.join(strange)}."
             )
+
+    def content_types(self) -> dict[str, int]:
+        """The primary keys of the content types of all apps of the dump, by label.
+
+        People keep such keys in numbers, texts and JSON, too.
+        """
+        labels = {table.model._meta.app_label for table in self.tables}
+        found: dict[str, int] = {}
+        for model in apps.get_models():
+            if model._meta.label_lower == CONTENT_TYPE and self._is_there(table_of(model)):
+                rows = QuerySet(model, using=self.using).filter(app_label__in=labels)
+                for app_label, name, key in rows.values_list("app_label", "model", "pk"):
+                    found[f"{app_label}.{name}"] = key
+        return dict(sorted(found.items()))
 
     def migrations(self) -> dict[str, str]:
         """The last migration that is applied, per app of the dump, and of apps without models."""

@@ -219,6 +219,7 @@ class DirectoryDump:
             restore,
             tuple(self._parts.entries),
             self._parts.left_out,
+            self._dump.content_types(),
         )
         with _File(directory / manifests.NAME) as file:
             file.write(manifests.to_text(manifest))

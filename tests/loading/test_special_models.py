@@ -16,6 +16,7 @@ from django.db.models import F
 from django.db.models.signals import post_save
 from loading_tools import Load, Rows, dump_of, rows, values
 
+from dumpy.loading.special import renumber_content_types
 from zoo.models import Animal, Label, Note, Species
 
 pytestmark = pytest.mark.django_db
@@ -247,3 +248,23 @@ def test_content_types_are_looked_up_again_after_a_load(load: Load) -> None:
         )
     )
     assert ContentType.objects.get_for_model(Species).pk == values(Label, "kind_id")[0]
+
+
+def keys_of_content_types() -> dict[str, int]:
+    """Return the primary keys of all content types by label."""
+    found = ContentType.objects.values_list("app_label", "model", "pk")
+    return {f"{app_label}.{name}": key for app_label, name, key in found}
+
+
+def test_content_types_get_the_keys_of_the_source_and_what_refers_to_them_follows() -> None:
+    before = keys_of_content_types()
+    granted = set(Permission.objects.values_list("codename", "content_type__model"))
+    swapped = {"zoo.note": before["zoo.label"], "zoo.label": before["zoo.note"]}
+    moved = {"zoo.chip": 9000, "zoo.animal": before["zoo.species"]}
+    renumber_content_types(ContentType, {**swapped, **moved}, "default")
+    after = keys_of_content_types()
+    assert {**after, **swapped, **moved} == after
+    assert after["zoo.species"] > 9000
+    kept = before.keys() - {*swapped, *moved, "zoo.species"}
+    assert {after[label] for label in kept} == {before[label] for label in kept}
+    assert set(Permission.objects.values_list("codename", "content_type__model")) == granted
