@@ -45,7 +45,7 @@ from dumpy.text.skeleton import (
 )
 from dumpy.text.words import Natural
 
-_LARGEST_MANIFEST = 16 * 2**20
+_LARGEST_MANIFEST = 8 * 2**20
 _RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
 _IGNORED = "__pycache__"

@@ -19,6 +19,7 @@ from django.db import connection
 from django.test import TestCase, override_settings
 from running import contents, dumped, loaded, shuffle_content_types
 
+from dumpy.errors import LoadError
 from zoo import models as zoo
 from zoo.fill import fill
 
@@ -175,12 +176,14 @@ def test_rows_that_the_dump_does_not_name_stay(dump: Path) -> None:
     assert zoo.Species.objects.count() == 3
 
 
-def test_of_two_rows_with_the_same_key_the_last_wins_and_one_is_inserted(dump: Path) -> None:
+def test_two_rows_with_the_same_key_are_refused_with_both_lines(dump: Path) -> None:
     row = "    yield create_zoo_species(1, 'Lutra lutra')\n"
     edited(dump, (row, row.replace("Lutra lutra", "first") + row))
-    out = loaded(dump, verbosity=2).out
-    assert zoo.Species.objects.get(pk=1).latin == "Lutra lutra"
-    assert "zoo.Species (rows): 2 inserted, 1 updated" in out
+    line = dump.read_text(encoding="utf-8").split("\n").index(row.rstrip("\n")) + 1
+    with pytest.raises(LoadError) as caught:
+        loaded(dump)
+    assert f"dump.py:{line}: zoo.Species" in str(caught.value)
+    assert f"dump.py:{line - 1} brings a row with the same key" in str(caught.value)
 
 
 def test_an_excluded_model_is_not_loaded(dump: Path) -> None:

@@ -138,7 +138,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
         "manifest.json: the manifest cannot be read: it is no regular file.",
     ),
     (blow_up_the_manifest, "manifest.json: the manifest cannot be read: it has more than"),
-    (nest_the_manifest, "manifest.json: it is no manifest of a dump"),
+    (nest_the_manifest, "manifest.json: it has more than"),
     (truncate_the_manifest, "manifest.json: it is no manifest of a dump, or not a whole one."),
     (edit_the_manifest, "manifest.json: it was edited or damaged"),
     (give_another_format, "manifest.json: its format is 2"),

@@ -91,7 +91,6 @@ SAME: dict[str, str | bytes] = {
         "    yield create_zoo_species(1, 'Lutra lutra')\n" + ROW,
         ROW + "    yield create_zoo_species(1, 'Lutra lutra')\n",
     ),
-    "a row twice": changed(ROW, ROW * 2),
     # create functions
     "brackets around a parameter": changed("latin=latin", "latin=(latin)"),
     "names in **": changed("latin=latin", "**{'latin': latin}"),

@@ -1,0 +1,113 @@
+"""What is larger than the settings allow is refused before it takes memory or disk."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from django.test import override_settings
+
+from dumpy import reading
+from dumpy.errors import FixtureError
+
+HEAD = """\
+# dumpy: format 1
+from dumpy.dump import new, resolve_model
+
+SOURCE_VERSION = None
+SOURCE_MIGRATIONS = {}
+
+music_Genre = resolve_model('music.Genre')
+
+
+def create_music_genre(id, name):
+    return new(
+        music_Genre,
+        id=id,
+        name=name,
+    )
+
+
+def music_genre_objects():
+"""
+TAIL = "\n\ndef objects():\n    yield music_genre_objects()\n\n# dumpy: end\n"
+LIMIT = 2**18
+
+
+def dump_of(*rows: str) -> str:
+    """Return a dump with these lines between its rows."""
+    return HEAD + "".join(f"{row}\n" for row in rows) + TAIL
+
+
+def refusal(given: object) -> str:
+    """Return the message with which a dump is refused when it is read to its end."""
+    with pytest.raises(FixtureError) as caught:
+        read(given)
+    return str(caught.value)
+
+
+def read(given: object) -> list[int]:
+    """Read all rows of a dump, and count them by block."""
+    with reading.open(given) as dump:
+        return [len(block) for table in dump.tables for block in table.blocks()]
+
+
+@override_settings(DUMPY={"MAX_ROW_BYTES": LIMIT})
+def test_a_row_that_is_too_long_is_refused_with_its_line() -> None:
+    text = dump_of(
+        "    yield create_music_genre(1, 'x')",
+        f"    yield create_music_genre(2, '{'x' * 3 * LIMIT}')",
+    )
+    assert f":{HEAD.count(chr(10)) + 2}: the row has more than {LIMIT} bytes." in refusal(text)
+
+
+@override_settings(DUMPY={"MAX_SKELETON_BYTES": LIMIT})
+def test_a_skeleton_that_is_too_long_is_refused() -> None:
+    assert f"more than {LIMIT}" in refusal(dump_of().replace("{}", "{\n" + "#\n" * LIMIT + "}"))
+    assert "more than" in refusal(dump_of().replace("{}", f"{{'a': '{'x' * 3 * LIMIT}'}}"))
+
+
+def test_a_file_that_is_many_times_as_large_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.py.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(f"{HEAD}    yield create_music_genre(1, 'x')\n".encode())
+        for _number in range(70):
+            file.write(b"    #\n" * 180_000)
+    assert "DUMPY['MAX_UNPACKED_RATIO']" in refusal(path)
+
+
+@override_settings(DUMPY={"MAX_UNPACKED_BYTES": LIMIT})
+def test_a_file_that_is_too_large_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.py.gz"
+    rows = [f"    yield create_music_genre({number}, '{'x' * 1000}')" for number in range(1000)]
+    path.write_bytes(gzip.compress(dump_of(*rows).encode()))
+    assert f"unpacked, it has more than {LIMIT} bytes" in refusal(path)
+
+
+def test_what_was_read_once_must_be_the_same_when_it_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "dump.py"
+    path.write_text(dump_of("    yield create_music_genre(1, 'Rock')"))
+    with reading.open(path) as dump:
+        before = path.stat()
+        path.write_text(path.read_text().replace("Rock", "Jazz"))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(FixtureError, match="changed while it was read"):
+            list(dump.tables[0].rows())
+
+
+@pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> theirs"])
+def test_a_conflict_marker_is_called_by_its_name(mark: str) -> None:
+    row = "    yield create_music_genre(1, 'Rock')"
+    assert "conflict marker" in refusal(dump_of(row, mark, row))
+
+
+def test_a_word_that_the_import_line_lacks_is_refused() -> None:
+    row = "    yield create_music_genre(1, Decimal('1'))"
+    assert "the import line does not have the name Decimal" in refusal(dump_of(row, row, row))
+
+
+def test_a_text_with_the_name_of_a_word_that_is_not_imported_is_a_text() -> None:
+    with reading.open(dump_of("    yield create_music_genre(1, 'Decimal')")) as dump:
+        assert [row.values for row in dump.tables[0].rows()] == [(1, "Decimal")]
