@@ -13,20 +13,20 @@ from django.db.models import Model, QuerySet
 
 from dumpy import reading
 from dumpy.conf import project_version
-from dumpy.dump import dumped_row, new
-from dumpy.errors import SHOWN, FixtureError, Place
+from dumpy.dump import Natural, dumped_row, new
+from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem
 from dumpy.loading.batches import named_values
 from dumpy.loading.drift import KnownTable
 from dumpy.loading.lanes import Destination
 from dumpy.loading.loader import Loader, shared_loader
-from dumpy.loading.references import stored_key
+from dumpy.loading.references import Missing, References, stored_key
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import Late, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Row
 from dumpy.reading.program import Placed
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.schema.tables import Table, table_of
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
@@ -68,7 +68,7 @@ class Serializer(base.Serializer):
         count = 0
         for model, instances in runs(_iterated(queryset)):
             shape = shape_of(
-                table_of(model),
+                Table(model) if model._meta.proxy else table_of(model),
                 fields,
                 natural_foreign=use_natural_foreign_keys,
                 natural_primary=use_natural_primary_keys,
@@ -84,8 +84,8 @@ class Serializer(base.Serializer):
 class DumpedObject(base.DeserializedObject):
     """A row of a dump, or an object of a fixture, that is not saved yet.
 
-    ``object`` is the instance; ``m2m_data`` its many-to-many values as in the dump. A ``loader``
-    comes with what saves an object in it.
+    ``object`` is the instance; ``m2m_data`` its many-to-many values. A ``loader`` comes with what
+    saves an object in its load; it returns whether the object is saved, or deferred.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class DumpedObject(base.DeserializedObject):
         place: Place,
         using: str,
         loader: Loader | None = None,
-        save: Callable[[Model, Place], object] | None = None,
+        save: Callable[[Model, Place], bool] | None = None,
     ) -> None:
         row = dumped_row(instance)
         super().__init__(instance, m2m_data=dict(row.links) if row else {})
@@ -104,70 +104,97 @@ class DumpedObject(base.DeserializedObject):
         self._loader = loader
         self._save = save
 
-    def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+    def save(  # type: ignore[override]
+        self, save_m2m: bool = True, using: str | None = None, *, force_insert: bool = False
+    ) -> None:
         """Save the object; raises ``LoadError`` if it cannot be saved now.
 
-        In a load with forward references it is deferred instead, see ``save_deferred_fields``.
+        In a load with forward references it is deferred instead, see ``save_deferred_fields``. What
+        the load would not do is done at once: into another database, or as an insert at any rate.
         """
         row = dumped_row(self.object)
+        using = using or self._using
+        links = _listed(self.m2m_data or {}) if save_m2m else {}
         if row is not None:
-            row.links = _listed(self.m2m_data or {}) if save_m2m else {}
-        if self._loader is not None and self._save is not None:
-            self._save(self.object, self._place)
+            row.links = links
+        is_usual = using == self._using and not force_insert and (row is not None or not links)
+        if is_usual and self._loader is not None and self._save is not None:
+            is_saved = self._save(self.object, self._place)
             self.deferred_fields = claim(self._loader)
         else:
-            loader = Loader(using or self._using)
-            loader.save(self.object, self._place)
-            loader.finish()
+            self._save_at_once(using, force_insert, links if row is None else {})
+            is_saved = True
+        if is_saved:
+            self.object._state.adding, self.object._state.db = False, using
         self.m2m_data = None
+
+    def _save_at_once(self, using: str, force_insert: bool, links: dict[str, Any]) -> None:
+        if self._loader is not None:
+            self._loader.flush()
+        instance = self.object
+        rows: QuerySet[Any] = QuerySet(type(instance), using=using)
+        if force_insert and instance.pk is not None and rows.filter(pk=instance.pk).exists():
+            reason = "a row with this primary key exists, and force_insert allows no update."
+            raise LoadError([Problem(instance._meta.label, instance.pk, self._place, reason)])
+        loader = Loader(using)
+        loader.save(instance, self._place)
+        loader.finish()
+        for name, values in links.items():
+            getattr(instance, name).set(values)
 
     def save_deferred_fields(self, using: str | None = None) -> None:
         """Finish the load that the object belongs to; raises ``LoadError``."""
-        finish(self._loader)
+        if self._loader is not None:
+            self._loader.finish()
 
 
-class RowObject(base.DeserializedObject):
+class RowObject(DumpedObject):
     """A row on its way to the database; an instance is made of it only when somebody asks."""
 
     def __init__(
         self,
-        model: ModelType,
+        known: KnownTable,
         table: DumpedTable,
         row: Row,
         destination: Destination,
         loader: Loader,
     ) -> None:
-        self.model = model
-        self.m2m_data: Any = None
+        self.model = known.model
         self.deferred_fields: Any = None
+        self._known = known
         self._table = table
         self._row = row
         self._destination = destination
-        self._loader = loader
-        self._instance: Model | None = None
+        self._loader: Loader = loader
 
-    @property
-    def object(self) -> Model:  # type: ignore[override]
-        """The row as an unsaved instance."""
-        if self._instance is None:
-            self._instance = instance_of(self.model, self._table, self._row)
-        return self._instance
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"object", "m2m_data"}:
+            raise AttributeError(name)
+        given = vars(self).copy()
+        place, loader = self._table.place(self._row.line), self._loader
+        super().__init__(self._instance(), place, loader.using, loader, self._save_instance)
+        vars(self).update(given)
+        return vars(self)[name]
 
-    def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+    def save(  # type: ignore[override]
+        self, save_m2m: bool = True, using: str | None = None, *, force_insert: bool = False
+    ) -> None:
         """Hand the row to its lane; if somebody has taken the instance, what it is now."""
-        if self._instance is None or self._is_untouched(self._instance):
+        is_usual = save_m2m and not force_insert and using in (None, self._loader.using)
+        if is_usual and vars(self).keys().isdisjoint({"object", "m2m_data"}):
             self._destination.add(self._row)
+            self.deferred_fields = claim(self._loader)
         else:
-            self._loader.save(self._instance, self._table.place(self._row.line))
-        self.deferred_fields = claim(self._loader)
+            super().save(save_m2m, using, force_insert=force_insert)
 
-    def _is_untouched(self, instance: Model) -> bool:
-        fresh = instance_of(self.model, self._table, self._row)
-        return _content(fresh) == _content(instance)
+    def _instance(self) -> Model:
+        return instance_of(self._known, self._table, self._row)
 
-    def save_deferred_fields(self, using: str | None = None) -> None:
-        """Finish the load that the row belongs to; raises ``LoadError``."""
-        finish(self._loader)
+    def _save_instance(self, instance: Model, place: Place) -> bool:
+        if _content(self._instance()) != _content(instance):
+            return self._loader.save(instance, place)
+        self._destination.add(self._row)
+        return True
 
 
 def Deserializer(
@@ -204,7 +231,7 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
         yield from _unsaved(Program(dump).objects(), using)
         return
     loader = Loader(using, ignore_nonexistent=ignore)
-    for table in _today(dump, migration_of_dump(dump), loader):
+    for table in _today(dump, migration_of_dump(dump), loader, has_all_fields=False):
         if table.create is not None:
             yield from _unsaved(created(table), using)
             continue
@@ -221,10 +248,34 @@ def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
 
 
 def _unsaved_row(known: KnownTable, table: DumpedTable, row: Row, using: str) -> DumpedObject:
-    instance = instance_of(known.model, table, row, known.fields)
+    instance, place = instance_of(known, table, row), table.place(row.line)
+    _resolve(instance, place, using)
     if not set(table_of(known.model).key) <= known.fields.keys():
         instance.pk = stored_key(instance, using) or instance.pk
-    return DumpedObject(instance, table.place(row.line), using)
+    return DumpedObject(instance, place, using)
+
+
+def _resolve(instance: Model, place: Place, using: str) -> None:
+    """Replace natural keys by keys; raises ``LoadError`` for one that leads nowhere."""
+    row, table, references = dumped_row(instance), table_of(type(instance)), References(using)
+    if row is None:
+        return
+    try:
+        for name in [*row.references]:
+            column = table.column(name)
+            key = references.resolve(row.references[name], column.parent_field.attname)
+            setattr(instance, column.name, key)
+            del row.references[name]
+        for link in table.links:
+            if isinstance(values := row.links.get(link.name), list):
+                name = link.target.parent_field.attname
+                row.links[link.name] = [
+                    references.resolve(one, name) if isinstance(one, Natural) else one
+                    for one in values
+                ]
+    except Missing as error:
+        problem = Problem(table.label, instance.pk, place, str(error))
+        raise LoadError([problem]) from error
 
 
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
@@ -246,27 +297,29 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
             yield from _rows(table, loader)
 
 
-def _today(dump: Dump, migration: Migration | None, loader: Loader) -> list[DumpedTable]:
+def _today(
+    dump: Dump, migration: Migration | None, loader: Loader, *, has_all_fields: bool = True
+) -> list[DumpedTable]:
     """The tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
     tables = [migrated(table, migration) for table in dump.tables]
-    loader.check([table for table in tables if table.create is None])
+    loader.check([table for table in tables if table.create is None], has_all_fields=has_all_fields)
     return tables
 
 
 def _saver(
     loader: Loader, late: Late, table: DumpedTable | None = None
-) -> Callable[[Model, Place], object]:
+) -> Callable[[Model, Place], bool]:
     """Return what saves an object, made of a row of a migrated ``table``, now or at last."""
 
-    def save(instance: Model, place: Place) -> None:
-        if not late.keep(instance, place, table):
-            loader.save(instance, place, is_changed=table is not None)
+    def save(instance: Model, place: Place) -> bool:
+        is_late = late.keep(instance, place, table)
+        return not is_late and loader.save(instance, place, is_changed=table is not None)
 
     return save
 
 
 def _objects(
-    given: Iterable[Placed], loader: Loader, save: Callable[[Model, Place], object]
+    given: Iterable[Placed], loader: Loader, save: Callable[[Model, Place], bool]
 ) -> Iterator[DumpedObject]:
     try:
         for one, place in given:
@@ -289,16 +342,17 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
 
 def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject]:
     destination = None if table.drops else loader.destination(table)
-    if destination is None:
+    known = loader.known(table)
+    if destination is None or known is None:
         return
     for row in table.rows():
-        yield RowObject(destination.model, table, row, destination, loader)
+        yield RowObject(known, table, row, destination, loader)
 
 
-def instance_of(model: ModelType, table: DumpedTable, row: Row, fields: Any = None) -> Model:
+def instance_of(known: KnownTable, table: DumpedTable, row: Row) -> Model:
     """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
     try:
-        return new(model, **named_values(table.fields if fields is None else fields, row.values))
+        return new(known.model, **named_values(known.fields, row.values))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise FixtureError(table.place(row.line), reason) from error
@@ -309,19 +363,18 @@ def _content(instance: Model) -> dict[str, Any]:
 
 
 def _listed(links: dict[str, Any]) -> dict[str, Any]:
-    """Links as lists; what is none at all is left to the loader, which refuses it."""
-    return {k: list(v) if isinstance(v, Iterable) else v for k, v in links.items()}
+    """Links as lists of keys; what is none at all is left to the loader, which refuses it."""
+    return {
+        name: [one.pk if isinstance(one, Model) else one for one in values]
+        if isinstance(values, Iterable)
+        else values
+        for name, values in links.items()
+    }
 
 
 def claim(loader: Loader) -> Any:
     """Return something true for the first object of a load, whose caller will finish it."""
     return {"dumpy": None} if loader.claim() else None
-
-
-def finish(loader: Loader | None) -> None:
-    """Finish a load, if there is one."""
-    if loader is not None:
-        loader.finish()
 
 
 def _iterated(queryset: Iterable[Model]) -> Iterable[Model]:

@@ -176,12 +176,21 @@ class Loader:
         if self._is_validated(type(instance), is_changed):
             validate(instance, names, is_strict=self._is_strict, using=self.using)
 
-    def check(self, tables: Sequence[DumpedTable], *, is_built: bool = True) -> None:
+    def check(
+        self,
+        tables: Sequence[DumpedTable],
+        *,
+        is_built: bool = True,
+        has_all_fields: bool = True,
+    ) -> None:
         """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models.
 
-        ``is_built`` says that the tables of the models must be there already.
+        ``is_built`` says that the tables of the models must be there already, ``has_all_fields``
+        that rows must have a value for each field that needs one.
         """
-        errors = [error for dumped in tables for error in self._misfits(dumped, is_built)]
+        errors = [
+            error for dumped in tables for error in self._misfits(dumped, is_built, has_all_fields)
+        ]
         errors += lost_keys(tables, self.registry)
         errors.sort(key=lambda error: error.place.line or 0)
         if len(errors) > 1:
@@ -207,12 +216,15 @@ class Loader:
         if error is not None:
             raise error
 
-    def _misfits(self, dumped: DumpedTable, is_built: bool) -> Iterator[FixtureError]:
-        if self.ignore_nonexistent:
-            yield from gaps(dumped, self.registry)
-        else:
+    def _misfits(
+        self, dumped: DumpedTable, is_built: bool, has_all_fields: bool
+    ) -> Iterator[FixtureError]:
+        if not self.ignore_nonexistent:
             # To restore is to lose nothing: only who adds rows to a database may ask for that.
-            yield from misfits(dumped, self.registry, may_be_ignored=is_built)
+            find = misfits if has_all_fields else unknowns
+            yield from find(dumped, self.registry, may_be_ignored=is_built)
+        elif has_all_fields:
+            yield from gaps(dumped, self.registry)
         if is_built:
             yield from absent(dumped, self._table_names)
 

@@ -159,7 +159,7 @@ class Link:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A concrete model: its local columns in ``_meta`` order, and its links."""
+    """A model: its local columns in ``_meta`` order, and its links; a proxy has those it shows."""
 
     model: ModelType
 
@@ -171,7 +171,7 @@ class Table:
     def columns(self) -> tuple[Column, ...]:
         return tuple(
             Column(field)
-            for field in self.model._meta.local_concrete_fields
+            for field in concrete(self.model)._meta.local_concrete_fields
             if not getattr(field, "generated", False)
         )
 
@@ -186,7 +186,7 @@ class Table:
     def links(self) -> tuple[Link, ...]:
         return tuple(
             Link(field)
-            for field in self.model._meta.local_many_to_many
+            for field in concrete(self.model)._meta.local_many_to_many
             if Link(field).through._meta.auto_created
         )
 

@@ -14,7 +14,7 @@ from django.db.models import IntegerField, Model, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.schema.stored import as_stored, encoded
-from dumpy.schema.tables import Column, Link, ModelType, attribute, concrete
+from dumpy.schema.tables import Column, Link, ModelType, attribute
 from dumpy.text.words import SCALARS
 from dumpy.writing.rows import Page, Shape
 from dumpy.writing.unreadable import Nulls, readable
@@ -56,9 +56,8 @@ def page_of_instances(shape: Shape, instances: Sequence[Model]) -> Page:
 def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
     """Yield neighbours of the same model together, at most ``CHUNK`` at a time."""
     for model, group in groupby(instances, key=type):
-        own = concrete(model)
         while chunk := list(islice(group, CHUNK)):
-            yield own, chunk
+            yield model, chunk
 
 
 def _pages(
