@@ -80,6 +80,7 @@ def _candidates(column: Column, using: str) -> Iterator[Any]:
         ranges = connections[using].ops.integer_field_range(target.get_internal_type())
         return iter(range(ranges[1] or 2**63 - 1, 0, -1))
     if kind is Decimal:
-        highest = 10 ** (target.max_digits - target.decimal_places) - 1
+        # Since Django 6.1, a field need not say how many digits its numbers have.
+        highest = 10 ** ((target.max_digits or 15) - (target.decimal_places or 0)) - 1
         return (Decimal(n) for n in range(highest, 0, -1))
     return map(_SERIES[kind], count()) if kind in _SERIES else iter(())
