@@ -39,6 +39,9 @@ def serializers_article_objects():
 datetime(2006, 6, 16, 11, 0), [%(first_category_pk)s, %(second_category_pk)s], [], [])
 
 
+install_migrations(globals())
+
+
 def objects():
     yield serializers_article_objects()
 

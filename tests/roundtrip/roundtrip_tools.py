@@ -15,6 +15,8 @@ from django.db.models.signals import post_save
 from django.test import override_settings
 from running import loaded
 
+from dumpy.text.outline import FIRST_LINE, PROGRAM_LINE
+
 # What is not dumped, and what Django notes about its migrations.
 LEFT_OUT = {"contenttypes.ContentType", "sessions.Session"}
 
@@ -81,9 +83,8 @@ def load(text: str, directory: Path, using: str = "other") -> str:
 
 
 def as_program(text: str) -> str:
-    """Return a dump that somebody has put code into: it means the same, but is run."""
-    head, objects, tail = text.rpartition("\n\ndef objects():\n")
-    return f"{head}\n\nassert True\n{objects}{tail}"
+    """Return a dump whose first line makes it a program: it means the same, but is run."""
+    return text.replace(FIRST_LINE, PROGRAM_LINE, 1)
 
 
 @contextmanager
