@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from dumpy.errors import ConfigurationError, sentence
+from dumpy.errors import ConfigurationError, UntrustedField, sentence
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -25,7 +25,8 @@ class Configuration:
     may come from is not a matter of settings). ``signals``: ``None`` (default; dumped rows send no
     signals) or ``"raw"`` (``pre_save`` and ``post_save`` are sent with ``raw=True``). ``version``:
     the version of the project, or the dotted path of one, see ``project_version``.
-    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``. The limits of what
+    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``. ``field_text``: the
+    dotted paths of field classes that may read texts where nothing may be run. The limits of what
     is read: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of what is no row,
     ``max_unpacked_bytes`` of a compressed file when it is unpacked, and ``max_unpacked_ratio``:
     how many times as large as the file that may be.
@@ -35,10 +36,15 @@ class Configuration:
     signals: str | None = None
     version: str | None = None
     migration_class: str | None = None
+    field_text: tuple[str, ...] = ()
     max_row_bytes: int = 128 * 2**20
     max_skeleton_bytes: int = 4 * 2**20
     max_unpacked_bytes: int = 64 * 2**30
     max_unpacked_ratio: int = 300
+
+
+def _are_dotted(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_dotted, value))
 
 
 _Test = Callable[[object], bool]
@@ -72,6 +78,7 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
         lambda value: _is_version(value) or _is_dotted(value),
     ),
     "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
+    "FIELD_TEXT": ("a list of the dotted paths of field classes", _are_dotted),
     "MAX_ROW_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
     "MAX_SKELETON_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
     "MAX_UNPACKED_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
@@ -100,6 +107,20 @@ def configuration() -> Configuration:
         raise ConfigurationError(problem)
     known = {field.name for field in fields(Configuration)}
     return Configuration(**{k.lower(): v for k, v in value.items() if k.lower() in known})
+
+
+def require_trusted(field: object, value: object) -> None:
+    """Raise ``UntrustedField`` if a field may not read a value of a dump.
+
+    Where nothing may be run, texts and bytes are for Django's own fields, and for those that the
+    setting names: the ``to_python`` of others may do anything with them, unpickle them say.
+    """
+    if configuration().execute or not isinstance(value, str | bytes):
+        return
+    reader = next(one for one in type(field).__mro__ if "to_python" in vars(one))
+    name = f"{reader.__module__}.{reader.__qualname__}"
+    if not name.startswith("django.") and name not in configuration().field_text:
+        raise UntrustedField(name)
 
 
 def project_version() -> str | None:

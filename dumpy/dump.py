@@ -13,6 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Field, JSONField, Model, Value
 
+from dumpy.conf import require_trusted
 from dumpy.errors import ConfigurationError
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import (
@@ -190,6 +191,7 @@ def has_own_decoder(column: Column) -> bool:
 
 def _value(column: Column | None, value: object) -> Any:
     if isinstance(value, FieldText) and column is not None:
+        require_trusted(column.target, value.text)
         return from_text(column, value.text)
     if value is JSON_NULL:
         return Value(None, JSONField())

@@ -152,6 +152,20 @@ class UnwritableField(DumpyError, SerializationError):
         )
 
 
+class UntrustedField(DumpyError, ValueError):
+    """A field that is not Django's own, and would read a text where nothing may be run."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def _said(self) -> str:
+        return (
+            f"{self.name} would read a text of the dump with code of its own, and DUMPY['EXECUTE'] "
+            "is False. If its to_python() is harmless, name it in DUMPY['FIELD_TEXT']."
+        )
+
+
 class UnreadableValue(DumpyError, SerializationError):
     """A value in the database that its field cannot read: ``model``, ``pk`` and ``field``."""
 

@@ -14,6 +14,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
+from dumpy.conf import require_trusted
 from dumpy.dump import JSON_NULL, FieldText, Natural, Stored
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
@@ -124,6 +125,7 @@ def _encoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any],
     def encode(value: Any) -> Any:
         if type(value) is Stored:
             return value.value
+        require_trusted(column.target, getattr(value, "text", value))
         python = from_text(column, value.text) if type(value) is FieldText else value
         return encoded(column, python, connection)
 
@@ -135,6 +137,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
     def convert(value: Any) -> Any:
         if type(value) is FieldText:
+            require_trusted(column.target, value.text)
             return from_text(column, value.text)
         if type(value) is Stored:
             value = value.value
@@ -148,6 +151,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
 
 def _converted(column: Column, value: Any) -> Any:
+    require_trusted(column.target, value)
     try:
         return column.target.to_python(value)
     except (TypeError, AttributeError) as error:

@@ -38,7 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "text": frozenset({"errors"}),
     "schema": frozenset({"errors", "text"}),
     "engines": frozenset({"errors", "schema"}),
-    "dump": frozenset({"errors", "text", "schema"}),
+    "dump": BASICS | {"text", "schema"},
     "writing": BASICS | {"text", "schema", "engines"},
     "reading": BASICS | {"text", "schema", "engines", "dump"},
     "loading": BELOW_LOADING | {"reading"},

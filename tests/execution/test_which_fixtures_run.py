@@ -19,6 +19,7 @@ from django.test import override_settings
 from running import Project, dumped, loaded
 
 from zoo import models as zoo
+from zoo.fields import Point
 
 pytestmark = pytest.mark.django_db
 
@@ -498,3 +499,20 @@ def test_a_program_knows_its_file(counted: Path) -> None:
     )
     loaded("where")
     assert zoo.Species.objects.get().latin == "where.py"
+
+
+POINT = "zoo.fields.PointField"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_with_execute_off_texts_go_to_no_code_of_custom_fields(here: Path, named: bool) -> None:
+    zoo.Waypoint.objects.create(pk=1, point=Point(1, 2))
+    text = dumped("zoo.Waypoint").replace("stored('1,2')", "field_text('1,2')")
+    (here / "map.py").write_text(text)
+    zoo.Waypoint.objects.all().delete()
+    with override_settings(DUMPY={"EXECUTE": False, "FIELD_TEXT": [POINT] if named else []}):
+        if named:
+            loaded("map")
+        else:
+            assert f"{POINT} would read a text" in is_refused("map")
+    assert zoo.Waypoint.objects.count() == named
