@@ -20,6 +20,7 @@ from dumpy.loading.drift import KnownTable
 from dumpy.loading.lanes import Destination
 from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import Missing, References, stored_key
+from dumpy.loading.routing import each_led_to
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import Late, created, migrated, start
@@ -216,7 +217,9 @@ def Deserializer(
         with dump:
             yield from _at_once(dump, using, ignorenonexistent)
         return
-    loader = shared_loader(using) or Loader(using, ignore_nonexistent=ignorenonexistent)
+    loader = shared_loader(using) or Loader(
+        using, ignore_nonexistent=ignorenonexistent, asks_router=True
+    )
     loader.keep(dump)
     try:
         yield from _in_batches(dump, loader)
@@ -242,7 +245,7 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
-    for one, place in given:
+    for one, place in each_led_to(using, given):
         if isinstance(one, Model):
             yield DumpedObject(one, place, using)
 
@@ -322,7 +325,7 @@ def _objects(
     given: Iterable[Placed], loader: Loader, save: Callable[[Model, Place], bool]
 ) -> Iterator[DumpedObject]:
     try:
-        for one, place in given:
+        for one, place in each_led_to(loader.using, given):
             if isinstance(one, Model):
                 yield DumpedObject(one, place, loader.using, loader, save)
             else:

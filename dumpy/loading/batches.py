@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dumpy.dump import Natural, new
 from dumpy.errors import Place, Problem
-from dumpy.loading.exchange import exchangeable, spare_values
+from dumpy.loading.exchange import exchangeable, holder, spare_values
 from dumpy.loading.integrity import Repeated
 from dumpy.loading.links import LinkLoader
 from dumpy.loading.origins import Origins
@@ -202,6 +202,22 @@ class TableLoader:
     def problem(self, row: RowLike, error: Exception) -> Problem:
         """Return what keeps a row out, for a person."""
         return Problem(self.table.label, self._dumped_key(row), self.place(row), reason_of(error))
+
+    def conflict(self, row: RowLike) -> str:
+        """Say which row of the database has a unique value of a row that was refused."""
+        failures: Failures = {}
+        columns = self._columns(Rows([row]), failures)
+        names = [column.name for column in self.layout.columns]
+        values = {name: one[0] for name, one in zip(names, columns.python, strict=True)}
+        found = None if failures else holder(self.table, values, self._desk.using)
+        if found is None:
+            return ""
+        said = f" {self.table.label}(pk={found[0]!r}) has the same {found[1]}"
+        if self._desk.references.had_rows(self.model):
+            said += (
+                " and was there before. To replace all rows by those of a dump: manage.py restore"
+            )
+        return f"{said}."
 
     def _dumped_key(self, row: RowLike) -> object:
         key = [self.layout.values(name, Rows([row]))[0] for name in self.table.key]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
-from dumpy.errors import Problem
+from dumpy.errors import SHOWN, Problem
 from dumpy.loading.batches import REFUSALS, RowLike, Rows, TableLoader
 from dumpy.loading.drift import instances
 from dumpy.loading.dumped import DumpedTable
@@ -104,8 +104,13 @@ class DeferredRows:
 
     def left(self) -> Iterator[tuple[TableLoader, RowLike, Problem]]:
         """Yield the rows that are still out, each with what keeps it out."""
-        for one in self._rejected:
-            yield one.loader, one.row, one.loader.problem(one.row, one.error)
+        for number, one in enumerate(self._rejected):
+            problem = one.loader.problem(one.row, one.error)
+            if number < SHOWN and isinstance(one.error, IntegrityError):
+                with transaction.atomic(using=self._references.using):
+                    conflict = one.loader.conflict(one.row)
+                problem = replace(problem, reason=f"{problem.reason}{conflict}")
+            yield one.loader, one.row, problem
         for key, (loader, row) in self._waiting:
             if isinstance(key, Natural):
                 yield loader, row, loader.problem(row, Missing(key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import count, islice, takewhile
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.models import QuerySet, UniqueConstraint
 
-from dumpy.schema.tables import Column, ModelType
+from dumpy.schema.tables import Column, ModelType, Table
 
 _KEYS_PER_QUERY = 500
 _FAR = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
@@ -40,6 +40,27 @@ def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
         if some and not any(one in found for one in some):
             found.append(min(some, key=lambda one: (not one.field.null, bool in (one.types or ()))))
     return found
+
+
+def holder(table: Table, values: Mapping[str, Any], using: str) -> tuple[object, str] | None:
+    """Return the primary key of another row with a unique value of a row, and which value it is."""
+    meta = table.model._meta
+    unique = [{f.name} for f in meta.local_concrete_fields if f.unique and not f.primary_key]
+    unique += [*map(set, meta.unique_together)]
+    unique += [set(constraint.fields) for constraint in meta.total_unique_constraints]
+    rows: QuerySet[Any] = QuerySet(table.model, using=using)
+    own = [values.get(name) for name in table.key]
+    for names in unique:
+        wanted = {
+            one.name: values.get(one.name) for one in table.columns if one.field.name in names
+        }
+        if len(wanted) < len(names) or None in wanted.values():
+            continue
+        others = rows.filter(**wanted).exclude(pk=own[0] if len(own) == 1 else tuple(own))
+        found = others.values_list("pk", flat=True).first()
+        if found is not None:
+            return found, " and ".join(sorted(names))
+    return None
 
 
 def spare_values(column: Column, number: int, using: str) -> list[Any]:

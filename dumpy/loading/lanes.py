@@ -81,13 +81,13 @@ class ObjectLane(RowByRow):
 
 
 @dataclass(frozen=True)
-class Postponed(RowByRow):
-    """Takes no row: those of its table are read again when all others are in."""
+class Skipped(RowByRow):
+    """Takes no row: its model is left out, or its table is read again when all others are in."""
 
     model: ModelType
 
     def add(self, row: Any) -> None:
-        """Leave a row for later."""
+        """Leave a row out."""
 
     def flush(self) -> None:
         """Write nothing."""

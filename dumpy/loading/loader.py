@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import count
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
@@ -29,7 +29,7 @@ from dumpy.loading.drift import (
 )
 from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.integrity import consequences, dangling_problems, repeated
-from dumpy.loading.lanes import Destination, ObjectLane, Postponed, wants_instances
+from dumpy.loading.lanes import Destination, ObjectLane, Skipped, wants_instances
 from dumpy.loading.made import MadeRows
 from dumpy.loading.objects import ObjectLoader
 from dumpy.loading.origins import Origins
@@ -42,6 +42,7 @@ from dumpy.loading.rejects import (
     rows_of_instance,
 )
 from dumpy.loading.report import Report
+from dumpy.loading.routing import led_to
 from dumpy.loading.settling import Settling, at_risk
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
 from dumpy.loading.validation import ValidatedLane, Validation, is_changed, validate
@@ -61,7 +62,8 @@ class Loader:
     ``validation`` says which dumped rows are validated. Where rows ``come_once``, one with the key
     of another is refused, but for what handlers save; they are loaded into tables without rows.
     References of dumped rows are checked; with ``checks_objects``, those of all rows in the tables
-    of objects as well.
+    of objects as well. Rows of ``excluded`` models, and with ``asks_router`` of those that the
+    router does not allow in the database, are left out.
     Transactions are the caller's.
     """
 
@@ -75,6 +77,8 @@ class Loader:
         validation: Validation = Validation.CHANGED,
         come_once: bool = False,
         checks_objects: bool = False,
+        excluded: Container[ModelType] = (),
+        asks_router: bool = False,
     ) -> None:
         self.using = using
         self.ignore_nonexistent = ignore_nonexistent
@@ -85,6 +89,8 @@ class Loader:
         self.report = Report()
         self.origins = Origins() if come_once else None
         self._checks_objects = checks_objects
+        self.excluded = excluded
+        self.asks_router = asks_router
         self.objects = ObjectLoader(self)
         self._loaders: dict[Hashable, TableLoader] = {}
         self._dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
@@ -110,13 +116,14 @@ class Loader:
         self.flush()
         known = self.known(dumped)
         if known is None:
-            return None
+            model = self.registry.find(dumped.label)
+            return None if model is None else Skipped(model)
         table = table_of(known.model)
         self._dumped[table].append(dumped)
         self._note(table)
         if self._is_uncertain(dumped, table, known):
             self._postponed.append((dumped, table, known))
-            return Postponed(table.model)
+            return Skipped(table.model)
         return self._sieved_lane(dumped, table, known)
 
     def _sieved_lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
@@ -188,6 +195,8 @@ class Loader:
         ``is_built`` says that the tables of the models must be there already, ``has_all_fields``
         that rows must have a value for each field that needs one.
         """
+        left_out = {id(one) for one in tables if self._is_left_out(one)}
+        tables = [one for one in tables if id(one) not in left_out]
         errors = [
             error for dumped in tables for error in self._misfits(dumped, is_built, has_all_fields)
         ]
@@ -202,6 +211,11 @@ class Loader:
             if known is not None:
                 self.references.expect(known.model)
             self._say_unknowns(dumped)
+
+    def _is_left_out(self, dumped: DumpedTable) -> bool:
+        """Whether rows are not loaded, so that it does not matter whether they fit."""
+        model = None if dumped.drops else self.registry.find(dumped.label)
+        return model is not None and not self._is_wanted(model)
 
     @cached_property
     def _table_names(self) -> tuple[str, set[str]]:
@@ -235,7 +249,19 @@ class Loader:
 
     def known(self, dumped: DumpedTable) -> KnownTable | None:
         """Return what the rows of a table mean here, or None for a model that is left out."""
-        return known_table(dumped, self.registry)
+        known = known_table(dumped, self.registry)
+        return known if known is not None and self._is_wanted(known.model) else None
+
+    def _is_wanted(self, model: ModelType) -> bool:
+        """Whether rows of a model are loaded; says so, once, where the router forbids it."""
+        if model in self.excluded:
+            return False
+        if self.asks_router and not router.allow_migrate_model(self.using, model):
+            label = model._meta.label
+            where = f"the router does not allow it in the database {self.using!r}."
+            self.report.ignore(f"{label} is left out: {where}")
+            return False
+        return True
 
     def keep(self, resource: Any) -> None:
         """Keep a resource open until the load is over."""
@@ -244,6 +270,15 @@ class Loader:
     def close(self) -> None:
         """Close what was kept open."""
         self._resources.close()
+
+    def kept(self) -> dict[str, int]:
+        """Return how many rows of the loaded tables were there before, and are not in the load."""
+        found = {}
+        for table in self._dumped:
+            if self.references.had_rows(table.model) and not is_special(table.model):
+                rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
+                found[table.label] = rows.count() - self.report.tables[table.label].total
+        return {label: number for label, number in found.items() if number > 0}
 
     def claim(self) -> bool:
         """Return True once: for the one who will call ``finish()``."""
@@ -257,13 +292,16 @@ class Loader:
 
         ``is_changed`` says that it is a row of a dump whose model has changed since.
         """
+        if not self._is_wanted(type(instance)):
+            return False
         table = table_of(type(instance))
         self._saved.add(table)
         if self.rejects is not None:
             self._note(table)
             if self.rejects.keeps_out(instance, place):
                 return False
-        return self.objects.add(instance, place, is_changed=is_changed)
+        with led_to(self.using):
+            return self.objects.add(instance, place, is_changed=is_changed)
 
     def rows_of(self, key: Hashable, make: Callable[[], TableLoader]) -> TableLoader:
         """Return the table loader kept under a key, made when it is first asked for."""
@@ -297,7 +335,7 @@ class Loader:
         """Load what was deferred, and check all references; raises ``LoadError``."""
         if not self._is_finished:
             self._is_finished = True
-            with self._resources:
+            with self._resources, led_to(self.using):
                 try:
                     self._finish()
                 finally:

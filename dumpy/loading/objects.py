@@ -363,6 +363,9 @@ class ObjectLoader:
             # The row of a parent is saved with the object.
             if value is None or field.remote_field.parent_link:
                 continue
+            if self._may_dangle(field):
+                exempt.add(field.name)
+                continue
             model, name = field.remote_field.model, field.target_field.attname
             key = RowKey(model._meta.concrete_model, name, value)
             if key in self._circle or key in _keys_of(instance):
@@ -370,6 +373,11 @@ class ObjectLoader:
             elif not self._exists(model, name, value):
                 raise MissingRow(field.attname, key)
         return exempt
+
+    def _may_dangle(self, field: Any) -> bool:
+        """Whether a foreign key may lead to a row of another database."""
+        model = field.remote_field.model
+        return not field.db_constraint and not router.allow_migrate_model(self._desk.using, model)
 
     def _is_stored(self, instance: Model) -> bool:
         return instance.pk is not None and self._exists(type(instance), "pk", instance.pk)

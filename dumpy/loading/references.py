@@ -103,9 +103,10 @@ class References:
 
     def may_change(self, model: ModelType) -> bool:
         """Whether the load may change rows by which natural keys of a model lead to a row now."""
-        return any(self._has_had_rows(one) for one in self._coming & read_by_natural_key(model))
+        return any(self.had_rows(one) for one in self._coming & read_by_natural_key(model))
 
-    def _has_had_rows(self, model: ModelType) -> bool:
+    def had_rows(self, model: ModelType) -> bool:
+        """Whether there were rows of a model before the load."""
         if model not in self._had_rows:
             self._had_rows[model] = QuerySet(model, using=self.using).exists()
         return self._had_rows[model]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,23 @@ from dumpy.engines import engine_of
 from dumpy.errors import printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.rejects import Rejects
+from dumpy.loading.routing import led_to
 from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
 from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.rejected import write_rejected
+
+
+@dataclass(frozen=True)
+class _Excluded:
+    """The models that ``--exclude`` names, alone or by their app."""
+
+    apps: Container[Any]
+    models: Container[Any]
+
+    def __contains__(self, model: object) -> bool:
+        return model in self.models or model._meta.app_config in self.apps  # type: ignore[attr-defined]
 
 
 class Command(loaddata.Command):
@@ -69,9 +83,11 @@ class Command(loaddata.Command):
             ignore_nonexistent=self.ignore,
             rejects=self.rejects,
             checks_objects=True,
+            excluded=_Excluded(self.excluded_apps, self.excluded_models),
+            asks_router=True,
         )
         self._allowed: dict[type, bool] = {}
-        with sharing(loader):
+        with sharing(loader), led_to(self.using):
             super().loaddata(fixture_labels)
         return loader
 
@@ -157,6 +173,9 @@ class Command(loaddata.Command):
         total = loader.report.total()
         if self.verbosity >= 1 and (total.updated or total.unchanged):
             self.stdout.write(f"  {total}")
+        kept = [f"{label} {number}" for label, number in loader.kept().items()]
+        if self.verbosity >= 1 and kept:
+            self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}")
         if self.verbosity >= 2:
             for label, counts in loader.report.tables.items():
                 self.stdout.write(f"  {label} ({counts.lane}): {counts}")
