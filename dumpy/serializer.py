@@ -20,12 +20,12 @@ from dumpy.loading.drift import KnownTable
 from dumpy.loading.lanes import Destination
 from dumpy.loading.loader import Loader, shared_loader
 from dumpy.loading.references import Missing, References, stored_key
-from dumpy.loading.routing import each_led_to
+from dumpy.loading.routing import each_led_to, led_to
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import Late, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.block import Row
+from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.tables import Table, table_of
 from dumpy.writing.encoding import needs_ascii
@@ -198,6 +198,27 @@ class RowObject(DumpedObject):
         return True
 
 
+class RowsObject(base.DeserializedObject):
+    """A block of rows, which our own ``loaddata`` takes for one object."""
+
+    def __init__(self, block: Block, destination: Destination, loader: Loader) -> None:
+        self.model = destination.model
+        self.deferred_fields: Any = None
+        self.count = len(block)
+        self._block = block
+        self._destination = destination
+        self._loader = loader
+
+    def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
+        """Hand the rows to their lane."""
+        self._destination.add_block(self._block)
+        self.deferred_fields = claim(self._loader)
+
+    def save_deferred_fields(self, using: str | None = None) -> None:
+        """Finish the load that the rows belong to; raises ``LoadError``."""
+        self._loader.finish()
+
+
 def Deserializer(
     stream_or_string: Any,
     *,
@@ -284,7 +305,8 @@ def _resolve(instance: Model, place: Place, using: str) -> None:
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
     if dump.is_program:
         program = Program(dump)
-        late = start(loader, migration_of(program.run()))
+        with led_to(loader.using):
+            late = start(loader, migration_of(program.run()))
         yield from _objects(program.objects(), loader, _saver(loader, late))
         return
     migration = migration_of_dump(dump)
@@ -343,13 +365,19 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
     return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
 
 
-def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject]:
+def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject | RowsObject]:
     destination = None if table.drops else loader.destination(table)
-    known = loader.known(table)
-    if destination is None or known is None:
+    if destination is None:
         return
-    for row in table.rows():
-        yield RowObject(known, table, row, destination, loader)
+    known = loader.known(table)
+    is_ours = shared_loader(loader.using) is loader
+    for block in table.blocks():
+        if is_ours:
+            yield RowsObject(block, destination, loader)
+            continue
+        for row in block.rows() if known is not None else ():
+            assert known is not None
+            yield RowObject(known, table, row, destination, loader)
 
 
 def instance_of(known: KnownTable, table: DumpedTable, row: Row) -> Model:

@@ -347,8 +347,8 @@ class Loader:
         while self._postponed:
             dumped, table, known = self._postponed.pop(0)
             lane = self._sieved_lane(dumped, table, known)
-            for row in dumped.rows():
-                lane.add(row)
+            for block in dumped.blocks():
+                lane.add_block(block)
             self._load_waiting()
             self._settle_all()
 

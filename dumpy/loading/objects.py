@@ -22,7 +22,7 @@ from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decode
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of
 from dumpy.loading.links import LinkLoader
-from dumpy.loading.references import Missing, stored_key
+from dumpy.loading.references import Ambiguous, Missing, stored_key
 from dumpy.loading.report import Counts
 from dumpy.loading.settling import Settling, at_risk
 from dumpy.loading.signals import has_receivers
@@ -260,7 +260,8 @@ class ObjectLoader:
         except (Missing, MissingRow) as error:
             item.error = error
             self._waiting.wait(item, error.key)
-            return item.is_incomplete
+            # One that waits for a key of its own, which another row has too, must not wake itself.
+            return item.is_incomplete and not isinstance(error, Ambiguous)
         except Exception as error:
             item.error = error
             self._refused.append(item)

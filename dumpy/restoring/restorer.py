@@ -221,8 +221,8 @@ class Restorer:
         destination = None if table.drops else loader.destination(table)
         if destination is None:
             return
-        for row in table.rows():
-            destination.add(row)
+        for block in table.blocks():
+            destination.add_block(block)
 
     def _noted(self, given: Iterable[Placed], loader: Loader, name: str) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""

@@ -126,8 +126,12 @@ class Command(loaddata.Command):
             return bool(super().save_obj(obj))
         if model not in self._allowed:
             self._allowed[model] = self._is_wanted(model)
+        # Rows that come in blocks are counted here, but for the one that Django counts.
+        more = getattr(obj, "count", 1) - 1
+        self.fixture_object_count += more
         if not self._allowed[model]:
             return False
+        self.loaded_object_count += more
         obj.save(using=self.using)
         if obj.deferred_fields:
             self.objs_with_deferred_fields.append(obj)
