@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
-from io import StringIO
+from itertools import groupby
 from typing import Any
 
 from django.core.serializers import base
@@ -27,14 +28,15 @@ from dumpy.migrating.tables import Late, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
-from dumpy.schema.tables import Table, table_of
+from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.rows import RowWriter, shape_of
+from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.sources import CHUNK, page_of_instances, runs
 
 _DESCRIPTION = "Objects, written by dumpy."
+_HOOKS = ("start_object", "handle_field", "handle_fk_field", "handle_m2m_field", "end_object")
 
 
 class Serializer(base.Serializer):
@@ -60,7 +62,10 @@ class Serializer(base.Serializer):
         arguments mean what they mean in Django. Raises ``UnwritableField``.
         """
         self.options = options
-        self.stream = StringIO() if stream is None else stream
+        self.stream = self.stream_class() if stream is None else stream
+        self.selected_fields = None if fields is None else list(fields)
+        self.use_natural_foreign_keys = use_natural_foreign_keys
+        self.use_natural_primary_keys = use_natural_primary_keys
         progress = self.progress_class(progress_output, object_count)
         ascii_only = needs_ascii(self.stream)
         module = ModuleWriter(self.stream.write)
@@ -68,18 +73,62 @@ class Serializer(base.Serializer):
         module.begin(_DESCRIPTION, project_version())
         count = 0
         for model, instances in runs(_iterated(queryset)):
-            shape = shape_of(
-                Table(model) if model._meta.proxy else table_of(model),
-                fields,
-                natural_foreign=use_natural_foreign_keys,
-                natural_primary=use_natural_primary_keys,
-            )
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
-            rows = RowWriter(shape, natural_keys(using), ascii_only=ascii_only)
-            count += module.section(rows, [page_of_instances(shape, instances)])
+            for shape, pages in self._pages(model, instances):
+                rows = RowWriter(shape, natural_keys(using), ascii_only=ascii_only)
+                count += module.section(rows, pages)
             progress.update(count)
         module.end()
         return self.getvalue()
+
+    def _pages(
+        self, model: ModelType, instances: list[Model]
+    ) -> Iterator[tuple[Shape, Iterable[Page]]]:
+        shape = shape_of(
+            Table(model) if model._meta.proxy else table_of(model),
+            self.selected_fields,
+            natural_foreign=self.use_natural_foreign_keys,
+            natural_primary=self.use_natural_primary_keys,
+        )
+        if all(getattr(type(self), name) is getattr(Serializer, name) for name in _HOOKS):
+            yield shape, [page_of_instances(shape, instances)]
+            return
+        handled = (self._handled(shape, instance) for instance in instances)
+        for _names, group in groupby(handled, key=lambda pair: pair[0].names):
+            pairs = list(group)
+            yield pairs[0][0], [page for _shape, page in pairs]
+
+    def _handled(self, shape: Shape, instance: Model) -> tuple[Shape, Page]:
+        """Return what the hooks of a subclass leave of an instance, as a page of one row."""
+        key = shape.table.key
+        page = page_of_instances(shape, [instance])
+        fields: list[Any] = [column.field for column in shape.columns]
+        fields += [link.field for link in shape.links]
+        self._values = {f.name: one[0] for f, one in zip(fields, page.columns, strict=True)}
+        self._current = {f.name: self._values[f.name] for f in fields if f.attname in key}
+        self.start_object(instance)
+        for column in shape.columns:
+            if column.name not in key:
+                handle = self.handle_fk_field if column.references else self.handle_field
+                handle(instance, column.field)
+        for link in shape.links:
+            self.handle_m2m_field(instance, link.field)
+        self.end_object(instance)
+        columns = tuple(one for one in shape.columns if one.field.name in self._current)
+        links = tuple(one for one in shape.links if one.field.name in self._current)
+        kept = [field.name for field in fields if field.name in self._current]
+        values: list[Sequence[Any]] = [[self._current[name]] for name in kept]
+        return replace(shape, columns=columns, links=links), Page(page.keys, values)
+
+    def start_object(self, obj: Any) -> None:
+        """Let a subclass know that an object is going to be written."""
+
+    def handle_field(self, obj: Any, field: Any) -> None:
+        """Write a field; a subclass may change what is written in ``self._current``."""
+        self._current[field.name] = self._values[field.name]
+
+    handle_fk_field = handle_field
+    handle_m2m_field = handle_field
 
 
 class DumpedObject(base.DeserializedObject):

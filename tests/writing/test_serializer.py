@@ -18,6 +18,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 from writing_tools import dumped, row, rows_in
 
+from dumpy.serializer import Serializer
 from zoo.models import Animal, Bird, Chick, Creature, Mascot, Nation, Note, Species, Ticket
 
 pytestmark = pytest.mark.django_db
@@ -258,3 +259,35 @@ def test_the_text_is_python_with_one_line_for_each_row() -> None:
 
 def test_the_same_objects_give_the_same_bytes(species: list[Species]) -> None:
     assert dumped(Species.objects.order_by("pk")) == dumped(Species.objects.order_by("pk"))
+
+
+class Shouting(io.StringIO):
+    """A stream that gives its text in capital letters."""
+
+    def getvalue(self) -> str:
+        """Return the text."""
+        return super().getvalue().upper()
+
+
+class Redacting(Serializer):
+    """Hides a field of animals, leaves out their links, and writes into a stream of its own."""
+
+    stream_class = Shouting
+
+    def handle_field(self, obj: Any, field: Any) -> None:
+        """Hide the name."""
+        super().handle_field(obj, field)
+        if field.name == "name":
+            self._current["name"] = "hidden"
+
+    def handle_m2m_field(self, obj: Any, field: Any) -> None:
+        """Leave the links out."""
+
+
+def test_the_hooks_of_a_subclass_change_what_is_written() -> None:
+    animal = Animal.objects.create(pk=1, name="Ada")
+    animal.prey.add(animal)
+    serializer = Redacting()
+    text = serializer.serialize([animal], fields=["name", "prey"])
+    assert "    YIELD CREATE_ZOO_ANIMAL(1, 'HIDDEN')\n" in text
+    assert serializer.selected_fields == ["name", "prey"]
