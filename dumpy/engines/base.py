@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -48,6 +48,11 @@ class View:
     definer: str = ""
 
 
+def refers(table: str, target: str) -> str:
+    """Return the sentence about a table whose foreign key keeps another one from being dropped."""
+    return f"The table {table!r}, which is not of the project, has a foreign key to {target!r}."
+
+
 def in_order(views: Iterable[View]) -> list[View]:
     """Return views, each after those that it reads."""
     found = {view.name: view for view in views}
@@ -68,14 +73,11 @@ class Engine(ABC):
         lossy: Fields for which the driver reads None or False where something else is stored.
         plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
         code_points: The collation that orders texts by code points, "" for the default one.
-        has_rights: Whether tables have owners, grants and policies that go when they are dropped.
         has_collations: Whether migrations make collations.
         checks_lengths: Whether a text that is longer than its column is refused.
         compares_by_code_points: Whether texts are equal only if they have the same code points.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
-        keeps_referenced: Whether an empty table keeps tables from being dropped by its keys.
         takes_nul: Whether a text may have NUL in it.
-        knows_sources: Whether the database says which tables a view reads.
         streams: Whether the result of a query need not be held in memory.
     """
 
@@ -83,14 +85,11 @@ class Engine(ABC):
     lossy: ClassVar[tuple[type[Field], ...]] = ()
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
-    has_rights: ClassVar[bool] = False
     has_collations: ClassVar[bool] = False
     checks_lengths: ClassVar[bool] = True
     compares_by_code_points: ClassVar[bool] = True
     checks_unmanaged_keys: ClassVar[bool] = True
-    keeps_referenced: ClassVar[bool] = True
     takes_nul: ClassVar[bool] = True
-    knows_sources: ClassVar[bool] = True
     streams: ClassVar[bool] = True
 
     def __init__(self, connection: Any) -> None:
@@ -201,6 +200,41 @@ class Engine(ABC):
     def is_locked_out(self, error: Error) -> bool:
         """Return whether a statement failed since another session holds what it needs."""
 
+    def hold(self, tables: Sequence[str]) -> None:  # noqa: B027
+        """Keep others from writing to tables until the transaction ends; they may read them."""
+
+    @abstractmethod
+    def columns(self, table: str) -> set[tuple[Any, ...]]:
+        """Return name, type and nullability of each column, in the words of the engine."""
+
+    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
+        """Yield what emptying tables would change beside them, or could not be taken back."""
+        yield from ()
+
+    def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield other tables with keys that lead nowhere, and the tables where these should lead.
+
+        Not all engines check it by themselves, nor does Django for tables without a primary key.
+        """
+        yield from ()
+
+    @abstractmethod
+    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield what would go if tables were dropped: what to name to allow it, and a sentence."""
+
+    def drop_views(self, names: Collection[str]) -> None:
+        """Drop those of some names that are views."""
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_table_list(cursor)
+        views = [one.name for one in found if one.type == "v" and one.name in names]
+        self.execute(*(f"DROP VIEW {self.connection.ops.quote_name(name)}" for name in views))
+
+    def restart_sequences(self, tables: Sequence[str]) -> None:  # noqa: B027
+        """Let empty tables number their rows from the start, if a failure takes that back."""
+
+    def raise_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
+        """Let the next rows of models have keys that are free, and set no sequence back."""
+
     def drop_tables(self, tables: Sequence[str]) -> None:
         """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
         self.execute(*(f"DROP TABLE {self.connection.ops.quote_name(name)}" for name in tables))
@@ -208,10 +242,6 @@ class Engine(ABC):
     def operations(self, operations: Sequence[Any]) -> list[Any]:
         """Return the operations of a migration as they run within a transaction of others."""
         return list(operations)
-
-    @abstractmethod
-    def views(self) -> list[View]:
-        """Return the views of the database."""
 
     # Databases
 

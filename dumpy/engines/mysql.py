@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -10,10 +10,23 @@ from django.db.models import CharField, DateField, F, TimeField, UUIDField
 from django.db.models.functions import Cast
 from django.db.utils import Error
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, View
+from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, View, refers
 from dumpy.schema.tables import Column
 
 _LOCKED_OUT = 1205
+_WITHOUT_TRANSACTIONS = """
+    SELECT table_name, engine FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
+        SELECT engine FROM information_schema.engines WHERE transactions = 'YES'
+    )
+"""
+_REFERENCES = """
+    SELECT constraint_name, table_schema, table_name, referenced_table_name,
+        GROUP_CONCAT(column_name ORDER BY ordinal_position SEPARATOR '\n'),
+        GROUP_CONCAT(referenced_column_name ORDER BY ordinal_position SEPARATOR '\n')
+    FROM information_schema.key_column_usage
+    WHERE referenced_table_schema = DATABASE() GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 1
+"""
 
 
 class MySQL(ServerEngine):
@@ -90,10 +103,40 @@ class MySQL(ServerEngine):
         """Return whether a lock was not to be had in time."""
         return error.args[:1] == (_LOCKED_OUT,)
 
-    def views(self) -> list[View]:
-        """Return the views."""
-        name = self.name()
-        return views_of(self.connection, name, name)
+    def columns(self, table: str) -> set[tuple[Any, ...]]:
+        """Return name, type and nullability of each column."""
+        return {row[:3] for row in self.rows(f"SHOW COLUMNS FROM {quote(table)}")}
+
+    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
+        """Yield the tables that have no transactions."""
+        for table, engine in self.rows(_WITHOUT_TRANSACTIONS):
+            if table in tables:
+                yield (
+                    f"The table {table!r} is of the engine {engine}, which takes nothing back if a "
+                    f"restore fails. First: ALTER TABLE {quote(table)} ENGINE=InnoDB"
+                )
+
+    def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield other tables with keys that lead nowhere: they are not checked meanwhile."""
+        here = self.name()
+        for _name, schema, table, target, columns, targets in self.rows(_REFERENCES):
+            if schema == here and table in tables:
+                continue
+            pairs = [*zip(columns.split("\n"), targets.split("\n"), strict=True)]
+            on = " AND ".join(f"a.{quote(one)} = b.{quote(other)}" for one, other in pairs)
+            given = " AND ".join(f"a.{quote(one)} IS NOT NULL" for one, _other in pairs)
+            if self.rows(
+                f"SELECT 1 FROM {quote(schema)}.{quote(table)} a LEFT JOIN {quote(target)} b "
+                f"ON {on} WHERE {given} AND b.{quote(pairs[0][1])} IS NULL LIMIT 1"
+            ):
+                yield table, target
+
+    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield keys of other tables; views, triggers and grants stay when tables are renamed."""
+        here = self.name()
+        for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
+            if target in tables and not (schema == here and table in tables):
+                yield table, refers(table, target)
 
     def _character_set(self) -> str:
         characters, collation = self.rows("SELECT @@character_set_database, @@collation_database")[

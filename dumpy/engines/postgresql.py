@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.models import AutoField, Max, QuerySet
 from django.db.utils import Error, InternalError
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, View, other_restore
+from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, other_restore, refers
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
 
@@ -27,34 +28,81 @@ _READABLE = """
     SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)
     AND has_table_privilege(oid, 'SELECT')
 """
-_VIEWS = """
-    SELECT oid, relname, kind, format(
-        'CREATE %s %I%s AS %s%s', kind, relname,
-        ' WITH (' || array_to_string(reloptions, ', ') || ')',
-        rtrim(pg_get_viewdef(oid), ';'), CASE WHEN relispopulated THEN '' ELSE ' WITH NO DATA' END
-    ) FROM (
-        SELECT *, CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS kind
-        FROM pg_class WHERE relkind IN ('m', 'v') AND pg_table_is_visible(oid)
-    ) AS views
+_ACTING_KEYS = """
+    SELECT conrelid::regclass::text, conname, confrelid::regclass::text, confdeltype
+    FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = ANY(%(tables)s::regclass[])
+        AND conrelid <> ALL(%(tables)s::regclass[])
+        AND conparentid = 0 AND NOT (condeferrable AND confdeltype = 'a')
+    ORDER BY 1, 2
 """
-_READS = """
-    SELECT DISTINCT relname FROM pg_rewrite
-    JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
-    JOIN pg_class ON refclassid = 'pg_class'::regclass AND refobjid = pg_class.oid
-    WHERE ev_class = %s AND pg_class.oid <> ev_class
+_BELONGINGS = """
+    WITH tables AS (SELECT * FROM pg_class WHERE oid = ANY(%(tables)s::regclass[])),
+    acls AS (
+        SELECT oid, relowner, relacl AS acl FROM tables
+        UNION ALL SELECT tables.oid, relowner, attacl FROM tables
+            JOIN pg_attribute ON attrelid = tables.oid
+        UNION ALL SELECT tables.oid, sequences.relowner, sequences.relacl FROM tables
+            JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = tables.oid
+                AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+            JOIN pg_class AS sequences ON sequences.oid = objid AND sequences.relkind = 'S'
+    )
+    SELECT relname, 'the trigger ' || tgname FROM tables
+        JOIN pg_trigger ON tgrelid = tables.oid WHERE NOT tgisinternal
+    UNION SELECT relname, 'the policy ' || polname FROM tables
+        JOIN pg_policy ON polrelid = tables.oid
+    UNION SELECT relname, 'row-level security' FROM tables
+        WHERE relrowsecurity OR relforcerowsecurity
+    UNION SELECT relname, 'the owner ' || pg_get_userbyid(relowner) FROM tables
+        WHERE pg_get_userbyid(relowner) <> current_user
+    UNION SELECT relname, 'a place in the publication ' || pubname FROM tables
+        JOIN pg_publication_rel ON prrelid = tables.oid JOIN pg_publication p ON p.oid = prpubid
+    UNION SELECT relname, 'the rule ' || rulename FROM tables
+        JOIN pg_rewrite ON ev_class = tables.oid
+    UNION SELECT relname, 'grants to ' ||
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee) END
+        FROM acls JOIN tables USING (oid), aclexplode(acl) WHERE grantee <> acls.relowner
+    ORDER BY 1, 2
 """
-# What belongs to a view, as statements that make it again.
-_MORE = (
-    "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s ORDER BY indexrelid",
-    "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s AND NOT tgisinternal",
-    """
-        SELECT format(
-            'COMMENT ON %%s %%I IS %%L',
-            CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
-            relname, obj_description(oid)
-        ) FROM pg_class WHERE oid = %s AND obj_description(oid) IS NOT NULL
-    """,
-)
+_READERS = """
+    WITH RECURSIVE readers(oid) AS (
+        SELECT unnest(%(tables)s::regclass[])::oid
+        UNION SELECT ev_class FROM readers
+            JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = readers.oid
+            JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+    )
+    SELECT CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, oid::regclass::text
+    FROM readers JOIN pg_class USING (oid) WHERE relkind IN ('v', 'm') ORDER BY 2
+"""
+_KEYS = """
+    SELECT DISTINCT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = ANY(%(tables)s::regclass[])
+        AND conrelid <> ALL(%(tables)s::regclass[]) ORDER BY 1, 2
+"""
+_PLACES = """
+    SELECT relnamespace::regnamespace::text, relname FROM pg_class
+    WHERE oid = ANY(%(tables)s::regclass[]) AND relnamespace::regnamespace::text <> current_schema()
+    ORDER BY 1, 2
+"""
+_SEQUENCES = """
+    SELECT objid::regclass::text FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+    WHERE classid = 'pg_class'::regclass AND relkind = 'S' AND deptype IN ('a', 'i')
+        AND refclassid = 'pg_class'::regclass AND refobjid = ANY(%(tables)s::regclass[])
+        AND pg_has_role(relowner, 'USAGE')
+"""
+_RAISE = """
+    SELECT setval(name, GREATEST(highest, COALESCE(pg_sequence_last_value(name), 1)))
+    FROM (
+        SELECT pg_get_serial_sequence(%s, %s)::regclass AS name,
+            (SELECT MAX({column}) FROM {table}) AS highest
+    ) AS found WHERE name IS NOT NULL AND highest > 0
+"""
+_COLUMNS = """
+    SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+"""
+_STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
+_ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 
 
 class PostgreSQL(ServerEngine):
@@ -69,7 +117,6 @@ class PostgreSQL(ServerEngine):
         uuid.UUID,
     }
     code_points = "C"
-    has_rights = True
     has_collations = True
     takes_nul = False
 
@@ -174,18 +221,81 @@ class PostgreSQL(ServerEngine):
         """Return the operations of a migration as they run within a transaction of others."""
         return list(_within_transaction(operations))
 
-    def views(self) -> list[View]:
-        """Return the views, and the materialized ones."""
-        return [
-            View(
-                name,
-                kind,
-                make,
-                (make, *(sql for query in _MORE for sql in self.column(query, [oid]))),
-                frozenset(self.column(_READS, [oid])),
+    def hold(self, tables: Sequence[str]) -> None:
+        """Let writers wait; the keys of other tables wait for the rows that they lead to."""
+        names = ", ".join(map(self.connection.ops.quote_name, sorted(tables)))
+        if names:
+            self.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+        self.execute("SET CONSTRAINTS ALL DEFERRED")
+
+    def columns(self, table: str) -> set[tuple[Any, ...]]:
+        """Return name, type and nullability of each column."""
+        return set(self.rows(_COLUMNS, [self.connection.ops.quote_name(table)]))
+
+    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
+        """Yield the foreign keys of other tables that act, or fail, as soon as a row is deleted."""
+        for table, key, target, action in self._of(tables, _ACTING_KEYS):
+            if self.rows(f"SELECT 1 FROM {table} LIMIT 1"):
+                what = _ACTIONS.get(action, "does not let go of them")
+                yield (
+                    f"The table {table} is not restored, and its foreign key {key} to {target} "
+                    f"{what} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "
+                    f"{table} DROP CONSTRAINT {self.connection.ops.quote_name(key)}) and make it "
+                    "again after the restore, or restore into an empty database."
+                )
+
+    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield views, keys of other tables, and what belongs to the tables."""
+        for place, name in self._of(tables, _PLACES):
+            yield (
+                "",
+                f"The table {name!r} is in the schema {place!r}, but the search_path would have it "
+                f"made in another one. Let the search_path begin with {place!r}.",
             )
-            for oid, name, kind, make in self.rows(_VIEWS)
-        ]
+        for kind, name in self._of(tables, _READERS):
+            yield name, f"The {kind} {name!r} reads tables of the project."
+        for table, target in self._of(tables, _KEYS):
+            yield table, refers(table, target)
+        for table, what in self._of(tables, _BELONGINGS):
+            yield table, f"The table {table!r} has {what}."
+
+    def drop_views(self, names: Collection[str]) -> None:
+        """Drop views in one statement, then those that are stored."""
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_table_list(cursor)
+        kinds: dict[bool, list[str]] = {False: [], True: []}
+        for one in found:
+            if one.type == "v" and one.name in names:
+                quoted = self.connection.ops.quote_name(one.name)
+                kinds[self.column(_STORED, [quoted])[0]].append(quoted)
+        if kinds[False]:
+            self.execute(f"DROP VIEW {', '.join(kinds[False])}")
+        if kinds[True]:
+            self.execute(f"DROP MATERIALIZED VIEW {', '.join(kinds[True])}")
+
+    def restart_sequences(self, tables: Sequence[str]) -> None:
+        """Restart the sequences that may be: unlike setval(), a failure takes that back."""
+        for (name,) in self._of(tables, _SEQUENCES):
+            self.execute(f"ALTER SEQUENCE {name} RESTART")
+
+    def raise_sequences(self, models: Iterable[ModelType]) -> None:
+        """Let the next rows of models have keys that are free, and set no sequence back.
+
+        What is done to a sequence that was not restarted stays when a transaction fails.
+        """
+        quote = self.connection.ops.quote_name
+        for model in sorted(models, key=attrgetter("_meta.label")):
+            table = quote(model._meta.db_table)
+            for field in model._meta.local_concrete_fields:
+                if isinstance(field, AutoField):
+                    query = _RAISE.format(table=table, column=quote(str(field.column)))
+                    self.rows(query, [table, field.column])
+
+    def _of(self, tables: Sequence[str], query: str) -> list[tuple[Any, ...]]:
+        names = [self.connection.ops.quote_name(name) for name in tables]
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, {"tables": names})
+            return list(cursor.fetchall())
 
     def forget_types(self) -> None:
         """Clear the types of extensions."""

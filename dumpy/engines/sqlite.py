@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -13,12 +13,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
 
-from dumpy.engines.base import Engine, View
+from dumpy.engines.base import Engine, refers
 from dumpy.schema.tables import Column
 
 _INSTANTS = frozenset({datetime.datetime})
-_VIEWS = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
-_TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s"
+_COLUMNS = 'SELECT name, type, "notnull" FROM pragma_table_info(%s)'
+_VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY 1"
+_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1, 2"
+_SEQUENCE = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 
 
 class SQLite(Engine):
@@ -27,8 +29,6 @@ class SQLite(Engine):
     lossy = (BooleanField, DateField, TimeField)
     checks_lengths = False
     checks_unmanaged_keys = False
-    keeps_referenced = False
-    knows_sources = False
 
     def _isolation_level(self) -> str:
         return "serializable"
@@ -72,12 +72,39 @@ class SQLite(Engine):
         """Return whether another connection holds the database."""
         return "database is locked" in str(error)
 
-    def views(self) -> list[View]:
-        """Return the views; they may be made before what they read."""
-        return [
-            View(name, "VIEW", sql, (sql, *self.column(_TRIGGERS, [name])))
-            for name, sql in self.rows(_VIEWS)
-        ]
+    def columns(self, table: str) -> set[tuple[Any, ...]]:
+        """Return name, type and nullability of each column, as it was declared."""
+        return set(self.rows(_COLUMNS, [table]))
+
+    def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield other tables with keys that lead nowhere."""
+        for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):
+            if table not in tables:
+                yield table, target
+
+    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield all views, triggers of the tables, and keys of other tables that have rows."""
+        # It does not say what a view reads, and migrations fail if tables of one are missing.
+        for name in self.column(_VIEWS):
+            yield name, f"The view {name!r} may read tables of the project."
+        for table, name in self.rows(_TRIGGERS):
+            if table in tables:
+                yield table, f"The table {table!r} has the trigger {name}."
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_table_list(cursor)
+            others = sorted({one.name for one in found if one.type == "t"}.difference(tables))
+            for table in others:
+                relations = self.connection.introspection.get_relations(cursor, table).values()
+                quoted = self.connection.ops.quote_name(table)
+                for target in sorted({relation[1] for relation in relations}.intersection(tables)):
+                    if self.rows(f"SELECT 1 FROM {quoted} LIMIT 1"):
+                        yield table, refers(table, target)
+
+    def restart_sequences(self, tables: Sequence[str]) -> None:
+        """Forget the highest keys of tables."""
+        with self.connection.cursor() as cursor:
+            for table in tables if self.rows(_SEQUENCE) else ():
+                cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
 
     def name(self) -> str:
         """Return the path of the file."""

@@ -11,7 +11,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.ownership import Names
 from dumpy.writing.database import LEFT_OUT
 
 _SESSION = "sessions.Session"
@@ -27,13 +26,13 @@ class Losses:
 
     connection: BaseDatabaseWrapper
     content: Content
-    names: Names
+    known: Collection[str]
     tables: Collection[str]
     filled: Collection[str]
     makes_rows: bool
 
     def sentences(self) -> Iterator[str]:
-        """Yield a sentence for each kind of what goes, and for what stays although it is named."""
+        """Yield a sentence for each kind of what goes."""
         code = " (but for what code makes)" if self.makes_rows else ""
         if rows := counted(self._rows(self._strange)):
             yield f"Not in the dump, so without rows afterwards{code}: {rows}."
@@ -41,13 +40,11 @@ class Losses:
             yield f"Not listed in restore.py, so without rows afterwards{code}: {rows}."
         if sessions := self._counts.get(_SESSION):
             yield f"{sessions} sessions go: no dump has them, and everybody has to log in again."
-        yield from self._left()
-        yield from self._strangers()
 
     @cached_property
     def _counts(self) -> Mapping[str, int]:
         """The rows of the models in the tables that are made anew, by label."""
-        there = schema.there(self.connection, self.names.made)
+        there = schema.there(self.connection, self.known)
         return {
             label: schema.count(self.connection, [name])
             for name, label in self._labels.items()
@@ -67,23 +64,6 @@ class Losses:
     def _rows(self, tables: Collection[str]) -> dict[str, int]:
         labels = [label for name, label in self._labels.items() if name in tables]
         return {label: self._counts[label] for label in labels if label in self._counts}
-
-    def _left(self) -> Iterator[str]:
-        """Tables that only the dump, or newer code, takes for those of the project."""
-        if self.names.left:
-            yield (
-                f"Migrations are applied in the database that are not here: "
-                f"{', '.join(self.names.newer)}. Tables that only they know go as well: "
-                f"{', '.join(sorted(self.names.left))}."
-            )
-
-    def _strangers(self) -> Iterator[str]:
-        strangers = set(self.content.db_tables) - self.names.made - self.names.unmanaged
-        if found := schema.there(self.connection, strangers):
-            yield (
-                f"The dump names tables that are not of the project here: {', '.join(found)}. They "
-                "stay as they are: drop them yourself if they are left over."
-            )
 
 
 def counted(rows: Mapping[str, int]) -> str:

@@ -33,6 +33,7 @@ from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.text.manifest import NAME, RESTORE
 
+_DRY_RUN = "Dry run complete: the restore would succeed. Nothing was changed."
 _THROUGH_MIGRATIONS = "--through-migrations"
 
 
@@ -83,6 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-going",
         action="store_true",
         help="Restore what can be, write the rest to a fixture of its own, and end with status 1.",
+    )
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="A table or view that may go, with its grants and triggers, if tables have to be made "
+        "anew. Can be used several times.",
     )
     add_version_option(parser)
     _add_validation(parser)
@@ -184,6 +193,7 @@ def _restore(
         say,
         validation=options.validation,
         rejects=Rejects() if options.keep_going else None,
+        drop=options.drop,
     )
     confirm = partial(_confirm, options.database, say) if options.interactive else None
     with migrating(Policy(say, say, options.allow_version_mismatch)), named([], say):
@@ -203,7 +213,7 @@ def _say_end(
     if restorer.rejects and restorer.rejects.rows:
         problems = [row.problem for row in restorer.rejects.rows]
         raise RestoreFailed(f"{LoadError(problems)}\nThe database is as it was.")
-    say("All would be well: nothing was changed." if is_dry else "Restored.")
+    say(_DRY_RUN if is_dry else "Restored.")
 
 
 def _plan(content: Content, options: argparse.Namespace) -> Plan:
@@ -218,6 +228,6 @@ def _confirm(using: str, say: Callable[[str], object], rows: int) -> None:
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
     answer = ""
     with suppress(EOFError):
-        answer = input("Go on? [y/N] ")
+        answer = input("Replace the contents of this database? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         raise RestoreFailed("Not restored.")

@@ -10,6 +10,8 @@ from django.db import connections
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, RestoreFailed
 
+_EXISTS = "To let go of what is there already, name the table or view: --drop NAME. "
+
 
 class Migrate(migrate.Command):
     """Migrates within one transaction; raises ``RestoreFailed``, which names the migration."""
@@ -37,8 +39,9 @@ class Migrate(migrate.Command):
             raise
         except (Exception, SystemExit) as error:
             what = f"The migration {self._migration}" if self._migration else "Migrating"
+            hint = _EXISTS if "already exists" in str(error) else ""
             raise RestoreFailed(
-                f"{what} has failed: {_sentence(error)} The database is as it was."
+                f"{what} has failed: {_sentence(error)} {hint}The database is as it was."
             ) from error
 
     def migrate(self, **options: Any) -> None:

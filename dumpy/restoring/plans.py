@@ -21,6 +21,7 @@ from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
 from dumpy.restoring.redirected import redirected
+from dumpy.restoring.state import is_current
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations
 from dumpy.writing.selection import select
@@ -36,6 +37,7 @@ class Plan(Protocol):
     """``registry`` holds the models to load with, ``tables`` the tables that will be made first.
 
     Those ``known`` were there at the time of the dump: rows that migrations put there give way.
+    Those ``new`` were not: if they are there, their rows stay.
     ``advice`` is another way for a dump that does not fit, or ``""``.
     """
 
@@ -48,7 +50,12 @@ class Plan(Protocol):
     @property
     def known(self) -> set[str]: ...
     @property
+    def new(self) -> set[str]: ...
+    @property
     def advice(self) -> str: ...
+
+    def is_current(self) -> bool:
+        """Return whether the database has the schema that the plan would build."""
 
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
@@ -83,6 +90,23 @@ class Today:
             labels |= {one._meta.label for one in past if one._meta.app_label in migrations}
         models = [model for model in map(TODAY.find, labels) if model and model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
+
+    @property
+    def new(self) -> set[str]:
+        if self._past is None or not self._past.is_behind:
+            return set()
+        known = {model._meta.label_lower for model in self._past.registry.models()}
+        known |= {label.lower() for label in self.content.labels}
+        return {
+            name
+            for model in self.registry.models()
+            if model._meta.app_label in self.content.migrations
+            and model._meta.label_lower not in known
+            for name in table_of(model).db_tables
+        }
+
+    def is_current(self) -> bool:
+        return is_current(self.using)
 
     def context(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -160,6 +184,13 @@ class ThroughMigrations:
     @property
     def known(self) -> set[str]:
         return self.tables
+
+    @property
+    def new(self) -> set[str]:
+        return set()
+
+    def is_current(self) -> bool:
+        return False
 
     @contextmanager
     def context(self) -> Iterator[None]:

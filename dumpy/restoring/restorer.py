@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
+from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved
@@ -25,11 +27,12 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
+from dumpy.restoring.guards import known_tables, require_rebuildable, require_references
 from dumpy.restoring.losses import Losses, counted
-from dumpy.restoring.ownership import Names, names_of
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.retyped import keeps_values
-from dumpy.restoring.target import emptied, patient
+from dumpy.restoring.target import Tables, emptied, patient, refilled
+from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
@@ -40,7 +43,8 @@ from dumpy.writing.rejected import write_rejected
 class Restorer:
     """Restores what a verified dump holds into the database of a plan.
 
-    ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's.
+    ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's;
+    ``drop`` names tables and views that may go where tables have to be made anew.
     With ``rejects``, rows that cannot be loaded are kept out, and written to a file beside the
     dump, which ``rejected`` names when all is done.
     """
@@ -51,8 +55,10 @@ class Restorer:
     compares: bool = True
     validation: Validation = Validation.CHANGED
     rejects: Rejects | None = None
+    drop: Sequence[str] = ()
     rejected: RowsRejected | None = None
     _migration: Migration | None = None
+    _keeps_schema: bool = False
     _made: set[str] = field(default_factory=set)
     _rows: dict[str, int] = field(default_factory=dict)
 
@@ -74,11 +80,14 @@ class Restorer:
             self._migration = self.content.migrate()
             self.plan.check(self._data())
             with patient(self.using):
+                self._keeps_schema = self.plan.is_current()
+                if not self._keeps_schema:
+                    require_rebuildable(self.using, self._known, self.drop)
                 self._say_what_goes()
                 replaced = self._replaced_rows() if confirm is not None else 0
             if confirm is not None:
                 confirm(replaced)
-            with emptied(self.using, self._names, self._shared(), dry_run=dry_run):
+            with self._target(dry_run):
                 report = self._restore()
                 if self.rejects and self.rejects.rows and not dry_run:
                     # If it cannot be written, nothing is restored.
@@ -86,9 +95,16 @@ class Restorer:
                     self.rejected = write_rejected(rows, self.using, beside)
                 return report
 
+    def _target(self, dry_run: bool) -> AbstractContextManager[None]:
+        """Return the context in which the database has no rows, or no table of the project."""
+        if self._keeps_schema:
+            return refilled(self.using, self._tables_emptied(), dry_run=dry_run)
+        tables = Tables(self._known, self._filled(), self.drop)
+        return emptied(self.using, tables, dry_run=dry_run)
+
     def _replaced_rows(self) -> int:
         connection = connections[self.using]
-        tables = {*self._names.made, *self._shared()}
+        tables = {*self._known, *self._filled()}
         return schema.count(connection, schema.there(connection, tables))
 
     def _say_what_goes(self) -> None:
@@ -96,7 +112,7 @@ class Restorer:
         connection, tables = connections[self.using], self.plan.tables
         code = self._makes_rows()
         for sentence in Losses(
-            connection, self.content, self._names, tables, filled, code
+            connection, self.content, self._known, tables, filled, code
         ).sentences():
             self.say(sentence)
         for sentence in self.content.dump.left_out():
@@ -108,30 +124,51 @@ class Restorer:
         return self.content.is_program or len(self._data()) < tables
 
     def _restore(self) -> Report:
-        self.say("building the schema")
-        self.plan.build()
+        if not self._keeps_schema:
+            self.say("building the schema")
+            self.plan.build()
         self._require_unmanaged()
         self._require_columns()
         with transaction.atomic(using=self.using):
-            schema.empty(connections[self.using], self._tables_emptied())
-            self._renumber_content_types()
+            if not self._keeps_schema:
+                schema.empty(connections[self.using], self._tables_emptied())
+            self._renew_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
+            require_references(connections[self.using], self.plan.tables)
             connections[self.using].check_constraints()
             # Rows that are inserted from now on need free keys.
-            schema.reset_sequences(self.using, self.plan.registry.models(), self._models())
+            self._number(self.plan.registry.models())
         self.plan.complete(self.say)
         if self.compares:
             self._say_what_was_added()
         return report
 
-    def _renumber_content_types(self) -> None:
-        """Give content types the primary keys of the source: JSON and texts may hold them."""
+    def _renew_content_types(self) -> None:
+        """Have the content types of the models, with the keys of the source.
+
+        JSON and texts may hold these. Where the schema is kept, those without a model go.
+        """
         keys = self.content.content_types
         model = self.plan.registry.find("contenttypes.ContentType")
-        if model is not None and keys:
+        if model is None:
+            return
+        if self._keeps_schema:
+            schema.renew_content_types(model, self.using)
+        if keys:
             renumber_content_types(model, keys, self.using)
-            schema.reset_sequences(self.using, [model])
+            # It has switched them on again.
+            connections[self.using].disable_constraint_checking()
+            self._number([model])
+
+    def _number(self, models: Iterable[ModelType]) -> None:
+        """Let the next rows of models have keys that are free."""
+        engine = engine_of(connections[self.using])
+        found = schema.numbered(self.using, models, self._models())
+        if self._keeps_schema:
+            engine.raise_sequences(found)
+        else:
+            engine.reset_sequences(found)
 
     def _require_unmanaged(self) -> None:
         """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""
@@ -148,11 +185,11 @@ class Restorer:
         """Raise ``RestoreFailed`` if models have columns that no migration makes."""
         connection = connections[self.using]
         models = {model._meta.db_table: model for model in self._models() if model._meta.managed}
-        longest, lost = connection.ops.max_name_length(), list[str]()
-        for name in schema.there(connection, models):
-            there = schema.columns_of(connection, name)
-            columns = [column.db_name[:longest] for column in table_of(models[name]).columns]
-            lost += [f"{name}.{column}" for column in columns if column not in there]
+        lost = [
+            f"{name}.{column}"
+            for name in schema.there(connection, models)
+            for column in schema.missing_columns(connection, models[name])
+        ]
         if lost:
             raise RestoreFailed(
                 f"No migration makes {', '.join(lost)}: a model has changed. Run manage.py "
@@ -160,23 +197,35 @@ class Restorer:
             )
 
     @cached_property
-    def _names(self) -> Names:
-        tables = self.plan.tables
-        content = self.content
-        return names_of(connections[self.using], tables, content.db_tables, content.migrations)
+    def _known(self) -> frozenset[str]:
+        return known_tables(connections[self.using], self.plan.tables)
 
-    def _shared(self) -> list[str]:
-        """The tables of others whose rows give way to those of the dump."""
-        others = self._names.others.intersection(self._tables_loaded())
-        return schema.there(connections[self.using], others)
+    def _filled(self) -> list[str]:
+        """The tables that no migration makes, whose rows give way to those of the dump."""
+        unmanaged = {model._meta.db_table for model in self._models() if not model._meta.managed}
+        return schema.there(connections[self.using], unmanaged - self._known - {*self.drop})
 
     def _tables_loaded(self) -> list[str]:
         """The tables whose rows are those of the dump, and of nobody else."""
         return sorted({name for model in self._models() for name in table_of(model).db_tables})
 
-    def _tables_emptied(self) -> set[str]:
-        """Those, and all others of the time of the dump, of which it has no rows."""
-        return {*self._tables_loaded(), *self.plan.known} - self._tables_kept()
+    def _tables_emptied(self) -> list[str]:
+        """Those, and all others of the time of the dump, of which it has no rows.
+
+        Where the schema is kept, so are rows of models that are newer than the dump, and no others.
+        Tables come before those that they refer to.
+        """
+        tables = {*self._tables_loaded(), *self.plan.known}
+        if self._keeps_schema:
+            tables |= self.plan.tables - self.plan.new
+        tables -= self._tables_kept()
+        ordered = load_order(self.plan.registry.apps.get_models())
+        names = dict.fromkeys(name for table in ordered for name in table.db_tables)
+        there = schema.there(connections[self.using], tables)
+        return [
+            *sorted(tables.intersection(there) - names.keys()),
+            *(name for name in reversed(names) if name in there),
+        ]
 
     def _tables_kept(self) -> set[str]:
         """The tables whose rows are made with the schema, unless the dump knows of them."""
@@ -231,11 +280,17 @@ class Restorer:
             if isinstance(one, Model) and one._meta.label not in self._made:
                 self._made.add(one._meta.label)
                 if one._meta.label not in self.content.labels:
-                    schema.empty(connections[self.using], table_of(type(one)).db_tables)
+                    self._empty_for_code(table_of(type(one)).db_tables)
             dropped += one is None
             yield one, place
         if dropped:
             loader.report.ignore(f"{name}: {dropped} rows became nothing in code of the dump.")
+
+    def _empty_for_code(self, tables: Sequence[str]) -> None:
+        connection = connections[self.using]
+        schema.empty(connection, tables)
+        if self._keeps_schema:
+            engine_of(connection).restart_sequences(schema.there(connection, tables))
 
     def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
         for one, place in given:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import QuerySet
+from django.db.utils import DatabaseError
 
 from dumpy.engines import engine_of
+from dumpy.loading.references import is_used
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.migrate import Migrate
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
-CONTENT_TYPES = "django_content_type"
 
 
 def build(using: str, command: Migrate | None = None) -> None:
@@ -40,6 +43,17 @@ def add_permissions(using: str) -> None:
 
         for config in apps.get_app_configs():
             create_permissions(config, verbosity=0, using=using)
+
+
+def renew_content_types(model: ModelType, using: str) -> None:
+    """Make the content types that are missing, and remove those of no model that nothing needs."""
+    from django.contrib.contenttypes.management import create_contenttypes
+
+    for config in apps.get_app_configs():
+        create_contenttypes(config, verbosity=0, interactive=False, using=using)
+    rows: QuerySet[Any] = QuerySet(model, using=using)
+    gone = {row.pk for row in rows if row.model_class() is None}
+    rows.filter(pk__in=gone - is_used(model, gone, using))._raw_delete(using)
 
 
 def tables_of(apps: Apps) -> set[str]:
@@ -94,14 +108,18 @@ def count(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> int:
     return total
 
 
-def reset_sequences(
+def numbered(
     using: str, models: Iterable[ModelType], unmanaged: Iterable[ModelType] = ()
-) -> None:
-    """Let the next rows of models have keys that are free."""
+) -> list[ModelType]:
+    """Return the models whose tables are there, and of those without migrations the given ones."""
     found = _names(connections[using], "t", "p")
     mine = {*(model for model in models if model._meta.managed), *unmanaged}
-    engine = engine_of(connections[using])
-    engine.reset_sequences(model for model in mine if model._meta.db_table in found)
+    return [model for model in mine if model._meta.db_table in found]
+
+
+def reset_sequences(using: str, models: Iterable[ModelType]) -> None:
+    """Let the next rows of models have keys that are free."""
+    engine_of(connections[using]).reset_sequences(numbered(using, models))
 
 
 def there(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:
@@ -114,11 +132,34 @@ def all_tables(connection: BaseDatabaseWrapper) -> set[str]:
     return _names(connection, "t", "p")
 
 
-def columns_of(connection: BaseDatabaseWrapper, table: str) -> set[str]:
-    """Return the names of the columns of a table."""
-    with connection.cursor() as cursor:
-        description = connection.introspection.get_table_description(cursor, table)
-    return {column.name for column in description}
+def columns_there(connection: BaseDatabaseWrapper, model: ModelType) -> bool:
+    """Return whether the table of a model can be asked for all of its columns."""
+    return not missing_columns(connection, model)
+
+
+def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[str]:
+    """Return the columns of a model that its table does not have.
+
+    The table itself is asked: SQLite does not list the ``rowid`` that each of its tables has.
+    """
+    table, names = model._meta.db_table, [str(f.column) for f in model._meta.local_concrete_fields]
+    if _has_columns(connection, table, names):
+        return []
+    return [name for name in names if not _has_columns(connection, table, [name])]
+
+
+def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[str]) -> bool:
+    # In quotes alone, SQLite takes the name of a column that is not there for a text.
+    quote = connection.ops.quote_name
+    columns = ", ".join(f"t.{quote(name)}" for name in names)
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM {quote(table)} t WHERE 1 = 0")
+    except DatabaseError as error:
+        if engine_of(connection).is_locked_out(error):
+            raise
+        return False
+    return True
 
 
 def all_there(connection: BaseDatabaseWrapper) -> set[str]:

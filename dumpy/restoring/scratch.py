@@ -76,18 +76,18 @@ def _database(engine: Engine) -> Iterator[str]:
 
 @contextmanager
 def _leading_to(connection: Any, name: str) -> Iterator[None]:
-    settings = connection.settings_dict
-    kept = {key: settings[key] for key in ("NAME", "OPTIONS")}
+    kept = connection.settings_dict
     live, connection.connection = connection.connection, None
     # The connections of a pool lead to the live database.
     options = {key: value for key, value in kept["OPTIONS"].items() if key != "pool"}
-    settings.update(NAME=name, OPTIONS=options)
+    # Connections of other threads have the same settings, and stay where they are.
+    connection.settings_dict = {**kept, "NAME": name, "OPTIONS": options}
     _forget(connection)
     try:
         yield
     finally:
         connection.close()
-        settings.update(kept)
+        connection.settings_dict = kept
         connection.connection = live
         _forget(connection)
 

@@ -16,36 +16,54 @@ from dumpy.engines.mysql import quote
 from dumpy.engines.swap import require_movable, swap
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.restoring.ownership import Names, require_again, require_no_strangers
 
 _LONGEST_NAME = 64
 
 
 @contextmanager
-def staged(connection: Any, names: Names, shared: Collection[str], dry_run: bool) -> Iterator[None]:
+def staged(
+    connection: Any,
+    known: Collection[str],
+    filled: Collection[str],
+    dropped: Collection[str],
+    *,
+    dry_run: bool,
+) -> Iterator[None]:
     """Let the connection lead to an empty database until the block has succeeded.
 
-    It is empty but for tables like those ``shared``, which no migration makes. Then all tables
-    change places in one statement. Raises ``RestoreFailed``.
+    It is empty but for tables like those ``filled``, which no migration makes. Then all tables
+    change places in one statement, with those ``dropped``. Raises ``RestoreFailed``.
     """
-    given = connection.settings_dict["NAME"]
-    live = given or engine_of(connection).location()[0]
+    given = connection.settings_dict
+    live = given["NAME"] or engine_of(connection).location()[0]
     stage, old = aside(live, "stage"), aside(live, "old")
     _lock(connection, live)
     try:
-        require_movable(connection, live, {*names.made, *shared})
+        require_movable(connection, live, {*known, *filled})
         _make(connection, live, stage, old)
         _lead_to(connection, stage)
         with connection.constraint_checks_disabled():
-            _make_alike(connection, live, shared)
+            _make_alike(connection, live, filled)
             yield
         if not dry_run:
-            _swap(connection, names, live, stage, old)
+            _swap(connection, {*known, *filled, *dropped}, live, stage, old)
     finally:
-        connection.settings_dict["NAME"] = given
         # What stays is dropped by the next restore; whether this one succeeded is known by now.
         with suppress(Error):
             _clean_up(connection, live, stage, old)
+        connection.settings_dict = given
+
+
+@contextmanager
+def locked(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let no other restore of the database begin until the block ends."""
+    name = engine_of(connection).location()[0]
+    _lock(connection, name)
+    try:
+        yield
+    finally:
+        with suppress(Error):  # with its connection, the lock is gone
+            _execute(connection, "SELECT RELEASE_LOCK(%s)", [_lock_name(name)])
 
 
 def _clean_up(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> None:
@@ -109,20 +127,25 @@ def _make_alike(connection: BaseDatabaseWrapper, live: str, tables: Collection[s
             cursor.execute(cursor.fetchone()[1])
 
 
-def _lead_to(connection: BaseDatabaseWrapper, name: str) -> None:
+def _lead_to(connection: Any, name: str) -> None:
     # The lock belongs to the connection, which therefore stays open.
     _execute(connection, f"USE {quote(name)}")
-    connection.settings_dict["NAME"] = name
+    # Connections of other threads have the same settings, and stay where they are.
+    connection.settings_dict = {**connection.settings_dict, "NAME": name}
 
 
-def _swap(connection: BaseDatabaseWrapper, names: Names, live: str, stage: str, old: str) -> None:
+def _swap(
+    connection: BaseDatabaseWrapper, names: Collection[str], live: str, stage: str, old: str
+) -> None:
     with connection.cursor() as cursor:
         new = [i.name for i in connection.introspection.get_table_list(cursor) if i.type == "t"]
-    made = schema.all_there(connection)
     _lead_to(connection, live)
-    gone = schema.there(connection, {*names.made, *new})
-    require_again(gone, made)
-    require_no_strangers(connection, gone)
+    for name in schema.there(connection, {*new}.difference(names)):
+        raise RestoreFailed(
+            f"A migration makes the table {name!r}, which is there already and not of a model of "
+            f"the project. To let it go: --drop {name}. The database is as it was."
+        )
+    gone = schema.there(connection, names)
     moves = [(live, old, table) for table in gone] + [(stage, live, table) for table in new]
     with connection.constraint_checks_disabled():
         swap(connection, stage, live, moves)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -12,15 +13,14 @@ from django.db.utils import Error as DatabaseError
 from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.restoring.ownership import Names, require_again, require_no_strangers
-from dumpy.restoring.rights import give_back, rights_of
-from dumpy.restoring.staging import staged
-from dumpy.restoring.views import drop_views, make_missing
+from dumpy.restoring.guards import require_untouched
+from dumpy.restoring.staging import locked, staged
 
 _IN_THE_WAY = (
     "Somebody else uses the tables, and did not let go of them in time. End their session, or wait "
     "until it is over, and restore again. The database is as it was."
 )
+_WITHIN = "A restore is a transaction of its own: call it outside of atomic()."
 _UNKNOWN = (
     "The connection was lost at the last moment: whether the database was restored is unknown. "
     "Look at it, or restore it again."
@@ -44,28 +44,78 @@ def patient(using: str) -> Iterator[None]:
         raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
 
 
-def emptied(
-    using: str, names: Names, shared: Collection[str] = (), *, dry_run: bool = False
-) -> AbstractContextManager[None]:
-    """Return a context in which the database has no table of the project.
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a database that is rebuilt, by name, whether they are there or not.
 
-    In the tables ``shared``, which are somebody else's, rows may be replaced. If the block fails,
+    Attributes:
+        known: those that are made anew.
+        filled: those of unmanaged models, which stay, and whose rows are replaced.
+        dropped: tables and views that may go, because a person has named them.
+    """
+
+    known: Collection[str]
+    filled: Collection[str] = ()
+    dropped: Collection[str] = ()
+
+
+def emptied(using: str, tables: Tables, *, dry_run: bool = False) -> AbstractContextManager[None]:
+    """Return a context in which the database has no table that Django knows.
+
+    If the block fails, if the process dies, and after a dry run, the database is what it was.
+    Raises ``RestoreFailed``.
+    """
+    connection = connections[using]
+    if connection.in_atomic_block:
+        raise RestoreFailed(_WITHIN)
+    if connection.features.can_rollback_ddl:
+        return _honest(connection, _in_transaction(connection, tables, dry_run))
+    return _honest(connection, _staged(connection, tables, dry_run))
+
+
+def refilled(
+    using: str, tables: Sequence[str], *, dry_run: bool = False
+) -> AbstractContextManager[None]:
+    """Return a context in which tables are empty, and their schema is left alone.
+
+    It is one transaction: others read the rows that were there until it ends. If the block fails,
     if the process dies, and after a dry run, the database is what it was. Raises ``RestoreFailed``.
     """
     connection = connections[using]
     if connection.in_atomic_block:
-        raise RestoreFailed("A restore is a transaction of its own: call it outside of atomic().")
-    if connection.features.can_rollback_ddl:
-        return _honest(connection, _in_transaction(connection, names, dry_run))
-    return _honest(connection, _staged(connection, names, shared, dry_run))
+        raise RestoreFailed(_WITHIN)
+    return _honest(connection, _rows_only(connection, tables, dry_run))
 
 
 @contextmanager
-def _staged(
-    connection: BaseDatabaseWrapper, names: Names, shared: Collection[str], dry_run: bool
+def _rows_only(
+    connection: BaseDatabaseWrapper, tables: Sequence[str], dry_run: bool
 ) -> Iterator[None]:
-    with engine_of(connection).patient(), staged(connection, names, shared, dry_run):
+    engine = engine_of(connection)
+    with ExitStack() as stack:
+        if not connection.features.can_rollback_ddl:
+            stack.enter_context(engine.patient())
+            stack.enter_context(locked(connection))
+        # Keys that lead nowhere meanwhile are checked in the end.
+        connection.disable_constraint_checking()
+        stack.callback(connection.enable_constraint_checking)
+        stack.enter_context(engine.transaction())
+        engine.hold(tables)
+        require_untouched(connection, tables)
+        schema.empty(connection, tables)
+        engine.restart_sequences(tables)
         yield
+        connection.check_constraints()
+        if dry_run:
+            transaction.set_rollback(True, using=connection.alias)
+
+
+@contextmanager
+def _staged(connection: BaseDatabaseWrapper, tables: Tables, dry_run: bool) -> Iterator[None]:
+    with engine_of(connection).patient():
+        names = tables.known, tables.filled, tables.dropped
+        with staged(connection, *names, dry_run=dry_run):
+            yield
 
 
 @contextmanager
@@ -87,22 +137,20 @@ def _honest(
 
 
 @contextmanager
-def _in_transaction(connection: BaseDatabaseWrapper, names: Names, dry_run: bool) -> Iterator[None]:
+def _in_transaction(
+    connection: BaseDatabaseWrapper, tables: Tables, dry_run: bool
+) -> Iterator[None]:
     engine = engine_of(connection)
     # SQLite switches them off only outside of a transaction.
     connection.disable_constraint_checking()
     try:
         with engine.transaction():
-            tables = schema.there(connection, names.made)
-            require_no_strangers(connection, tables)
-            rights = rights_of(connection, schema.all_there(connection))
-            views = drop_views(connection, names.unmanaged, tables)
-            engine.drop_tables(tables)
+            require_untouched(connection, schema.there(connection, tables.filled))
+            engine.drop_views(tables.dropped)
+            gone = {*tables.known, *tables.dropped}
+            engine.drop_tables(schema.there(connection, gone))
             schema.drop_collations(connection)
             yield
-            make_missing(connection, views)
-            give_back(connection, rights)
-            require_again(tables, schema.all_there(connection))
             if dry_run:
                 transaction.set_rollback(True, using=connection.alias)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,11 @@ def test_the_connections_of_a_pool_are_not_taken(monkeypatch: pytest.MonkeyPatch
     with scratch("default"):
         assert "pool" not in connection.settings_dict["OPTIONS"]
     assert connection.settings_dict["OPTIONS"] == options
+
+
+def test_the_connections_of_other_threads_lead_to_the_live_database() -> None:
+    """W16: they are made of the same settings."""
+    live = connection.settings_dict["NAME"]
+    with scratch("default"), ThreadPoolExecutor(max_workers=1) as pool:
+        assert connection.settings_dict["NAME"] != live
+        assert pool.submit(lambda: connection.settings_dict["NAME"]).result() == live

@@ -229,7 +229,7 @@ def test_a_dry_run_migrates_and_changes_nothing(shop: Site) -> None:
     before = shop.contents()
     said = shop.restore(shop.the_dump, "--dry-run")
     assert "migrate_from_1_1: " in said
-    assert "nothing was changed" in said
+    assert "Nothing was changed." in said
     assert shop.contents() == before
 
 

@@ -56,7 +56,7 @@ def test_it_goes_on_after_a_yes(first: Site) -> None:
 
 def test_a_dry_run_changes_nothing(first: Site) -> None:
     before = first.contents()
-    assert "nothing was changed" in first.restore_file("--dry-run")
+    assert "Nothing was changed." in first.restore_file("--dry-run")
     assert first.contents() == before
 
 
@@ -112,7 +112,9 @@ def test_a_directory_is_refused_with_what_to_type(first: Site) -> None:
 
 def test_a_restore_may_be_quiet(first: Site) -> None:
     assert first.succeed("restore", first.the_file, "--no-input", "-v0") == ""
-    assert "Go on?" in first.manage("restore", first.the_file, "-v0", typed="n\n").stdout
+    assert (
+        "Replace the contents" in first.manage("restore", first.the_file, "-v0", typed="n\n").stdout
+    )
 
 
 @pytest.mark.parametrize("command", ["restore", "loaddata"])

@@ -144,14 +144,14 @@ def test_what_goes_is_said_before_it_asks(shop: Site) -> None:
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
     done = shop.manage("restore", shop.the_file, typed="n\n")
     missing = "Not in the dump, so without rows afterwards: "
-    assert 0 <= done.stdout.index(missing) < done.stdout.index("Go on?")
+    assert 0 <= done.stdout.index(missing) < done.stdout.index("Replace the contents")
 
 
 def test_a_dump_that_cannot_be_restored_is_refused_before_it_asks(shop: Site) -> None:
     shop.edit("shop/models.py", ("price = models", "cost = models"))
     done = shop.manage("restore", shop.the_file, typed="y\n")
     assert done.returncode == 1
-    assert "Go on?" not in done.stdout
+    assert "Replace the contents" not in done.stdout
 
 
 def test_what_goes_is_said_beside_code_too(shop: Site) -> None:
@@ -171,7 +171,7 @@ def test_rows_that_restore_py_does_not_list_are_named_before_it_asks(shop: Site)
     shop.edit("dump/restore.py", ("    'stock_place.py',\n", "    # 'stock_place.py',\n"))
     done = shop.manage("run", shop.the_dump / "restore.py", typed="n\n")
     unlisted = "Not listed in restore.py, so without rows afterwards: stock.Place (1 rows)."
-    assert 0 <= done.stdout.index(unlisted) < done.stdout.index("Go on?")
+    assert 0 <= done.stdout.index(unlisted) < done.stdout.index("Replace the contents")
 
 
 def test_rows_that_migrations_keep_are_not_said_to_go(shop: Site) -> None:

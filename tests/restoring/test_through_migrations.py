@@ -112,7 +112,7 @@ def test_an_index_that_is_made_concurrently_is_made_in_the_transaction(
 
 def test_a_dry_run_changes_nothing(site: Site) -> None:
     before = site.contents()
-    assert "nothing was changed" in site.restore(site.the_dump, THROUGH, "--dry-run")
+    assert "Nothing was changed." in site.restore(site.the_dump, THROUGH, "--dry-run")
     assert site.contents() == before
 
 

@@ -41,8 +41,16 @@ def shop(first: Site) -> Site:
     return first
 
 
-def test_triggers_are_there_again(shop: Site) -> None:
+def age(site: Site) -> None:
+    """Let the database be of another time, in which the migration was yet to be applied."""
+    site.execute("DELETE FROM django_migrations WHERE name = '0002_trigger'")
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_triggers_are_there_again(shop: Site, is_old: bool) -> None:
     before = shop.execute(TRIGGERS)
+    if is_old:
+        age(shop)
     assert len(before) == 2
     shop.restore(shop.the_dump)
     assert shop.execute(TRIGGERS) == before
@@ -56,6 +64,7 @@ def test_triggers_are_there_again(shop: Site) -> None:
 def test_triggers_of_migrations_come_into_a_database_that_has_none(shop: Site) -> None:
     before = shop.execute(TRIGGERS)
     shop.execute("DROP TRIGGER by_migration")
+    age(shop)
     shop.restore(shop.the_dump)
     assert shop.execute(TRIGGERS) == before
 
@@ -71,6 +80,7 @@ def test_triggers_are_what_they_were_if_a_view_cannot_be_made(shop: Site) -> Non
     shop.execute("CREATE TABLE taken (x INT)")
     shop.execute("INSERT INTO shop_sale VALUES (50, 1, NULL)")
     before = shop.execute(TRIGGERS)
+    age(shop)
     assert "is not of type 'VIEW'" in shop.refuse(shop.the_dump)
     assert shop.execute(TRIGGERS) == before
 

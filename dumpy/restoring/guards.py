@@ -1,0 +1,108 @@
+"""What a restore would change beside the rows of the project: it is refused, each by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from django.apps import apps
+from django.apps.registry import Apps
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.utils import DatabaseError
+
+from dumpy.engines import engine_of
+from dumpy.errors import RestoreFailed
+from dumpy.restoring import schema
+from dumpy.restoring.schema import MIGRATIONS, tables_of
+
+
+def known_tables(connection: BaseDatabaseWrapper, planned: Collection[str]) -> frozenset[str]:
+    """Return the names of the tables that Django knows, whether they are there or not.
+
+    These are those ``planned``, those of today's models, and those that the migrations have made
+    which the database says are applied there.
+    """
+    today = connection.introspection.django_table_names()
+    recorded = tables_of(_recorded(connection))
+    return frozenset({*today, *planned, *recorded, MIGRATIONS})
+
+
+def require_rebuildable(using: str, tables: Collection[str], drop: Collection[str]) -> None:
+    """Raise ``RestoreFailed`` with all that would go with tables, but for what may be dropped."""
+    connection = connections[using]
+    there = schema.there(connection, {*tables, *drop})
+    unknown = sorted({*drop} - schema.all_there(connection))
+    if unknown:
+        raise RestoreFailed(
+            f"--drop: there is no table or view {', '.join(map(repr, unknown))}. The database is "
+            "as it was."
+        )
+    found = [
+        f"{sentence} To let it go: --drop {name}" if name else sentence
+        for name, sentence in _taken_along(connection, there)
+        if name not in drop
+    ]
+    if found:
+        raise RestoreFailed(
+            "The database is of another time than the project: its tables have to be made anew, "
+            "and what follows would not be kept.\n"
+            + "\n".join(found)
+            + "\nMigrations may make it again; otherwise do so yourself after the restore. Or "
+            "restore into an empty database. The database is as it was."
+        )
+
+
+def require_untouched(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> None:
+    """Raise ``RestoreFailed`` if emptying tables would change others, or cannot be taken back."""
+    found = [*engine_of(connection).side_effects(tables)]
+    if found:
+        raise RestoreFailed("\n".join([*found, "The database is as it was."]))
+
+
+def require_references(connection: BaseDatabaseWrapper, tables: Collection[str]) -> None:
+    """Raise ``RestoreFailed`` if rows of tables other than these refer to rows that are gone."""
+    found = {*engine_of(connection).dangling(tables)}
+    if found:
+        named = ", ".join(f"{table!r} to {target!r}" for table, target in sorted(found))
+        raise RestoreFailed(
+            f"After loading, foreign keys of tables that the dump does not have lead to rows that "
+            f"it does not have: {named}. Delete these rows, or restore into an empty database. "
+            "The database is as it was."
+        )
+
+
+def _taken_along(
+    connection: BaseDatabaseWrapper, tables: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    yield from engine_of(connection).taken_along(tables)
+    yield from _columns(connection, tables)
+
+
+def _columns(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the columns that a person has added to tables of apps with migrations."""
+    recorded = _recorded(connection)
+    known: dict[str, set[str]] = {}
+    migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}
+    for registry in (apps, recorded):
+        for model in registry.get_models(include_auto_created=True):
+            names = {str(field.column) for field in model._meta.local_concrete_fields}
+            known.setdefault(model._meta.db_table, set()).update(names)
+    for table in sorted(migrated.intersection(tables)):
+        with connection.cursor() as cursor:
+            there = connection.introspection.get_table_description(cursor, table)
+        for column in there:
+            if column.name not in known[table]:
+                yield table, f"The table {table!r} has the column {column.name}."
+
+
+def _recorded(connection: BaseDatabaseWrapper) -> Apps:
+    """The models as they are after the migrations that the database says are applied."""
+    try:
+        loader = MigrationLoader(connection, ignore_no_migrations=True)
+        applied = [key for key in loader.applied_migrations or () if key in loader.graph.nodes]
+        return loader.project_state(applied).apps if applied else Apps()
+    except DatabaseError:
+        raise
+    except Exception:  # building the schema says what is wrong with migrations
+        return Apps()

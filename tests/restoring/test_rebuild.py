@@ -1,0 +1,128 @@
+"""A database of another time is rebuilt, unless that would take along what is not its own."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from sites import Site
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+BIG = {"postgresql": "bigint", "mysql": "bigint", "sqlite": "integer"}[settings.ENGINE]
+PRICES = [(1, 11), (7, 22)]
+
+
+@pytest.fixture
+def old(first: Site) -> Site:
+    """Return the site with tables of another time: a migration is yet to be applied."""
+    first.restore(first.the_dump)
+    first.execute("DELETE FROM django_migrations WHERE app = 'fixes'")
+    return first
+
+
+def restored_with(site: Site, *args: str) -> None:
+    """Restore with options, which let the tables be made anew."""
+    assert "building the schema" in site.restore(site.the_dump, *args)
+    assert site.execute("SELECT id, price FROM shop_product ORDER BY id") == PRICES
+
+
+def test_tables_that_django_knows_are_made_anew(old: Site) -> None:
+    old.execute("CREATE TABLE payroll (name varchar(10))")
+    old.execute("CREATE INDEX by_price ON shop_product (price)")
+    restored_with(old)
+    assert old.execute("SELECT * FROM payroll") == []
+    old.execute("DROP TABLE payroll")
+
+
+def test_a_foreign_key_of_another_table_is_named(old: Site) -> None:
+    old.execute(
+        f"CREATE TABLE payroll (product_id {BIG}, "
+        "FOREIGN KEY (product_id) REFERENCES shop_product (id))"
+    )
+    old.execute("INSERT INTO payroll SELECT id FROM shop_product")
+    said = old.refuse(old.the_dump)
+    assert "The table 'payroll', which is not of the project, has a foreign key to 'shop_pr" in said
+    assert "To let it go: --drop payroll" in said
+    restored_with(old, "--drop", "payroll")
+    assert "payroll" not in old.contents()
+
+
+@pytest.mark.sqlite
+@pytest.mark.postgresql
+def test_a_view_is_named(old: Site) -> None:
+    old.execute("CREATE VIEW b_prices AS SELECT price FROM shop_product")
+    old.execute("CREATE VIEW a_prices AS SELECT price FROM b_prices")
+    said = old.refuse(old.the_dump)
+    assert "To let it go: --drop a_prices" in said
+    assert "To let it go: --drop b_prices" in said
+    restored_with(old, "--drop", "a_prices", "--drop", "b_prices")
+    old.execute("CREATE VIEW b_prices AS SELECT price FROM shop_product")
+    old.execute("DROP VIEW b_prices")
+
+
+@pytest.mark.mysql
+def test_a_view_stays(old: Site) -> None:
+    """It reads tables by their names."""
+    old.execute("CREATE VIEW b_prices AS SELECT id, price FROM shop_product")
+    restored_with(old)
+    assert old.execute("SELECT id, price FROM b_prices ORDER BY id") == PRICES
+    old.execute("DROP VIEW b_prices")
+
+
+def test_a_column_of_a_person_is_named(old: Site) -> None:
+    old.execute("ALTER TABLE shop_product ADD COLUMN by_hand integer")
+    said = old.refuse(old.the_dump)
+    assert "The table 'shop_product' has the column by_hand. To let it go: --drop shop_pr" in said
+    restored_with(old, "--drop", "shop_product")
+
+
+@pytest.mark.sqlite
+def test_a_trigger_is_named(old: Site) -> None:
+    old.execute("CREATE TRIGGER t AFTER INSERT ON shop_sale BEGIN DELETE FROM shop_sale; END")
+    assert "The table 'shop_sale' has the trigger t. To let it go: --drop shop_sale" in (
+        old.refuse(old.the_dump)
+    )
+    restored_with(old, "--drop", "shop_sale")
+
+
+KEPT = {
+    "GRANT SELECT ON shop_product TO {reader}": "grants to {reader}",
+    "GRANT UPDATE (title) ON shop_product TO {reader}": "grants to {reader}",
+    "GRANT USAGE ON SEQUENCE shop_product_id_seq TO PUBLIC": "grants to PUBLIC",
+    "ALTER TABLE shop_product OWNER TO {reader}": "the owner {reader}",
+    "ALTER TABLE shop_product ENABLE ROW LEVEL SECURITY": "row-level security",
+    "CREATE POLICY cheap ON shop_product USING (true)": "the policy cheap",
+    "CREATE PUBLICATION of_x FOR TABLE shop_product": "a place in the publication of_x",
+    "CREATE RULE r AS ON DELETE TO shop_product DO NOTHING": "the rule r",
+    "CREATE TRIGGER t AFTER DELETE ON shop_product FOR EACH ROW EXECUTE FUNCTION "
+    "suppress_redundant_updates_trigger()": "the trigger t",
+}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("sql", KEPT)
+def test_what_belongs_to_a_table_is_named(old: Site, reader: str, sql: str) -> None:
+    old.execute(sql.format(reader=reader))
+    said = old.refuse(old.the_dump)
+    what = KEPT[sql].format(reader=reader)
+    assert f"The table 'shop_product' has {what}. To let it go: --drop shop_product" in said
+    restored_with(old, "--drop", "shop_product")
+    old.execute("DROP PUBLICATION IF EXISTS of_x")
+
+
+@pytest.mark.postgresql
+def test_a_table_of_another_schema_is_named(old: Site) -> None:
+    """W7: through a search_path of two schemas, tables are found in one, and made in the other."""
+    old.execute("CREATE SCHEMA tenant")
+    text = (old.directory / "site_settings.py").read_text()
+    path = "DATABASES['default'].setdefault('OPTIONS', {})['options'] = "
+    old.write({"site_settings.py": f"{text}{path}'-c search_path=tenant,public'\n"})
+    assert "The table 'shop_product' is in the schema 'public', but" in old.refuse(old.the_dump)
+    old.execute("DROP SCHEMA tenant")
+
+
+def test_what_is_not_there_cannot_be_dropped(old: Site) -> None:
+    assert "--drop: there is no table or view 'payrol'." in old.refuse(
+        old.the_dump, "--drop", "payrol"
+    )
