@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,15 @@ from django.db import DEFAULT_DB_ALIAS
 
 SHOWN = 100
 
+# A text in quotes, or what has no blanks in it but may be a path.
+_LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
+
 
 class DumpyError(CommandError):
     """Anything that dumpy refuses or cannot do; any command shows it as a sentence."""
 
     def __str__(self) -> str:
-        return printable_lines(self._said())
+        return printable_lines(shortened(self._said()))
 
     def _said(self) -> str:
         """What it says, with whatever stands in a dump."""
@@ -238,6 +242,11 @@ def sentence(error: BaseException) -> str:
     else:
         text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def shortened(text: str) -> str:
+    """Return a message without most of a very long value in it: a dump may hold any."""
+    return _LONG.sub(lambda found: f"{found[0][:200]}…", text) if len(text) > 200 else text
 
 
 def printable(text: str) -> str:

@@ -28,6 +28,7 @@ Failures = dict[int, Exception]
 _INSTANTS = frozenset({datetime.datetime})
 
 _NUMBERS = (int, float, Decimal)
+_MAX_EXPONENT = 400
 
 
 def to_python(
@@ -152,6 +153,9 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
 def _converted(column: Column, value: Any) -> Any:
     require_trusted(column.target, value)
+    if type(value) is Decimal and value.adjusted() > _MAX_EXPONENT:
+        # As an integer, a number with an exponent of 131,072 takes most of a second.
+        raise ValidationError(f"the number is too large for {column.name!r}.")
     try:
         return column.target.to_python(value)
     except (TypeError, AttributeError) as error:

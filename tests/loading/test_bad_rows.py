@@ -234,3 +234,8 @@ def test_a_second_fixture_may_correct_the_first(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     loaded(tmp_path / "a.py", tmp_path / "b.py")
     assert values(Species, "latin") == ["b"]
+
+
+def test_an_exponent_that_no_integer_has_is_refused(load: Load) -> None:
+    text = dump_of(rows("zoo.Weighing", "id kilos", "1, Decimal('1E+131072')"))
+    assert "the number is too large for" in message(load, text)

@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 
 from dumpy import reading
-from dumpy.errors import FixtureError
+from dumpy.errors import FixtureError, Place
 
 HEAD = """\
 # dumpy: format 1
@@ -111,3 +111,14 @@ def test_a_word_that_the_import_line_lacks_is_refused() -> None:
 def test_a_text_with_the_name_of_a_word_that_is_not_imported_is_a_text() -> None:
     with reading.open(dump_of("    yield create_music_genre(1, 'Decimal')")) as dump:
         assert [row.values for row in dump.tables[0].rows()] == [(1, "Decimal")]
+
+
+def test_a_message_does_not_repeat_a_long_value() -> None:
+    said = refusal(dump_of(f"    yield create_music_genre(1, '{'x' * 20_000}'.upper())"))
+    assert len(said) < 1000
+    assert len(str(FixtureError(Place("x.py", 1), f"{'x y' * 9000!r} is no value of z."))) < 400
+
+
+def test_a_message_of_many_words_is_whole() -> None:
+    reason = "the sentence goes on and on, " * 100
+    assert reason in str(FixtureError(Place("x.py", 1), reason))
