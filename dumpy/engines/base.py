@@ -7,8 +7,6 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,32 +30,9 @@ PATIENCE = 30
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 
-@dataclass(frozen=True)
-class View:
-    """A view: what it shows, and the statements that make it with all that belongs to it.
-
-    ``kind`` is the word of SQL for it; ``reads`` are the names of tables and of other views;
-    ``definer`` is the account of MySQL that made it.
-    """
-
-    name: str
-    kind: str
-    definition: str
-    statements: tuple[str, ...]
-    reads: frozenset[str] = frozenset()
-    definer: str = ""
-
-
 def refers(table: str, target: str) -> str:
     """Return the sentence about a table whose foreign key keeps another one from being dropped."""
     return f"The table {table!r}, which is not of the project, has a foreign key to {target!r}."
-
-
-def in_order(views: Iterable[View]) -> list[View]:
-    """Return views, each after those that it reads."""
-    found = {view.name: view for view in views}
-    reads = {name: view.reads & found.keys() for name, view in found.items()}
-    return [found[name] for name in TopologicalSorter(reads).static_order()]
 
 
 def other_restore(name: str) -> RestoreFailed:

@@ -10,7 +10,7 @@ from django.db.models import CharField, DateField, F, TimeField, UUIDField
 from django.db.models.functions import Cast
 from django.db.utils import Error
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, View, refers
+from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, refers
 from dumpy.schema.tables import Column
 
 _LOCKED_OUT = 1205
@@ -143,35 +143,6 @@ class MySQL(ServerEngine):
             0
         ]
         return f"CHARACTER SET {characters} COLLATE {collation}"
-
-
-def views_of(connection: Any, source: str, live: str) -> list[View]:
-    """Return the views of a database, as they are made in another one."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM information_schema.views WHERE table_schema = %s", [source])
-        columns = [column[0].lower() for column in cursor.description]
-        found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    names = [row["table_name"] for row in found]
-    return [_view(row, names, source, live) for row in found]
-
-
-def _view(row: dict[str, Any], names: Sequence[str], source: str, live: str) -> View:
-    name, text = row["table_name"], row["view_definition"]
-    security = f"SQL SECURITY {row['security_type']}"
-    # MySQL itself does not say the algorithm.
-    how = f"ALGORITHM = {row.get('algorithm', 'UNDEFINED')}"
-    check = row["check_option"]
-    rest = text.replace(quote(source), quote(live))
-    if check != "NONE":
-        rest += f" WITH {check} CHECK OPTION"
-    make = (
-        f"CREATE OR REPLACE {how} DEFINER = {quoted_account(row['definer'])} {security} "
-        f"VIEW {quote(live)}.{quote(name)} AS {rest}"
-    )
-    reads = {
-        other for other in names if other != name and f"{quote(source)}.{quote(other)}" in text
-    }
-    return View(name, "VIEW", f"{how} {security} {rest}", (make,), frozenset(reads), row["definer"])
 
 
 def quoted_account(account: str) -> str:

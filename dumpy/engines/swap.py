@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from dumpy.engines.base import View, in_order
-from dumpy.engines.mysql import quote, quoted_account, views_of
+from dumpy.engines.mysql import quote, quoted_account
 from dumpy.errors import RestoreFailed
 
 # Older servers, and MySQL itself, make no trigger within a procedure.
@@ -26,6 +26,20 @@ _BEFORE_ACTION = re.compile(r".*?\bFOR\s+EACH\s+ROW\s+((FOLLOWS|PRECEDES)\s+\S+\
 
 Move = tuple[str, str, str]
 """The database that a table leaves, the one it comes to, and its name."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view: what it shows, and the statements that make it with all that belongs to it.
+
+    ``reads`` are the names of other views; ``definer`` is the account that made it.
+    """
+
+    name: str
+    definition: str
+    statements: tuple[str, ...]
+    reads: frozenset[str]
+    definer: str
 
 
 @dataclass(frozen=True)
@@ -99,10 +113,10 @@ class _Views:
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, stage: str, live: str) -> _Views:
         """Return the views of the stage that are not there as they are."""
-        there = {view.name: view for view in views_of(connection, live, live)}
+        there = {view.name: view for view in _views_of(connection, live, live)}
         new = [
             view
-            for view in in_order(views_of(connection, stage, live))
+            for view in _in_order(_views_of(connection, stage, live))
             if view.name not in there or there[view.name].definition != view.definition
         ]
         return cls(new, [there[view.name] for view in new if view.name in there])
@@ -134,6 +148,42 @@ class _Triggers:
         names = {trigger.name for trigger in staged}
         kept = [one for one in old if one.table in come and one.name not in names]
         return cls([*staged, *kept], old, staged)
+
+
+def _in_order(views: Iterable[View]) -> list[View]:
+    """Views, each after those that it reads."""
+    found = {view.name: view for view in views}
+    reads = {name: view.reads & found.keys() for name, view in found.items()}
+    return [found[name] for name in TopologicalSorter(reads).static_order()]
+
+
+def _views_of(connection: Any, source: str, live: str) -> list[View]:
+    """The views of a database, as they are made in another one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM information_schema.views WHERE table_schema = %s", [source])
+        columns = [column[0].lower() for column in cursor.description]
+        found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    names = [row["table_name"] for row in found]
+    return [_view(row, names, source, live) for row in found]
+
+
+def _view(row: dict[str, Any], names: Sequence[str], source: str, live: str) -> View:
+    name, text = row["table_name"], row["view_definition"]
+    security = f"SQL SECURITY {row['security_type']}"
+    # MySQL itself does not say the algorithm.
+    how = f"ALGORITHM = {row.get('algorithm', 'UNDEFINED')}"
+    check = row["check_option"]
+    rest = text.replace(quote(source), quote(live))
+    if check != "NONE":
+        rest += f" WITH {check} CHECK OPTION"
+    make = (
+        f"CREATE OR REPLACE {how} DEFINER = {quoted_account(row['definer'])} {security} "
+        f"VIEW {quote(live)}.{quote(name)} AS {rest}"
+    )
+    reads = {
+        other for other in names if other != name and f"{quote(source)}.{quote(other)}" in text
+    }
+    return View(name, f"{how} {security} {rest}", (make,), frozenset(reads), row["definer"])
 
 
 def _procedure(
