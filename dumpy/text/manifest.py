@@ -87,7 +87,8 @@ def from_text(text: str) -> Manifest:
         raise ManifestError(f"its format is {found!r:.100}; to read it, a newer dumpy is needed.")
     if seal != _seal({"format": found, **content}):
         raise ManifestError("it was edited or damaged: it does not agree with its own seal.")
-    return _manifest(content)
+    # Manifests of 0.1 do not say it.
+    return _manifest({"content_types": {}, **content})
 
 
 def digest() -> Any:

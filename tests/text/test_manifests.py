@@ -44,6 +44,13 @@ def test_a_name_that_is_not_plain_is_refused(name: str) -> None:
         manifests.from_text(resealed(tables=table(files=files)))
 
 
+def test_a_manifest_need_not_know_the_keys_of_content_types() -> None:
+    content = json.loads(manifests.to_text(MANIFEST))
+    del content["content_types"], content["seal"]
+    text = json.dumps({**content, "seal": manifests._seal(content)})
+    assert manifests.from_text(text) == MANIFEST
+
+
 def test_a_file_that_is_named_twice_is_refused() -> None:
     with pytest.raises(ManifestError, match="twice"):
         manifests.from_text(resealed(tables=table() * 2))
