@@ -136,6 +136,12 @@ class Engine(ABC):
         with self.connection.cursor() as cursor:
             cursor.executemany(sql, rows)
 
+    def insert_columns(
+        self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows that are given as columns."""
+        self.insert(table, names, list(zip(*columns, strict=True)))
+
     def storing_zero(self) -> AbstractContextManager[None]:
         """Return a context in which an automatic key of 0 is stored as it is."""
         return nullcontext()

@@ -19,6 +19,7 @@ from django.db.models import AutoField, Max, QuerySet
 from django.db.utils import Error, InternalError
 
 from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, other_restore, refers
+from dumpy.engines.copying import copy_text
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
 
@@ -163,14 +164,30 @@ class PostgreSQL(ServerEngine):
         if not self._can_copy:
             super().insert(table, names, rows)
             return
+        with self._copying(table, names) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def insert_columns(
+        self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows with COPY, as one text where their values are of simple types."""
+        text = copy_text(columns) if self._can_copy else None
+        if text is None:
+            super().insert_columns(table, names, columns)
+            return
+        with self._copying(table, names) as copy:
+            copy.write(text)
+
+    @contextmanager
+    def _copying(self, table: str, names: Sequence[str]) -> Iterator[Any]:
         # An error shows when the copy ends, where Django's cursor does not translate it.
         with (
             self.connection.wrap_database_errors,
             self.connection.cursor() as cursor,
             cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy,
         ):
-            for row in rows:
-                copy.write_row(row)
+            yield copy
 
     def numbered(self, models: Iterable[ModelType]) -> set[ModelType]:
         """Leave out the models whose highest key is below 1, which a sequence refuses."""

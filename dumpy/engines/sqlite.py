@@ -117,8 +117,12 @@ def _limited(field: DecimalField[Any, Any], prepare: Callable[[Any], Any]) -> Ca
     if field.max_digits is None:
         return prepare
     whole = field.max_digits - field.decimal_places
+    exponent = Decimal(1).scaleb(-field.decimal_places)
 
     def convert(value: Any) -> Any:
+        if type(value) is Decimal and value.same_quantum(exponent) and value.adjusted() < whole:
+            # What Django makes of a number with as many places as the field, five times as fast.
+            return f"{value:f}"
         if isinstance(value, Decimal) and value.is_finite() and value and value.adjusted() >= whole:
             raise ValidationError(
                 f"{field.name}: {value} has more than {whole} digits before the point."

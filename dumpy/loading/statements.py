@@ -64,7 +64,12 @@ class Statements:
 
     def insert_columns(self, columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows given as columns."""
-        self.insert(list(zip(*columns, strict=True)))
+        if self.wants_python:
+            self.insert(list(zip(*columns, strict=True)))
+            return
+        has_zero = any(0 in columns[i] for i in self._auto)
+        with self._engine.storing_zero() if has_zero else nullcontext():
+            self._engine.insert_columns(self._table, self._names, columns)
 
     def update(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
         """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
