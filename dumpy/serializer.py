@@ -75,7 +75,7 @@ class Serializer(base.Serializer):
         for model, instances in runs(_iterated(queryset)):
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
             for shape, pages in self._pages(model, instances):
-                rows = RowWriter(shape, natural_keys(using), ascii_only=ascii_only)
+                rows = RowWriter(shape, natural_keys(using), is_stored=False, ascii_only=ascii_only)
                 count += module.section(rows, pages)
             progress.update(count)
         module.end()

@@ -17,6 +17,7 @@ from django.db.models.functions import Collate
 from django.db.utils import Error
 
 from dumpy.errors import DumpFailed, RestoreFailed
+from dumpy.schema.stored import as_driven
 from dumpy.schema.tables import Column, ModelType
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ class Engine(ABC):
 
     @abstractmethod
     def _isolation_level(self) -> str: ...
+
+    def as_driven(self, column: Column) -> Any:
+        """Return the expression that reads a column without loss, converted by nobody."""
+        return as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
         """Return an order that is the same on every engine: that of code points, of UUID digits."""

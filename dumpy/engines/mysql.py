@@ -57,6 +57,12 @@ class MySQL(ServerEngine):
         name = "tx_isolation" if self.connection.mysql_is_mariadb else "transaction_isolation"
         return str(self.column(f"SELECT @@session.{name}")[0]).lower()
 
+    def as_driven(self, column: Column) -> Any:
+        """Return the expression that reads a column: of dates the text, lest the driver lose it."""
+        if isinstance(column.target, DateField | TimeField) and column.types is not None:
+            return Cast(F(column.name), CharField())
+        return super().as_driven(column)
+
     def exact_order(self, column: Column) -> Any:
         """Return an order that is the same on every engine: that of code points, of UUID digits."""
         if isinstance(column.target, UUIDField):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +41,31 @@ def as_stored(column: Column) -> Any:
     return column.name
 
 
-def decoded(column: Column, stored: Any, connection: BaseDatabaseWrapper) -> Any:
-    """Return what the field of an encoded column makes of a stored value."""
-    value = stored
+def as_driven(column: Column) -> Any:
+    """Return the expression that reads a column as the driver gives it, converted by nobody."""
+    if column.is_json:
+        return as_stored(column)
+    if column.wraps_sql:
+        return ExpressionWrapper(F(column.name), output_field=column.target)
+    return _Unconverted(F(column.name), output_field=Field())
+
+
+def decoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+    """Return what Django makes of a value that the driver gives; None if nothing."""
     expression = column.field.get_col(column.field.model._meta.db_table)
-    for convert in (
+    converters = [
         *connection.ops.get_db_converters(expression),
-        *column.field.get_db_converters(connection),
-    ):
-        value = convert(value, expression, connection)
-    return value
+        *expression.get_db_converters(connection),
+    ]
+    if column.is_json or not converters:
+        return None
+
+    def decode(value: Any) -> Any:
+        for convert in converters:
+            value = convert(value, expression, connection)
+        return value
+
+    return decode
 
 
 def encoded(column: Column, value: object, connection: BaseDatabaseWrapper) -> Any:

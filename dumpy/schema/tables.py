@@ -104,15 +104,19 @@ class Column:
     @cached_property
     def is_encoded(self) -> bool:
         """Whether a custom field decides how its values are stored, as a pickle, say."""
-        own = type(self.field)
-        wraps = [getattr(own, name, None) for name in _WRAPPERS]
         return (
             self.types is None
             and not self.is_json
+            and not self.wraps_sql
             and self.field.remote_field is None
             and not self.field.primary_key
-            and all(method is None or _is_djangos(method) for method in wraps)
         )
+
+    @cached_property
+    def wraps_sql(self) -> bool:
+        """Whether a custom field puts SQL around its values, as geometries do."""
+        methods = (getattr(type(self.target), name, None) for name in _WRAPPERS)
+        return not all(method is None or _is_djangos(method) for method in methods)
 
     @cached_property
     def key_owner(self) -> ModelType | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,15 +15,19 @@ from django.db import connections
 from django.utils.functional import Promise
 
 from dumpy.errors import UnreadableValue, UnwritableField, sentence
-from dumpy.schema.stored import decoded, encoded, is_same_stored, is_stored_alike
+from dumpy.schema.stored import decoder, encoded, is_same_stored, is_stored_alike
 from dumpy.schema.tables import Column, Link, from_text, text_of
+from dumpy.text.strings import quote
 from dumpy.text.words import JSON_NULL, FieldText, Stored, Unwritable, source, writer_of
 from dumpy.writing.natural import NaturalKeys, plain_text
+from dumpy.writing.shortcuts import read_datetime, shortcut
 
 Keys = Sequence[object]
 Note = Callable[[str], object]
 
 _NONE = type(None)
+_INSTANTS = frozenset({datetime})
+_LARGE = 2**64
 
 
 def _ignore(sentence: str) -> None:
@@ -30,24 +35,60 @@ def _ignore(sentence: str) -> None:
 
 
 class ColumnWriter:
-    """Writes the values of a column as they are; the base of the other writers."""
+    """Writes the values of a column as they are; the base of the other writers.
 
-    def __init__(self, label: str, column: Column, using: str, note: Note = _ignore) -> None:
+    ``is_stored`` says that the values are what the driver gives, and not what Django makes of them.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        column: Column,
+        using: str,
+        note: Note = _ignore,
+        *,
+        is_stored: bool = False,
+    ) -> None:
         self.label = label
         self.column = column
         self.using = using
         self.note = note
+        self._decode = decoder(column, connections[using]) if is_stored else None
+        self._shortcut = shortcut(column, connections[using]) if is_stored else None
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
+        if self._shortcut is not None:
+            with suppress(ValueError, TypeError, KeyError):  # of a value that needs a closer look
+                return list(map(self._shortcut, values))
+        values = self.python(values, keys)
+        try:
+            return texts_of(values, set(map(type, values)))
+        except Unwritable:
+            return list(map(self._text, values, keys))
+
+    def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
+        """Return the values as their field has them; raises ``UnreadableValue``."""
+        if self._decode is not None:
+            values = list(map(self._decoded, values, keys))
         kinds = set(map(type, values))
         if self.column.types is not None and not kinds <= self.column.types | {_NONE}:
             values = list(map(self._plain, values, keys))
-            kinds = set(map(type, values))
+        return values
+
+    def _decoded(self, value: Any, key: object) -> Any:
+        assert self._decode is not None
         try:
-            return texts_of(values, kinds)
-        except Unwritable:
-            return list(map(self._text, values, keys))
+            if type(value) is str and self.column.types == _INSTANTS:
+                value = read_datetime(value)
+            made = self._decode(value)
+        except Exception as error:
+            raise unreadable(self.label, key, self.column, error) from error
+        if made is None and value is not None and self.column.types is not None:
+            reason = f"{value!r} is none of a {type(self.column.target).__name__}."
+            raise UnreadableValue(self.label, key, self.column.name, reason)
+        # No database keeps the sign of a decimal zero.
+        return abs(made) if type(made) is Decimal and not made else made
 
     def _text(self, value: Any, key: object) -> str:
         try:
@@ -94,7 +135,7 @@ class ValueWriter(ColumnWriter):
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
-        return list(map(self._custom, values, keys))
+        return list(map(self._custom, self.python(values, keys), keys))
 
     def _custom(self, value: Any, key: object) -> str:
         try:
@@ -112,8 +153,16 @@ class StoredWriter(ColumnWriter):
     Otherwise as they are stored.
     """
 
-    def __init__(self, label: str, column: Column, using: str, note: Note) -> None:
-        super().__init__(label, column, using, note)
+    def __init__(
+        self,
+        label: str,
+        column: Column,
+        using: str,
+        note: Note = _ignore,
+        *,
+        is_stored: bool = False,
+    ) -> None:
+        super().__init__(label, column, using, note, is_stored=True)
         self._connection = connections[using]
         self._repeated = lru_cache(maxsize=1024)(self._word)
         self._is_noted = False
@@ -141,7 +190,7 @@ class StoredWriter(ColumnWriter):
 
     def _word(self, stored: Any) -> tuple[str, str]:
         try:
-            value = decoded(self.column, stored, self._connection)
+            value = stored if self._decode is None else self._decode(stored)
         except Exception as error:
             return source(Stored(stored)), sentence(error)
         with suppress(Exception):  # fields and values of others may raise anything
@@ -170,11 +219,11 @@ class ReferenceWriter(ColumnWriter):
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
+        values = self._fallback.python(values, keys)
         distinct = set(values)
         named = named_by(self.column, self._natural_keys, distinct - {None})
         # A key that leads nowhere stays what it is.
-        others = [value for value in distinct if value not in named]
-        named.update(zip(others, self._fallback.texts(others, others), strict=True))
+        named.update((value, source(value)) for value in distinct if value not in named)
         return [named[value] for value in values]
 
 
@@ -212,6 +261,10 @@ def named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dic
 
 def texts_of(values: Sequence[Any], kinds: set[type]) -> list[str]:
     """Return the source of values of some types; raises ``Unwritable``."""
+    if kinds == {str}:
+        return [repr(value) if value.isascii() else quote(value) for value in values]
+    if kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE:
+        return list(map(repr, values))
     if len(kinds) == 1:
         return list(map(writer_of(*kinds), values))
     writers = {kind: writer_of(kind) for kind in kinds}

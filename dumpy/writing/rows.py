@@ -68,7 +68,8 @@ class Shape:
 class Page:
     """Some rows of a shape: their primary keys, and their values column by column, links last.
 
-    The values of JSON columns are texts, those of custom fields are as they are stored.
+    The values of JSON columns are texts; all others are what the driver gives, or what instances
+    hold, but for those of custom fields, which are as they are stored there, too.
     """
 
     keys: Sequence[object]
@@ -103,7 +104,8 @@ def shape_of(
 class RowWriter:
     """Writes the rows of one shape, a page at a time.
 
-    ``natural_keys`` are those of the whole dump; ``note`` takes sentences for the person who dumps.
+    ``natural_keys`` are those of the whole dump; ``is_stored`` says that pages come from the
+    database, and not from instances; ``note`` takes sentences for the person who dumps.
     """
 
     def __init__(
@@ -111,12 +113,14 @@ class RowWriter:
         shape: Shape,
         natural_keys: NaturalKeys,
         *,
+        is_stored: bool = True,
         ascii_only: bool = False,
         note: Note = lambda _sentence: None,
     ) -> None:
         self.shape = shape
         self._natural_keys = natural_keys
         self._ascii_only = ascii_only
+        self._is_stored = is_stored
         self._note = note
         self._writers: list[ColumnWriter | LinkWriter] = [
             *map(self._column_writer, shape.columns),
@@ -149,7 +153,13 @@ class RowWriter:
             if column.types is not None
             else ValueWriter
         )
-        writer = kind(self.shape.table.label, column, self._natural_keys.using, self._note)
+        writer = kind(
+            self.shape.table.label,
+            column,
+            self._natural_keys.using,
+            self._note,
+            is_stored=self._is_stored,
+        )
         if column.references is not None and self.shape.is_natural(column.references):
             return ReferenceWriter(
                 self.shape.table.label, column, self._natural_keys, fallback=writer

@@ -4,46 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import IntegerField, Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.schema.stored import as_stored, encoded
+from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, Link, ModelType, attribute
 from dumpy.text.words import SCALARS
+from dumpy.writing.columns import ColumnWriter
 from dumpy.writing.rows import Page, Shape
-from dumpy.writing.unreadable import Nulls, readable
 
 CHUNK = 1000
+_FEW = 20
+_BYTES = 2**20
+_LONG = 1000
+_SIZED = frozenset({str, bytes, memoryview})
 
 
 def pages_of_query(
     shape: Shape, queryset: QuerySet[Any], using: str
 ) -> Generator[Page, None, None]:
-    """Yield the rows of a queryset by primary key, at most ``CHUNK`` at a time."""
-    key = shape.table.key
+    """Yield the rows of a queryset by primary key; a page has so many rows, or bytes, at most."""
+    engine = engine_of(connections[using])
+    keys = [shape.table.column(name) for name in shape.table.key]
+    columns = [*keys, *shape.columns]
     # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
-    selected = plain.select_related(None)
-    engine = engine_of(connections[using])
-    selected = selected.order_by(*(engine.exact_order(shape.table.column(name)) for name in key))
-    expressions = [as_stored(column) for column in shape.columns]
-    nulls = Nulls(shape, selected, using)
-    for rows in readable(_pages(selected, shape, expressions, using), shape, selected):
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        keys = columns[0] if len(key) == 1 else list(zip(*columns[: len(key)], strict=True))
-        page = Page(keys, columns[len(key) :])
-        nulls.count(page)
+    ordered = plain.select_related(None).order_by(*map(engine.exact_order, keys))
+    selected = ordered.values_list(*map(engine.as_driven, columns))
+    writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
+    for rows in _blocks(selected, keys, any(map(_is_wide, columns))):
+        # A query without duplicates also selects what it is ordered by.
+        found = list(zip(*rows, strict=True))[: len(columns)]
+        parts = [w.python(column, column) for w, column in zip(writers, found, strict=False)]
+        page = Page(parts[0] if len(keys) == 1 else list(zip(*parts, strict=True)), [])
+        page.columns = [*found[len(keys) :]]
         for link in shape.links:
-            found = linked(link, keys, using)
-            page.columns.append([found.get(one, []) for one in keys])
+            linked_to = linked(link, page.keys, using)
+            page.columns.append([linked_to.get(key, []) for key in page.keys])
         yield page
-    nulls.check()
 
 
 def page_of_instances(shape: Shape, instances: Sequence[Model]) -> Page:
@@ -60,29 +65,56 @@ def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
             yield model, chunk
 
 
-def _pages(
-    queryset: QuerySet[Any], shape: Shape, expressions: list[Any], using: str
+def _blocks(
+    selected: QuerySet[Any], keys: Sequence[Column], is_wide: bool
 ) -> Iterator[list[tuple[Any, ...]]]:
-    selected = queryset.values_list(*shape.table.key, *expressions)
-    if not engine_of(connections[using]).streams and _is_counted(shape):
-        yield from _pages_by_key(selected, shape.table.key[0])
+    size = _FEW if is_wide else CHUNK
+    if engine_of(connections[selected.db]).streams or not _is_counted(keys):
+        yield from _streamed(selected, size)
         return
-    rows = selected.iterator(chunk_size=CHUNK)
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk
+    # The client of MySQL would hold the whole result in memory.
+    block = list(chain.from_iterable(_streamed(selected[:size], size)))
+    while block:
+        yield block
+        rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][0]})
+        block = list(chain.from_iterable(_streamed(rest[:size], size)))
 
 
-def _pages_by_key(selected: QuerySet[Any], key: str) -> Iterator[list[tuple[Any, ...]]]:
-    """Page by key: the client of MySQL would hold the whole result in memory otherwise."""
-    page = list(selected[:CHUNK])
-    while page:
-        yield page
-        page = list(selected.filter(**{f"{key}__gt": page[-1][0]})[:CHUNK])
+def _streamed(selected: QuerySet[Any], step: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield rows as the driver gives them, fetched some at a time, until a page is full."""
+    connection = connections[selected.db]
+    try:
+        sql, params = selected.query.get_compiler(selected.db).as_sql()
+    except EmptyResultSet:
+        return
+    streams = not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    with closing(connection.chunked_cursor() if streams else connection.cursor()) as cursor:
+        cursor.execute(sql, params)
+        block: list[tuple[Any, ...]] = []
+        size = 0
+        while rows := cursor.fetchmany(step):
+            block += rows
+            size += sum(map(_size, rows)) if step < CHUNK else 0
+            if len(block) >= CHUNK or size >= _BYTES:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
 
 
-def _is_counted(shape: Shape) -> bool:
-    key = shape.table.key
-    return len(key) == 1 and isinstance(shape.table.column(key[0]).target, IntegerField)
+def _size(row: tuple[Any, ...]) -> int:
+    return sum(len(value) for value in row if type(value) in _SIZED)
+
+
+def _is_wide(column: Column) -> bool:
+    """Whether values may be so long that a page must not have many."""
+    if column.types is None:
+        return True
+    return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
+
+
+def _is_counted(keys: Sequence[Column]) -> bool:
+    return len(keys) == 1 and isinstance(keys[0].target, IntegerField)
 
 
 def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[Any]]:

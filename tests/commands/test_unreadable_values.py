@@ -8,8 +8,12 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from running import dumped
 
 from dumpy.checking.content import raw_tables
+from dumpy.schema.tables import table_of
+from dumpy.writing.rows import shape_of
+from dumpy.writing.sources import pages_of_query
 from zoo.models import OptionalCheckup
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,3 +84,24 @@ def test_the_content_of_a_database_is_what_is_stored(column: str) -> None:
     (table,) = [one for one in raw_tables("default") if one.model is OptionalCheckup]
     rows = list(table.rows(set()))
     assert [row.cells[column] for row in rows] == ["None", repr(UNREADABLE[column]), "None"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("stored", "written"), [(-2e-15, "0.00"), (9.999, "10.00"), (5, "5.00")])
+def test_a_decimal_is_dumped_as_its_field_reads_it_and_a_zero_without_a_sign(
+    stored: float, written: str
+) -> None:
+    checkups("price", stored)
+    assert f"Decimal('{written}')" in dumped("zoo.OptionalCheckup")
+
+
+def test_pages_have_few_rows_where_values_are_long() -> None:
+    for pk in range(1, 41):
+        OptionalCheckup.objects.create(pk=pk, text="x" * 100_000)
+    shape = shape_of(table_of(OptionalCheckup))
+    sizes = [
+        sum(len(text or "") for text in page.columns[shape.names.index("text")])
+        for page in pages_of_query(shape, OptionalCheckup.objects.all(), "default")
+    ]
+    assert sum(sizes) == 4_000_000
+    assert max(sizes) <= 3_000_000
