@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -78,13 +78,15 @@ class Historical(Registry):
 class Past:
     """The migrations on disk, those of them that a dump had come to, and the models of that state.
 
-    ``named`` are the migrations that the dump names, as they are called here.
+    ``named`` are the migrations that the dump names, as they are called here; ``is_whole`` says
+    whether all of its apps are installed.
     """
 
     loader: MigrationLoader
     named: tuple[Key, ...]
     targets: tuple[Key, ...]
     registry: Historical
+    is_whole: bool = True
 
     @property
     def is_behind(self) -> bool:
@@ -131,16 +133,26 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
 
 
 def known_past(migrations: Mapping[str, str], labels: Sequence[str]) -> Past | None:
-    """Return the past of a dump, None if the migrations of the project do not know it."""
+    """Return the past of a dump, None if the migrations of the project do not know it.
+
+    An app that is not installed any more says nothing of the others, whose past is known.
+    """
     try:
-        return past_of(migrations, labels)
+        disk = _Finder(migrations, labels)
+        installed = {app: name for app, name in migrations.items() if disk.is_known(app)}
+        past = past_of(installed, [label for label in labels if disk.is_known(_app_of(label))])
     except RestoreFailed:
         return None
+    return replace(past, is_whole=len(installed) == len(migrations))
 
 
 def advice_for(past: Past | None) -> str:
     """Return what to type for a dump that does not fit the models of today, if there is a way."""
-    if past is None or not past.is_behind or configuration().migration_class is not None:
+    if (
+        past is None
+        or not (past.is_whole and past.is_behind)
+        or configuration().migration_class is not None
+    ):
         return ""
     return (
         "The dump is older than the migrations of the project. To load it with the models of its "
@@ -192,7 +204,7 @@ class _Finder:
                 "SOURCE_MIGRATIONS is empty: it does not say which migrations were applied. "
                 "Restore it without --through-migrations, or write there what they were."
             )
-        elif labels and not any(map(self._is_known, labels)):
+        elif labels and not any(map(self.is_known, labels)):
             yield (
                 f"It is of another project: none of its apps ({', '.join(labels)}) is installed "
                 "here. Restore it with the settings of its own project."
@@ -313,7 +325,8 @@ class _Finder:
     def _first(self, app: str) -> str:
         return min(name for one, name in self._disk_keys if one == app)
 
-    def _is_known(self, app: str) -> bool:
+    def is_known(self, app: str) -> bool:
+        """Whether an app is installed, or another one that has taken over its migrations."""
         replaced = {one for one, _name in self._replaced}
         return app in {*self._disk.migrated_apps, *self._disk.unmigrated_apps, *replaced}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +87,10 @@ class Restorer:
                 replaced = self._replaced_rows() if confirm is not None else 0
             if confirm is not None:
                 confirm(replaced)
-            with self._target(dry_run):
+            with ExitStack() as stack:
+                # What this process remembers is of other rows, whether they stay or go.
+                stack.callback(schema.forget, connections[self.using])
+                stack.enter_context(self._target(dry_run))
                 report = self._restore()
                 if self.rejects and self.rejects.rows and not dry_run:
                     # If it cannot be written, nothing is restored.

@@ -170,3 +170,12 @@ def all_there(connection: BaseDatabaseWrapper) -> set[str]:
 def _names(connection: BaseDatabaseWrapper, *types: str) -> set[str]:
     with connection.cursor() as cursor:
         return {i.name for i in connection.introspection.get_table_list(cursor) if i.type in types}
+
+
+def forget(connection: BaseDatabaseWrapper) -> None:
+    """Clear what content types, sites, and types of extensions remember of a database."""
+    for model in apps.get_models():
+        clear = getattr(model._default_manager, "clear_cache", None)
+        if clear is not None:
+            clear()
+    engine_of(connection).forget_types()

@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
 from dumpy.errors import RestoreFailed
+from dumpy.restoring import schema
 from dumpy.restoring.reads import reading_only
 from dumpy.writing.aside import left_by_the_dead, locked_directory
 
@@ -82,26 +81,17 @@ def _leading_to(connection: Any, name: str) -> Iterator[None]:
     options = {key: value for key, value in kept["OPTIONS"].items() if key != "pool"}
     # Connections of other threads have the same settings, and stay where they are.
     connection.settings_dict = {**kept, "NAME": name, "OPTIONS": options}
-    _forget(connection)
+    schema.forget(connection)
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict = kept
         connection.connection = live
-        _forget(connection)
+        schema.forget(connection)
 
 
 def _require(engine: Engine, name: str) -> None:
     found = engine.name()
     if found != name and not (os.path.exists(name) and os.path.samefile(found, name)):
         raise RestoreFailed(f"The connection leads to {found!r}, not to the scratch database.")
-
-
-def _forget(connection: BaseDatabaseWrapper) -> None:
-    """Clear what content types, sites, and types of extensions remember of a database."""
-    for model in apps.get_models():
-        clear = getattr(model._default_manager, "clear_cache", None)
-        if clear is not None:
-            clear()
-    engine_of(connection).forget_types()

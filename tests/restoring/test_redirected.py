@@ -105,3 +105,13 @@ def test_a_check_says_so_beforehand(site: Site) -> None:
     (one,) = [finding for finding in found if finding["kind"] == "redirected"]
     assert (one["model"], one["field"], one["to"]) == ("shop.Sale", "product_id", "shop.Offer")
     assert (one["rows"], one["action"]) == (1, "migrate")
+
+
+def test_an_app_that_is_not_installed_any_more_hides_no_other_key(site: Site) -> None:
+    """W8: the past of the other apps is known."""
+    site.edit(
+        "dump.py", ("SOURCE_MIGRATIONS = {", "SOURCE_MIGRATIONS = {\n    'gone': '0001_initial',")
+    )
+    said = site.refuse_file()
+    assert "shop.Sale.product_id referred to shop.Product when" in said
+    assert "--through-migrations" not in said

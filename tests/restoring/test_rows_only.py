@@ -237,3 +237,22 @@ class Migration(migrations.Migration):
         migrations.RunSQL("CREATE VIRTUAL TABLE stock_fts USING fts5(body)"),
     ]
 """
+
+
+FORGET = """
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+
+ContentType.objects.create(app_label="gone", model="gone")
+ContentType.objects.get_by_natural_key("gone", "gone")
+call_command("restore", "dump.py", "-b")
+try:
+    print(ContentType.objects.get_by_natural_key("gone", "gone"))
+except ContentType.DoesNotExist:
+    print("It is forgotten.")
+"""
+
+
+def test_the_process_forgets_the_content_types_that_it_knew(shop: Site) -> None:
+    """W17"""
+    assert "It is forgotten." in shop.shell(FORGET)
