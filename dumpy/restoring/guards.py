@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from django.apps import apps
 from django.apps.registry import Apps
@@ -40,7 +40,7 @@ def require_rebuildable(using: str, tables: Collection[str], drop: Collection[st
         )
     found = [
         f"{sentence} To let it go: --drop {name}" if name else sentence
-        for name, sentence in _taken_along(connection, there)
+        for name, sentence in engine_of(connection).taken_along(there)
         if name not in drop
     ]
     if found:
@@ -72,15 +72,12 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
         )
 
 
-def _taken_along(
-    connection: BaseDatabaseWrapper, tables: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    yield from engine_of(connection).taken_along(tables)
-    yield from _columns(connection, tables)
+def unknown_columns(connection: BaseDatabaseWrapper, tables: Collection[str]) -> list[str]:
+    """Return the columns that neither today's models nor the migrations applied there know.
 
-
-def _columns(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the columns that a person has added to tables of apps with migrations."""
+    A person may have added them, or migrations that were made anew under the same names.
+    """
+    found = []
     recorded = _recorded(connection)
     known: dict[str, set[str]] = {}
     migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}
@@ -88,12 +85,13 @@ def _columns(connection: BaseDatabaseWrapper, tables: Sequence[str]) -> Iterator
         for model in registry.get_models(include_auto_created=True):
             names = {str(field.column) for field in model._meta.local_concrete_fields}
             known.setdefault(model._meta.db_table, set()).update(names)
-    for table in sorted(migrated.intersection(tables)):
+    for table in sorted(migrated.intersection(schema.there(connection, tables))):
         with connection.cursor() as cursor:
             there = connection.introspection.get_table_description(cursor, table)
         for column in there:
             if column.name not in known[table]:
-                yield table, f"The table {table!r} has the column {column.name}."
+                found.append(f"{table}.{column.name}")
+    return found
 
 
 def _recorded(connection: BaseDatabaseWrapper) -> Apps:

@@ -27,7 +27,12 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
-from dumpy.restoring.guards import known_tables, require_rebuildable, require_references
+from dumpy.restoring.guards import (
+    known_tables,
+    require_rebuildable,
+    require_references,
+    unknown_columns,
+)
 from dumpy.restoring.losses import Losses, counted
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.retyped import keeps_values
@@ -120,6 +125,9 @@ class Restorer:
             self.say(sentence)
         for sentence in self.content.dump.left_out():
             self.say(sentence)
+
+        if not self._keeps_schema and (columns := unknown_columns(connection, self._known)):
+            self.say(f"Columns that no model has go: {', '.join(columns)}.")
 
     def _makes_rows(self) -> bool:
         """Whether code makes rows, of which nobody knows before it is run."""
