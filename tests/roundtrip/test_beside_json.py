@@ -17,9 +17,10 @@ from running import called, contents, loaded
 
 from zoo.models import Archive, Folder, Page
 
-pytestmark = pytest.mark.django_db
+# MySQL checks each foreign key at once, also those of the rows that this test begins with.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.postgresql]
 
-EXAMPLES = int(os.environ.get("DUMPY_PROPERTY_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("DUMPY_PROPERTY_EXAMPLES", "100"))
 KEYS = st.integers(1, 4)
 LINKS = Folder.shortcuts.through
 MODELS = (Folder, LINKS, Archive, Page)
@@ -247,8 +248,7 @@ OPTIONS = [
 def test_whatever_json_loads_py_loads_exactly(
     source: Forest, target: Forest, options: dict[str, bool], tmp_path_factory: Any
 ) -> None:
-    with undone():
-        loads_what_json_loads(source, target, options, tmp_path_factory.mktemp("dumps"))
+    loads_what_json_loads(source, target, options, tmp_path_factory.mktemp("dumps"))
 
 
 def loads_what_json_loads(
