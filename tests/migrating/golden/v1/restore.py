@@ -7,7 +7,7 @@ table out, comment its line out in TABLES.
 """
 from dumpy.dump import (
     Decimal, UUID, date, datetime, field_text, inf, install_migrations, json_null, nan,
-    natural, new, resolve_model, time, timedelta, utc,
+    natural, new, resolve_model, stored, time, timedelta, utc,
 )
 
 SOURCE_VERSION = '1.0'
