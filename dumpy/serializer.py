@@ -356,7 +356,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
         program = Program(dump)
         with led_to(loader.using):
             late = start(loader, migration_of(program.run()))
-        yield from _objects(program.objects(), loader, _saver(loader, late))
+        yield from _objects(program.objects(loader.report.ignore), loader, _saver(loader, late))
         return
     migration = migration_of_dump(dump)
     tables = _today(dump, migration, loader)

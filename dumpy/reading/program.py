@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -41,6 +42,7 @@ class Program:
         self._filename = dump.source.path or dump.source.name
         self._blocks = dump.outline.blocks if dump.outline is not None else ()
         self._row_line: int | None = None
+        self._dropped: Counter[str] = Counter()
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
         self._require_permission(dump)
         self._code = self._compiled(dump)
@@ -59,16 +61,18 @@ class Program:
         with self._running() as namespace:
             return namespace
 
-    def objects(self) -> Iterator[Placed]:
+    def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
         """Run the program; yields model instances and ``FlushDeferredObjects``.
 
-        Raises ``FixtureError`` with the line for an exception in the program, and for anything
-        that is no object.
+        ``note`` is told of rows of a dump that became nothing. Raises ``FixtureError`` with the
+        line for an exception in the program, and for anything that is no object.
         """
         with self._running() as namespace:
             with self._blamed():
                 given = namespace["objects"]()
             yield from self._flat(given, self.source.place())
+        for function, rows in self._dropped.items():
+            note(f"{function}: {rows} rows became nothing.")
 
     @contextmanager
     def _running(self) -> Iterator[dict[str, Any]]:
@@ -146,12 +150,15 @@ class Program:
             self._row_line = line
             try:
                 values = scanner.scan(text)
+                is_code = not is_plain
             except RowIsCode:
-                yield self._run_row(line, text)
-                continue
+                is_code = True
             except RowError as error:
                 raise FixtureError(self.source.place(line), error.reason) from error
-            yield self._call(create, values, line) if is_plain else self._run_row(line, text)
+            one = self._run_row(line, text) if is_code else self._call(create, values, line)
+            if one is None:
+                self._dropped[block.function] += 1
+            yield one
 
     def _create_function(self, block: Extent) -> Any:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -138,10 +138,13 @@ class Content:
             self.migration = migrate(self.namespace, {}, is_complete=True)
         return self.migration
 
-    def objects(self) -> Iterator[Placed]:
-        """Yield the objects that a single file makes which is a program."""
+    def objects(self, note: Callable[[str], object]) -> Iterator[Placed]:
+        """Yield the objects that a single file makes which is a program.
+
+        ``note`` is told of rows that became nothing.
+        """
         if self.dump.is_program and self.dump.path is None:
-            yield from self._program.objects()
+            yield from self._program.objects(note)
 
     def prepare(self) -> None:
         """Run what code there is, when it is known which models it will find."""

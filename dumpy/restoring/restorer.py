@@ -270,9 +270,9 @@ class Restorer:
                 if table.create is None:
                     self._load_table(table, loader)
                 else:
-                    given = self._noted(created(table, loader.report.ignore), loader, name)
+                    given = self._noted(created(table, loader.report.ignore))
                     self._save(late.rest_of(given, table), loader, is_changed=table.is_migrated)
-            given = self._noted(self.content.objects(), loader, name)
+            given = self._noted(self.content.objects(loader.report.ignore))
             self._save(late.rest_of(given), loader)
         loader.finish()
         return loader.report
@@ -284,18 +284,14 @@ class Restorer:
         for block in table.blocks():
             destination.add_block(block)
 
-    def _noted(self, given: Iterable[Placed], loader: Loader, name: str) -> Iterator[Placed]:
+    def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""
-        dropped = 0
         for one, place in given:
             if isinstance(one, Model) and one._meta.label not in self._made:
                 self._made.add(one._meta.label)
                 if one._meta.label not in self.content.labels:
                     self._empty_for_code(table_of(type(one)).db_tables)
-            dropped += one is None
             yield one, place
-        if dropped:
-            loader.report.ignore(f"{name}: {dropped} rows became nothing in code of the dump.")
 
     def _empty_for_code(self, tables: Sequence[str]) -> None:
         connection = connections[self.using]

@@ -87,10 +87,12 @@ def test_of_a_whole_dump_nothing_is_missing(shop: Site) -> None:
 
 def test_rows_that_code_forgets_to_return_are_said(shop: Site) -> None:
     shop.edit(
-        "dump/restore.py", ("    return new(\n        shop_Item", "    new(\n        shop_Item")
+        "dump/restore.py",
+        ("# dumpy: format 1", "# dumpy: program 1"),
+        ("    return new(\n        shop_Item", "    new(\n        shop_Item"),
     )
     said = shop.succeed("run", shop.the_dump / "restore.py", "-b")
-    assert "shop_item.py: 2 rows became nothing in code of the dump." in said
+    assert "shop.Item: 2 rows became nothing." in said
 
 
 def test_a_drift_within_one_version_asks_for_another_one(shop: Site) -> None:
