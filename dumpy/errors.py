@@ -207,6 +207,23 @@ class RestoreFailed(DumpyError):
     """A restore that was refused or given up; the database is as it was."""
 
 
+class LockedOut(DumpyError):
+    """A row that cannot be written, since another session holds what it needs.
+
+    ``reason`` is what the database says.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def _said(self) -> str:
+        return (
+            f"Another session uses the tables ({self.reason}); nothing was written. "
+            "Wait until it is done, then load again."
+        )
+
+
 class RowsRejected(DumpyError):
     """Rows that were kept out while all others were loaded.
 

@@ -13,7 +13,8 @@ from django.db.utils import Error
 from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, refers
 from dumpy.schema.tables import Column
 
-_LOCKED_OUT = 1205
+# A lock was not to be had in time; a deadlock.
+_LOCKED_OUT = {1205, 1213}
 _WITHOUT_TRANSACTIONS = """
     SELECT table_name, engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
@@ -106,8 +107,8 @@ class MySQL(ServerEngine):
                 self.execute(f"SET lock_wait_timeout = {kept}")
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock was not to be had in time."""
-        return error.args[:1] == (_LOCKED_OUT,)
+        """Return whether a lock was not to be had."""
+        return bool(error.args) and error.args[0] in _LOCKED_OUT
 
     def columns(self, table: str) -> set[tuple[Any, ...]]:
         """Return name, type and nullability of each column."""

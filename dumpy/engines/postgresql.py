@@ -24,7 +24,8 @@ from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
 
 _LOCK = 0x64756D7079
-_LOCKED_OUT = "55P03"
+# A lock was not to be had in time; a deadlock.
+_LOCKED_OUT = {"55P03", "40P01"}
 _READABLE = """
     SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)
     AND has_table_privilege(oid, 'SELECT')
@@ -217,10 +218,10 @@ class PostgreSQL(ServerEngine):
             yield
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock was not to be had in time."""
+        """Return whether a lock was not to be had."""
         cause = error.__cause__
         state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        return state == _LOCKED_OUT
+        return state in _LOCKED_OUT
 
     def drop_tables(self, tables: Sequence[str]) -> None:
         """Drop tables in one statement, whichever refer to each other."""

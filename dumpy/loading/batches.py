@@ -15,7 +15,8 @@ from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
 from dumpy.dump import Natural, new
-from dumpy.errors import Place, Problem
+from dumpy.engines import engine_of
+from dumpy.errors import LockedOut, Place, Problem
 from dumpy.loading.exchange import exchangeable, holder, spare_values
 from dumpy.loading.integrity import Repeated
 from dumpy.loading.links import LinkLoader
@@ -174,6 +175,12 @@ class Desk(Protocol):
         """Keep a row that the database or a field has refused."""
 
 
+def require_lock(error: Exception, using: str) -> None:
+    """Raise ``LockedOut`` if a row was refused only since another session holds what it needs."""
+    if isinstance(error, DatabaseError) and engine_of(connections[using]).is_locked_out(error):
+        raise LockedOut(str(error)) from error
+
+
 class TableLoader:
     """Puts rows of one layout into their table: inserted, updated, or found unchanged.
 
@@ -212,7 +219,7 @@ class TableLoader:
         found = None if failures else holder(self.table, values, self._desk.using)
         if found is None:
             return ""
-        said = f" {self.table.label}(pk={found[0]!r}) has the same {found[1]}"
+        said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
         if self._desk.references.had_rows(self.model):
             said += (
                 " and was there before. To replace all rows by those of a dump: manage.py restore"
@@ -326,7 +333,8 @@ class TableLoader:
                 self._statements.insert_columns(given)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
-        except REFUSALS:
+        except REFUSALS as error:
+            require_lock(error, self._desk.using)
             return False
         self.counts.inserted += len(keys)
         self._desk.references.inserted(self.model)
@@ -371,6 +379,7 @@ class TableLoader:
             try:
                 self._merge_or_nothing([row])
             except REFUSALS as error:
+                require_lock(error, self._desk.using)
                 self._desk.reject(self, row.row, error)
 
     def look_again(self) -> None:
@@ -437,7 +446,8 @@ class TableLoader:
     def _write(self, rows: list[Converted]) -> None:
         try:
             self._merge_or_nothing(rows)
-        except REFUSALS:
+        except REFUSALS as error:
+            require_lock(error, self._desk.using)
             self.write_one_by_one(rows)
 
     def _merge_or_nothing(self, rows: list[Converted]) -> None:

@@ -20,7 +20,7 @@ from django.dispatch import Signal
 from dumpy.conf import configuration
 from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decoder
 from dumpy.errors import DumpyError, Place, Problem
-from dumpy.loading.batches import Layout, TableLoader, reason_of
+from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
 from dumpy.loading.links import LinkLoader
 from dumpy.loading.references import Ambiguous, Missing, stored_key
 from dumpy.loading.report import Counts
@@ -263,6 +263,7 @@ class ObjectLoader:
             # One that waits for a key of its own, which another row has too, must not wake itself.
             return item.is_incomplete and not isinstance(error, Ambiguous)
         except Exception as error:
+            require_lock(error, self._desk.using)
             item.error = error
             self._refused.append(item)
             return False
