@@ -109,7 +109,8 @@ class DeferredRows:
             if number < SHOWN and isinstance(one.error, IntegrityError):
                 with transaction.atomic(using=self._references.using):
                     conflict = one.loader.conflict(one.row)
-                problem = replace(problem, reason=f"{problem.reason}{conflict}")
+                if conflict:
+                    problem = replace(problem, reason=f"{problem.reason.rstrip('.')}. {conflict}")
             yield one.loader, one.row, problem
         for key, (loader, row) in self._waiting:
             if isinstance(key, Natural):
@@ -152,7 +153,9 @@ class DeferredRows:
             for loader, row in woken:
                 loader.add(row)
             self._flush()
-            ready = [key for key in self._natural_keys(woken) if key in self._waiting]
+            arrived = [key for key in self._natural_keys(woken) if key in self._waiting]
+            # A key that several rows have, or one that is there no more, wakes nobody.
+            ready = [key for key in arrived if self._is_there(key)]
         return progress
 
     def _is_there(self, key: Hashable) -> bool:
