@@ -263,7 +263,7 @@ def test_an_app_that_a_step_renames_must_be_there(refuse: Load) -> None:
     assert said.startswith("migrate_from_1_0: neither the dump nor the project has an app 'mus'.")
 
 
-def test_each_step_is_called_once_though_a_row_is_code(tmp_path: Path) -> None:
+def test_each_step_is_called_once_though_the_dump_is_a_program(tmp_path: Path) -> None:
     calls = []
 
     def step(self: Any, globals_dict: dict[str, Any]) -> str:
@@ -272,7 +272,8 @@ def test_each_step_is_called_once_though_a_row_is_code(tmp_path: Path) -> None:
         return "2.0"
 
     text = dump("1.0", ("music.Genre", "id name", [(1, "Rock"), (2, "Jazz")]))
-    loaded(tmp_path, text.replace("(2, 'Jazz')", "(2, 'Ja' + 'zz')"), "2.0", migrator(v1_0=step))
+    text = text.replace("format 1", "program 1").replace("(2, 'Jazz')", "(2, 'Ja' + 'zz')")
+    loaded(tmp_path, text, "2.0", migrator(v1_0=step))
     assert sorted(Genre.objects.values_list("name", flat=True)) == ["JAZZ", "ROCK"]
     assert calls == ["step"]
 

@@ -209,7 +209,6 @@ EDITED = [
     "1.",
     "01.5",
     "Decimal(1)",
-    "Decimal(0.1)",
     "Decimal(' 1 ')",
     "Decimal(value='2')",
     "Decimal()",
