@@ -117,6 +117,7 @@ def constant(text: str) -> str:
     return changed("latin=latin", f"latin=({text})")
 
 
+@pytest.mark.slow
 @override_settings(DUMPY=DATA_ONLY)
 @pytest.mark.parametrize("make", LARGE.values(), ids=LARGE.keys())
 def test_what_is_too_large_is_refused_quickly(make: Callable[[], str], target: None) -> None:
@@ -174,6 +175,7 @@ def bomb(suffix: str, head: bytes, filling: bytes) -> bytes:
     return compress(head) + piece * (SIZE // PIECE)
 
 
+@pytest.mark.slow
 @override_settings(DUMPY=DATA_ONLY)
 @pytest.mark.parametrize(("name", "suffix"), PACKED_BOMBS)
 def test_a_bomb_is_refused_in_little_memory(

@@ -69,6 +69,7 @@ def test_a_skeleton_that_is_too_long_is_refused() -> None:
     assert "more than" in refusal(dump_of().replace("{}", f"{{'a': '{'x' * 3 * LIMIT}'}}"))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_many_times_as_large_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.py.gz"
     with gzip.open(path, "wb") as file:

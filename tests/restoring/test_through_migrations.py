@@ -12,7 +12,7 @@ from past_site import LATER, ROWS, rows
 from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.django]
 
 THROUGH = "--through-migrations"
 CONCURRENTLY = """

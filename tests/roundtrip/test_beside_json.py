@@ -18,7 +18,7 @@ from running import called, contents, loaded
 from zoo.models import Archive, Folder, Page
 
 # MySQL checks each foreign key at once, also those of the rows that this test begins with.
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.postgresql]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.postgresql]
 
 EXAMPLES = int(os.environ.get("DUMPY_PROPERTY_EXAMPLES", "100"))
 KEYS = st.integers(1, 4)
