@@ -18,7 +18,7 @@ from dumpy.conf import require_trusted
 from dumpy.dump import JSON_NULL, FieldText, Natural, Stored
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
-from dumpy.schema.stored import encoded
+from dumpy.schema.stored import encoded, is_same_stored
 from dumpy.schema.tables import Column, from_text
 
 NONE = type(None)
@@ -73,6 +73,8 @@ def is_same(column: Column, one: object, other: object) -> bool:
     if column.is_json and isinstance(other, str) and one is not None:
         written = _json_writer(column)
         return json.dumps(json.loads(other), sort_keys=True) == written(one, sort_keys=True)
+    if column.is_encoded:
+        return is_same_stored(one, other)
     if type(one) is not type(other):
         return False
     # A nan does not equal itself, and 0.0 equals -0.0.

@@ -210,7 +210,18 @@ class DirectoryDump:
             file.write(text)
         return file.entry
 
+    def _content_types(self) -> dict[str, int]:
+        try:
+            with transaction.atomic(using=self._dump.using):
+                return self._dump.content_types()
+        except DatabaseError as error:
+            if not self._tolerate:
+                raise
+            self._parts.left_out["contenttypes.ContentType"] = _reason(error)
+            return {}
+
     def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
+        content_types = self._content_types()
         manifest = manifests.Manifest(
             dumpy.__version__,
             django.__version__,
@@ -219,7 +230,7 @@ class DirectoryDump:
             restore,
             tuple(self._parts.entries),
             self._parts.left_out,
-            self._dump.content_types(),
+            content_types,
         )
         with _File(directory / manifests.NAME) as file:
             file.write(manifests.to_text(manifest))
