@@ -134,18 +134,6 @@ def test_a_table_that_is_not_of_the_project_stays(site: Site, dump: Path) -> Non
         site.execute("DROP TABLE stranger")
 
 
-@pytest.mark.mysql
-def test_a_strange_table_keeps_what_its_foreign_key_leads_to(site: Site, dump: Path) -> None:
-    site.restore(dump)
-    site.execute(
-        "CREATE TABLE stranger (artist bigint, FOREIGN KEY (artist) REFERENCES shop_artist (id))"
-    )
-    try:
-        assert "The table 'stranger', which is not of the project" in site.refuse(dump)
-    finally:
-        site.execute("DROP TABLE stranger")
-
-
 def test_an_edited_restore_is_only_mentioned(
     site: Site, dump: Path, restored: dict[str, list[str]]
 ) -> None:

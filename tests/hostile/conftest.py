@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import serializers
 from django.db import transaction
 from django.test import override_settings
 from hostile_dumps import DUMP, changed
@@ -35,6 +36,12 @@ def warm(
         caught_from(lambda: deserialized(changed("def objects():", "def objects(:")))
         caught_from(lambda: deserialized(changed("1, []", "77, []")))
         transaction.set_rollback(True)
+
+
+@pytest.fixture(autouse=True)
+def formats() -> None:
+    """Let Django import its serializers, also after a test that has let it forget them."""
+    serializers.get_serializer_formats()
 
 
 @pytest.fixture

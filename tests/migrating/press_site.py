@@ -29,6 +29,8 @@ CHOSEN_BY_NOBODY = {
     "auth_user_groups": {"id"},
     "press_article_tags": {"id"},
     "press_article_topics": {"id"},
+    # Migrators make these rows; MariaDB goes on counting where tables stay.
+    "press_placement": {"id"},
 }
 """The columns of each table that need not be the same for two databases to be the same."""
 
