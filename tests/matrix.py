@@ -37,7 +37,20 @@ DIRECTORIES: dict[str, frozenset[str]] = {
     "writing": frozenset({"sql", "python", "django"}),
 }
 
-NOT_QUICK = frozenset({"ddt", "docs", "faults", "gis", "hostile", "packaging", "roundtrip"})
+NOT_QUICK = frozenset(
+    {
+        "commands",
+        "ddt",
+        "directory",
+        "docs",
+        "faults",
+        "gis",
+        "hostile",
+        "packaging",
+        "roundtrip",
+        "tools",
+    }
+)
 """Directories that are no part of ``make test-quick``, as are tests that are slow."""
 
 WITHOUT_DATABASE = frozenset({"architecture", "packaging", "text"})

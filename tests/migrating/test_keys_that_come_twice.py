@@ -7,7 +7,7 @@ from dumps import resealed
 from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 OLD = """
 from django.db import models

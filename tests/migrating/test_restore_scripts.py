@@ -9,7 +9,7 @@ from dumps import resealed
 from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PROGRAM = ("# dumpy: format 1", "# dumpy: program 1")
 

@@ -10,7 +10,7 @@ from shops import aged
 from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MODELS = """
 from django.db import models

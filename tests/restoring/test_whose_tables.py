@@ -12,7 +12,7 @@ from sites import Site
 from dumpy.text import manifest as manifests
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 LEGACY = """
 
