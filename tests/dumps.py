@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,15 @@ def rows(label: str, fields: str, *values: str | tuple[Any, ...]) -> Rows:
     return Rows(label, fields.split(), values)
 
 
-def module(*tables: Rows, version: str | None = None) -> str:
+def module(
+    *tables: Rows,
+    version: str | None = None,
+    description: str = "Rows of a test.",
+    migrations: Mapping[str, str] | None = None,
+) -> str:
     """Return the text of a dump with these rows, as dumpy writes it."""
     names, sections = Names(), []
-    text = head("Rows of a test.", version, {})
+    text = head(description, version, migrations or {})
     for table in tables:
         model = names.for_model(*table.label.split("."))
         section = names.section(model)
@@ -47,7 +53,8 @@ def module(*tables: Rows, version: str | None = None) -> str:
         text += model_line(model.variable, table.label)
         text += create_function(model, list(zip(parameters, table.fields, strict=True)))
         text += section_head(section)
-        text += "".join(f"{row_prefix(model.create)}{_arguments(row)})\n" for row in table.rows)
+        lines = [f"{row_prefix(model.create)}{_arguments(row)})\n" for row in table.rows]
+        text += "".join(lines) or "    return\n"
     return text + objects_function(sections) + tail()
 
 

@@ -5,40 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from dumpy.text.emit import (
-    Names,
-    create_function,
-    head,
-    model_line,
-    objects_function,
-    row_prefix,
-    section_head,
-    tail,
-)
+from dumps import Rows, module
+from dumps import rows as table
 
 Edit = Callable[[str], str]
 
 
-def table(label: str, fields: str, *rows: str) -> tuple[str, list[str], tuple[str, ...]]:
-    """Return a table for `dump_of`; rows are the source of the arguments of a call."""
-    return label, fields.split(), rows
-
-
-def dump_of(*tables: tuple[str, list[str], tuple[str, ...]]) -> str:
+def dump_of(*tables: Rows) -> str:
     """Return a dump with these tables, as dumpy writes it."""
-    names, sections = Names(), []
-    text = head("The data of a zoo.", "2.3.0", {"zoo": "0001_initial"})
-    for label, fields, rows in tables:
-        app, _, name = label.partition(".")
-        model = names.for_model(app, name)
-        section = names.section(model)
-        sections.append(section)
-        parameters = names.parameters(fields, model.variable)
-        text += model_line(model.variable, label)
-        text += create_function(model, list(zip(parameters, fields, strict=True)))
-        text += section_head(section)
-        text += "".join(f"{row_prefix(model.create)}{row})\n" for row in rows) or "    return\n"
-    return text + objects_function(sections) + tail()
+    described = {"description": "The data of a zoo.", "version": "2.3.0"}
+    return module(*tables, **described, migrations={"zoo": "0001_initial"})
 
 
 DUMP = dump_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,54 +10,10 @@ from django.core.management import CommandError
 from django.db import models
 
 from dumpy.errors import LoadError
-from dumpy.text.emit import (
-    Names,
-    create_function,
-    head,
-    model_line,
-    objects_function,
-    row_prefix,
-    section_head,
-    tail,
-)
 
 Load = Callable[..., str]
 
 HAND_WRITTEN = "from dumpy import FlushDeferredObjects\nfrom zoo.models import *\n\n\n"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one model: tuples of values, or the source of the arguments of a call."""
-
-    label: str
-    fields: list[str]
-    rows: list[str]
-
-
-def rows(label: str, fields: str, *values: str | tuple[Any, ...]) -> Rows:
-    """Return rows of the model ``label`` with the fields named in ``fields``."""
-    return Rows(
-        label,
-        fields.split(),
-        [value if isinstance(value, str) else ", ".join(map(repr, value)) for value in values],
-    )
-
-
-def dump_of(*tables: Rows) -> str:
-    """Return a dump with these rows in this order, as dumpy would write it."""
-    names, sections = Names(), []
-    text = head("Rows of a test.", None, {})
-    for table in tables:
-        model = names.for_model(*table.label.split("."))
-        section = names.section(model)
-        sections.append(section)
-        parameters = names.parameters(table.fields, model.variable)
-        text += model_line(model.variable, table.label)
-        text += create_function(model, list(zip(parameters, table.fields, strict=True)))
-        text += section_head(section)
-        text += "".join(f"{row_prefix(model.create)}{row})\n" for row in table.rows)
-    return text + objects_function(sections) + tail()
 
 
 def fixture_of(*lines: str) -> str:

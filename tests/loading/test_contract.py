@@ -10,7 +10,8 @@ from django.core import serializers
 from django.core.management import call_command
 from django.core.management.commands import loaddata as django_loaddata
 from django.core.serializers.base import DeserializationError, DeserializedObject
-from loading_tools import dump_of, rows
+from dumps import module as dump_of
+from dumps import rows
 
 from dumpy.errors import LoadError
 from zoo.models import Animal, Bird, Chick, Chip, Mascot, Nation, Species

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from loading_tools import Load, dump_of, line_of, message, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, line_of, message, refusal, values
 
 from zoo.models import (
     Curator,

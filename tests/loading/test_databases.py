@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loading_tools import Load, dump_of, fixture_of, message, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, fixture_of, message, refusal, values
 
 from zoo.models import Species, Taxon
 

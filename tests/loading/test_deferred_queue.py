@@ -10,7 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from loading_tools import Load, dump_of, fixture_of, line_of, message, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, fixture_of, line_of, message, refusal, values
 
 from zoo.models import (
     Curator,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.core.serializers import deserialize
 from django.core.serializers.base import DeserializationError, DeserializedObject
-from loading_tools import dump_of, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import values
 
 from zoo.models import Animal, Mascot, Species, Taxon
 

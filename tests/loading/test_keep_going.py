@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from loading_tools import Load, dump_of, fixture_of, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, fixture_of, values
 
 from dumpy.errors import LoadError, RowsRejected
 from zoo.fields import Point

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.db.models.signals import post_save
-from loading_tools import Load, Rows, dump_of, message, rows, values
+from dumps import Rows, rows
+from dumps import module as dump_of
+from loading_tools import Load, message, values
 
 from zoo.models import Amphibian, Animal, Bird, Booking, Crate, Creature, Diet, Parrot, Snack
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from loading_tools import Load, Rows, dump_of, refusal, rows
+from dumps import Rows, rows
+from dumps import module as dump_of
+from loading_tools import Load, refusal
 
 from zoo.models import Animal, Bird, Mascot, Nation
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading_tools import dump_of, rows
+from dumps import module as dump_of
+from dumps import rows
 from running import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(databases=["default"], transaction=True)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from loading_tools import Load, dump_of, message, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, message, values
 
 from dumpy.dump import MissingModel, new, resolve_model
 from zoo.models import Species

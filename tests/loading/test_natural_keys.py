@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from loading_tools import Load, Rows, dump_of, refusal, rows, values
+from dumps import Rows, rows
+from dumps import module as dump_of
+from loading_tools import Load, refusal, values
 
 from zoo.models import Archive, Folder, Nation
 

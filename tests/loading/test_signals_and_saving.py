@@ -12,7 +12,9 @@ import pytest
 from django.core.management import call_command
 from django.db.models.signals import m2m_changed, post_save, pre_save
 from django.dispatch import Signal
-from loading_tools import Load, dump_of, fixture_of, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, fixture_of, refusal, values
 
 from dumpy import LoadError
 from zoo.models import (

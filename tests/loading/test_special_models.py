@@ -14,7 +14,9 @@ from django.contrib.sites.models import Site
 from django.core.management import call_command
 from django.db.models import F
 from django.db.models.signals import post_save
-from loading_tools import Load, Rows, dump_of, rows, values
+from dumps import Rows, rows
+from dumps import module as dump_of
+from loading_tools import Load, values
 
 from dumpy.loading.special import renumber_content_types
 from zoo.models import Animal, Label, Note, Species

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from loading_tools import Load, dump_of, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, values
 
 from zoo.models import Feeding
 

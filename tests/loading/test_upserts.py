@@ -6,7 +6,9 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from loading_tools import Load, dump_of, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, refusal, values
 
 from zoo.models import (
     Animal,

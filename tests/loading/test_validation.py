@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
-from loading_tools import Load, dump_of, line_of, refusal, rows, values
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, line_of, refusal, values
 
 from dumpy import reading
 from dumpy.dump import new
