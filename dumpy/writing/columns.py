@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -153,19 +153,11 @@ class StoredWriter(ColumnWriter):
     Otherwise as they are stored.
     """
 
-    def __init__(
-        self,
-        label: str,
-        column: Column,
-        using: str,
-        note: Note = _ignore,
-        *,
-        is_stored: bool = False,
-    ) -> None:
-        super().__init__(label, column, using, note, is_stored=True)
-        self._connection = connections[using]
-        self._repeated = lru_cache(maxsize=1024)(self._word)
-        self._is_noted = False
+    _is_noted = False
+
+    @cached_property
+    def _repeated(self) -> Callable[[Any], tuple[str, str]]:
+        return lru_cache(maxsize=1024)(self._word)
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
@@ -204,7 +196,7 @@ class StoredWriter(ColumnWriter):
         return source(Stored(stored)), ""
 
     def _encoded(self, value: object) -> Any:
-        return encoded(self.column, value, self._connection)
+        return encoded(self.column, value, connections[self.using])
 
 
 class ReferenceWriter(ColumnWriter):

@@ -158,7 +158,7 @@ class RowWriter:
             column,
             self._natural_keys.using,
             self._note,
-            is_stored=self._is_stored,
+            is_stored=self._is_stored or column.is_encoded,
         )
         if column.references is not None and self.shape.is_natural(column.references):
             return ReferenceWriter(

@@ -33,7 +33,7 @@ def shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None
     """
     kind = next(iter(column.types or ()), None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
-        return _instant if settings.USE_TZ else _moment
+        return _datetime("utc" if settings.USE_TZ else "datetime")
     if isinstance(column.target, DecimalField) and kind and _is_short(column.target):
         return _decimal(column.target.decimal_places)
     return _SHORTCUTS.get(kind)
@@ -64,20 +64,15 @@ def _date_of(value: Any) -> str:
     return source(read_date(value) if type(value) is str else value)
 
 
-def _instant(value: Any) -> str:
-    if value is None:
-        return "None"
-    if type(value) is not str:
-        return source(value)
-    return f"utc{_clock(read_datetime(value))}"
+def _datetime(word: str) -> Shortcut:
+    def write(value: Any) -> str:
+        if value is None:
+            return "None"
+        if type(value) is not str:
+            return source(value)
+        return f"{word}{_clock(read_datetime(value))}"
 
-
-def _moment(value: Any) -> str:
-    if value is None:
-        return "None"
-    if type(value) is not str:
-        return source(value)
-    return f"datetime{_clock(read_datetime(value))}"
+    return write
 
 
 def _clock(value: datetime) -> str:
