@@ -220,11 +220,10 @@ class TableLoader:
         if found is None:
             return ""
         said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
-        if self._desk.references.had_rows(self.model):
-            said += (
-                " and was there before. To replace all rows by those of a dump: manage.py restore"
-            )
-        return f"{said}."
+        if not self._desk.references.had_rows(self.model):
+            return f"{said}."
+        hint = "To replace all rows by those of a dump: manage.py restore FILE"
+        return f"{said} and was there before. {hint}"
 
     def _dumped_key(self, row: RowLike) -> object:
         key = [self.layout.values(name, Rows([row]))[0] for name in self.table.key]

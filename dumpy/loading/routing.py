@@ -37,7 +37,8 @@ class TargetRouter:
         if wanted and wanted != target:
             raise OtherDatabase(
                 f"{model._meta.label} belongs into the database {wanted!r}, says the router of the "
-                f"project, but the load is into {target!r}."
+                f"project, but the load is into {target!r}. Load its objects from a fixture of "
+                f"their own: manage.py loaddata --database {wanted}"
             )
         return target
 

@@ -15,7 +15,10 @@ from dumpy.loading.references import Missing, References
 from dumpy.loading.report import Counts
 from dumpy.schema.tables import ModelType, Table
 
-_MOVED = "its primary key is a natural key, by which another row is found since. Load it last."
+_MOVED = (
+    "its primary key is a reference by natural key, and a later fixture has given that key to "
+    "another row. Name the fixture of this row last."
+)
 
 
 class ReferenceLoader(TableLoader):

@@ -417,7 +417,8 @@ class Dump:
                 yield f"{place}: {function} returns nothing: its rows are left out ({rows} rows)."
             elif known.unused:
                 names = ", ".join(known.unused)
-                yield f"{place}: {known.model}: {names} is left out ({rows} rows)."
+                verb = "is" if len(known.unused) == 1 else "are"
+                yield f"{place}: {known.model}: {names} {verb} left out ({rows} rows)."
 
     def _rows_by_function(self) -> dict[str, int]:
         rows: dict[str, int] = {}
