@@ -148,14 +148,16 @@ class DeferredRows:
         """Load the rows whose references are there by now, and then those that wait for them."""
         ready = [key for key in self._waiting.missing() if self._is_there(key)]
         progress = bool(ready)
+        seen: set[Hashable] = set()
         while ready:
+            # A key that several rows have is waited for again: it must not wake for ever.
+            seen.update(ready)
             woken = [pair for key in ready for pair in self._waiting.wake(key)]
             for loader, row in woken:
                 loader.add(row)
             self._flush()
-            arrived = [key for key in self._natural_keys(woken) if key in self._waiting]
-            # A key that several rows have, or one that is there no more, wakes nobody.
-            ready = [key for key in arrived if self._is_there(key)]
+            arrived = dict.fromkeys(self._natural_keys(woken))
+            ready = [key for key in arrived if key in self._waiting and key not in seen]
         return progress
 
     def _is_there(self, key: Hashable) -> bool:

@@ -156,3 +156,22 @@ def test_a_key_that_no_row_has_in_the_end_is_refused(load: Load) -> None:
     )
     assert [(problem.model, problem.pk) for problem in error.problems] == [("zoo.Mascot", 1)]
     assert values(Nation, "name") == ["Estonia"]
+
+
+def test_a_row_that_waits_for_a_key_of_its_own_which_another_has_too_does_not_wake_itself(
+    load: Load,
+) -> None:
+    Folder.objects.create(pk=1, name="a", code="1")
+    Folder.objects.create(pk=2, name="a", code="2")
+    waiting = f"1, 'a', {folder('b', None)}, '1', [{folder('a', None)}]"
+    load(
+        dump_of(
+            rows("zoo.Folder", f"{FIELDS} shortcuts", waiting, "2, 'a', None, '2', []",
+                 "5, 'b', None, '5', []")
+        )
+    )  # fmt: skip
+    assert values(Folder, "pk", "parent", "shortcuts") == [
+        (1, 5, 2),
+        (2, None, None),
+        (5, None, None),
+    ]
