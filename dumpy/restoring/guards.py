@@ -17,15 +17,15 @@ from dumpy.restoring import schema
 from dumpy.restoring.schema import MIGRATIONS, tables_of
 
 
-def known_tables(connection: BaseDatabaseWrapper, planned: Collection[str]) -> frozenset[str]:
+def known_tables(
+    connection: BaseDatabaseWrapper, planned: Collection[str], recorded: Apps
+) -> frozenset[str]:
     """Return the names of the tables that Django knows, whether they are there or not.
 
-    These are those ``planned``, those of today's models, and those that the migrations have made
-    which the database says are applied there.
+    These are those ``planned``, those of today's models, and those of the ``recorded`` ones.
     """
     today = connection.introspection.django_table_names()
-    recorded = tables_of(_recorded(connection))
-    return frozenset({*today, *planned, *recorded, MIGRATIONS})
+    return frozenset({*today, *planned, *tables_of(recorded), MIGRATIONS})
 
 
 def require_rebuildable(using: str, tables: Collection[str], drop: Collection[str]) -> None:
@@ -72,13 +72,14 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
         )
 
 
-def unknown_columns(connection: BaseDatabaseWrapper, tables: Collection[str]) -> list[str]:
-    """Return the columns that neither today's models nor the migrations applied there know.
+def unknown_columns(
+    connection: BaseDatabaseWrapper, tables: Collection[str], recorded: Apps
+) -> list[str]:
+    """Return the columns that neither today's models nor the ``recorded`` ones know.
 
     A person may have added them, or migrations that were made anew under the same names.
     """
     found = []
-    recorded = _recorded(connection)
     known: dict[str, set[str]] = {}
     migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}
     for registry in (apps, recorded):
@@ -94,8 +95,8 @@ def unknown_columns(connection: BaseDatabaseWrapper, tables: Collection[str]) ->
     return found
 
 
-def _recorded(connection: BaseDatabaseWrapper) -> Apps:
-    """The models as they are after the migrations that the database says are applied."""
+def recorded_apps(connection: BaseDatabaseWrapper) -> Apps:
+    """Return the models as they are after the migrations that the database says are applied."""
     try:
         loader = MigrationLoader(connection, ignore_no_migrations=True)
         applied = [key for key in loader.applied_migrations or () if key in loader.graph.nodes]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from django.apps.registry import Apps
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
@@ -29,6 +30,7 @@ from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
 from dumpy.restoring.guards import (
     known_tables,
+    recorded_apps,
     require_rebuildable,
     require_references,
     unknown_columns,
@@ -125,9 +127,10 @@ class Restorer:
             self.say(sentence)
         for sentence in self.content.dump.left_out():
             self.say(sentence)
-
-        if not self._keeps_schema and (columns := unknown_columns(connection, self._known)):
-            self.say(f"Columns that no model has go: {', '.join(columns)}.")
+        if not self._keeps_schema:
+            columns = unknown_columns(connection, self._known, self._recorded)
+            if columns:
+                self.say(f"Columns that no model has go: {', '.join(columns)}.")
 
     def _makes_rows(self) -> bool:
         """Whether code makes rows, of which nobody knows before it is run."""
@@ -208,8 +211,12 @@ class Restorer:
             )
 
     @cached_property
+    def _recorded(self) -> Apps:
+        return recorded_apps(connections[self.using])
+
+    @cached_property
     def _known(self) -> frozenset[str]:
-        return known_tables(connections[self.using], self.plan.tables)
+        return known_tables(connections[self.using], self.plan.tables, self._recorded)
 
     def _filled(self) -> list[str]:
         """The tables that no migration makes, whose rows give way to those of the dump."""

@@ -549,7 +549,7 @@ def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) ->
 ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
-from dumpy.restoring.guards import known_tables
+from dumpy.restoring.guards import known_tables, recorded_apps
 from dumpy.restoring.target import Tables, emptied
 
 ask, end = {
@@ -558,7 +558,7 @@ ask, end = {
 }[connection.vendor]
 other = ConnectionHandler({"default": connection.settings_dict})["default"]
 other.ensure_connection()
-with emptied("default", Tables(known_tables(connection, []))):
+with emptied("default", Tables(known_tables(connection, [], recorded_apps(connection)))):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {ask}")
         (process,) = cursor.fetchone()
@@ -580,9 +580,10 @@ def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(
         "from django.db import connection, transaction\n"
-        "from dumpy.restoring.guards import known_tables\n"
+        "from dumpy.restoring.guards import known_tables, recorded_apps\n"
         "from dumpy.restoring.target import Tables, emptied\n"
-        "with transaction.atomic():\n    emptied('default', Tables(known_tables(connection, [])))\n"
+        "known = known_tables(connection, [], recorded_apps(connection))\n"
+        "with transaction.atomic():\n    emptied('default', Tables(known))\n"
     )
     assert "call it outside of atomic()" in site.fail("run", script)
 
