@@ -252,16 +252,27 @@ class Loader:
         known = known_table(dumped, self.registry)
         return known if known is not None and self._is_wanted(known.model) else None
 
+    @cached_property
+    def _wanted(self) -> dict[ModelType, bool]:
+        return {}
+
+    def wants(self, model: ModelType) -> bool:
+        """Return whether rows of a model are loaded: it is not excluded, and the router allows it.
+
+        The router is asked once for each model.
+        """
+        if model not in self._wanted:
+            is_allowed = not self.asks_router or router.allow_migrate_model(self.using, model)
+            self._wanted[model] = is_allowed and model not in self.excluded
+        return self._wanted[model]
+
     def _is_wanted(self, model: ModelType) -> bool:
         """Whether rows of a model are loaded; says so, once, where the router forbids it."""
-        if model in self.excluded:
-            return False
-        if self.asks_router and not router.allow_migrate_model(self.using, model):
+        if not self.wants(model) and model not in self.excluded:
             label = model._meta.label
             where = f"the router does not allow it in the database {self.using!r}."
             self.report.ignore(f"{label} is left out: {where}")
-            return False
-        return True
+        return self.wants(model)
 
     def keep(self, resource: Any) -> None:
         """Keep a resource open until the load is over."""

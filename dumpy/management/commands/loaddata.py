@@ -12,7 +12,6 @@ from zipfile import BadZipFile
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
-from django.db import router
 
 from dumpy import reading
 from dumpy.engines import engine_of
@@ -86,7 +85,7 @@ class Command(loaddata.Command):
             excluded=_Excluded(self.excluded_apps, self.excluded_models),
             asks_router=True,
         )
-        self._allowed: dict[type, bool] = {}
+        self._loader = loader
         with sharing(loader), led_to(self.using):
             super().loaddata(fixture_labels)
         return loader
@@ -124,13 +123,12 @@ class Command(loaddata.Command):
         model = getattr(obj, "model", None)
         if model is None:
             return bool(super().save_obj(obj))
-        if model not in self._allowed:
-            self._allowed[model] = self._is_wanted(model)
         # Rows that come in blocks are counted here, but for the one that Django counts.
         more = getattr(obj, "count", 1) - 1
         self.fixture_object_count += more
-        if not self._allowed[model]:
+        if not self._loader.wants(model):
             return False
+        self.models.add(model)
         self.loaded_object_count += more
         obj.save(using=self.using)
         if obj.deferred_fields:
@@ -162,14 +160,6 @@ class Command(loaddata.Command):
         super().reset_sequences(connection, engine_of(connection).numbered(models))
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
-
-    def _is_wanted(self, model: Any) -> bool:
-        if model._meta.app_config in self.excluded_apps or model in self.excluded_models:
-            return False
-        if not router.allow_migrate_model(self.using, model):
-            return False
-        self.models.add(model)
-        return True
 
     def _say(self, loader: Loader) -> None:
         for sentence in loader.report.ignored:
