@@ -255,6 +255,16 @@ class Engine(ABC):
             cursor.execute(query, parameters)
             return list(cursor.fetchall())
 
+    def column_names(self, table: str) -> list[str]:
+        """Return the names of the columns that a table gives to anybody who asks for all of them.
+
+        Django's introspection says more, and takes 8 ms a table on SQLite, where it parses SQL.
+        """
+        with self.connection.cursor() as cursor:
+            name = self.connection.ops.quote_name(table)
+            cursor.execute(f"SELECT * FROM {name} WHERE 1 = 0")
+            return [column[0] for column in cursor.description]
+
     def column(self, query: str, parameters: Sequence[Any] | None = None) -> list[Any]:
         """Return the only column of a query."""
         return [value for (value,) in self.rows(query, parameters)]

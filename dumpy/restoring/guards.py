@@ -87,11 +87,8 @@ def unknown_columns(
             names = {str(field.column) for field in model._meta.local_concrete_fields}
             known.setdefault(model._meta.db_table, set()).update(names)
     for table in sorted(migrated.intersection(schema.there(connection, tables))):
-        with connection.cursor() as cursor:
-            there = connection.introspection.get_table_description(cursor, table)
-        for column in there:
-            if column.name not in known[table]:
-                found.append(f"{table}.{column.name}")
+        there = engine_of(connection).column_names(table)
+        found += [f"{table}.{name}" for name in there if name not in known[table]]
     return found
 
 

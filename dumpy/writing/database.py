@@ -211,18 +211,18 @@ class DatabaseDump:
 
     def _strange(self, table: Table) -> Iterator[str]:
         """Columns that somebody else has added, and that a restore would not make."""
-        connection, name = connections[self.using], table.model._meta.db_table
+        meta = table.model._meta
         try:
-            with transaction.atomic(using=self.using), connection.cursor() as cursor:
-                there = connection.introspection.get_table_description(cursor, name)
+            with transaction.atomic(using=self.using):
+                there = engine_of(connections[self.using]).column_names(meta.db_table)
         except DatabaseError:
             return  # Reading it has said what is wrong.
-        known = {column.db_name.lower() for column in table.columns}
-        strange = [column.name for column in there if column.name.lower() not in known]
+        known = {str(field.column).lower() for field in meta.local_concrete_fields}
+        strange = [name for name in there if name.lower() not in known]
         if strange:
             yield (
-                f"{table.label}: columns of {name!r} that no field has are not in the dump: "
-                f"{', '.join(strange)}."
+                f"{table.label}: columns of {meta.db_table!r} that no field has are not in the "
+                f"dump: {', '.join(strange)}."
             )
 
     def content_types(self) -> dict[str, int]:

@@ -25,6 +25,11 @@ def test_columns_that_no_field_has_are_named() -> None:
 
 
 @pytest.mark.django_db
+def test_a_field_that_the_database_computes_is_a_column_that_a_field_has() -> None:
+    assert called("dumpdata", "zoo.Crate", format="py").err == ""
+
+
+@pytest.mark.django_db
 def test_a_natural_key_that_no_manager_finds_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
