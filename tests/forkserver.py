@@ -227,11 +227,42 @@ def _become(request: dict[str, Any]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _run(args: list[str]) -> None:
+def _leave(status: list[int]) -> None:
+    """End this process after all functions of `atexit`, without what an interpreter tidies up.
+
+    That would copy the memory which the process shares with the server: 37 ms for each command.
+    """
+    if status:
+        # Files that the command has left open are written to their end.
+        if (names := sys.modules["__main__"].__dict__) is not globals():
+            names.clear()
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status[0])
+
+
+def _run(args: list[str], status: list[int]) -> None:
+    """Do what ``python *args`` does, and note the status if it is one that any process can have."""
+    try:
+        _execute(args)
+    except KeyboardInterrupt:  # its process dies of the signal
+        raise
+    except SystemExit as error:
+        if isinstance(error.code, int | None):
+            status.append((error.code or 0) & 0xFF)
+        raise
+    except BaseException:
+        status.append(1)
+        raise
+    status.append(0)
+
+
+def _execute(args: list[str]) -> None:
     """Do what ``python *args`` does."""
     # The traceback of a command begins in the command: after the module that this is, and this.
     sys.excepthook = lambda kind, error, trace: sys.__excepthook__(
-        kind, error.with_traceback(trace.tb_next.tb_next), None
+        kind, error.with_traceback(trace.tb_next.tb_next.tb_next), None
     )
     first, *rest = args
     if first == "-m":
@@ -255,4 +286,6 @@ if __name__ == "__main__":
     _preload()
     request = _serve(socket.socket(fileno=int(sys.argv[1])))
     _become(request)
-    _run(request["args"])
+    status: list[int] = []
+    atexit.register(_leave, status)
+    _run(request["args"], status)

@@ -15,6 +15,7 @@ import pytest
 
 SAME = {
     "status": "import sys; sys.exit(7)",
+    "large status": "import sys; sys.exit(300)",
     "message": "import sys; sys.exit('a reason')",
     "no more": "import os; os._exit(3)",
     "error": "def f():\n    raise KeyError('é')\nf()",
@@ -82,6 +83,11 @@ def test_a_script_does_the_same(program: str, directory: Path) -> None:
     (directory / "script.py").write_text(program, encoding="utf-8")
     started, forked = both(["script.py", "a", "b c"], directory)
     assert forked == started
+
+
+def test_a_file_that_a_command_has_left_open_is_written(directory: Path) -> None:
+    forkserver.run(["-c", "file = open('left', 'w'); file.write('whole')"], cwd=directory)
+    assert (directory / "left").read_text(encoding="utf-8") == "whole"
 
 
 @pytest.mark.parametrize("program", AS_FILES)
