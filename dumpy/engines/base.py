@@ -28,6 +28,7 @@ DIGITS = 16
 # For how many seconds a restore waits for others who use the database. SQLite has its own setting.
 PATIENCE = 30
 
+_QUOTES = tuple("\"`")
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 
@@ -112,13 +113,15 @@ class Engine(ABC):
 
     def as_driven(self, column: Column) -> Any:
         """Return the expression that reads a column without loss, converted by nobody."""
+        if column.types is not None and not isinstance(column.target, self.lossy):
+            return column.name
         return as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
         """Return an order that is the same on every engine: that of code points, of UUID digits."""
         if self.code_points and isinstance(column.target, CharField | TextField):
             return Collate(F(column.name), self.code_points)
-        return F(column.name)
+        return column.name
 
     def streaming_cursor(self) -> Any:
         """Return a cursor that does not hold the whole result in memory."""
@@ -131,6 +134,24 @@ class Engine(ABC):
     def by_code_points(self, name: str) -> str:
         """Return the SQL that orders by the code points of a column of texts."""
         return name
+
+    def tables(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the tables that exist, of those that models name, with "v" for each view."""
+        fold = str.lower if self.connection.features.ignores_table_name_case else str
+        with self.connection.cursor() as cursor:
+            found = self.connection.introspection.get_table_list(cursor)
+        kinds = {fold(one.name): one.type for one in found}
+        there = {name: kinds[fold(name)] for name in names if fold(name) in kinds}
+        # A model may quote its name itself, to say the schema: that is no name in a list.
+        odd = (name for name in names if name not in there and name[:1] in _QUOTES)
+        return {**there, **{name: "t" for name in odd if self._is_there(name)}}
+
+    def _is_there(self, table: str) -> bool:
+        try:
+            with transaction.atomic(using=self.connection.alias):
+                return bool(self.column_names(table))
+        except Error:
+            return False
 
     # Writing
 

@@ -27,8 +27,8 @@ _LOCK = 0x64756D7079
 # A lock was not to be had in time; a deadlock.
 _LOCKED_OUT = {"55P03", "40P01"}
 _READABLE = """
-    SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)
-    AND has_table_privilege(oid, 'SELECT')
+    SELECT name FROM unnest(%s::text[]) AS name JOIN pg_class ON oid = to_regclass(name)
+    WHERE relkind IN ('r', 'p') AND has_table_privilege(oid, 'SELECT') ORDER BY 1
 """
 _ACTING_KEYS = """
     SELECT conrelid::regclass::text, conname, confrelid::regclass::text, confdeltype
@@ -134,11 +134,10 @@ class PostgreSQL(ServerEngine):
     def _begin(self, tables: Sequence[str]) -> list[str]:
         statements = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
         # What may not be read may not be locked either: reading it says so, for it alone.
-        lockable = sorted({*self.column(_READABLE)}.intersection(tables))
-        if lockable:
+        names = [self.connection.ops.quote_name(table) for table in tables]
+        if lockable := self.column(_READABLE, [names]):
             # A snapshot does not see through TRUNCATE and ALTER.
-            names = ", ".join(map(self.connection.ops.quote_name, lockable))
-            statements.append(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+            statements.append(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
         return statements
 
     def _isolation_level(self) -> str:

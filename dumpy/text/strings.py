@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 # `repr` asks the Unicode tables of the running Python what is printable. This set asks nobody.
 _HIDDEN = (
@@ -14,6 +13,7 @@ _HIDDEN = (
 )
 _SPECIAL = {quote: re.compile(rf"[\\{quote}{_HIDDEN}]") for quote in "'\""}
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_TAGS = re.compile("[\U000e0000-\U000e0fff]")
 _ESCAPED = re.compile(r"\\[xuU]")
 _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': '\\"'}
 
@@ -40,25 +40,19 @@ def quote(text: str) -> str:
     if text.isascii():
         return written
     # `repr` is ten times as fast; what it escapes, or this Python takes for printable, is not.
-    if not _ESCAPED.search(written) and not _odd().search(written):
+    if not _ESCAPED.search(written) and not _has_odd(text):
         return written
     mark = '"' if "'" in text and '"' not in text else "'"
     return mark + _SPECIAL[mark].sub(_escape, text) + mark
 
 
-@cache
-def _odd() -> re.Pattern[str]:
-    """The characters that this Python prints, and that are hidden here."""
-    # No Python prints surrogates, and what is private.
-    codes = (*range(0x7F, 0xD800), *range(0xF900, 0x10000), *range(0xE0000, 0xE1000))
-    hidden = re.findall(f"[{_HIDDEN}]", "".join(map(chr, codes)))
-    spans: list[list[str]] = []
-    for character in filter(str.isprintable, hidden):
-        if spans and ord(character) == ord(spans[-1][1]) + 1:
-            spans[-1][1] = character
-        else:
-            spans.append([character, character])
-    return re.compile(f"[{''.join(map('-'.join, spans))}]" if spans else "(?!)")
+def _has_odd(text: str) -> bool:
+    """Whether a text has a character that Python prints, and that is hidden here."""
+    if "\ufffc" in text or "\ufffd" in text:
+        return True
+    # Characters beyond the first plane take two units, and few texts have some.
+    has_more = len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
+    return has_more and _TAGS.search(text) is not None
 
 
 def escape_non_ascii(source: str) -> str:

@@ -11,8 +11,9 @@ from typing import IO, Any, Protocol
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, connections, transaction
+from django.db import connections
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Manager, QuerySet
 
 from dumpy.conf import project_version
@@ -27,7 +28,7 @@ from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.sources import pages_of_query
 
 # What can always be made again, and what nobody wants to move.
-CONTENT_TYPE = "contenttypes.contenttype"
+CONTENT_TYPE, _CONTENT_TYPES = "contenttypes.contenttype", "django_content_type"
 LEFT_OUT = {
     CONTENT_TYPE: "it is made again when the dump is loaded",
     "sessions.session": "sessions are not moved",
@@ -63,10 +64,11 @@ class DatabaseDump:
         self.using = options.using
         self._natural_keys = NaturalKeys(options.using)
         self._notes: list[str] = []
+        self._read: list[Table] = []
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return the context in which all queries see the same state; raises ``DumpFailed``."""
-        names = [name for table in load_order(self._models) for name in table.db_tables]
+        names = [name for table in self._ordered for name in table.db_tables]
         return engine_of(connections[self.using]).snapshot(names)
 
     def count(self) -> int:
@@ -79,7 +81,8 @@ class DatabaseDump:
 
     def pages(self, table: Table) -> Generator[Page, None, None]:
         """Return the rows of a table, in pages; to be closed if it is not read to its end."""
-        return pages_of_query(self.shape(table), self._queryset(table), self.using)
+        yield from pages_of_query(self.shape(table), self._queryset(table), self.using)
+        self._read.append(table)
 
     def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
         """Return what writes the rows of a table."""
@@ -105,7 +108,7 @@ class DatabaseDump:
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
         yield from self._notes
-        for table in load_order(self._models):
+        for table in self._ordered:
             if not self._is_there(table):
                 name = table.model._meta.db_table
                 why = "is a view of other tables" if self._is_view(table) else "does not exist"
@@ -113,22 +116,26 @@ class DatabaseDump:
             elif table.label.lower() in LEFT_OUT:
                 if self._queryset(table).exists():
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
-            else:
+            elif table in self._read:
                 yield from self._hidden(table)
                 yield from self._strange(table)
+
+    @cached_property
+    def _ordered(self) -> list[Table]:
+        return load_order(self._models)
 
     @cached_property
     def tables(self) -> list[Table]:
         """The tables that are dumped, parents first."""
         return [
             table
-            for table in load_order(self._models)
+            for table in self._ordered
             if table.label.lower() not in LEFT_OUT and self._is_there(table)
         ]
 
     def require_tables(self) -> None:
         """Raise ``DumpFailed`` if the database has none of the tables: it is another, or empty."""
-        managed = [table for table in load_order(self._models) if table.model._meta.managed]
+        managed = [table for table in self._ordered if table.model._meta.managed]
         if managed and not any(map(self._is_there, managed)):
             name = connections[self.using].settings_dict["NAME"]
             raise DumpFailed(
@@ -140,29 +147,20 @@ class DatabaseDump:
         """Return the labels of models whose tables migrations make, but that are not there."""
         return [
             table.label
-            for table in load_order(self._models)
+            for table in self._ordered
             if table.model._meta.managed and not self._is_there(table) and not self._is_view(table)
         ]
 
     def _is_view(self, table: Table) -> bool:
-        return _name(table, self._views) in self._views
+        return self._kinds.get(table.model._meta.db_table) == "v"
 
     def _is_there(self, table: Table) -> bool:
-        return _name(table, self._names_there) in self._names_there
-
-    @cached_property
-    def _names_there(self) -> set[str]:
-        return {name for name, kind in self._kinds.items() if kind != "v"}
-
-    @cached_property
-    def _views(self) -> set[str]:
-        return {name for name, kind in self._kinds.items() if kind == "v"}
+        return self._kinds.get(table.model._meta.db_table, "v") != "v"
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
-        connection = connections[self.using]
-        with connection.cursor() as cursor:
-            return {t.name: t.type for t in connection.introspection.get_table_list(cursor)}
+        names = [table.model._meta.db_table for table in self._ordered]
+        return engine_of(connections[self.using]).tables([*names, _CONTENT_TYPES])
 
     def shape(self, table: Table) -> Shape:
         """Return which columns and links of a table are written."""
@@ -212,11 +210,7 @@ class DatabaseDump:
     def _strange(self, table: Table) -> Iterator[str]:
         """Columns that somebody else has added, and that a restore would not make."""
         meta = table.model._meta
-        try:
-            with transaction.atomic(using=self.using):
-                there = engine_of(connections[self.using]).column_names(meta.db_table)
-        except DatabaseError:
-            return  # Reading it has said what is wrong.
+        there = engine_of(connections[self.using]).column_names(meta.db_table)
         known = {str(field.column).lower() for field in meta.local_concrete_fields}
         strange = [name for name in there if name.lower() not in known]
         if strange:
@@ -248,27 +242,30 @@ class DatabaseDump:
 
 def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
     """Return the last migration that is applied in a database, per app, sorted."""
-    loader = MigrationLoader(connections[using], ignore_no_migrations=True)
-    applied = set(loader.applied_migrations or ())
+    applied = set(MigrationRecorder(connections[using]).applied_migrations())
+    # The graph cannot be built where an app is gone that a migration depends on.
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    migrations = loader.disk_migrations
+    replaced: dict[tuple[str, str], tuple[str, str]] = {}
+    for key, migration in migrations.items():
+        if migration.replaces and applied.issuperset(migration.replaces):
+            applied.add(key)
+            replaced.update(dict.fromkeys(migration.replaces, key))
+    followed = {
+        replaced.get(parent, parent)
+        for key in applied.difference(replaced).intersection(migrations)
+        for parent in migrations[key].dependencies
+        if parent[0] == key[0]
+    }
     last = [
-        (key in loader.graph.nodes, *key)
-        for key in applied
-        if key[0] in app_labels and not _children(loader, key) & applied
+        (key in migrations and key not in replaced, *key)
+        for key in applied - followed
+        if key[0] in app_labels
     ]
     # The names of migrations that are gone come first, so that those that are there count.
     found = {app: name for _is_there, app, name in sorted(last)}
     return dict(sorted(found.items()))
-
-
-def _children(loader: MigrationLoader, key: tuple[str, str]) -> set[tuple[str, str]]:
-    node = loader.graph.node_map.get(key)
-    return {child.key for child in node.children if child.key[0] == key[0]} if node else set()
-
-
-def _name(table: Table, there: set[str]) -> str:
-    # A db_table may be quoted by hand, to say more than a name.
-    name = table.model._meta.db_table
-    return name if name in there else name.strip('"')
 
 
 def description(version: str | None) -> str:

@@ -50,7 +50,7 @@ def read_date(text: str) -> date:
 def read_datetime(text: str) -> datetime:
     """Return the datetime of a text in the form in which databases store it."""
     value = datetime.fromisoformat(text)
-    if len(text) not in (19, 26) or value.tzinfo is not None:
+    if len(text) not in (19, 23, 26) or value.tzinfo is not None:
         raise ValueError(f"{text!r} is no date and time")
     return value
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
 from django.db.models import Manager
 from running import called, dumped
 
 from music.models import Genre
+from zoo.models import Crate
 
 
 @pytest.mark.django_db(transaction=True)
@@ -25,11 +28,6 @@ def test_columns_that_no_field_has_are_named() -> None:
 
 
 @pytest.mark.django_db
-def test_a_field_that_the_database_computes_is_a_column_that_a_field_has() -> None:
-    assert called("dumpdata", "zoo.Crate", format="py").err == ""
-
-
-@pytest.mark.django_db
 def test_a_natural_key_that_no_manager_finds_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -39,3 +37,45 @@ def test_a_natural_key_that_no_manager_finds_is_not_written(
     assert type(Genre._default_manager) is Manager
     text = dumped("music.Genre", use_natural_primary_keys=True, use_natural_foreign_keys=True)
     assert "create_music_genre(3, 'Rock')" in text
+
+
+@pytest.mark.django_db
+def test_the_default_of_a_database_is_a_value_that_can_be_dumped() -> None:
+    Crate.objects.create(pk=1, width=2, height=3, label="a")
+    assert called("dumpdata", "zoo.Crate", format="py").err == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Music_Genre", '"music_genre"'])
+def test_a_table_is_there_if_the_database_finds_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (name.startswith(connection.ops.quote_name("")[0]) or _knows_no_case()):
+        pytest.skip("This database finds no table by this name.")
+    Genre.objects.create(pk=3, name="Rock")
+    monkeypatch.setattr(Genre._meta, "db_table", name)
+    said = called("dumpdata", "music.Genre", format="py")
+    assert "create_music_genre(3, 'Rock')" in said.out
+    assert said.err == ""
+
+
+def _knows_no_case() -> bool:
+    return connection.features.ignores_table_name_case
+
+
+@pytest.mark.django_db
+def test_migrations_are_named_where_their_graph_cannot_be_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dependent(Migration):
+        dependencies = (("gone", "0001_initial"),)
+
+    load_disk = MigrationLoader.load_disk
+
+    def load(loader: MigrationLoader) -> None:
+        load_disk(loader)
+        loader.disk_migrations["music", "9999_dependent"] = Dependent("9999_dependent", "music")
+
+    text = dumped("music.Genre")
+    monkeypatch.setattr(MigrationLoader, "load_disk", load)
+    assert dumped("music.Genre") == text

@@ -36,6 +36,13 @@ def test_a_text_is_written_alike_on_every_python(text: str, written: str) -> Non
     assert quote(text) == written
 
 
+def test_no_python_prints_what_is_hidden() -> None:
+    for code in range(0x80, sys.maxunicode + 1):
+        # Where a text is not written as `repr` does it, each hidden character is escaped.
+        hidden = quote(f"{chr(code)}\ufffd") != f"'{chr(code)}\\ufffd'"
+        assert (quote(chr(code)) != f"'{chr(code)}'") == hidden
+
+
 def test_every_character_is_read_back_by_python_and_by_us() -> None:
     for code in range(sys.maxunicode + 1):
         written = quote(f"é{chr(code)}")
