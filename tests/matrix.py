@@ -18,6 +18,7 @@ DIRECTORIES: dict[str, frozenset[str]] = {
     "checks": frozenset({"django"}),
     "commands": frozenset({"sql", "django"}),
     "ddt": frozenset({"sql"}),
+    "diffdump": frozenset({"sql"}),
     "directory": frozenset({"sql"}),
     "django_suite": frozenset(),
     "docs": frozenset({"sql"}),

@@ -63,7 +63,7 @@ def differences(first: Iterator[Keyed], second: Iterator[Keyed]) -> Iterator[Dif
     """Yield the differences of two sequences in the same order, each row read once."""
     one, other = next(first, None), next(second, None)
     while one is not None or other is not None:
-        if other is None or (one is not None and _is_before(one, other)):
+        if other is None or (one is not None and is_before(one, other)):
             assert one is not None
             yield Difference(one.key, one.cells, None)
             one = next(first, None)
@@ -76,7 +76,8 @@ def differences(first: Iterator[Keyed], second: Iterator[Keyed]) -> Iterator[Dif
             one, other = next(first, None), next(second, None)
 
 
-def _is_before(one: Keyed, other: Keyed) -> bool:
+def is_before(one: Keyed, other: Keyed) -> bool:
+    """Whether a row comes before another one; keys that have no order are compared as texts."""
     try:
         return one.key < other.key
     except TypeError:
@@ -92,12 +93,16 @@ def _lines(difference: Difference) -> Iterator[str]:
     for name in dict.fromkeys([*gone, *come]):
         one, other = gone.get(name), come.get(name)
         if one != other:
-            start = _start(one, other)
-            yield from (
-                f"{sign}{name}={'…' if start else ''}{_cut(text[start:])}"
-                for sign, text in (("-", one), ("+", other))
-                if text is not None
-            )
+            texts = zip("-+", shortened(one, other), strict=True)
+            yield from (f"{sign}{name}={text}" for sign, text in texts if text is not None)
+
+
+def shortened(*texts: str | None) -> list[str | None]:
+    """Return two texts from where their difference is seen."""
+    start = _start(*texts)
+    return [
+        text if text is None else f"{'…' if start else ''}{_cut(text[start:])}" for text in texts
+    ]
 
 
 def _start(one: str | None, other: str | None) -> int:

@@ -28,7 +28,7 @@ DIGITS = 16
 # For how many seconds a restore waits for others who use the database. SQLite has its own setting.
 PATIENCE = 30
 
-_QUOTES = tuple("\"`")
+_QUOTES = tuple('"`')
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 

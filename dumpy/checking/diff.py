@@ -1,0 +1,255 @@
+"""Two dumps, row by row: what only one of them has, and which values differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cmp_to_key
+from operator import lt
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, NamedTuple
+
+from django.db import connections
+
+from dumpy import reading
+from dumpy.checking.comparison import Difference, Keyed, differences, is_before, shortened
+from dumpy.errors import DumpyError, FixtureError
+from dumpy.loading.registry import TODAY
+from dumpy.reading import Dump, DumpedTable
+from dumpy.reading.block import Block
+from dumpy.schema.tables import table_of
+from dumpy.text.skeleton import Constant
+from dumpy.text.words import source
+from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.selection import select
+
+DATABASE = "database:"
+_WRAPPED = re.compile(r"(?:Decimal|UUID)\('([^']*)'\)")
+
+
+class Change(NamedTuple):
+    """A field of a row, and the source of its value in each dump."""
+
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return the change for a person, without the words around numbers if that is enough."""
+        plain = [_WRAPPED.sub(r"\1", text) for text in self[1:]]
+        before, after = shortened(*(plain if plain[0] != plain[1] else self[1:]))
+        return f"{self.name} {before} → {after}"
+
+
+@dataclass(frozen=True)
+class RowDiff:
+    """A row that only one dump has, or that differs.
+
+    Attributes:
+        label: the model.
+        key: the primary key, for a person.
+        kind: what became of the row from the first dump to the second.
+        changes: the fields that differ, of a row that was changed.
+    """
+
+    label: str
+    key: str
+    kind: Literal["removed", "added", "changed"]
+    changes: tuple[Change, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the row in one line."""
+        said = ", ".join(map(str, self.changes)) or self.kind
+        return f"{self.label}(pk={self.key}): {said}"
+
+
+@dataclass
+class ModelDiff:
+    """How many rows of a model differ, and which fields only one of the dumps has."""
+
+    removed: int = 0
+    added: int = 0
+    changed: int = 0
+    fields: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return the numbers that are not zero, and the fields."""
+        counts = [f"{number} {kind}" for kind, number in self._counts().items() if number]
+        only = [f"fields of one dump only: {', '.join(self.fields)}"] if self.fields else []
+        return ", ".join(counts + only)
+
+    def __bool__(self) -> bool:
+        """Return whether there is any difference."""
+        return bool(self.fields) or any(self._counts().values())
+
+    def _counts(self) -> dict[str, int]:
+        return {"removed": self.removed, "added": self.added, "changed": self.changed}
+
+
+@dataclass
+class Diff:
+    """Two dumps that are compared; ``models`` is complete when ``rows()`` has come to its end."""
+
+    first: Dump
+    second: Dump
+    models: dict[str, ModelDiff] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[RowDiff]:
+        """Yield the rows that differ, by model and key; raises ``FixtureError``.
+
+        Rows are read as they are needed, but for a model whose rows are not in the order of their
+        keys: they are held in memory. Fields that only one of the dumps has are not compared.
+        """
+        first, second = by_model(self.first), by_model(self.second)
+        for label in dict.fromkeys([*first, *second]):
+            found = self.models[label] = ModelDiff()
+            one, other = first.get(label, []), second.get(label, [])
+            names, found.fields = _fields(one, other)
+            key = key_of(label, names)
+            for row in differences(_rows(one, key, names), _rows(other, key, names)):
+                diff = _row_diff(label, row)
+                setattr(found, diff.kind, getattr(found, diff.kind) + 1)
+                yield diff
+        self.models = {label: found for label, found in self.models.items() if found}
+
+
+@contextmanager
+def comparing(first: str, second: str) -> Iterator[Diff]:
+    """Open two dumps to compare them: files, directories, or databases as ``database:ALIAS``.
+
+    Of a database, the models of the other dump are compared. Raises ``DumpyError``.
+    """
+    with TemporaryDirectory(prefix="dumpy-diff-") as directory:
+        dumps = {given: opened(Path(given)) for given in (first, second) if not _is_alias(given)}
+        labels = [label for dump in dumps.values() for label in by_model(dump)]
+        for given in filter(_is_alias, (first, second)):
+            path = Path(directory) / f"{len(dumps)}.py"
+            _dump(given.removeprefix(DATABASE), labels, path)
+            dumps[given] = opened(path)
+        with dumps[first], dumps[second]:
+            yield Diff(dumps[first], dumps[second])
+
+
+def opened(path: Path) -> Dump:
+    """Return the dump at a path; raises ``FixtureError`` if it is a program."""
+    dump = reading.open(path)
+    if dump.is_program:
+        raise FixtureError(dump.source.place(1), "it is a program: only data can be compared.")
+    return dump
+
+
+def values(dump: Dump) -> Iterator[str]:
+    """Yield a line for each value of a dump, in the order of the file: for tools that need text."""
+    for label, tables in by_model(dump).items():
+        names = _fields(tables, [])[0]
+        for row in _keyed(tables, key_of(label, names), names):
+            name = f"{label}(pk={_shown(row.key)})"
+            yield from (f"{name} {field} {text}" for field, text in row.cells.items())
+
+
+def by_model(dump: Dump) -> dict[str, list[DumpedTable]]:
+    """Return the tables of a dump by the label of their model."""
+    found: dict[str, list[DumpedTable]] = {}
+    for table in dump.tables:
+        if not table.drops:
+            found.setdefault(table.label, []).append(table)
+    return found
+
+
+def key_of(label: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields of a primary key, or all ``names`` if they are without it.
+
+    The first field is taken for the key of a model that the project does not have.
+    """
+    model = TODAY.find(label)
+    key = table_of(model).key if model is not None else tuple(names[:1])
+    return tuple(key) if set(key) <= set(names) else tuple(names)
+
+
+def _is_alias(given: str) -> bool:
+    return given.startswith(DATABASE)
+
+
+def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
+    """Dump the models with these labels, or all if there is none, to a file."""
+    if alias not in connections:
+        raise DumpyError(f"There is no database {alias!r} in DATABASES.")
+    known = [model for model in map(TODAY.find, labels) if model is not None]
+    models = known if labels else select([], [], alias)
+    dump = DatabaseDump(models, Options(using=alias, all_rows=True))
+    with dump.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
+        dump.write(file)
+
+
+def _fields(
+    first: Sequence[DumpedTable], second: Sequence[DumpedTable]
+) -> tuple[list[str], list[str]]:
+    """Return the fields to compare, and those that only one side has."""
+    sides = [
+        dict.fromkeys(name for table in tables for name in table.fields)
+        for tables in (first, second)
+        if tables
+    ]
+    every = dict.fromkeys(name for side in sides for name in side)
+    shared = [name for name in every if all(name in side for side in sides)]
+    return shared, [name for name in every if name not in shared]
+
+
+def _rows(
+    tables: Sequence[DumpedTable], key: Sequence[str], names: Sequence[str]
+) -> Iterator[Keyed]:
+    """Return the rows of a model in the order of their keys."""
+    rows = _keyed(tables, key, names)
+    return rows if _is_ordered(tables, key) else iter(sorted(rows, key=cmp_to_key(_order)))
+
+
+def _order(one: Keyed, other: Keyed) -> int:
+    return is_before(other, one) - is_before(one, other)
+
+
+def _keyed(
+    tables: Iterable[DumpedTable], key: Sequence[str], names: Sequence[str]
+) -> Iterator[Keyed]:
+    for table in tables:
+        for block in table.blocks():
+            keys = zip(*(_column(table, block, name) for name in key), strict=True)
+            texts = zip(*(map(source, _column(table, block, name)) for name in names), strict=True)
+            for one, row in zip(keys, texts, strict=True):
+                yield Keyed(one, dict(zip(names, row, strict=True)))
+
+
+def _is_ordered(tables: Iterable[DumpedTable], key: Sequence[str]) -> bool:
+    last: tuple[object, ...] | None = None
+    for table in tables:
+        for block in table.blocks():
+            keys = list(zip(*(_column(table, block, name) for name in key), strict=True))
+            before = keys if last is None else [last, *keys]
+            try:
+                if not all(map(lt, before, before[1:])):
+                    return False
+            except TypeError:
+                return False
+            last = keys[-1]
+    return True
+
+
+def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
+    where = table.fields.get(name)
+    if isinstance(where, int):
+        return block.columns[where]
+    return [where.value if isinstance(where, Constant) else None] * len(block)
+
+
+def _row_diff(label: str, row: Difference) -> RowDiff:
+    key = _shown(row.key)
+    if row.gone is None or row.come is None:
+        return RowDiff(label, key, "added" if row.gone is None else "removed")
+    changes = (Change(name, text, row.come[name]) for name, text in row.gone.items())
+    return RowDiff(label, key, "changed", tuple(one for one in changes if one.before != one.after))
+
+
+def _shown(key: tuple[object, ...]) -> str:
+    return _WRAPPED.sub(r"\1", ", ".join(map(source, key)))

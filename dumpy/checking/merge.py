@@ -1,0 +1,216 @@
+"""Three versions of a dump, put together row by row: what git asks of a merge driver.
+
+The idea to merge by key and field is that of dolt.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dumpy import reading
+from dumpy.checking.diff import key_of, opened
+from dumpy.errors import DumpyError, FixtureError
+from dumpy.reading import Dump, DumpedTable
+from dumpy.text.words import source
+
+_ROWS = "    # the rows of {}\n"
+_IS_ROWS = re.compile(r"    # the rows of (create_\w+)\n")
+_OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
+Key = tuple[object, ...]
+Values = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The text of a merged dump, with a conflict marker around what both sides have changed."""
+
+    text: str
+    conflicts: int
+
+
+def merge(base: Path, ours: Path, theirs: Path) -> Merged:
+    """Merge two versions of a file that come from a common one.
+
+    Rows are merged by key and field: there is a conflict where both sides have changed the same
+    field of a row, or one has changed a row that the other has removed. Everything else of the
+    file, and what is no dump, is merged by lines. Raises ``DumpyError``.
+    """
+    try:
+        with opened(base) as one, opened(ours) as two, opened(theirs) as three:
+            return _merged_dumps(_Side(one, base), _Side(two, ours), _Side(three, theirs))
+    except FixtureError:
+        return _merged_lines(*(_text(path) for path in (base, ours, theirs)))
+
+
+class _Side:
+    """One version: its rows by create function, and its text."""
+
+    def __init__(self, dump: Dump, path: Path) -> None:
+        self.text = _text(path)
+        self.tables: dict[str, DumpedTable] = {}
+        self._repeated: set[str] = set()
+        for table in dump.tables:
+            name = table.function.name
+            if name in self.tables:
+                self._repeated.add(name)
+            self.tables[name] = table
+
+    @cached_property
+    def lines(self) -> dict[str, list[int]]:
+        """The lines of the rows of each create function that can be merged by rows.
+
+        The rows of those stand in one block, without comments in between.
+        """
+        found = {}
+        for name, table in self.tables.items():
+            numbers = [line for block in table.blocks() for line in block.lines]
+            is_block = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+            if is_block and name not in self._repeated:
+                found[name] = numbers
+        return found
+
+    def shape(self, name: str) -> object:
+        """Return what must be the same in all versions whose rows are merged."""
+        table = self.tables[name]
+        return table.label, table.parameters, dict(table.fields)
+
+    def rows(self, name: str) -> dict[Key, Values]:
+        """Return the rows of a create function by their keys; none if there is no such function."""
+        if name not in self.tables:
+            return {}
+        table = self.tables[name]
+        key = [table.fields[one] for one in key_of(table.label, list(table.fields))]
+        where = [position for position in key if isinstance(position, int)]
+        return {tuple(row.values[i] for i in where): row.values for row in table.rows()}
+
+    def without_rows(self, names: set[str]) -> str:
+        """Return the text with one line for the rows of each of these create functions."""
+        lines = re.findall(r"[^\n]*\n|[^\n]+", self.text)
+        for name in names & self.lines.keys():
+            first, *others = self.lines[name]
+            lines[first - 1] = _ROWS.format(name)
+            for number in others:
+                lines[number - 1] = ""
+        return "".join(lines)
+
+
+def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
+    sides = base, ours, theirs
+    names = {name for side in sides for name in side.tables if _is_mergeable(name, sides)}
+    skeleton = _merged_lines(*(side.without_rows(names) for side in sides))
+    rows = {name: _Rows(name, *(side.rows(name) for side in sides)) for name in sorted(names)}
+    placed = set(_IS_ROWS.findall(skeleton.text))
+    if any(rows[name].lines for name in names - placed):
+        # A side has removed the table, the other one has changed its rows.
+        return _merged_lines(*(side.text for side in sides))
+    text = _IS_ROWS.sub(
+        lambda found: "".join(rows[found[1]].lines) or "    return\n", skeleton.text
+    )
+    conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
+    if not conflicts:
+        reading.open(text).close()  # What cannot be read again is merged by lines.
+    return Merged(text, conflicts)
+
+
+def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
+    having = [side for side in sides if name in side.tables]
+    is_same = all(side.shape(name) == having[0].shape(name) for side in having)
+    return is_same and all(name in side.lines for side in having)
+
+
+class _Rows:
+    """The merged rows of a create function, as ``lines``, and the number of ``conflicts``."""
+
+    def __init__(
+        self,
+        name: str,
+        base: Mapping[Key, Values],
+        ours: Mapping[Key, Values],
+        theirs: Mapping[Key, Values],
+    ) -> None:
+        self._name = name
+        self.conflicts = 0
+        self.lines: list[str] = []
+        for key in _ordered({*ours, *theirs}):
+            self.lines += self._merged(base.get(key), ours.get(key), theirs.get(key))
+
+    def _merged(
+        self, base: Values | None, ours: Values | None, theirs: Values | None
+    ) -> Iterator[str]:
+        if _is_same(ours, theirs) or _is_same(theirs, base):
+            yield from self._line(ours)
+        elif _is_same(ours, base):
+            yield from self._line(theirs)
+        elif base is None or ours is None or theirs is None:
+            yield from self._conflict(ours, theirs)
+        else:
+            one, other = _merged_values(base, ours, theirs)
+            yield from self._line(one) if _is_same(one, other) else self._conflict(one, other)
+
+    def _line(self, values: Values | None) -> Iterator[str]:
+        if values is not None:
+            yield f"    yield {self._name}({', '.join(map(source, values))})\n"
+
+    def _conflict(self, ours: Values | None, theirs: Values | None) -> Iterator[str]:
+        self.conflicts += 1
+        yield _OURS
+        yield from self._line(ours)
+        yield _SPLIT
+        yield from self._line(theirs)
+        yield _THEIRS
+
+
+def _merged_values(base: Values, ours: Values, theirs: Values) -> tuple[Values, Values]:
+    """Return a row as both sides would have it: equal unless both have changed a field."""
+    one, other = list(ours), list(theirs)
+    for i, value in enumerate(base):
+        if _is_same((ours[i],), (value,)):
+            one[i] = theirs[i]
+        elif _is_same((theirs[i],), (value,)):
+            other[i] = ours[i]
+    return tuple(one), tuple(other)
+
+
+def _is_same(one: Values | None, other: Values | None) -> bool:
+    """Whether two rows are written alike: True is not 1, and a row is not its absence."""
+    if one is None or other is None:
+        return one is other
+    return list(map(source, one)) == list(map(source, other))
+
+
+def _ordered(keys: set[Key]) -> list[Key]:
+    try:
+        return sorted(keys)
+    except TypeError:
+        return sorted(keys, key=repr)
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _merged_lines(base: str, ours: str, theirs: str) -> Merged:
+    """Merge by lines, as git does it."""
+    with TemporaryDirectory(prefix="dumpy-merge-") as directory:
+        names = "ours", "base", "theirs"
+        for name, text in zip(names, (ours, base, theirs), strict=True):
+            (Path(directory) / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        labels = [word for name in names for word in ("-L", name)]
+        try:
+            done = subprocess.run(
+                ["git", "merge-file", "-p", *labels, *names],
+                cwd=directory,
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise DumpyError(f"git cannot be run to merge the lines: {error}") from error
+        if done.returncode > 127:
+            raise DumpyError(f"git merge-file has failed: {done.stderr.decode().strip()}")
+        return Merged(done.stdout.decode("utf-8", "surrogateescape"), done.returncode)

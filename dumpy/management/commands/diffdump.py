@@ -1,0 +1,80 @@
+"""``diffdump``: where two dumps differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.utils import Error as DatabaseError
+
+from dumpy.checking.diff import Diff, RowDiff, comparing, opened, values
+from dumpy.errors import DumpyError, printable
+
+
+class Command(BaseCommand):
+    """Compares two dumps: the status is 0 for no difference, 1 for some, 2 for an error."""
+
+    help = "Compare two dumps, or a dump and a database, row by row."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument("first", help="A file, a directory, or a database as database:ALIAS.")
+        parser.add_argument("second", nargs="?", help="What the first is compared with.")
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--summary", action="store_true", help="Print the numbers only.")
+        form.add_argument("--json", action="store_true", help="Print one JSON object.")
+        form.add_argument(
+            "--textconv",
+            action="store_true",
+            help="Print each value of one dump in a line of its own, for git diff.",
+        )
+
+    def handle(self, *, first: str, second: str | None, **options: Any) -> None:
+        """Compare."""
+        if options["textconv"] == (second is not None):
+            raise CommandError("Name two dumps, or one with --textconv.", returncode=2)
+        try:
+            if second is None:
+                self._print_values(first)
+                return
+            with comparing(first, second) as diff:
+                self._print(diff, options)
+        except (DumpyError, DatabaseError, OSError) as error:
+            raise CommandError(str(error), returncode=2) from error
+        if diff.models:
+            sys.exit(1)
+
+    def _print_values(self, path: str) -> None:
+        with opened(Path(path)) as dump:
+            for line in values(dump):
+                self.stdout.write(printable(line))
+
+    def _print(self, diff: Diff, options: dict[str, Any]) -> None:
+        if options["json"]:
+            self._print_json(diff)
+            return
+        for row in diff.rows():
+            if not options["summary"]:
+                self.stdout.write(printable(str(row)))
+        if options["verbosity"] > 0:
+            for label, model in diff.models.items():
+                self.stdout.write(printable(f"{label:<40} {model}"))
+
+    def _print_json(self, diff: Diff) -> None:
+        """Print rows as they come, and then the numbers."""
+        separators = chain(["\n"], iter(lambda: ",\n", None))
+        self.stdout.write('{"rows": [', ending="")
+        for row in diff.rows():
+            self.stdout.write(f"{next(separators)}{json.dumps(_as_json(row))}", ending="")
+        models = {label: vars(model) for label, model in diff.models.items()}
+        self.stdout.write(f'\n], "models": {json.dumps(models)}}}')
+
+
+def _as_json(row: RowDiff) -> dict[str, Any]:
+    changes = {one.name: [one.before, one.after] for one in row.changes}
+    return {"model": row.label, "pk": row.key, "kind": row.kind, "changes": changes}

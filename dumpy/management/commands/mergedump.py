@@ -1,0 +1,36 @@
+"""``mergedump``: a merge driver for dumps in git."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dumpy.checking.merge import merge
+from dumpy.errors import DumpyError
+
+
+class Command(BaseCommand):
+    """Merges versions of a dump: the status is 0 without conflicts, 1 with some, 2 for an error."""
+
+    help = "Merge two versions of a dump into the first, by primary key and field, as git asks."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument("base", type=Path, help="The version that both come from.")
+        parser.add_argument("ours", type=Path, help="The version that the result is written to.")
+        parser.add_argument("theirs", type=Path, help="The other version.")
+
+    def handle(self, *, base: Path, ours: Path, theirs: Path, **options: Any) -> None:
+        """Merge."""
+        try:
+            merged = merge(base, ours, theirs)
+            ours.write_bytes(merged.text.encode("utf-8", "surrogateescape"))
+        except (DumpyError, OSError) as error:
+            raise CommandError(str(error), returncode=2) from error
+        if merged.conflicts:
+            self.stderr.write(f"Conflicts in {ours}: {merged.conflicts}. Edit the marked lines.")
+            sys.exit(1)

@@ -1,0 +1,154 @@
+"""`diffdump` names each row and field in which two dumps differ."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from dumps import module, rows
+from running import called
+
+from music.models import Album, Artist, Genre
+
+pytestmark = pytest.mark.django_db
+
+FIELDS = "id name price"
+BEFORE = [(1, "Saw", Decimal("1.00")), (2, "Axe", Decimal("2.00")), (3, "Nail", Decimal("3.00"))]
+AFTER = [(1, "Saw", Decimal("7.00")), (3, "Nail", Decimal("3.00")), (4, "Bolt", Decimal("4.00"))]
+
+
+def dump(path: Path, *values: Any, fields: str = FIELDS, label: str = "shop.Product") -> Path:
+    """Write a dump of products, which the project of the tests does not have."""
+    path.write_text(module(rows(label, fields, *values)), encoding="utf-8")
+    return path
+
+
+def compared(*args: object, status: int = 1) -> str:
+    """Return what is said of two dumps that differ."""
+    out = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("diffdump", *map(str, args), stdout=out)
+    assert end.value.code == status
+    return out.getvalue()
+
+
+def refused(*args: object) -> str:
+    """Return the sentence with which a comparison is refused."""
+    with pytest.raises(CommandError) as caught:
+        call_command("diffdump", *map(str, args), stdout=StringIO())
+    assert caught.value.returncode == 2
+    return str(caught.value)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two dumps of a project whose models nobody has."""
+    return dump(tmp_path / "a.py", *BEFORE), dump(tmp_path / "b.py", *AFTER)
+
+
+def test_rows_and_fields_that_differ_are_named(two: tuple[Path, Path]) -> None:
+    assert compared(*two).splitlines() == [
+        "shop.Product(pk=1): price 1.00 → 7.00",
+        "shop.Product(pk=2): removed",
+        "shop.Product(pk=4): added",
+        "shop.Product                             1 removed, 1 added, 1 changed",
+    ]
+
+
+def test_a_summary_has_the_numbers_only(two: tuple[Path, Path]) -> None:
+    said = compared(*two, "--summary")
+    assert said.split() == ["shop.Product", "1", "removed,", "1", "added,", "1", "changed"]
+
+
+def test_the_same_dump_does_not_differ(two: tuple[Path, Path]) -> None:
+    assert called("diffdump", str(two[0]), str(two[0])).out == ""
+
+
+def test_json_is_one_object(two: tuple[Path, Path]) -> None:
+    found = json.loads(compared(*two, "--json"))
+    assert found["rows"][0] == {
+        "model": "shop.Product",
+        "pk": "1",
+        "kind": "changed",
+        "changes": {"price": ["Decimal('1.00')", "Decimal('7.00')"]},
+    }
+    assert [row["kind"] for row in found["rows"]] == ["changed", "removed", "added"]
+    numbers = {"removed": 1, "added": 1, "changed": 1, "fields": []}
+    assert found["models"] == {"shop.Product": numbers}
+
+
+def test_json_of_the_same_dump_is_an_object_as_well(two: tuple[Path, Path]) -> None:
+    said = called("diffdump", str(two[0]), str(two[0]), "--json").out
+    assert json.loads(said) == {"rows": [], "models": {}}
+
+
+def test_rows_in_another_order_are_the_same(two: tuple[Path, Path], tmp_path: Path) -> None:
+    assert called("diffdump", str(two[0]), str(dump(tmp_path / "c.py", *BEFORE[::-1]))).out == ""
+
+
+def test_a_value_of_another_type_differs(tmp_path: Path) -> None:
+    one = dump(tmp_path / "a.py", (1, True), fields="id size")
+    other = dump(tmp_path / "b.py", (1, 1), fields="id size")
+    assert "size True → 1" in compared(one, other)
+
+
+def test_a_field_that_one_dump_lacks_is_named_and_not_compared(tmp_path: Path) -> None:
+    one = dump(tmp_path / "a.py", (1, "Saw"), fields="id name")
+    other = dump(tmp_path / "b.py", (1, "Saw", 3), fields="id name size")
+    said = compared(one, other)
+    assert said.split(maxsplit=1) == ["shop.Product", "fields of one dump only: size\n"]
+
+
+def test_a_model_that_one_dump_lacks_is_named(tmp_path: Path) -> None:
+    one = dump(tmp_path / "a.py", (1, "Saw"), fields="id name")
+    other = dump(tmp_path / "b.py", (1, "Saw"), fields="id name", label="shop.Tool")
+    assert compared(one, other).splitlines()[:2] == [
+        "shop.Product(pk=1): removed",
+        "shop.Tool(pk=1): added",
+    ]
+
+
+def test_a_database_is_compared_with_a_dump_of_some_of_its_models(tmp_path: Path) -> None:
+    Genre.objects.create(pk=1, name="Rock")
+    Artist.objects.create(pk=1, name="AC/DC")
+    called("dumpdata", "music.Genre", format="py", output=str(tmp_path / "dump.py"), verbosity=0)
+    assert called("diffdump", str(tmp_path / "dump.py"), "database:default").out == ""
+    Genre.objects.filter(pk=1).update(name="Jazz")
+    said = compared(tmp_path / "dump.py", "database:default")
+    assert said.startswith("music.Genre(pk=1): name 'Rock' → 'Jazz'\n")
+
+
+def test_a_directory_is_compared_with_a_file(tmp_path: Path) -> None:
+    artist = Artist.objects.create(pk=1, name="AC/DC")
+    Album.objects.bulk_create(Album(pk=pk, title=f"{pk}", artist=artist) for pk in range(1, 30))
+    directory, file = tmp_path / "dump", tmp_path / "dump.py"
+    called("dump2py", str(directory), "music", max_row_count=7, verbosity=0)
+    called("dumpdata", "music", format="py", output=str(file), verbosity=0, use_base_manager=True)
+    assert called("diffdump", str(directory), str(file)).out == ""
+    edited = file.read_text(encoding="utf-8").replace("(20, '20', 1)", "(20, '20.', 1)")
+    file.write_text(edited, encoding="utf-8")
+    assert compared(directory, file).startswith("music.Album(pk=20): title '20' → '20.'\n")
+
+
+def test_values_can_be_printed_line_by_line_for_git(two: tuple[Path, Path]) -> None:
+    assert called("diffdump", "--textconv", str(two[0])).out.splitlines()[:3] == [
+        "shop.Product(pk=1) id 1",
+        "shop.Product(pk=1) name 'Saw'",
+        "shop.Product(pk=1) price Decimal('1.00')",
+    ]
+
+
+def test_what_cannot_be_compared_is_refused_with_status_2(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "program.py").write_text("# dumpy: program 1\n", encoding="utf-8")
+    assert "program" in refused(two[0], tmp_path / "program.py")
+    assert "There is no database 'other.'" in refused(two[0], "database:other.")
+    assert "nowhere.py" in refused(two[0], tmp_path / "nowhere.py")
+    assert "Name two dumps" in refused(two[0])

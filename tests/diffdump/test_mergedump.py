@@ -1,0 +1,201 @@
+"""`mergedump` merges two versions of a dump by key and field, and marks what it cannot."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from dumps import Rows, module, rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from running import Project
+
+from dumpy import reading
+from dumpy.checking.merge import Merged, merge
+from dumpy.errors import FixtureError
+
+BASE = [(1, "Saw", 1), (2, "Axe", 2), (3, "Nail", 3)]
+
+
+def products(values: Any, fields: str = "id name size") -> Rows:
+    """Return rows of products."""
+    return rows("shop.Product", fields, *values)
+
+
+def merged(directory: Path, base: str, ours: str, theirs: str) -> Merged:
+    """Merge three texts."""
+    paths = [directory / name for name in ("base.py", "ours.py", "theirs.py")]
+    for path, text in zip(paths, (base, ours, theirs), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return merge(*paths)
+
+
+def rows_of(text: str) -> list[tuple[object, ...]]:
+    """Return all rows of a dump."""
+    with reading.open(text) as dump:
+        return [row.values for table in dump.tables for row in table.rows()]
+
+
+def together(directory: Path, ours: Any, theirs: Any, base: Any = BASE) -> Merged:
+    """Merge rows of products."""
+    return merged(directory, *(module(products(one)) for one in (base, ours, theirs)))
+
+
+def test_each_field_is_taken_from_the_side_that_has_changed_it(tmp_path: Path) -> None:
+    found = together(tmp_path, [(1, "Big saw", 1), *BASE[1:]], [(1, "Saw", 9), *BASE[1:]])
+    assert rows_of(found.text) == [(1, "Big saw", 9), *BASE[1:]]
+    assert found.conflicts == 0
+
+
+def test_rows_that_sides_have_added_and_removed_are_added_and_removed(tmp_path: Path) -> None:
+    found = together(tmp_path, [*BASE, (5, "Bolt", 5)], [*BASE[1:], (4, "Nut", 4)])
+    assert rows_of(found.text) == [*BASE[1:], (4, "Nut", 4), (5, "Bolt", 5)]
+
+
+def test_a_field_that_both_sides_have_changed_is_a_conflict(tmp_path: Path) -> None:
+    found = together(tmp_path, [(1, "Big", 9), *BASE[1:]], [(1, "Old", 1), *BASE[1:]])
+    assert found.conflicts == 1
+    assert (
+        "<<<<<<< ours\n"
+        "    yield create_shop_product(1, 'Big', 9)\n"
+        "=======\n"
+        "    yield create_shop_product(1, 'Old', 9)\n"
+        ">>>>>>> theirs\n"
+    ) in found.text
+
+
+def test_a_row_that_one_side_has_removed_and_the_other_changed_is_a_conflict(
+    tmp_path: Path,
+) -> None:
+    found = together(tmp_path, BASE[1:], [(1, "Saw", 9), *BASE[1:]])
+    assert found.conflicts == 1
+    assert "<<<<<<< ours\n=======\n    yield create_shop_product(1, 'Saw', 9)\n>>>" in found.text
+
+
+def test_a_key_that_both_sides_have_given_to_a_new_row_is_a_conflict(tmp_path: Path) -> None:
+    assert together(tmp_path, [*BASE, (4, None, 4)], [*BASE, (4, "Nut", 4)]).conflicts == 1
+
+
+def test_the_same_change_on_both_sides_is_no_conflict(tmp_path: Path) -> None:
+    found = together(tmp_path, BASE[:2], BASE[:2])
+    assert (rows_of(found.text), found.conflicts) == (BASE[:2], 0)
+
+
+def test_a_value_of_another_type_is_a_change(tmp_path: Path) -> None:
+    found = together(tmp_path, [(1, "Saw", True)], [(1, "Saw", 1)], [(1, "Saw", 1)])
+    assert [list(map(repr, row)) for row in rows_of(found.text)] == [["1", "'Saw'", "True"]]
+
+
+def test_no_load_takes_a_merge_with_conflicts(tmp_path: Path) -> None:
+    found = together(tmp_path, [(1, "Big", 1)], [(1, "Old", 1)], [(1, "Saw", 1)])
+    with pytest.raises(FixtureError, match="conflict marker"):
+        rows_of(found.text)
+
+
+def test_tables_that_sides_have_added_are_both_there(tmp_path: Path) -> None:
+    base = products(BASE)
+    tool, brand = rows("shop.Tool", "id", (1,)), rows("shop.Brand", "id", (7,))
+    texts = module(base), module(tool, base), module(base, brand)
+    assert rows_of(merged(tmp_path, *texts).text) == [(1,), *BASE, (7,)]
+
+
+def test_rows_without_a_table_on_the_other_side_are_a_conflict(tmp_path: Path) -> None:
+    tool = rows("shop.Tool", "id size", (1, 1), (2, 2))
+    changed = rows("shop.Tool", "id size", (1, 1), (2, 3))
+    base, ours, theirs = module(tool, products(BASE)), module(changed, products(BASE)), ""
+    theirs = module(products(BASE))
+    assert merged(tmp_path, base, ours, theirs).conflicts > 0
+
+
+def test_a_table_with_another_field_on_one_side_is_merged_by_lines(tmp_path: Path) -> None:
+    base = module(products([(1, "Saw")], "id name"))
+    ours = module(products([(1, "Saw", 3)], "id name size"))
+    assert rows_of(merged(tmp_path, base, ours, base).text) == [(1, "Saw", 3)]
+    theirs = module(products([(1, "Axe")], "id name"))
+    assert merged(tmp_path, base, ours, theirs).conflicts > 0
+
+
+def test_what_is_no_dump_is_merged_by_lines(tmp_path: Path) -> None:
+    found = merged(tmp_path, "a\nb\nc\nd\ne\n", "A\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n")
+    assert found == Merged("A\nb\nc\nd\nE\n", 0)
+
+
+VALUES = st.dictionaries(st.integers(1, 4), st.tuples(*[st.sampled_from([1, 2, None])] * 2))
+
+
+@settings(max_examples=100)
+@given(VALUES, VALUES, VALUES)
+def test_a_merge_without_conflicts_has_the_changes_of_both_sides(
+    tmp_path_factory: pytest.TempPathFactory, base: Any, ours: Any, theirs: Any
+) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    sides = [[(key, *side[key]) for key in sorted(side)] for side in (base, ours, theirs)]
+    found = merged(directory, *(module(products(side, "id a b")) for side in sides))
+    if found.conflicts:
+        return
+    assert {key: values for key, *values in rows_of(found.text)} == {
+        key: values for key in {*ours, *theirs} if (values := expected(key, base, ours, theirs))
+    }
+
+
+def expected(key: int, base: Any, ours: Any, theirs: Any) -> list[object] | None:
+    """Return a row that is merged without a conflict, field by field."""
+    sides = [side.get(key) for side in (base, ours, theirs)]
+    if None in sides:
+        was, one, other = sides
+        chosen = other if one == was else one
+        return None if chosen is None else list(chosen)
+    return [other if one == was else one for was, one, other in zip(*sides, strict=True)]
+
+
+def test_the_command_writes_the_merge_over_ours_and_ends_with_1_for_conflicts(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name for name in ("base.py", "ours.py", "theirs.py")]
+    for path, name in zip(paths, ("Saw", "Big", "Old"), strict=True):
+        path.write_text(module(products([(1, name, Decimal("1.0"))])), encoding="utf-8")
+    said = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("mergedump", *map(str, paths), stderr=said)
+    assert end.value.code == 1
+    assert "Conflicts in" in said.getvalue()
+    assert "<<<<<<< ours" in paths[1].read_text(encoding="utf-8")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_git_merges_branches_with_it(project: Project, tmp_path: Path) -> None:
+    """Both branches change the row of which a merge by lines would make a conflict."""
+    directory = tmp_path / "repository"
+    directory.mkdir()
+    command = f"{sys.executable} -m django mergedump %O %A %B"
+
+    def git(*args: str) -> str:
+        done = subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *args],
+            cwd=directory, env=project.environment, capture_output=True, check=True,
+            encoding="utf-8",
+        )  # fmt: skip
+        return done.stdout
+
+    def commit(values: Any) -> None:
+        (directory / "dump.py").write_text(module(products(values)), encoding="utf-8")
+        git("add", ".")
+        git("commit", "-qm", "A version")
+
+    git("init", "-q", "-b", "main")
+    git("config", "merge.dumpy.driver", command)
+    (directory / ".gitattributes").write_text("dump.py merge=dumpy\n", encoding="utf-8")
+    commit(BASE)
+    git("checkout", "-qb", "other")
+    commit([(1, "Saw", 9), *BASE[1:]])
+    git("checkout", "-q", "main")
+    commit([(1, "Big saw", 1), *BASE[1:]])
+    git("merge", "-q", "other", "-m", "Merged")
+    text = (directory / "dump.py").read_text(encoding="utf-8")
+    assert rows_of(text) == [(1, "Big saw", 9), *BASE[1:]]
