@@ -58,7 +58,8 @@ def mark(item: pytest.Item, directory: str) -> None:
     """Give a test the marks of its directory; raises ``UsageError`` if it may not be there."""
     for name in DIRECTORIES[directory]:
         item.add_marker(name)
-    if directory not in NOT_QUICK and not item.get_closest_marker("slow"):
+    is_long = item.get_closest_marker("slow") or hasattr(getattr(item, "obj", None), "hypothesis")
+    if directory not in NOT_QUICK and not is_long:
         item.add_marker("quick")
     if directory in WITHOUT_DATABASE and "django_db_setup" in getattr(item, "fixturenames", ()):
         raise pytest.UsageError(f"{item.nodeid}: tests in {directory} do without a database")

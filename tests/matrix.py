@@ -52,7 +52,7 @@ NOT_QUICK = frozenset(
         "tools",
     }
 )
-"""Directories that are no part of ``make test-quick``, as are tests that are slow."""
+"""Directories that are no part of ``make test-quick``, as are tests that are slow or random."""
 
 WITHOUT_DATABASE = frozenset({"architecture", "packaging", "text"})
 """Directories whose tests may not even ask for a database."""
