@@ -23,7 +23,7 @@ from dumpy.migrating.records import (
     instance_of,
     label_of,
 )
-from dumpy.migrating.slips import Slips
+from dumpy.migrating.typos import CLOSE, skipped
 from dumpy.text.emit import ModelNames, Names
 from dumpy.text.skeleton import CreateFunction
 
@@ -32,7 +32,6 @@ Handler = Callable[[Any], object]
 """What is called with the loader."""
 KEY = "__dumpy_migration__"
 _CREATE = "create_"
-_SLIP = 0.9
 
 
 @dataclass(frozen=True)
@@ -149,11 +148,11 @@ class Migration:
     def finish(self) -> None:
         """Let the functions of the namespace give objects of today's models.
 
-        Raises ``MigrationError`` for a name that looks like a slip; ``skipped`` tells of others,
-        and of values that no function takes.
+        Raises ``MigrationError`` for a typo; ``skipped`` tells of other names that are missing, and
+        of values that no function takes.
         """
-        slips = Slips(self._changes, self._original, self._known_labels(), self._missed)
-        self.skipped += slips.skipped()
+        labels = self._known_labels()
+        self.skipped += skipped(self._changes, self._original, labels, self._missed)
         for name, (create, start) in self._creates.items():
             self.namespace[name] = Today(create, tuple(self._changes[start:]))
 
@@ -256,10 +255,10 @@ class Migration:
     def _miss(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
         """Refuse what a dump of the step's own version should have.
 
-        A single file has no tables without rows: there only what looks like a slip is refused.
+        A single file has no tables without rows: there only a typo is refused.
         """
         self._missed.add(name)
-        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else _SLIP)
+        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else CLOSE)
         if self._is_first and (self._is_complete or similar or not name):
             hint = f"Did you mean {similar[0]}?" if similar else ""
             raise MigrationError(self.step, reason, hint)

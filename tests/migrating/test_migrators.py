@@ -633,7 +633,7 @@ def test_a_dump_of_an_older_version_may_lack_what_a_later_step_names(tmp_path: P
     assert "migrate_from_1_1: nothing has a field 'colour' of music.Genre: skipped." in said
 
 
-SLIPS: dict[str, tuple[Step, str]] = {
+TYPOS: dict[str, tuple[Step, str]] = {
     "a field": (
         step(("change_values", "music.Genre", "nmae", {})),
         "nothing has a field 'nmae' of music.Genre. Did you mean name?",
@@ -660,9 +660,9 @@ SLIPS: dict[str, tuple[Step, str]] = {
 }
 
 
-@pytest.mark.parametrize(("slip", "sentence"), SLIPS.values(), ids=SLIPS)
-def test_a_slip_in_a_later_step_is_refused(slip: Step, sentence: str, tmp_path: Path) -> None:
-    steps = migrator(v1_0=step(to="1.1"), v1_1=slip)
+@pytest.mark.parametrize(("typo", "sentence"), TYPOS.values(), ids=TYPOS)
+def test_a_typo_in_a_later_step_is_refused(typo: Step, sentence: str, tmp_path: Path) -> None:
+    steps = migrator(v1_0=step(to="1.1"), v1_1=typo)
     with pytest.raises(MigrationError) as caught:
         loaded(tmp_path, dump("1.0", GENRES), "2.0", steps)
     assert str(caught.value) == f"migrate_from_1_1: {sentence}"
@@ -710,14 +710,14 @@ LACKING: dict[str, list[Step]] = {
 
 
 @pytest.mark.parametrize("later", LACKING.values(), ids=LACKING)
-def test_what_an_older_dump_lacks_is_no_slip(later: list[Step], tmp_path: Path) -> None:
+def test_what_an_older_dump_lacks_is_no_typo(later: list[Step], tmp_path: Path) -> None:
     steps = migrator(v1_0=step(to="1.1"), v1_1=later[0], v1_2=later[1])
     said = loaded(tmp_path, dump("1.0", GENRES), "2.0", steps)
     assert genres() == NAMES
     assert "skipped" not in said
 
 
-def test_a_name_with_another_number_is_no_slip(tmp_path: Path) -> None:
+def test_a_name_with_another_number_is_no_typo(tmp_path: Path) -> None:
     steps = migrator(v1_0=step(to="1.1"), v1_1=step(("change_values", "music.Genre", "name2", {})))
     said = loaded(tmp_path, dump("1.0", GENRES), "2.0", steps)
     assert "nothing has a field 'name2' of music.Genre: skipped." in said
