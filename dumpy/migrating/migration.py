@@ -12,13 +12,15 @@ from django.db.models import Model
 
 from dumpy.dump import MissingModel, Natural
 from dumpy.errors import DumpyError, MigrationError, sentence
-from dumpy.loading.batches import named_values
-from dumpy.migrating.changes import Change, Override, RenameModel, change_references
-from dumpy.migrating.records import (
+from dumpy.migrating.changes import (
+    Change,
     DumpedModel,
     Misfit,
     NoField,
+    Override,
     Record,
+    RenameModel,
+    change_references,
     flat,
     instance_of,
     label_of,
@@ -47,7 +49,11 @@ class RowFunction:
             raise TypeError(f"{function.name}() takes ({parameters}), not {len(values)} values.")
         if function.drops:
             return None
-        return Record(function.model, named_values(function.fields, values))
+        fields = function.fields.items()
+        return Record(
+            function.model,
+            {name: values[at] if isinstance(at, int) else at.value for name, at in fields},
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dumpy.errors import MigrationError
 from dumpy.migrating.changes import (
     AddField,
     ChangeValues,
+    DumpedModel,
     Override,
     RemoveField,
     RemoveModel,
@@ -18,7 +19,6 @@ from dumpy.migrating.changes import (
     RenamePermissions,
 )
 from dumpy.migrating.migration import KEY, Handler, Migration
-from dumpy.migrating.records import DumpedModel
 from dumpy.text.words import Unwritable, source
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import AutoField, Max, Model, QuerySet
@@ -13,11 +13,13 @@ from django.db.models import AutoField, Max, Model, QuerySet
 from dumpy.dump import Natural, dumped_row
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.loading.loader import Loader
 from dumpy.migrating.migration import Migration
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
 from dumpy.schema.tables import ModelType
+
+if TYPE_CHECKING:
+    from dumpy.loading.loader import Loader
 
 
 def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:

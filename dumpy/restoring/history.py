@@ -23,7 +23,7 @@ from django.utils.translation import override
 from dumpy.conf import configuration
 from dumpy.errors import RestoreFailed
 from dumpy.loading.registry import TODAY, Registry
-from dumpy.restoring.migrate import Migrate
+from dumpy.restoring.schema import Migrate
 from dumpy.schema.tables import ModelType, table_of
 
 Key = tuple[str, str]

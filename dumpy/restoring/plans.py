@@ -21,7 +21,6 @@ from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
 from dumpy.restoring.redirected import redirected
-from dumpy.restoring.state import is_current
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations
 from dumpy.writing.selection import select
@@ -106,7 +105,7 @@ class Today:
         }
 
     def is_current(self) -> bool:
-        return is_current(self.using)
+        return schema.is_current(self.using)
 
     def context(self) -> AbstractContextManager[object]:
         return nullcontext()

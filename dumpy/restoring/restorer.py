@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from django.apps.registry import Apps
@@ -15,12 +16,13 @@ from django.db.models import Model, QuerySet
 from dumpy.engines import engine_of
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import Moved
+from dumpy.loading.references import Moved, References
 from dumpy.loading.registry import TODAY
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
 from dumpy.loading.special import NATURAL_KEYS, renumber_content_types
 from dumpy.loading.validation import Validation
+from dumpy.loading.values import Failures, is_kept, to_python
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable
@@ -28,22 +30,26 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
-from dumpy.restoring.guards import (
+from dumpy.restoring.losses import Losses, counted
+from dumpy.restoring.plans import Plan
+from dumpy.restoring.target import (
+    Tables,
+    emptied,
     known_tables,
+    patient,
     recorded_apps,
+    refilled,
     require_rebuildable,
     require_references,
     unknown_columns,
 )
-from dumpy.restoring.losses import Losses, counted
-from dumpy.restoring.plans import Plan
-from dumpy.restoring.retyped import keeps_values
-from dumpy.restoring.target import Tables, emptied, patient, refilled
 from dumpy.schema.order import load_order
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected
+
+_ROWS = 1000
 
 
 @dataclass
@@ -368,7 +374,7 @@ class Restorer:
     def _is_loaded_alike(self, content: DumpedContent, moved: Moved) -> bool:
         """Whether rows that are of other types today are what a load makes of those dumped."""
         model: ModelType = self.plan.registry.get(content.label)
-        if not all(keeps_values(table, table_of(model), self.using) for table in content.tables):
+        if not all(_keeps_values(table, table_of(model), self.using) for table in content.tables):
             return False
         is_as_dumped = content.digest in (None, rows_digest(content.tables))
         if not is_as_dumped and not is_renamed(content, table_of(model)):
@@ -393,3 +399,19 @@ def _beside(content: Content) -> Path:
     """What the rejected rows are written beside: the file, or the directory, of a dump."""
     path = Path(content.place.file)
     return path.parent if path.name == RESTORE else path
+
+
+def _keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
+    """Whether the fields of today hold all that the values of rows say."""
+    references = References(using)
+    columns = [column for column in table.columns if column.name in dumped.fields]
+    rows = dumped.rows()
+    while batch := list(islice(rows, _ROWS)):
+        for column in columns:
+            where = dumped.fields[column.name]
+            values = [row.values[where] for row in batch if isinstance(where, int)]
+            failures: Failures = {}
+            made = to_python(column, values, references, failures)
+            if failures or not all(map(is_kept, values, made)):
+                return False
+    return True

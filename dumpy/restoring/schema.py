@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
 from django.apps.registry import Apps
 from django.core.management import call_command
-from django.db import connections, transaction
+from django.core.management.commands import migrate
+from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import QuerySet
 from django.db.utils import DatabaseError
 
 from dumpy.engines import engine_of
+from dumpy.errors import DumpyError, RestoreFailed, sentence
 from dumpy.loading.references import is_used
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.migrate import Migrate
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
+_PROBE = "dumpy_probe"
+_EXISTS = "To let go of what is there already, name the table or view: --drop NAME. "
+
+
+class Migrate(migrate.Command):
+    """Migrates within one transaction; raises ``RestoreFailed``, which names the migration."""
+
+    _migration: Any = None
+
+    def migration_progress_callback(
+        self, action: str, migration: Any = None, fake: bool = False
+    ) -> None:
+        """Let a migration do in one transaction what it does in transactions of its own."""
+        super().migration_progress_callback(action, migration, fake)
+        if action == "apply_start":
+            self._migration = migration
+            engine = engine_of(connections[self.database])
+            migration.operations = engine.operations(migration.operations)
+        if action == "apply_success":
+            self._migration = None
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate."""
+        self.database = options["database"]
+        try:
+            self.migrate(**options)
+        except DumpyError:
+            raise
+        except (Exception, SystemExit) as error:
+            what = f"The migration {self._migration}" if self._migration else "Migrating"
+            hint = _EXISTS if "already exists" in str(error) else ""
+            raise RestoreFailed(
+                f"{what} has failed: {sentence(error)} {hint}The database is as it was."
+            ) from error
+
+    def migrate(self, **options: Any) -> None:
+        """Migrate to the newest migrations."""
+        super().handle(**options)
 
 
 def build(using: str, command: Migrate | None = None) -> None:
@@ -179,3 +220,68 @@ def forget(connection: BaseDatabaseWrapper) -> None:
         if clear is not None:
             clear()
     engine_of(connection).forget_types()
+
+
+def is_current(using: str) -> bool:
+    """Return whether all migrations are applied and all models find their columns."""
+    connection = connections[using]
+    try:
+        executor = MigrationExecutor(connection)
+        is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        raise
+    except Exception:  # a migration is code; building the schema says what is wrong with it
+        return False
+    if not is_migrated or _has_newer(connection, executor.loader):
+        return False
+    unmigrated = executor.loader.unmigrated_apps
+    return all(
+        _fits_exactly(connection, model)
+        if model._meta.app_label in unmigrated
+        else columns_there(connection, model)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed
+        and not model._meta.proxy
+        and router.allow_migrate_model(using, model)
+    )
+
+
+def _has_newer(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> bool:
+    """Whether the last migration that is applied of an app is unknown: newer code made it.
+
+    Names before the last may be those of migrations that a squashed one has replaced.
+    """
+    recorder = MigrationRecorder(connection)
+    if not recorder.has_table():
+        return False
+    rows = recorder.migration_qs.order_by("id").values_list("app", "name")
+    last = {app: name for app, name in rows if app in loader.migrated_apps}
+    return not set(last.items()) <= set(loader.disk_migrations or {})
+
+
+def _fits_exactly(connection: BaseDatabaseWrapper, model: ModelType) -> bool:
+    """Whether a table has the columns of a model, each of its type: no migration says so.
+
+    The engine is asked to make such columns, as it may call their types by other names.
+    """
+    engine, quote = engine_of(connection), connection.ops.quote_name
+    columns = ", ".join(_definitions(connection, model))
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            there = engine.columns(model._meta.db_table)
+            cursor.execute(f"CREATE TEMPORARY TABLE {quote(_PROBE)} ({columns})")
+            wanted = engine.columns(_PROBE)
+            cursor.execute(f"DROP TABLE {quote(_PROBE)}")
+    except DatabaseError as error:
+        if engine.is_locked_out(error):
+            raise
+        return False
+    return there == wanted
+
+
+def _definitions(connection: BaseDatabaseWrapper, model: ModelType) -> Iterator[str]:
+    for field in model._meta.local_concrete_fields:
+        # A column that numbers itself would have to be a key.
+        type_ = (field.db_type(connection) or "").removesuffix(" AUTO_INCREMENT")
+        null = "NULL" if field.null else "NOT NULL"
+        yield f"{connection.ops.quote_name(str(field.column))} {type_} {null}"

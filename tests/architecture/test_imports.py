@@ -61,8 +61,6 @@ FORBIDDEN = {
 # Imports against the table, to become fewer.
 EXCEPTIONS = {
     ("dumpy.dump", "dumpy.migrating.install"),
-    ("dumpy.migrating.migration", "dumpy.loading.batches"),
-    ("dumpy.migrating.tables", "dumpy.loading.loader"),
 }
 # The ready() of an application is one line; what it does stands in a module of its own.
 WIRING = {("dumpy.apps", "dumpy.registration"), ("dumpy.registration", "dumpy.checks")}

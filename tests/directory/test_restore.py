@@ -549,7 +549,7 @@ def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) ->
 ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
-from dumpy.restoring.guards import known_tables, recorded_apps
+from dumpy.restoring.target import known_tables, recorded_apps
 from dumpy.restoring.target import Tables, emptied
 
 ask, end = {
@@ -580,7 +580,7 @@ def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(
         "from django.db import connection, transaction\n"
-        "from dumpy.restoring.guards import known_tables, recorded_apps\n"
+        "from dumpy.restoring.target import known_tables, recorded_apps\n"
         "from dumpy.restoring.target import Tables, emptied\n"
         "known = known_tables(connection, [], recorded_apps(connection))\n"
         "with transaction.atomic():\n    emptied('default', Tables(known))\n"
