@@ -1,227 +1,240 @@
-"""Whether a dump is whole, and what a restore of it would meet: nothing is run or written."""
+"""Whether a dump would be restored: its files, its names, and a rehearsal."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
 
 from django.apps import apps
 from django.db import router
 
-from dumpy.checking.drift import Drift, Rows
-from dumpy.checking.explain import findings_of, gone, leads_elsewhere, lost_references, moved
-from dumpy.checking.findings import Finding
-from dumpy.checking.guesses import is_empty, renamed_models
-from dumpy.checking.opened import DumpedModel, Opened, opened
-from dumpy.checking.references import ReferenceCheck
-from dumpy.checking.uniques import spool
+from dumpy import reading
+from dumpy.checking.changes import Changes
+from dumpy.checking.findings import Finding, Findings
+from dumpy.checking.names import DumpedModel, Names
+from dumpy.checking.rehearsal import NoScratch, rehearse
 from dumpy.conf import project_version
-from dumpy.errors import DumpyError, RestoreFailed
+from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Past, advice_for, known_past, without_migration
-from dumpy.restoring.redirected import redirected
+from dumpy.migrating.chain import NoWay
+from dumpy.migrating.install import migration_of_dump
+from dumpy.migrating.migration import Migration
+from dumpy.migrating.policy import Policy, migrating
+from dumpy.migrating.tables import migrated
+from dumpy.reading import Dump, DumpedTable
+from dumpy.reading.program import labels_in
+from dumpy.restoring.history import advice_for, known_past, without_migration
 from dumpy.schema.tables import ModelType, table_of
-from dumpy.text.manifest import Manifest
+from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.database import LEFT_OUT
 
 
-@dataclass
-class Findings:
-    """What is in a dump, what is damaged, and how it differs from the models.
+def check(path: Path, using: str, *, is_rehearsed: bool = True) -> Findings:
+    """Return what is in a directory or a file, and what keeps it from being restored.
 
-    ``rows`` are counted per model; ``arrived`` is the version where the steps of migrators end;
-    ``unseen`` says what only a restore can tell, ``advice`` names another way.
+    Without a rehearsal only files and names are checked. Raises ``ConfigurationError``.
     """
-
-    path: Path
-    version: str | None
-    project_version: str | None
-    rows: dict[str, int]
-    damages: list[DumpyError]
-    findings: list[Finding] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    arrived: str | None = None
-    manifest: Manifest | None = None
-    is_edited: bool = False
-    advice: str = ""
-
-    @property
-    def stopping(self) -> list[Finding]:
-        """What a restore would stop at."""
-        return [finding for finding in self.findings if finding.stops]
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether a restore would go through untouched."""
-        return not self.damages and not self.stopping
-
-
-def check(path: Path, using: str) -> Findings:
-    """Return what is in a directory or a file, and what is wrong with it.
-
-    Raises ``FixtureError`` for what is no dump.
-    """
-    with opened(path) as dump, spool() as connection:
-        found = _begun(dump)
-        _Comparison(dump, found, using, connection).run()
-        found.damages = list({str(error): error for error in found.damages}.values())
+    if path.name == RESTORE and (path.parent / NAME).is_file():
+        path = path.parent
+    found = Findings(path, project_version=project_version())
+    damages: list[FixtureError] = []
+    try:
+        dump = reading.open(path, damages=damages)
+    except FixtureError as error:
+        found.damages.append(error)
         return found
+    with dump:
+        if dump.outline is None:
+            hint = f"To add its objects to a database: manage.py loaddata {path}"
+            reason = "it is a program, not a dump."
+            found.damages.append(FixtureError(dump.source.place(1), reason, hint))
+            return found
+        found.damages += damages
+        _Check(dump, found, using).run(is_rehearsed=is_rehearsed)
+    found.damages = list({str(error): error for error in found.damages}.values())
+    return found
 
 
-def _begun(dump: Opened) -> Findings:
-    return Findings(
-        dump.path,
-        dump.version,
-        project_version(),
-        {table.model: table.rows for table in dump.manifest.tables} if dump.manifest else {},
-        dump.errors,
-        steps=dump.steps,
-        arrived=dump.arrived,
-        manifest=dump.manifest,
-        is_edited=dump.is_edited,
-    )
+class _Check:
+    """Checks one dump."""
 
+    def __init__(self, dump: Dump, found: Findings, using: str) -> None:
+        self.dump = dump
+        self.found = found
+        self.using = using
+        found.version, found.manifest = dump.version, dump.manifest
+        found.is_edited = dump.is_edited
+        found.rows = {entry.model: entry.rows for entry in dump.entries}
 
-def _wanted_by(dumped: DumpedModel) -> Iterator[str]:
-    """The models of today that the values of a dumped model refer to."""
-    table = table_of(TODAY.get(dumped.label))
-    there = {table.names[name] for name in dumped.fields if name in table.names}
-    columns = [(one.name, one) for one in table.columns]
-    for name, column in columns + [(link.name, link.target) for link in table.links]:
-        if name in there and column.references is not None:
-            yield column.references._meta.label
+    def run(self, *, is_rehearsed: bool) -> None:
+        """Check it."""
+        if self.dump.is_program:
+            self._note_program(is_rehearsed=is_rehearsed)
+        else:
+            self._check_names()
+        if is_rehearsed and all(isinstance(one, NoWay) for one in self.found.damages):
+            self._rehearse()
+        elif is_rehearsed:
+            self.found.unrehearsed = "The dump was not rehearsed, as it is damaged."
 
+    def _note_program(self, *, is_rehearsed: bool) -> None:
+        if not is_rehearsed:
+            self.found.findings.append(
+                Finding(
+                    "code", "", "it is a program, which only a rehearsal runs",
+                    hint="check it without --no-rehearsal", place=self.dump.source.place(1),
+                )
+            )  # fmt: skip
 
-@dataclass
-class _Comparison:
-    """Puts the models of a dump beside those of the project."""
+    def _check_names(self) -> None:
+        found = self.found
+        models = self._models(self._migration())
+        labels = [model.label for model in models]
+        found.notes += self._left_out()
+        changes = Changes(known_past(self.dump.migrations, labels))
+        names = Names(models, self._added(labels), changes)
+        found.findings += names.findings()
+        found.findings += self._without_migration(models, names)
+        found.findings += _read_by_code(models)
+        if changes.scripts and any(one.stops for one in found.findings):
+            found.notes.append(
+                "Migrations since the dump run code or SQL, which a restore does not: "
+                f"{', '.join(changes.scripts)}."
+            )
+        if found.stopping:
+            found.advice = advice_for(changes.past)
 
-    dump: Opened
-    found: Findings
-    using: str
-    spool: Connection
-    _new: Sequence[ModelType] = ()
+    def _migration(self) -> Migration | None:
+        """What the migrators of the project make of the dump, as far as they lead."""
+        found = self.found
+        policy = Policy(say=found.notes.append)
+        try:
+            with migrating(policy):
+                return migration_of_dump(self.dump)
+        except NoWay as error:
+            found.damages.append(error)
+            found.arrived = str(error.arrived)
+            found.notes.clear()
+            with migrating(replace(policy, allow_mismatch=True)):
+                return migration_of_dump(self.dump)
+        except (ConfigurationError, MigrationError) as error:
+            found.damages.append(error)
+            return None
 
-    def run(self) -> None:
-        known = [one for one in self.dump.models if TODAY.find(one.label) is not None]
-        lost = {one.label: one for one in self.dump.models if one not in known}
-        added = self._added()
-        wanted = {label for one in known for label in _wanted_by(one)}
-        guessed = renamed_models({one: lost[one].fields for one in lost}, added, wanted)
-        self._new = [model for model in added if model._meta.label not in guessed.values()]
-        references = self._references(guessed)
-        for number, dumped in enumerate(self.dump.models):
-            guess = guessed.get(dumped.label)
-            self.found.findings += self._findings(dumped, guess, number, references)
-        self.found.findings += self._lost(references)
-        self.found.findings += self._forgotten(guessed)
-        self.found.findings += self._programs()
-        labels = Counter(one.label for one in self.dump.models)
-        merged = [label for label, models in labels.items() if models > 1]
-        self.found.unseen += [f"keys that come twice in {label}" for label in merged]
-        self.found.findings += [
-            Finding("model-added", table_of(model).label, "is not in the dump", stops=False)
-            for model in self._new
-        ]
-        self.found.findings += [
-            Finding("unlisted", label, "is not listed, or not all of it", rows=rows, stops=False)
-            for label, rows in self.dump.unlisted.items()
-        ]
-        if self.found.stopping:
-            self.found.advice = advice_for(self._past)
+    def _left_out(self) -> Iterator[str]:
+        try:
+            yield from self.dump.left_out()
+        except FixtureError as error:
+            self.found.damages.append(error)
 
-    def _added(self) -> list[ModelType]:
-        there = {one.lower() for one in (*self.dump.labels, *(m.label for m in self.dump.models))}
+    def _models(self, migration: Migration | None) -> list[DumpedModel]:
+        """Read all rows, and put the tables together by their create functions."""
+        groups: dict[tuple[int, str], list[DumpedTable]] = {}
+        for raw in self._tables():
+            table = migrated(raw, migration)
+            if table.create is not None:
+                self._count(raw.label, DumpedModel.of([raw]))
+            elif not table.drops:
+                groups.setdefault((table.line, table.label), []).append(table)
+        lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
+        models = [DumpedModel.of(tables, lines.get(label)) for (_, label), tables in groups.items()]
+        for model in models:
+            self._count(model.label, model)
+        return models
+
+    def _count(self, label: str, model: DumpedModel) -> None:
+        try:
+            model.count()
+        except FixtureError as error:
+            self.found.damages.append(error)
+        if self.found.manifest is None:
+            self.found.rows[label] = self.found.rows.get(label, 0) + model.rows
+
+    def _tables(self) -> Iterator[DumpedTable]:
+        """Yield the tables that are whole."""
+        if self.dump.path is None:
+            yield from self.dump.tables
+            return
+        damaged = {
+            Path(e.place.file).name for e in self.found.damages if isinstance(e, FixtureError)
+        }
+        try:
+            self.dump.listed()
+        except FixtureError as error:
+            self.found.damages.append(error)
+        for name in self.dump.skeleton.files if self.dump.skeleton else ():
+            if name in self.dump.files and name not in damaged:
+                yield from self.dump.tables_of(name)
+
+    def _added(self, labels: Sequence[str]) -> list[ModelType]:
+        """The models of today that the dump does not know."""
+        known = {*labels, *(entry.model for entry in self.dump.entries)}
+        known |= {*self.dump.skeleton.models.values()} if self.dump.skeleton else set()
+        known |= {*self.dump.manifest.left_out} if self.dump.manifest else set()
+        there = {*(label.lower() for label in known), *LEFT_OUT}
         return [
             model
             for model in apps.get_models()
-            if not {model._meta.label_lower} & {*there, *LEFT_OUT}
+            if model._meta.label_lower not in there
             and not (model._meta.proxy or model._meta.swapped)
             and model._meta.managed
             and router.allow_migrate_model(self.using, model)
         ]
 
-    def _references(self, guessed: Mapping[str, str]) -> ReferenceCheck:
-        labels = [guessed.get(one.label, one.label) for one in self.dump.models]
-        models = {label: model for label in labels if (model := TODAY.find(label)) is not None}
-        named = self.dump.labels | set(guessed.values())
-        references = ReferenceCheck(self.spool, self.using, frozenset(models), named)
-        references.wanted(map(table_of, models.values()))
-        return references
-
-    def _lost(self, references: ReferenceCheck) -> Iterator[Finding]:
-        """What refers to rows that are not there, unless there are rows that nobody can see."""
-        is_code = any(finding.kind == "code" for finding in self.found.findings)
-        is_made = self.dump.code or self.dump.migrated_by_code or self.dump.is_prepared
-        if self.found.damages or is_code or is_made:
-            self.found.unseen.append("references")
-            return
-        self.found.unseen += references.unseen
-        for lost in references.lost():
-            yield lost_references(lost, self.dump.models[lost.source.model])
-
-    def _forgotten(self, guessed: Mapping[str, str]) -> Iterator[Finding]:
-        """What makemigrations has not been told of: a restore makes no column for it."""
-        labels = dict.fromkeys(guessed.get(one.label, one.label) for one in self.dump.models)
+    def _without_migration(self, models: Sequence[DumpedModel], names: Names) -> Iterator[Finding]:
+        """Yield what makemigrations has not been told of: a restore makes no column for it."""
+        labels = [names.today(model)[0] for model in models]
+        known = [model for label in labels if label and (model := TODAY.find(label))]
         try:
-            for label, name in without_migration(filter(None, map(TODAY.find, labels))):
+            for label, name in without_migration(dict.fromkeys(known)):
                 yield Finding(
-                    "no-migration",
-                    label,
-                    "no migration makes it",
-                    field=name,
+                    "no-migration", label, "no migration makes it", field=name,
                     hint="run manage.py makemigrations",
-                )
+                )  # fmt: skip
         except RestoreFailed as error:
             self.found.damages.append(error)
 
-    def _findings(
-        self, dumped: DumpedModel, guess: str | None, number: int, references: ReferenceCheck
-    ) -> Iterator[Finding]:
-        model = TODAY.find(guess or dumped.label)
-        if model is None:
-            yield self._gone(dumped)
+    def _rehearse(self) -> None:
+        found = self.found
+        unsettled = [one for one in found.stopping if one.call is None and one.kind != "code"]
+        calls = [one.call for one in found.stopping if one.call is not None]
+        if unsettled or (calls and self.dump.skeleton and not self.dump.skeleton.installs):
+            first = unsettled[0] if unsettled else found.stopping[0]
+            name = f"{first.model}.{first.field}" if first.field else first.model
+            found.unrehearsed = (
+                f"The rows were not rehearsed: nobody knows yet what becomes of {name}."
+            )
             return
-        drift = Drift(dumped, table_of(model), number, references, self._new)
-        drift.look()
-        self.found.unseen += drift.unseen
-        self._count(drift.rows)
-        if guess is not None:
-            yield moved(dumped, guess, drift.rows.count)
-        yield from findings_of(drift, is_guess=guess is not None)
-        for found in redirected(dumped.label, dumped.fields, self._past):
-            yield leads_elsewhere(found, drift.rows.count)
+        try:
+            done = rehearse(self.dump, self.using, calls, is_allowed=found.arrived is not None)
+        except NoScratch as error:
+            found.damages.append(error)
+            return
+        found.is_rehearsed = True
+        guessed = {one.model for one in found.findings if one.is_guess}
+        guessed |= {one.to for one in found.findings if one.is_guess and one.to}
+        found.damages += done.damages
+        found.notes += done.notes
+        found.findings += (replace(one, is_guess=one.model in guessed) for one in done.findings)
+        if self.dump.is_program:
+            found.rows = done.rows or dict.fromkeys(labels_in(self.dump), 0)
 
-    @cached_property
-    def _past(self) -> Past | None:
-        return known_past(self.dump.migrations, [one.label for one in self.dump.models])
 
-    def _gone(self, dumped: DumpedModel) -> Finding:
-        rows, values = Rows(dumped), 0
-        for batch in rows.batches():
-            values += sum(not is_empty(value) for row in batch.rows for value in row.values)
-        self._count(rows)
-        return gone(dumped, rows.count, values)
-
-    def _count(self, rows: Rows) -> None:
-        self.found.damages += rows.errors
-        if self.found.manifest is None:
-            label = rows.dumped.label
-            self.found.rows[label] = self.found.rows.get(label, 0) + rows.count
-
-    def _programs(self) -> Iterator[Finding]:
-        for reason in self.dump.code:
-            yield Finding("code", "", reason, hint="restore it with --dry-run to see what it gives")
-        for label, tables in self.dump.migrated_by_code.items():
-            if self.dump.manifest is None:
-                self.found.rows[label] = sum(
-                    len(block) for table in tables for block in table.blocks()
-                )
-            reason = "is migrated by code: not looked at"
-            finding = Finding("migrated-by-code", label, reason, stops=False)
-            yield replace(finding, rows=self.found.rows.get(label, 0))
+def _read_by_code(models: Sequence[DumpedModel]) -> Iterator[Finding]:
+    """Yield the fields whose values are read by code that is not Django's."""
+    for dumped in models:
+        model = TODAY.find(dumped.label)
+        for column in table_of(model).columns if model else ():
+            if column.name not in dumped.fields and column.field.name not in dumped.fields:
+                continue
+            kind = type(column.target)
+            for name in ("to_python", "from_db_value"):
+                owner = next((one for one in kind.__mro__ if name in vars(one)), None)
+                if owner is not None and not owner.__module__.startswith("django."):
+                    path = f"{owner.__module__}.{owner.__qualname__}"
+                    yield Finding(
+                        "read-by-code", dumped.label, f"is read by {name}() of {path}",
+                        field=str(column.field.name), to=path, stops=False,
+                    )  # fmt: skip
+                    break

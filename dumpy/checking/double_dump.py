@@ -15,14 +15,13 @@ from dumpy import reading
 from dumpy.checking.comparison import Keyed, TableDifference, compare
 from dumpy.checking.content import RawTable, keep, kept, raw_tables
 from dumpy.checking.ignored import Ignored
+from dumpy.checking.rehearsal import InScratch
 from dumpy.conf import project_version
 from dumpy.errors import FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Report
 from dumpy.reading import Dump
-from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, table_of
@@ -80,7 +79,7 @@ class DoubleDump:
         first = first or reading.open(aside / "first")
         with scratch(self._using):
             self._say("restoring in a scratch database")
-            plan = _Alone(content := Content(first), self._using)
+            plan = InScratch(content := Content(first), self._using)
             report = Restorer(content, plan, lambda step: None, compares=False).run()
             tables = _wanted(kept_tables, first if given else None, content, report)
             if content.migration is not None:
@@ -148,15 +147,6 @@ class DoubleDump:
         is_comparable = _is_of_today(first) and not first.is_edited
         if is_comparable and (lines := _different_text(first, second)):
             yield RESTORE, lines
-
-
-class _Alone(Today):
-    """A restore where nobody else can have made the tables of unmanaged models."""
-
-    def build(self) -> None:
-        """Make them too."""
-        super().build()
-        schema.make_unmanaged(self.using, self.content.labels)
 
 
 def _wanted(

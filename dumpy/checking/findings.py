@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
 
-from dumpy.errors import Place
+from dumpy.errors import DumpyError, Place
+from dumpy.text.manifest import Manifest
+from dumpy.text.words import Unwritable, source
 
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row: its primary key, where it stands, and the value that is found fault with."""
+    """A row that was refused: its primary key, where it stands, and what was said of it."""
 
     pk: object
-    place: Place
-    value: object
+    place: Place | None
+    reason: str = ""
 
 
-@dataclass
-class Tally:
-    """Counts rows with the same trouble, and remembers the first few and what was said of them."""
+@dataclass(frozen=True)
+class Call:
+    """A call that a step of a migrator makes, without code in its arguments."""
 
-    reason: str
-    rows: int = 0
-    examples: list[Example] = field(default_factory=list)
+    name: str
+    arguments: tuple[Any, ...]
 
-    def count(self, example: Example) -> None:
-        """Count a row."""
-        self.rows += 1
-        if len(self.examples) < SHOWN:
-            self.examples.append(example)
+    def __str__(self) -> str:
+        return f"self.{self.name}({', '.join(map(text, self.arguments))})"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference between a dump and the models.
+    """One difference between a dump and the models, or rows that a restore refuses.
 
-    ``kind`` is a word for programs, ``reason`` and ``hint`` are for people: what the matter is, and
-    what to do. ``rows`` and ``values`` (those that are not empty) are at stake. ``place`` is the
-    line of the skeleton to edit, ``step`` the call that a migrator needs, ``to`` the new name, or
-    the model that has what a field had.
-    ``stops`` says that a restore would not go through, ``is_guess`` that it may be something else.
+    Attributes:
+        kind: a word for programs.
+        reason: what the matter is; ``hint``: what to do about it.
+        to: the new name, or the model or field that has what a field had.
+        rows: how many are at stake; ``values``: how many of their values are not empty.
+        place: the line of the skeleton to edit.
+        call: what a migrator does about it; ``proposal``: the same as text, for a person to decide.
+        stops: whether a restore would not go through.
+        is_guess: whether it may be something else.
     """
 
     kind: str
@@ -54,9 +59,15 @@ class Finding:
     rows: int = 0
     values: int = 0
     examples: tuple[Example, ...] = ()
-    step: str = ""
+    call: Call | None = None
+    proposal: str = ""
     stops: bool = True
     is_guess: bool = False
+
+    @property
+    def step(self) -> str:
+        """The source of what a migrator does, or ``""``."""
+        return str(self.call) if self.call else self.proposal
 
     @property
     def action(self) -> str:
@@ -66,6 +77,55 @@ class Finding:
         return "migrate" if self.place is None else "edit"
 
 
+@dataclass
+class Findings:
+    """What is in a dump, what is damaged, and what keeps a restore from going through.
+
+    Attributes:
+        rows: the number of rows by model.
+        damages: what is wrong with the files, or with the way of the migrators.
+        notes: sentences: what migrators do, what is run, what is left out.
+        arrived: the version where the steps of migrators end too early.
+        is_rehearsed: whether the dump was restored into a scratch database; ``unrehearsed`` says
+            why not.
+        advice: another way to restore it.
+    """
+
+    path: Path
+    version: str | None = None
+    project_version: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    damages: list[DumpyError] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    arrived: str | None = None
+    manifest: Manifest | None = None
+    is_edited: bool = False
+    is_rehearsed: bool = False
+    unrehearsed: str = ""
+    advice: str = ""
+
+    @property
+    def stopping(self) -> list[Finding]:
+        """What a restore would stop at."""
+        return [finding for finding in self.findings if finding.stops]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether a restore would go through, for all that was looked at."""
+        return not self.damages and not self.stopping
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def text(value: object) -> str:
+    """Return a value as the source of a migrator has it, ``...`` if it has no literal."""
+    if type(value) is str and value.isprintable() and '"' not in value and "\\" not in value:
+        return f'"{value}"'
+    try:
+        return source(value.value if isinstance(value, Enum) else value)
+    except Unwritable:
+        return "..."

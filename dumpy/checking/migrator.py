@@ -19,18 +19,16 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from packaging.version import Version
 
-from dumpy.checking.check import Findings
-from dumpy.checking.findings import Finding, counted
+from dumpy.checking.findings import Finding, Findings, counted
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
-from dumpy.migrating.chain import NoWay, in_names, steps_of, version_of, version_of_step
+from dumpy.migrating.chain import in_names, steps_of, version_of, version_of_step
 from dumpy.writing.output import replaced
 
 _FILE = "migrators"
 _WIDTH = 88
 _ORDER = ("model-renamed", "model-removed", "field-renamed", "field-removed", "field-added")
-_BY_HAND = ("code", "no-migration")
-_DONE = ("model-renamed", "model-removed", "field-renamed", "field-removed")
+_BY_HAND = ("code", "no-migration", "no-table", "waits")
 _HAS_STEP = "{} already. What it would have to do for this dump, too:\n\n{}"
 _HEAD = '''"""How dumps of older versions become dumps of this one."""
 
@@ -60,27 +58,46 @@ class _Target:
         return f"{self.module}.{self.name}"
 
 
-def write_migrator(found: Findings) -> str:
-    """Write the step that a dump needs, and return what was done and what is to do.
+@dataclass(frozen=True)
+class Step:
+    """The method of a migrator that a dump needs.
 
-    A new file is written, or a method is added to the class. What was found is without a damage
-    that the step mends. Raises ``NotWritten``.
+    Attributes:
+        source: the version that it leads from.
+        text: its source.
     """
-    if found.is_fine and found.steps and found.arrived is None:
-        return "The migrators of the project do all that is needed: nothing was written."
+
+    name: str
+    source: Version
+    text: str
+
+
+def step_for(found: Findings) -> Step | None:
+    """Return the step that a dump needs, None if the migrators of the project do all of it.
+
+    Raises ``NotWritten`` where none would be run.
+    """
+    if found.is_fine and found.notes and found.arrived is None:
+        return None
     source, today = _versions(found)
     name = f"migrate_from_{in_names(source)}".replace(".", "_")
-    method = method_text(name, str(source), str(today), found.findings)
+    return Step(name, source, method_text(name, str(source), str(today), found.findings))
+
+
+def write_step(step: Step) -> str:
+    """Write a step into the project, and return what was done and what is to do.
+
+    A new file is written, or a method is added to the class. Raises ``NotWritten``.
+    """
     target = _target()
-    text = _with_method(target, name, method)
-    _check_steps(target, source, method)
+    text = _with_method(target, step.name, step.text)
+    _check_steps(target, step.source, step.text)
     ast.parse(text)
     try:
         _write(target.path, text)
     except OSError as error:
         raise NotWritten(f"{target.path} cannot be written: {error.strerror}.") from error
-    found.damages = [error for error in found.damages if not isinstance(error, NoWay)]
-    return _said(target, name)
+    return _said(target, step.name)
 
 
 def _versions(found: Findings) -> tuple[Version, Version]:
@@ -266,15 +283,10 @@ def _rank(finding: Finding) -> int:
 
 def _step(finding: Finding) -> Iterator[str]:
     yield from _comment(_sentence(finding))
-    if finding.kind in _DONE and not _is_kept(finding):
+    if finding.call is not None:
         yield from _call(finding.step)
-    elif finding.step:
-        yield f"# {finding.step}"
-
-
-def _is_kept(finding: Finding) -> bool:
-    """Whether what a field had has another place today, so that it must not be dropped unseen."""
-    return finding.kind == "field-removed" and finding.to is not None
+    else:
+        yield from (f"# {line}" for line in finding.step.splitlines())
 
 
 def _sentence(finding: Finding) -> str:
@@ -285,21 +297,16 @@ def _sentence(finding: Finding) -> str:
 
 def _verb(finding: Finding) -> str:
     rows = counted(finding.rows, "row")
-    if _is_kept(finding):
-        return (
-            f"{finding.reason} ({rows}): override the create function to make its rows, or drop "
-            "the field"
-        )
+    if finding.to is not None and finding.call is None:
+        return f"{finding.reason} ({rows}): {finding.hint}"
     verbs = {
         "model-removed": f"is gone: {rows} dropped",
         "field-removed": f"is gone: {counted(finding.values, 'value')} dropped",
         "field-renamed": f"is {finding.to} now ({rows})",
         "model-renamed": f"is {finding.to} now ({rows})",
-        "field-added": f"is new, and needs a value ({rows})",
-        "not-unique": f"{finding.reason} ({rows}): override the create function",
-        "redirected": f"{finding.reason} ({rows}): map the keys, or give an empty mapping",
+        "field-added": f"{finding.reason} ({rows})",
     }
-    return verbs.get(finding.kind, f"does not fit ({rows}): {finding.reason}")
+    return verbs.get(finding.kind, f"is refused ({rows}): {finding.reason}")
 
 
 def _comment(text: str) -> list[str]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from dumpy.checking.check import Findings
-from dumpy.checking.findings import Example, Finding, counted
-from dumpy.errors import DumpyError, FixtureError, Place, printable
+from dumpy.checking.findings import Example, Finding, Findings, counted
+from dumpy.errors import (
+    ConfigurationError,
+    DumpyError,
+    FixtureError,
+    MigrationError,
+    Place,
+    RestoreFailed,
+    printable,
+)
 
 _NAMED = 5
 _WIDTH = 20
 _TOGETHER = {
-    "migrated-by-code": "Migrated by code, not looked at",
+    "field-added": "New fields, nothing to do",
     "model-added": "Not in the dump, nothing to do",
-    "unlisted": "Not listed in restore.py, or not all of it, so not restored",
+    "read-by-code": "Fields that code of the project reads, not Django's",
 }
-_FINE = "The dump is whole, and fits the models."
-_UNSEEN = "The dump is whole, and what was looked at fits the models. Not looked at: {}."
+_FINE = "The dump is whole, fits the models, and would be restored."
+_NAMES_ONLY = "The dump is whole, and its names fit the models. Its rows were not rehearsed."
 
 
 def lines(found: Findings) -> Iterator[str]:
@@ -29,45 +36,51 @@ def lines(found: Findings) -> Iterator[str]:
 def _lines(found: Findings) -> Iterator[str]:
     yield from _tables(found)
     yield from _versions(found)
-    for label, findings in groupby(_alone(found), lambda finding: finding.model):
+    alone = [one for one in found.findings if one.stops or one.kind not in _TOGETHER]
+    alone.sort(key=lambda one: _rank(found, one.model))
+    for label, findings in groupby(alone, lambda finding: finding.model):
         yield ""
         yield label or "The file"
         for finding in findings:
             yield from _finding(finding)
     yield ""
     for kind, title in _TOGETHER.items():
-        labels = [one.model for one in found.findings if one.kind == kind]
-        if labels:
-            yield f"{title}: {_some(labels)}."
-    if found.advice:
-        yield found.advice
+        names = [_name(one) for one in found.findings if one.kind == kind and not one.stops]
+        if names:
+            yield f"{title}: {_some(names)}."
+    for sentence in (found.advice, found.unrehearsed):
+        if sentence:
+            yield sentence
 
 
-def _alone(found: Findings) -> list[Finding]:
-    return [one for one in found.findings if one.kind not in _TOGETHER]
+def _rank(found: Findings, label: str) -> int:
+    """Where a model comes first: what is found in a rehearsal stands beside its fields."""
+    return next(i for i, one in enumerate(found.findings) if one.model == label)
+
+
+def _name(finding: Finding) -> str:
+    if finding.field is None:
+        return finding.model
+    detail = finding.to or finding.reason.removeprefix("is new, and ")
+    return f"{finding.model}.{finding.field} ({detail})"
 
 
 def verdict(found: Findings) -> str:
     """Return what it all comes to, in one sentence."""
     if found.is_fine:
-        unseen = [*_made_by_code(found), *dict.fromkeys(found.unseen)]
-        return printable(_UNSEEN.format("; ".join(unseen))) if unseen else _FINE
+        return _FINE if found.is_rehearsed else _NAMES_ONLY
     parts = []
     if any(isinstance(error, FixtureError) for error in found.damages):
         parts.append("the dump is damaged or edited")
-    if not all(isinstance(error, FixtureError) for error in found.damages):
+    if any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
         parts.append("migrators do not lead here")
+    if any(isinstance(error, RestoreFailed) for error in found.damages):
+        parts.append("the rehearsal failed" if found.is_rehearsed else "it cannot be rehearsed")
     if found.stopping:
         needs = "needs" if len(found.stopping) == 1 else "need"
         parts.append(f"{counted(len(found.stopping), 'difference')} {needs} a hand")
     said = ", and ".join(parts)
     return f"{said[0].upper()}{said[1:]}: a restore would not go through."
-
-
-def _made_by_code(found: Findings) -> Iterator[str]:
-    for finding in found.findings:
-        if finding.kind == "migrated-by-code":
-            yield f"what code makes of {finding.model}"
 
 
 def _tables(found: Findings) -> Iterator[str]:
@@ -83,34 +96,27 @@ def _tables(found: Findings) -> Iterator[str]:
 
 def _versions(found: Findings) -> Iterator[str]:
     ours, theirs = (one or "none" for one in (found.project_version, found.version))
-    if ours != theirs and not found.steps:
+    if ours != theirs and not found.notes:
         yield f"Version of the dump: {theirs}; of the project: {ours}."
-    yield from found.steps
+    yield from found.notes
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    yield f"  {finding.field or '':<{_WIDTH}} {_guess(finding)}{finding.reason}{_stake(finding)}"
+    condition = "if so: " if finding.is_guess and not finding.to else ""
+    yield f"  {finding.field or '':<{_WIDTH}} {condition}{finding.reason}{_stake(finding)}"
     indent = " " * (_WIDTH + 3)
     for example in finding.examples:
-        yield f"{indent}{_example(example)}"
+        yield f"{indent}{_example(example, finding)}"
     if finding.hint:
         where = f"{finding.place}: " if finding.place else ""
         yield f"{indent}{where}{finding.hint}"
-    if finding.step and finding.stops:
-        yield f"{indent}or in a migrator: {finding.step}"
-    if not finding.stops:
-        yield f"{indent}nothing to do"
+    for number, step in enumerate(finding.step.splitlines()):
+        yield f"{indent}{'and' if number else 'or in a migrator:'} {step}"
 
 
 def _some(labels: list[str]) -> str:
     left = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
     return ", ".join(labels[:_NAMED]) + left
-
-
-def _guess(finding: Finding) -> str:
-    if not finding.is_guess:
-        return ""
-    return "a guess: " if finding.to else "if so: "
 
 
 def _stake(finding: Finding) -> str:
@@ -121,8 +127,10 @@ def _stake(finding: Finding) -> str:
     return f" ({counted(finding.rows, 'row')}, {counted(finding.values, 'value')})"
 
 
-def _example(example: Example) -> str:
-    return f"{example.place}: pk {example.pk!r:.60}"
+def _example(example: Example, finding: Finding) -> str:
+    where = f"{example.place}: " if example.place else ""
+    said = example.reason.removeprefix(f"{finding.field}: ").rstrip(".")
+    return f"{where}pk {example.pk!r:.60}{f': {said}' if said not in ('', finding.reason) else ''}"
 
 
 def to_json(found: Findings) -> dict[str, Any]:
@@ -130,14 +138,14 @@ def to_json(found: Findings) -> dict[str, Any]:
     return {
         "dump": str(found.path),
         "fine": found.is_fine,
+        "rehearsed": found.is_rehearsed,
         "version": found.version,
         "project_version": found.project_version,
         "edited": found.is_edited,
         "rows": found.rows,
         "left_out": dict(found.manifest.left_out) if found.manifest else {},
-        "steps": found.steps,
+        "notes": found.notes,
         "damage": [_damage(error) for error in found.damages],
-        "not_looked_at": list(dict.fromkeys(found.unseen)),
         "findings": [_object(finding) for finding in found.findings],
     }
 
@@ -162,12 +170,10 @@ def _object(finding: Finding) -> dict[str, Any]:
         "reason": finding.reason,
         "hint": finding.hint,
         "step": finding.step,
-        "examples": _examples(finding.examples),
+        "examples": [
+            {"pk": _plain(one.pk), "place": _place(one.place)} for one in finding.examples
+        ],
     }
-
-
-def _examples(examples: Iterable[Example]) -> list[dict[str, Any]]:
-    return [{"pk": _plain(one.pk), "place": _place(one.place)} for one in examples]
 
 
 def _plain(pk: object) -> object:

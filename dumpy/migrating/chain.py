@@ -49,7 +49,11 @@ def steps_of(migrator: type) -> dict[Version, str]:
 
 
 class NoWay(MigrationError):
-    """A version from which no step leads on."""
+    """A version from which no step leads on: ``arrived``."""
+
+    def __init__(self, arrived: Version, reason: str, hint: str) -> None:
+        super().__init__("", reason, hint)
+        self.arrived = arrived
 
 
 class Chain:
@@ -97,7 +101,7 @@ class Chain:
         known = ", ".join(self._steps.values()) or "none"
         name = f"migrate_from_{str(in_names(self._version)).replace('.', '_')}"
         return NoWay(
-            "",
+            self._version,
             f"The dump is of version {self._source}, the project of {self._target}, but "
             f"{self._name} has no step from {self._version}; its steps are: {known}.",
             f"Write a method {name}(self, globals_dict) that returns the version it leads to. "

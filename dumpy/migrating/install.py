@@ -71,10 +71,14 @@ def migrate(
     """
     policy = policy_here()
     found = None if policy.is_off else _chain(namespace.get("SOURCE_VERSION"), policy)
-    if found is None:
+    if found is None and policy.proposal is None:
         return None
     migration = Migration(namespace, functions, is_complete=is_complete)
-    _run(found, migration, policy)
+    if found is not None:
+        _run(found, migration, policy)
+    if policy.proposal is not None:
+        migration.begin("The proposed step")
+        policy.proposal(Migrator(migration))
     migration.finish()
     for skipped in migration.skipped:
         policy.say(skipped)

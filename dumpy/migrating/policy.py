@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 _log = logging.getLogger("dumpy")
 
@@ -17,13 +18,15 @@ class Policy:
     """How to migrate.
 
     ``say`` is told each step, and ``murmur`` that there is none to do; ``allow_mismatch`` goes on
-    where no step leads on; ``is_off`` leaves migrators out.
+    where no step leads on; ``is_off`` leaves migrators out. ``proposal`` is called with a migrator
+    when all steps are done: a step that is still to be written.
     """
 
     say: Callable[[str], object] = _log.info
     murmur: Callable[[str], object] = _log.debug
     allow_mismatch: bool = False
     is_off: bool = False
+    proposal: Callable[[Any], object] | None = None
 
 
 _policy: ContextVar[Policy | None] = ContextVar("dumpy_policy", default=None)

@@ -165,7 +165,7 @@ def file_content(path: Path) -> Content:
     if dump.outline is None:
         hint = f"To add its objects to a database: manage.py loaddata {path}"
         raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
-    _require_permission(dump)
+    require_permission(dump)
     return Content(dump)
 
 
@@ -177,7 +177,7 @@ def directory_content(
     Raises ``FixtureError``.
     """
     dump = reading.open(path)
-    _require_permission(dump)
+    require_permission(dump)
     if not dump.is_program:
         return Content(dump)
     content = Content(dump, namespace, is_run_again)
@@ -186,7 +186,8 @@ def directory_content(
     return content
 
 
-def _require_permission(dump: Dump) -> None:
+def require_permission(dump: Dump) -> None:
+    """Raise ``FixtureError`` for a program where none may be run."""
     if dump.is_program and not configuration().execute:
         reason = "it is a program, and DUMPY['EXECUTE'] is False, so that it is not run."
         raise FixtureError(dump.source.place(1), reason)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from django.db.models import QuerySet
 
+from dumpy.errors import Place
 from dumpy.loading.objects import HOOK
 from dumpy.loading.registry import Registry
 from dumpy.reading import DumpedTable
@@ -40,6 +42,50 @@ def differing(
     themselves while they are loaded, and those to whose rows the database has given keys.
     """
     return [content for content in contents if _is_different(content, registry, using)]
+
+
+@dataclass(frozen=True)
+class DifferentValue:
+    """A value that is not as it was dumped; without a ``name`` it is the rows that differ."""
+
+    name: str
+    key: object
+    place: Place
+    dumped: str
+    stored: str
+
+
+def different_values(
+    content: DumpedContent, registry: Registry, using: str
+) -> Iterator[DifferentValue]:
+    """Yield where the rows of a model differ from those in the database, field by field.
+
+    They are read again for each field, for which only errors pay.
+    """
+    table = table_of(registry.get(content.label))
+    given = set.intersection(*(_given(one) for one in content.tables))
+    shape = _reduced(shape_of(table), given)
+    for name in ("", *(name for name in shape.names if name not in table.key)):
+        part = _reduced(shape, {name} if name else set(table.key))
+        for row, stored in zip_longest(_dumped(content, table, part), _texts(part, using)):
+            place, key, dumped = row or (content.tables[0].place(1), None, "")
+            if dumped != stored:
+                yield DifferentValue(name, key, place, dumped, stored or "")
+                if not name:
+                    return
+
+
+def _dumped(
+    content: DumpedContent, table: Table, part: Shape
+) -> Iterator[tuple[Place, object, str]]:
+    for one in content.tables:
+        key = [one.fields[name] for name in table.key]
+        where = [one.fields[name] for name in part.names]
+        for row in one.rows():
+            keys = [row.values[position] for position in key if isinstance(position, int)]
+            values = [row.values[position] for position in where if isinstance(position, int)]
+            pk = keys[0] if len(keys) == 1 else tuple(keys)
+            yield one.place(row.line), pk, ", ".join(map(source, values))
 
 
 def rows_digest(tables: Iterable[DumpedTable], names: Sequence[str] | None = None) -> str:
@@ -98,9 +144,14 @@ def _arranged(shape: Shape, names: Sequence[str]) -> Shape | None:
 
 
 def _digest_of(shape: Shape, using: str) -> str:
-    writer = RowWriter(shape, NaturalKeys(using))
     digest = manifests.digest()
-    for page in pages_of_query(shape, QuerySet(shape.table.model, using=using), using):
-        for arguments in writer.arguments(page):
-            digest.update(f"{arguments}\n".encode())
+    for arguments in _texts(shape, using):
+        digest.update(f"{arguments}\n".encode())
     return str(digest.hexdigest())
+
+
+def _texts(shape: Shape, using: str) -> Iterator[str]:
+    """Yield the values of the rows in the database, as dumps have them."""
+    writer = RowWriter(shape, NaturalKeys(using))
+    for page in pages_of_query(shape, QuerySet(shape.table.model, using=using), using):
+        yield from writer.arguments(page)

@@ -329,14 +329,19 @@ class Restorer:
         self.say("checking references and content")
         found = self._different() if self.compares else []
         moved = loader.references.moved
-        different = [one.label for one in found if not self._is_loaded_alike(one, moved)]
+        different = [one for one in found if not self._is_loaded_alike(one, moved)]
         if different:
-            raise RestoreFailed(
-                f"After loading, the content of {', '.join(different)} is not that of the dump. "
-                "The database is as it was. If it is values that do not fit the fields of today, "
-                f"this says which: manage.py checkdump {_beside(self.content)}"
-                + (f"\n{self.plan.advice}" if self.plan.advice else "")
-            )
+            self.refuse(different)
+
+    def refuse(self, contents: Sequence[DumpedContent]) -> None:
+        """Raise ``RestoreFailed`` for what was loaded, and is not what the dump holds."""
+        labels = ", ".join(content.label for content in contents)
+        raise RestoreFailed(
+            f"After loading, the content of {labels} is not that of the dump. "
+            "The database is as it was. If it is values that do not fit the fields of today, "
+            f"this says which: manage.py checkdump {_beside(self.content)}"
+            + (f"\n{self.plan.advice}" if self.plan.advice else "")
+        )
 
     def _require_none(self, loader: Loader) -> None:
         """Raise ``RestoreFailed`` if there are rows where the dump says that there were none."""

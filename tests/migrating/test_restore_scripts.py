@@ -421,8 +421,7 @@ def test_repair_restores_what_a_migrated_row_needs(shop: Site) -> None:
 def test_checkdump_says_that_an_old_dump_would_be_restored(shop: Site) -> None:
     said = shop.succeed("checkdump", shop.the_dump)
     assert "migrate_from_1_0: Clients are customers, tags are labels.\n" in said
-    assert "The dump is whole, and what was looked at fits the models. Not looked at: " in said
-    assert "what code makes of shop.Client; what code makes of shop.Sale; references." in said
+    assert "The dump is whole, fits the models, and would be restored." in said
 
 
 def test_checkdump_says_what_migrators_have_left(shop: Site) -> None:

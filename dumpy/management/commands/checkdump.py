@@ -10,16 +10,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dumpy.checking.check import Findings, check
-from dumpy.checking.migrator import write_migrator
+from dumpy.checking.check import check
+from dumpy.checking.findings import Findings
+from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import lines, to_json, verdict
 from dumpy.checking.reseal import reseal
+from dumpy.ending import cleaning_up
+from dumpy.errors import printable_lines
+from dumpy.migrating.chain import NoWay
 
 
 class Command(BaseCommand):
     """Says what a restore would meet, writes a migrator for it, and accepts edits of files."""
 
-    help = "Check a dump, without restoring it: is it whole, and does it fit the models?"
+    help = "Check a dump: is it whole, does it fit the models, and would it be restored?"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
@@ -41,23 +45,49 @@ class Command(BaseCommand):
             "--json", action="store_true", help="Print the report as one JSON object."
         )
         parser.add_argument(
+            "--no-rehearsal",
+            action="store_false",
+            dest="is_rehearsed",
+            help="Check files and names only. By default the dump is restored into a scratch "
+            "database as well, with migrators and code.",
+        )
+        parser.add_argument(
             "--write-migrator",
             action="store_true",
-            help="Write a step of a migrator for what has changed into the project.",
+            help="Print the step of a migrator for what has changed.",
+        )
+        parser.add_argument(
+            "--write",
+            action="store_true",
+            help="With --write-migrator: write the step into the project.",
         )
 
+    @cleaning_up()
     def handle(self, *, path: Path, **options: Any) -> None:
-        """Check the dump; the status is 1 unless a restore would go through untouched."""
+        """Check the dump; the status is 1 unless a restore would go through."""
+        if options["write"] and not options["write_migrator"]:
+            raise CommandError("--write says what becomes of a step: add --write-migrator.")
         if options["reseal"]:
             self._reseal(path, is_told=not options["json"])
-        found = check(path, options["database"])
-        written = write_migrator(found) if options["write_migrator"] else ""
+        found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
+        said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
         if options["json"]:
             self.stdout.write(json.dumps(to_json(found), indent=1))
         elif options["verbosity"] > 0:
-            self._say(found, written)
+            self._say(found, said)
         if not found.is_fine:
             sys.exit(1)
+
+    def _migrator(self, found: Findings, is_written: bool) -> str:
+        step = step_for(found)
+        if step is None:
+            return "The migrators of the project do all that is needed."
+        if not is_written:
+            return f"{step.text}\nTo put it into the project, add --write."
+        said = write_step(step)
+        # The step is there by now.
+        found.damages = [error for error in found.damages if not isinstance(error, NoWay)]
+        return said
 
     def _reseal(self, path: Path, *, is_told: bool) -> None:
         resealed = reseal(path)
@@ -68,12 +98,13 @@ class Command(BaseCommand):
             names = ", ".join(resealed.changed) or "nothing had changed"
             self.stdout.write(f"Resealed: {names}.")
 
-    def _say(self, found: Findings, written: str) -> None:
+    def _say(self, found: Findings, said: str) -> None:
         for line in lines(found):
             self.stdout.write(line)
-        if written:
-            self.stdout.write(f"\n{written}")
+        if said:
+            self.stdout.write(f"\n{said}")
         if found.is_fine:
             self.stdout.write(verdict(found))
         else:
-            raise CommandError("\n".join([*map(str, found.damages), verdict(found)]))
+            said = "\n".join([*map(str, found.damages), verdict(found)])
+            raise CommandError(printable_lines(said))

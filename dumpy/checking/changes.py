@@ -1,0 +1,134 @@
+"""What the migrations of the project have changed since a dump was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
+
+from dumpy.loading.registry import TODAY
+from dumpy.restoring.history import Key, Past
+from dumpy.schema.tables import ModelType, Table, table_of
+
+ModelKey = tuple[str, str]
+"""A model: the label of its app, and its name in lower case."""
+
+
+@dataclass
+class _Lineage:
+    """A model of the time of the dump: what it is called now, and what has become of its fields."""
+
+    now: ModelKey | None
+    fields: dict[str, str | None] = field(default_factory=dict)
+
+    def name(self, then: str) -> str | None:
+        """Return what a field is called now, None if it was removed."""
+        return self.fields.get(then, then)
+
+    def change(self, old: str, new: str | None) -> None:
+        """Let the field that is called ``old`` by now have another name, or none."""
+        for then in {*self.fields, old}:
+            if self.name(then) == old:
+                self.fields[then] = new
+
+
+@dataclass
+class Changes:
+    """The names of today for those of a dump, as far as migrations tell.
+
+    Attributes:
+        past: the models of the dump's time, None where the migrations do not know them.
+        scripts: the migrations since then that run Python or SQL.
+    """
+
+    past: Past | None
+    scripts: list[str] = field(default_factory=list)
+    _lineages: dict[ModelKey, _Lineage] = field(default_factory=dict)
+    _values: dict[tuple[ModelKey, str], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, operation in _operations_since(self.past) if self.past else ():
+            self._note(key, operation)
+
+    def table(self, label: str) -> Table | None:
+        """Return a model as it was when the dump was made, None if that is not known."""
+        found = self.past.registry.find(label) if self.past else None
+        is_told = found is not None and self.past is not None and _has_migrations(self.past, found)
+        return table_of(found) if found is not None and is_told else None
+
+    def model(self, label: str) -> str | None:
+        """Return the label of today of a model that has another name by now, or another app."""
+        then = self.table(label)
+        lineage = self._lineages.get(_key(label))
+        if then is None or TODAY.find(label) is not None:
+            return None
+        if lineage and lineage.now and (model := TODAY.find(".".join(lineage.now))):
+            return model._meta.label
+        # A model moves to another app with its table.
+        for model in TODAY.models():
+            if model._meta.db_table == then.model._meta.db_table and not model._meta.proxy:
+                return model._meta.label
+        return None
+
+    def field(self, label: str, name: str) -> str | None:
+        """Return what a field is called by now, None if it was removed."""
+        lineage = self._lineages.get(_key(label))
+        return lineage.name(name) if lineage else name
+
+    def value(self, label: str, name: str) -> Any:
+        """Return what a migration has put into a new field of each row, None for nothing."""
+        return self._values.get((_key(label), name))
+
+    def _note(self, key: Key, operation: Operation) -> None:
+        app = key[0]
+        match operation:
+            case ops.SeparateDatabaseAndState():
+                for one in operation.state_operations:
+                    self._note(key, one)
+            case ops.RenameModel():
+                self._rename((app, operation.old_name_lower), (app, operation.new_name_lower))
+            case ops.DeleteModel():
+                self._rename((app, operation.name_lower), None)
+            case ops.RenameField():
+                lineage = self._lineage((app, operation.model_name_lower))
+                lineage.change(operation.old_name, operation.new_name)
+            case ops.RemoveField():
+                self._lineage((app, operation.model_name_lower)).change(operation.name, None)
+            case ops.AddField():
+                made: Any = operation.field
+                if made.has_default() and not callable(made.default):
+                    place = (app, operation.model_name_lower), operation.name
+                    self._values[place] = made.default
+            case ops.RunPython() | ops.RunSQL():
+                if ".".join(key) not in self.scripts:
+                    self.scripts.append(".".join(key))
+
+    def _lineage(self, now: ModelKey) -> _Lineage:
+        for lineage in self._lineages.values():
+            if lineage.now == now:
+                return lineage
+        return self._lineages.setdefault(now, _Lineage(now))
+
+    def _rename(self, old: ModelKey, new: ModelKey | None) -> None:
+        self._lineage(old).now = new
+
+
+def _operations_since(past: Past) -> Iterator[tuple[Key, Operation]]:
+    graph = past.loader.graph
+    done = {key for target in past.targets for key in graph.forwards_plan(target)}
+    leaves = graph.leaf_nodes()
+    for key in dict.fromkeys(key for leaf in leaves for key in graph.forwards_plan(leaf)):
+        if key not in done:
+            yield from ((key, operation) for operation in graph.nodes[key].operations)
+
+
+def _has_migrations(past: Past, model: ModelType) -> bool:
+    return model._meta.app_label in {app for app, _name in past.named}
+
+
+def _key(label: str) -> ModelKey:
+    app, _, name = label.partition(".")
+    return app, name.lower()

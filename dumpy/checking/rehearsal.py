@@ -1,0 +1,298 @@
+"""A rehearsal: the dump is restored into a scratch database, and what is refused is said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connections
+from django.db.models import CharField
+from django.db.utils import Error as DatabaseError
+
+from dumpy.checking.findings import SHOWN, Call, Example, Finding, text
+from dumpy.dump import Natural
+from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
+from dumpy.loading.registry import TODAY
+from dumpy.loading.rejects import RejectedRow, Rejects
+from dumpy.migrating.migrator import Migrator
+from dumpy.migrating.policy import Policy, migrating
+from dumpy.reading import Dump
+from dumpy.reading.permission import named
+from dumpy.restoring import schema
+from dumpy.restoring.content import Content, require_permission
+from dumpy.restoring.digests import DifferentValue, DumpedContent, different_values
+from dumpy.restoring.plans import Today
+from dumpy.restoring.restorer import Restorer
+from dumpy.restoring.scratch import scratch
+from dumpy.schema.tables import Column, table_of
+
+_HINTS = {
+    "waits": "it comes in when the rows are right that it refers to",
+    "reference": "put the row back that is referred to, or change the value; or dump again with "
+    "--all, if it was dumpdata, and a manager hides it",
+    "not-unique": "change or drop the rows",
+}
+_KINDS = (
+    ("reference", re.compile(r"refers? to a row|foreign key|not found|does not exist")),
+    ("not-unique", re.compile(r"unique|duplicate|same key|already exists")),
+    ("null", re.compile(r"\bnull\b|\b1048\b")),
+    ("too-long", re.compile(r"too long|at most \d+ character")),
+    ("choice", re.compile(r"not a valid choice")),
+    ("constraint", re.compile(r"check constraint|constraint .* failed|constraint failed|\b4025\b")),
+)
+# Where what a database says has the names of columns, or of a constraint.
+_NAMES = (
+    re.compile(r"^(\w+)(?:=|: )"),
+    re.compile(r"Key \((.+?)\)="),
+    re.compile(r"constraint failed: ((?:\w+\.)?\w+(?:, \w+\.\w+)*)"),
+    re.compile(r"(?:[Cc]olumn|for key) [\"'`]?([\w`.]+)"),
+    re.compile(r"(?i)constraint [\"`]([\w.`]+)"),
+)
+_EMPTY: dict[object, object] = {str: "", int: 0, float: 0.0, bool: False, bytes: b""}
+
+
+class InScratch(Today):
+    """A restore where nobody else can have made the tables of unmanaged models."""
+
+    def build(self) -> None:
+        """Make them too."""
+        super().build()
+        schema.make_unmanaged(self.using, self.content.labels)
+
+
+@dataclass
+class Rehearsed:
+    """What came of a rehearsal: rows by model, findings, and errors that ended it."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    damages: list[DumpyError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class NoScratch(RestoreFailed):
+    """A scratch database that cannot be made."""
+
+
+@dataclass
+class _Rehearsal(Restorer):
+    """A restore that goes on where the content is not that of the dump, to say where it differs."""
+
+    differing: list[Finding] = field(default_factory=list)
+
+    def refuse(self, contents: Sequence[DumpedContent]) -> None:
+        """Note the values that are not those of the dump."""
+        for content in contents:
+            found = list(different_values(content, self.plan.registry, self.using))
+            for name in dict.fromkeys(one.name for one in found):
+                same = [one for one in found if one.name == name]
+                self.differing.append(_changed(content.label, same))
+
+
+class _Refusals(Rejects):
+    """What the first attempt refuses: another one, without some rows, may hide the cause."""
+
+    def leave_out(self, problems: Iterable[Problem]) -> None:
+        """Raise ``LoadError``."""
+        raise LoadError(list(problems))
+
+
+def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool) -> Rehearsed:
+    """Restore a dump into a scratch database; migrators and code of the dump are run.
+
+    ``calls`` are steps of a migrator that is still to be written; ``is_allowed`` says that no step
+    of the project need lead to its version. Raises ``NoScratch``.
+    """
+    found = Rehearsed()
+    try:
+        require_permission(dump)
+        content = Content(dump, is_run_again=dump.is_program)
+        found.findings += _missing_tables(content, using)
+    except DumpyError as error:
+        found.damages.append(error)
+    if found.damages or found.findings:
+        return found
+
+    def propose(migrator: Migrator) -> None:
+        for call in calls:
+            getattr(migrator, call.name)(*call.arguments)
+
+    policy = Policy(
+        lambda sentence: None,
+        lambda sentence: None,
+        is_allowed,
+        proposal=propose if calls else None,
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(scratch(using))
+        except (RestoreFailed, DatabaseError, OSError) as error:
+            raise NoScratch(
+                f"{error}\nThe dump cannot be restored into a scratch database. To check its "
+                "files and names alone, add --no-rehearsal; or name a database whose user may make "
+                "another one: --database."
+            ) from error
+        stack.enter_context(migrating(policy))
+        stack.enter_context(named([], found.notes.append))
+        _restore(content, using, found)
+    return found
+
+
+def _restore(content: Content, using: str, found: Rehearsed) -> None:
+    rejects = _Refusals()
+    plan = InScratch(content, using)
+    restorer = _Rehearsal(content, plan, lambda step: None, rejects=rejects)
+    try:
+        report = restorer.run(dry_run=True)
+    except LoadError as error:
+        rows = [RejectedRow(TODAY.get(one.model), {}, one) for one in error.problems]
+        rejects.left += rows
+    except (FixtureError, FixtureErrors) as error:
+        for one in error.errors if isinstance(error, FixtureErrors) else [error]:
+            found.findings.append(
+                Finding("refused", "", one.reason, hint=one.hint.strip(), place=one.place)
+            )
+    except (DumpyError, DatabaseError, OSError, SystemExit) as error:
+        found.damages.append(error if isinstance(error, DumpyError) else RestoreFailed(str(error)))
+    else:
+        found.rows = {label: counts.total for label, counts in report.tables.items()}
+        found.findings += restorer.differing
+    found.findings += _refused(rejects.rows)
+
+
+def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
+    """Yield the unmanaged models of a dump that have no table in the database that it is for."""
+    models = [model for model in map(TODAY.find, content.labels) if model is not None]
+    unmanaged = [model for model in models if not model._meta.managed]
+    if not unmanaged:
+        return
+    there = schema.there(connections[using], [model._meta.db_table for model in unmanaged])
+    for model in unmanaged:
+        if model._meta.db_table not in there:
+            yield Finding(
+                "no-table", model._meta.label,
+                f"its table {model._meta.db_table!r} does not exist in {using!r}, and no migration "
+                "makes it, as the model is not managed",
+                hint="make it first, or leave its rows out",
+            )  # fmt: skip
+
+
+def _refused(rows: Iterable[RejectedRow]) -> Iterator[Finding]:
+    """Yield the rows that were refused, those together that lack the same in the same field."""
+    groups: dict[tuple[str, str | None, str], list[RejectedRow]] = {}
+    for row in rows:
+        name = None if row.problem.waits else _field_of(row)
+        key = row.problem.model, name, _kind_of(row.problem)
+        groups.setdefault(key, []).append(row)
+    for (label, name, kind), group in groups.items():
+        yield _finding(label, name, kind, group)
+
+
+def _finding(label: str, name: str | None, kind: str, group: Sequence[RejectedRow]) -> Finding:
+    problems = [row.problem for row in group]
+    return Finding(
+        kind, label, problems[0].reason.removeprefix(f"{name}: ").rstrip("."), field=name,
+        hint=_HINTS.get(kind, "change the values"), rows=len(group),
+        values=0 if kind == "null" else len(group), examples=_examples(problems),
+        proposal=_proposal(group, name, kind) if name and "," not in name else "",
+    )  # fmt: skip
+
+
+def _kind_of(problem: Problem) -> str:
+    """What a database, or a validation, has said, in one word for programs."""
+    if problem.waits:
+        return "waits"
+    said = problem.reason.lower()
+    found = next((kind for kind, pattern in _KINDS if pattern.search(said)), None)
+    return found or ("invalid" if problem.is_invalid else "refused")
+
+
+def _field_of(row: RejectedRow) -> str | None:
+    """The names of the fields, or of the constraint, that a reason is about."""
+    table = table_of(row.model)
+    columns = {column.db_name: str(column.field.name) for column in table.columns}
+    columns |= {column.name: str(column.field.name) for column in table.columns}
+    known = {*columns.values(), *(link.name for link in table.links)}
+    for pattern in _NAMES:
+        if match := pattern.search(row.problem.reason):
+            names = [name.strip("\"'` ").rpartition(".")[2] for name in match[1].split(",")]
+            found = [columns.get(name, name) for name in names]
+            if pattern is not _NAMES[0] or known.issuperset(found):
+                return ", ".join(found)
+    return next((name for name, target, values in _held(row) if _is_unclean(target, values)), None)
+
+
+def _held(row: RejectedRow) -> Iterator[tuple[str, Any, list[Any]]]:
+    """Yield the fields of a row, each with what reads its values, and these."""
+    table = table_of(row.model)
+    for column in table.columns:
+        if column.types is not None:
+            target = column.target if column.references else column.field
+            yield str(column.field.name), target, [row.values.get(column.name)]
+    for link in table.links:
+        values = row.values.get(link.name)
+        yield link.name, link.target.target, values if isinstance(values, list) else []
+
+
+def _is_unclean(target: Any, values: Iterable[Any]) -> bool:
+    """Whether the field itself finds fault with values of which a database does not name it."""
+    for value in values:
+        if value is None or isinstance(value, Natural):
+            continue
+        try:
+            target.clean(value, None)
+        except ValidationError:
+            return True
+        except Exception:  # a validator may want to see more than the value
+            continue
+    return False
+
+
+def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:
+    return tuple(Example(one.pk, one.place, one.reason) for one in problems[:SHOWN])
+
+
+def _changed(label: str, found: Sequence[DifferentValue]) -> Finding:
+    """What is said of values that the fields of today do not keep as they are."""
+    first = found[0]
+    if not first.name:
+        hint = "handlers of migrators, receivers, or triggers make or change such rows"
+        examples = _examples([Problem(label, first.key, first.place, "")] if first.key else [])
+        return Finding("changed", label, "other rows come back", hint=hint, examples=examples)
+    return Finding(
+        "changed", label, f"{first.dumped} would become {first.stored}", field=first.name,
+        hint="change the values, or the field", rows=len(found), values=len(found),
+        examples=_examples([Problem(label, one.key, one.place, "") for one in found[:SHOWN]]),
+        proposal=f"self.change_values({text(label)}, {text(first.name)}, lambda value: ...)",
+    )  # fmt: skip
+
+
+def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
+    """The call of a migrator that would let rows in."""
+    table = table_of(group[0].model)
+    column = next((one for one in table.columns if one.field.name == name), None)
+    if column is None or kind in _HINTS:
+        return ""
+    values = dict.fromkeys(text(row.values.get(column.name)) for row in group[:SHOWN])
+    new = "lambda value: ..."
+    if kind == "null":
+        new = f"{{None: {_filler(column)}}}"
+    elif kind == "choice":
+        choice = text(column.field.flatchoices[0][0])
+        new = "{" + ", ".join(f"{value}: {choice}" for value in values) + "}"
+    elif kind == "too-long" and isinstance(column.target, CharField):
+        guard = "value and " if column.field.null else ""
+        new = f"lambda value: {guard}value[:{column.target.max_length}]"
+    return f"self.change_values({text(table.label)}, {text(column.name)}, {new})"
+
+
+def _filler(column: Column) -> str:
+    """A value for rows that have none: the default of the field, or an empty one of its type."""
+    field: Any = column.field
+    default = field.get_default() if field.has_default() and not callable(field.default) else None
+    kind = next(iter(column.types or ()), None)
+    return text(_EMPTY.get(kind, ...) if default is None else default)
