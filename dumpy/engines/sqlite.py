@@ -16,6 +16,7 @@ from django.db.utils import Error
 from dumpy.engines.base import Engine, refers
 from dumpy.schema.tables import Column
 
+_DATES = frozenset({datetime.date})
 _INSTANTS = frozenset({datetime.datetime})
 _COLUMNS = 'SELECT name, type, "notnull" FROM pragma_table_info(%s)'
 _VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY 1"
@@ -41,6 +42,8 @@ class SQLite(Engine):
         """Return what prepares a column's values; instants are as Django stores them, faster."""
         if column.types == _INSTANTS:
             return self._instant()
+        if column.types == _DATES:
+            return str
         prepare = super().preparation(column)
         if prepare is None or not isinstance(column.target, DecimalField):
             return prepare
@@ -50,11 +53,10 @@ class SQLite(Engine):
         utc = datetime.timezone.utc
         if settings.USE_TZ and self.connection.timezone == utc:
             # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
-            return lambda value: str(
-                value.replace(tzinfo=None)
-                if value.tzinfo is utc
-                else value.astimezone(utc).replace(tzinfo=None)
-            )
+            zone = len("+00:00")
+            return lambda value: (
+                value if value.tzinfo is utc else value.astimezone(utc)
+            ).isoformat(" ")[:-zone]
         adapt: Callable[[Any], Any] = self.connection.ops.adapt_datetimefield_value
         return adapt
 

@@ -52,7 +52,7 @@ def to_python(
     is_unusual = column.types is not None and not kinds <= column.types | {NONE}
     if is_unusual or not kinds.isdisjoint(_WRAPPED):
         values = _each(values, failures, _converter(column))
-    if column.types == _INSTANTS:
+    if column.types == _INSTANTS and not _are_in_zone(values):
         return _each(values, failures, _in_zone)
     return values
 
@@ -162,6 +162,12 @@ def _converted(column: Column, value: Any) -> Any:
         return column.target.to_python(value)
     except (TypeError, AttributeError) as error:
         raise ValidationError(f"{value!r} is no value for {column.name!r}.") from error
+
+
+def _are_in_zone(values: Sequence[Any]) -> bool:
+    """Whether all instants are as ``USE_TZ`` wants them."""
+    naive = {value.tzinfo is None for value in values if value is not None}
+    return naive <= {not settings.USE_TZ}
 
 
 def _in_zone(value: datetime.datetime) -> datetime.datetime:

@@ -149,7 +149,10 @@ class DumpedTable:
         scanner = RowScanner(self.style.prefix(extent.function), self.style.suffix, self.missing)
         for lines, texts in row_lines(self.source, extent):
             columns = scanner.scan_lines(texts)
-            if columns is not None:
+            if columns is None:
+                lines, texts = without_comments(lines, texts)
+                columns = scanner.scan_lines(texts) if texts else []
+            if columns:
                 yield self._block(columns, lines, sum(map(len, texts)))
             else:
                 yield from self._scanned(scanner, lines, texts)
@@ -193,7 +196,7 @@ def scanned(scanner: RowScanner, text: str, place: Place) -> tuple[object, ...]:
 
 
 def row_lines(source: Source, extent: Extent) -> Iterator[tuple[Sequence[int], list[str]]]:
-    """Yield the numbers and the texts of row lines, some 256 KB at once."""
+    """Yield the numbers and the texts of the lines with rows, some 256 KB at once."""
     first = extent.first_line
     for data in source.whole_lines(extent.start, extent.end):
         text = _decoded(source, first, data)
@@ -202,11 +205,13 @@ def row_lines(source: Source, extent: Extent) -> Iterator[tuple[Sequence[int], l
         texts = text.split("\n")
         lines: Sequence[int] = range(first, first + len(texts))
         first += len(texts)
-        if not all(map(_is_row, texts)):
-            rows = [(line, one) for line, one in zip(lines, texts, strict=True) if _is_row(one)]
-            lines, texts = [line for line, _one in rows], [one for _line, one in rows]
-        if texts:
-            yield lines, texts
+        yield lines, texts
+
+
+def without_comments(lines: Sequence[int], texts: Sequence[str]) -> tuple[Sequence[int], list[str]]:
+    """Return those lines that are no comment between rows, and their numbers."""
+    rows = [(line, text) for line, text in zip(lines, texts, strict=True) if _is_row(text)]
+    return [line for line, _text in rows], [text for _line, text in rows]
 
 
 def _is_row(text: str) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import starmap
 from pathlib import Path
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.dump import Dump, row_lines
+from dumpy.reading.dump import Dump, row_lines, without_comments
 from dumpy.reading.permission import announce, dump_of, why_not
 from dumpy.reading.source import Source
 from dumpy.text.manifest import RESTORE
@@ -221,7 +222,7 @@ def means_words(namespace: Mapping[str, Any]) -> bool:
 
 
 def _lines(source: Source, extent: Extent) -> Iterator[tuple[int, str]]:
-    for lines, texts in row_lines(source, extent):
+    for lines, texts in starmap(without_comments, row_lines(source, extent)):
         yield from zip(lines, texts, strict=True)
 
 

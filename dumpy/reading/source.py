@@ -75,9 +75,10 @@ class Source:
         pieces, size, number = list[bytes](), 0, 1
         for page in self._pages():
             *lines, rest = page.split(b"\n")
-            for line in lines:
-                yield b"".join([*pieces, line, b"\n"])
-                pieces, size, number = [], 0, number + 1
+            if lines:
+                yield b"".join([*pieces, lines[0], b"\n"])
+                yield from [line + b"\n" for line in lines[1:]]
+                pieces, size, number = [], 0, number + len(lines)
             pieces.append(rest)
             size += len(rest)
             if size > limits.max_row_bytes or (

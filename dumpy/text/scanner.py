@@ -47,7 +47,7 @@ class RowScanner:
     """Scans the rows `prefix + values + suffix` of one table, and learns how they look."""
 
     __slots__ = (
-        "_columns", "_find", "_kinds", "_misses", "_missing", "_prefix", "_rebuilds", "_suffix",
+        "_columns", "_kinds", "_misses", "_missing", "_prefix", "_rebuilds", "_row", "_suffix",
     )  # fmt: skip
 
     def __init__(self, prefix: str, suffix: str, missing: Collection[str] = ()) -> None:
@@ -57,7 +57,7 @@ class RowScanner:
         names = rf"\b({'|'.join(sorted(missing))})\b"
         self._missing = re.compile(names).search if missing else None
         self._kinds: list[set[str]] = []
-        self._find: Callable[[str], list[Any]] = _find_nothing
+        self._row: re.Pattern[str] | None = None
         self._columns: tuple[Column, ...] = ()
         self._rebuilds = 0
         self._misses = 0
@@ -67,10 +67,25 @@ class RowScanner:
 
         The rows must then be scanned one by one: some may still be data.
         """
-        if not self._columns or len(max(lines, key=len, default="")) > _MAX_MATCHED:
+        columns = self._matched(lines)
+        return self._matched(lines) if columns is None and self._learn_from(lines) else columns
+
+    def scan(self, line: str) -> Values:
+        """The values of one row, given decoded and without its line end.
+
+        Raises RowError, and RowIsCode when the line is Python but not data.
+        """
+        columns = None if "\n" in line else self._matched([line])
+        if columns is None:
+            return self._scan_slowly(line)
+        return tuple([column[0] for column in columns])
+
+    def _matched(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
+        """The values of rows that look like those before, None if one of them does not."""
+        if self._row is None or len(max(lines, key=len, default="")) > _MAX_MATCHED:
             return None
         text = "\n".join(lines)
-        found = self._find(text)
+        found = self._row.findall(text)
         if len(found) != len(lines) or (self._missing and self._missing(text)):
             return None
         groups = list(zip(*found, strict=True)) if len(self._columns) > 1 else [found]
@@ -81,50 +96,48 @@ class RowScanner:
         except (ValueError, ArithmeticError):
             return None
 
-    def scan(self, line: str) -> Values:
-        """The values of one row, given decoded and without its line end.
-
-        Raises RowError, and RowIsCode when the line is Python but not data.
-        """
-        columns = None if "\n" in line else self.scan_lines([line])
-        if columns is None:
-            return self._scan_slowly(line)
-        return tuple([column[0] for column in columns])
+    def _learn_from(self, lines: Sequence[str]) -> bool:
+        """Learn how rows look, but for those that are known; return whether all are known now."""
+        for line in lines:
+            if self._row is not None and self._row.match(line):
+                continue
+            values = canonical.read_row(line, self._prefix, self._suffix)
+            if values is None or not self._learn(values):
+                return False
+        return True
 
     def _scan_slowly(self, line: str) -> Values:
         missing = self._missing(line) if self._missing else None
         values = None if missing else canonical.read_row(line, self._prefix, self._suffix)
         if values is None:
             return edited.read_row(line, self._prefix, self._suffix, self._missing)
-        if self._rebuilds < _MAX_REBUILDS and self._misses < _MAX_MISSES:
-            self._learn(values)
+        self._learn(values)
         return values
 
-    def _learn(self, values: Values) -> None:
+    def _learn(self, values: Values) -> bool:
+        """Return whether there is a new pattern, which fits the row."""
         self._kinds = self._kinds or [set() for _ in values]
-        if len(values) != len(self._kinds):
-            return
+        is_over = self._rebuilds >= _MAX_REBUILDS or self._misses >= _MAX_MISSES
+        if is_over or len(values) != len(self._kinds):
+            return False
         pairs = zip(map(_kind_of, values), self._kinds, strict=True)
         news = [(kind, known) for kind, known in pairs if kind is not None and kind not in known]
         for kind, known in news:
             known.add(kind)
         if news:
-            self._rebuild()
-        else:
-            self._misses += 1
+            return self._rebuild()
+        self._misses += 1
+        return False
 
-    def _rebuild(self) -> None:
+    def _rebuild(self) -> bool:
         self._rebuilds += 1
         if not all(self._kinds):
-            return
+            return False
         self._columns = tuple(map(_column, self._kinds))
         body = ", ".join(column.pattern for column in self._columns)
         row = f"^{re.escape(self._prefix)}{body}{re.escape(self._suffix)}$"
-        self._find = re.compile(row, re.MULTILINE).findall
-
-
-def _find_nothing(text: str) -> list[Any]:
-    return []
+        self._row = re.compile(row, re.MULTILINE)
+        return True
 
 
 def _kind_of(value: Any) -> str | None:

@@ -281,7 +281,7 @@ def _write_datetime(value: datetime) -> str:
 
 
 def _read_datetime(text: str) -> datetime:
-    return utc(*map(int, text.split(", "))).replace(tzinfo=None)
+    return _read_utc(text).replace(tzinfo=None)
 
 
 def _read_utc(text: str) -> datetime:
