@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import django
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
 
 
 class DumpyConfig(AppConfig):
@@ -12,6 +14,9 @@ class DumpyConfig(AppConfig):
     verbose_name = "dumpy"
 
     def ready(self) -> None:
+        if django.VERSION < (5, 2):
+            found = django.get_version()
+            raise ImproperlyConfigured(f"dumpy needs Django 5.2 or newer, this is Django {found}.")
         from dumpy import registration
 
         registration.register()

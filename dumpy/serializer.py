@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.serializers import base
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Model, QuerySet
+from django.db.models import AutoField, Model, QuerySet
 
 from dumpy import reading
 from dumpy.conf import project_version
@@ -90,6 +90,10 @@ class Serializer(base.Serializer):
             natural_foreign=self.use_natural_foreign_keys,
             natural_primary=self.use_natural_primary_keys,
         )
+        if instances[0].pk is None and isinstance(model._meta.pk, AutoField):
+            # The database gives a new object its key.
+            columns = tuple(one for one in shape.columns if not one.field.primary_key)
+            shape = replace(shape, columns=columns)
         if all(getattr(type(self), name) is getattr(Serializer, name) for name in _HOOKS):
             yield shape, [page_of_instances(shape, instances)]
             return

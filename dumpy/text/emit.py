@@ -31,6 +31,8 @@ if __name__ == '__main__':
 IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
+# Black and ruff would break rows over several lines.
+_FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
 _HINT = """\
 A row is one line and one call; the create function of its table says what becomes of it. When a field
 was removed, comment its line out; when it was renamed, change the name left of the `=`; to leave a
@@ -128,7 +130,7 @@ def head(
     `listed_in` says where the tables are listed.
     """
     return (
-        f'{FIRST_LINE}\n"""{_docstring(description)}\n\n{_HINT.format(listed_in)}"""\n'
+        f'{_FIRST_LINES}"""{_docstring(description)}\n\n{_HINT.format(listed_in)}"""\n'
         f"from dumpy.dump import (\n{_wrapped(IMPORTED)}\n)\n\n"
         f"SOURCE_VERSION = {_quoted(version) if version is not None else None}\n"
         f"SOURCE_MIGRATIONS = {_mapping(migrations)}"
@@ -197,7 +199,7 @@ def saved_row_prefix(create: str) -> str:
 
 def table_head(label: str) -> str:
     """Everything before the rows of a table file."""
-    return f'{FIRST_LINE}\n"""Rows of {_docstring(label)}, which restore.py loads."""\n\n'
+    return f'{_FIRST_LINES}"""Rows of {_docstring(label)}, which restore.py loads."""\n'
 
 
 def table_tail() -> str:

@@ -55,6 +55,7 @@ class ColumnWriter:
         self.note = note
         self._decode = decoder(column, connections[using]) if is_stored else None
         self._shortcut = shortcut(column, connections[using]) if is_stored else None
+        self._has_said = False
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
@@ -87,8 +88,22 @@ class ColumnWriter:
         if made is None and value is not None and self.column.types is not None:
             reason = f"{value!r} is none of a {type(self.column.target).__name__}."
             raise UnreadableValue(self.label, key, self.column.name, reason)
+        if type(made) is not Decimal:
+            return made
+        if type(value) is float and value != float(made):
+            # SQLite computes with floats, and its columns take any.
+            self._say(
+                f"{self.label}(pk={key!r}): {self.column.name!r} is {value!r} in the database. The "
+                f"field reads {made}, and so are such values in the dump."
+            )
         # No database keeps the sign of a decimal zero.
-        return abs(made) if type(made) is Decimal and not made else made
+        return made or abs(made)
+
+    def _say(self, sentence: str) -> None:
+        """Note something that many values of the column may have in common, once."""
+        if not self._has_said:
+            self._has_said = True
+            self.note(sentence)
 
     def _text(self, value: Any, key: object) -> str:
         try:
@@ -153,8 +168,6 @@ class StoredWriter(ColumnWriter):
     Otherwise as they are stored.
     """
 
-    _is_noted = False
-
     @cached_property
     def _repeated(self) -> Callable[[Any], tuple[str, str]]:
         return lru_cache(maxsize=1024)(self._word)
@@ -172,9 +185,8 @@ class StoredWriter(ColumnWriter):
             text, fault = (self._repeated if type(stored) is str else self._word)(stored)
         except Unwritable as error:
             raise self.refusal(value, key, sentence(error)) from error
-        if fault and not self._is_noted:
-            self._is_noted = True
-            self.note(
+        if fault:
+            self._say(
                 f"{self.label}(pk={key!r}): from_db_value() of {self.column.name!r} fails: {fault} "
                 "Such values are in the dump as they are stored."
             )

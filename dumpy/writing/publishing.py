@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dumpy.errors import DumpFailed
-from dumpy.text.manifest import NAME, RESTORE, from_text
+from dumpy.text.manifest import NAME, RESTORE, FileEntry, digest, from_text
 from dumpy.text.outline import is_program
 from dumpy.writing.aside import left_by_the_dead, locked, locked_directory
 from dumpy.writing.output import named, sync_directory
@@ -22,6 +22,7 @@ _ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
 _HERE = -100
 _LONGEST = 100
+_SHOWN = 10
 # Some libraries have no function for the system call; these are its numbers on Linux.
 _RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86_64": 316}
 
@@ -59,15 +60,26 @@ def holds_dump(path: Path) -> bool:
         return False
 
 
-def _strangers(path: Path) -> list[str]:
-    """The names of what is in a dump, and was not written by ``dump2py``."""
+def _foreign(path: Path) -> list[str]:
+    """Return the names of what lies in a dump, and is not as ``dump2py`` has written it."""
     try:
         manifest = from_text((path / NAME).read_text(encoding="utf-8"))
-        files = {file.name for table in manifest.tables for file in table.files}
     except ValueError:
-        files = {file.name for file in path.glob("*.py")}
-    own = {NAME, RESTORE, "__pycache__", *files}
+        return sorted(found.name for found in path.iterdir())
+    files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
+    own = {NAME, "__pycache__", *(file.name for file in files if _is_unchanged(path, file))}
     return sorted(found.name for found in path.iterdir() if found.name not in own)
+
+
+def _is_unchanged(path: Path, entry: FileEntry) -> bool:
+    found = digest()
+    try:
+        with (path / entry.name).open("rb") as file:
+            while data := file.read(2**20):
+                found.update(data)
+    except OSError:
+        return False
+    return bool(found.hexdigest() == entry.sha256)
 
 
 def _refuse_others(target: Path, overwrite: bool) -> None:
@@ -79,10 +91,12 @@ def _refuse_others(target: Path, overwrite: bool) -> None:
         raise DumpFailed(f"{target} is there and is no dump. Choose another name, or remove it.")
     if not overwrite:
         raise DumpFailed(f"{target} holds a dump already. Use --overwrite to replace it.")
-    if strangers := _strangers(target):
+    if foreign := _foreign(target):
+        more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise DumpFailed(
-            f"{target} holds more than a dump: {', '.join(strangers)}. Nothing was replaced: move "
-            "that out of it, or choose another name."
+            f"{target} holds files that dump2py has not written like that: "
+            f"{', '.join(foreign[:_SHOWN])}{more}. Nothing was replaced: move them out of it, or "
+            "choose another name."
         )
 
 

@@ -59,8 +59,8 @@ def page_of_instances(shape: Shape, instances: Sequence[Model]) -> Page:
 
 
 def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
-    """Yield neighbours of the same model together, at most ``CHUNK`` at a time."""
-    for model, group in groupby(instances, key=type):
+    """Yield neighbours of the same model together, at most ``CHUNK``, new ones apart."""
+    for (model, _is_new), group in groupby(instances, key=lambda one: (type(one), one.pk is None)):
         while chunk := list(islice(group, CHUNK)):
             yield model, chunk
 

@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 
+import django
 import pytest
+from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 # What `manage.py check` needs of dumpy, and no more.
 CHEAP = {
@@ -65,3 +68,9 @@ def test_a_name_that_dumpy_has_not_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="unicorn"):
         dumpy.unicorn  # noqa: B018
+
+
+def test_an_older_django_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(django, "VERSION", (4, 2, 0, "final", 0))
+    with pytest.raises(ImproperlyConfigured, match=r"needs Django 5\.2 or newer"):
+        apps.get_app_config("dumpy").ready()

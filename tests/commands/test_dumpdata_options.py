@@ -388,3 +388,10 @@ def test_the_dump_of_a_full_database_can_be_imported_by_anyone(tmp_path: Path) -
     given = [instance for section in namespace["objects"]() for instance in section]
     assert {type(one) for one in given} >= {zoo.Animal, Group, Permission}
     assert all(one._state.adding for one in given)
+
+
+def test_an_output_called_py_in_another_format_is_said(species: None, tmp_path: Path) -> None:
+    said = called("dumpdata", "zoo.Species", output=str(tmp_path / "dump.py"))
+    assert "For a dump in Python, use --format=py. This writes JSON." in said.err
+    said = called("dumpdata", "zoo.Species", output=str(tmp_path / "dump.json"))
+    assert said.err == ""

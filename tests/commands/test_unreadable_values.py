@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
-from running import dumped
+from running import called, dumped, loaded
 
 from dumpy.checking.content import raw_tables
 from dumpy.schema.tables import table_of
@@ -105,3 +105,22 @@ def test_pages_have_few_rows_where_values_are_long() -> None:
     ]
     assert sum(sizes) == 4_000_000
     assert max(sizes) <= 3_000_000
+
+
+@pytest.mark.sqlite
+def test_a_number_with_more_places_than_its_field_is_said_once_and_is_stable(
+    tmp_path: Path,
+) -> None:
+    for price in (1.2345678, -1.78e-15, 2.5, 9.99):
+        OptionalCheckup.objects.create()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE zoo_optionalcheckup SET price = %s WHERE price IS NULL", [price])
+    first = called("dumpdata", "zoo.OptionalCheckup", format="py")
+    assert first.err.count("'price' is 1.2345678 in the database. The field reads 1.23,") == 1
+    assert "Decimal('-" not in first.out
+    path = tmp_path / "dump.py"
+    path.write_text(first.out, encoding="utf-8")
+    OptionalCheckup.objects.all().delete()
+    loaded(path)
+    second = called("dumpdata", "zoo.OptionalCheckup", format="py")
+    assert (second.out, second.err) == (first.out, "")

@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ from sites import Site
 from dumpy import reading
 from dumpy.errors import DumpFailed
 from dumpy.management import progress
+from dumpy.text.manifest import NAME, RESTORE, FileEntry, Manifest, from_text, to_text
 from dumpy.text.outline import FIRST_LINE
 from dumpy.writing import publishing
 from dumpy.writing.aside import locked
@@ -39,10 +41,18 @@ def files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
-def fill(path: Path, text: str) -> None:
-    """Make a directory look like a dump."""
-    (path / "restore.py").write_text(f"{FIRST_LINE}\n")
-    (path / "manifest.json").write_text(text)
+def fill(path: Path, version: str) -> None:
+    """Fill a directory with what is taken for a dump of a version."""
+    text = f"{FIRST_LINE}\n"
+    (path / RESTORE).write_text(text)
+    entry = FileEntry(RESTORE, len(text), sha256(text.encode()).hexdigest())
+    manifest = Manifest("0.1", "5.2", version, {}, entry, (), {})
+    (path / NAME).write_text(to_text(manifest))
+
+
+def version_of(path: Path) -> str | None:
+    """Return the version of a dump."""
+    return from_text((path / NAME).read_text()).version
 
 
 def leftovers(path: Path) -> list[str]:
@@ -157,7 +167,7 @@ def test_what_lies_in_a_dump_and_is_not_of_it_is_never_overwritten(site: Site, d
     (dump / "restore.py.bak").touch()
     before = files(dump)
     said = site.fail("dump2py", dump, "--overwrite")
-    assert "holds more than a dump: NOTES.txt, restore.py.bak." in said
+    assert "like that: NOTES.txt, restore.py.bak." in said
     assert files(dump) == before
 
 
@@ -308,7 +318,7 @@ def test_two_dumps_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
         fill(first, "first")
         with pytest.raises(DumpFailed, match="holds a dump already"):
             stack.close()
-    assert (tmp_path / "dump" / "manifest.json").read_text() == "second"
+    assert version_of(tmp_path / "dump") == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
@@ -318,9 +328,9 @@ def test_a_dump_is_replaced_in_one_step(tmp_path: Path) -> None:
     with published(tmp_path / "dump", overwrite=True) as aside:
         fill(aside, "new")
         old = (tmp_path / "dump").stat().st_ino
-        assert (tmp_path / "dump" / "manifest.json").read_text() == "old"
+        assert version_of(tmp_path / "dump") == "old"
     assert (tmp_path / "dump").stat().st_ino != old
-    assert (tmp_path / "dump" / "manifest.json").read_text() == "new"
+    assert version_of(tmp_path / "dump") == "new"
 
 
 def test_a_dump_is_replaced_where_names_cannot_be_exchanged(
@@ -330,7 +340,7 @@ def test_a_dump_is_replaced_where_names_cannot_be_exchanged(
     for text in ("old", "new"):
         with published(tmp_path / "dump", overwrite=True) as aside:
             fill(aside, text)
-    assert (tmp_path / "dump" / "manifest.json").read_text() == "new"
+    assert version_of(tmp_path / "dump") == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
@@ -369,7 +379,7 @@ def taken_away(site: Site, tmp_path: Path) -> Path:
 def test_a_dump_that_was_taken_away_by_a_killed_process_comes_back(taken_away: Path) -> None:
     with pytest.raises(OSError, match="full"), published(taken_away, overwrite=True):
         raise OSError("the disk is full")
-    assert (taken_away / "manifest.json").read_text() == "old"
+    assert version_of(taken_away) == "old"
     assert [path.name for path in taken_away.parent.iterdir()] == ["dump"]
 
 
@@ -379,7 +389,7 @@ def test_a_dump_that_has_come_back_is_not_overwritten_unasked(taken_away: Path) 
         published(taken_away, overwrite=False),
     ):
         pytest.fail("the new dump was begun")
-    assert (taken_away / "manifest.json").read_text() == "old"
+    assert version_of(taken_away) == "old"
 
 
 def test_an_old_dump_does_not_come_back_where_there_is_another(taken_away: Path) -> None:
@@ -387,7 +397,7 @@ def test_an_old_dump_does_not_come_back_where_there_is_another(taken_away: Path)
     fill(taken_away, "another")
     with pytest.raises(OSError, match="full"), published(taken_away, overwrite=True):
         raise OSError("the disk is full")
-    assert (taken_away / "manifest.json").read_text() == "another"
+    assert version_of(taken_away) == "another"
     assert [path.name for path in taken_away.parent.iterdir()] == ["dump"]
 
 
@@ -404,7 +414,7 @@ def test_two_processes_do_not_take_one_dump_away(
         published(target, overwrite=True) as aside,
     ):
         fill(aside, "new")
-    assert (target / "manifest.json").read_text() == "old"
+    assert version_of(target) == "old"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers are those of Linux")
@@ -450,5 +460,23 @@ def test_a_dump_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
         fill(aside, "old")
     with pytest.raises(OSError, match="full"), published(tmp_path / "dump", overwrite=True):
         raise OSError("the disk is full")
-    assert (tmp_path / "dump" / "manifest.json").read_text() == "old"
+    assert version_of(tmp_path / "dump") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("shop_artist.py", "shop_artist.py."),
+        ("restore.py", "restore.py."),
+        ("manifest.json", "manifest.json, restore.py, shop_album.py, shop_artist.py."),
+    ],
+)
+def test_overwrite_removes_only_what_dump2py_has_written(
+    name: str, named: str, site: Site, dump: Path
+) -> None:
+    with (dump / name).open("a") as file:
+        file.write("# mine\n")
+    before = files(dump)
+    assert f"like that: {named}" in site.fail("dump2py", dump, "--overwrite")
+    assert files(dump) == before

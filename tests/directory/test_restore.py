@@ -339,7 +339,7 @@ def test_code_that_gives_no_object_is_refused(site: Site, dump: Path) -> None:
 def test_code_in_a_restore_py_that_is_data_is_refused(site: Site, dump: Path) -> None:
     edit_restore(dump, ("        name=name", "        name=name.upper()"))
     said = site.refuse(dump)
-    assert "restore.py:23: name.upper() is more than a parameter or a value." in said
+    assert "restore.py:24: name.upper() is more than a parameter or a value." in said
     assert "write '# dumpy: program 1' as its first line" in said
 
 

@@ -136,3 +136,16 @@ def test_objects_without_a_required_field_can_be_read() -> None:
     assert [(one.object.name, one.object.nation_id) for one in read(text, False)] == [
         ("Paco", None)
     ]
+
+
+@BOTH
+def test_objects_without_a_key_are_new_ones(forward: bool) -> None:
+    old = Species.objects.create(latin="Vulpes")
+    given = [Species(latin="Lutra"), old, Species(latin="Meles")]
+    text = serializers.serialize("py", given)
+    objects = read(text, forward)
+    for one in objects:
+        one.save()
+    finish(objects)
+    assert sorted(Species.objects.values_list("latin", flat=True)) == ["Lutra", "Meles", "Vulpes"]
+    assert Species.objects.get(latin="Vulpes").pk == old.pk

@@ -605,7 +605,7 @@ def test_a_row_that_a_step_cannot_make_is_named_and_nothing_is_loaded(
     with pytest.raises((FixtureError, LoadError)) as caught:
         loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=making(value)))
     assert sentence in str(caught.value)
-    assert "old.py:28" in str(caught.value)
+    assert "old.py:29" in str(caught.value)
     assert genres() == []
 
 

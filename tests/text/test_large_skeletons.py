@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pytest
 from text_dumps import outline_of
@@ -14,10 +15,11 @@ from dumpy.text.emit import (
     main_function,
     model_line,
     objects_function,
+    section_head,
     tail,
 )
 from dumpy.text.outline import SAVED, YIELDED, FormatError, check_skeleton, split
-from dumpy.text.skeleton import interpret
+from dumpy.text.skeleton import Section, interpret
 
 
 def test_a_restore_file_may_list_ten_thousand_files() -> None:
@@ -51,3 +53,24 @@ def test_a_model_may_have_a_thousand_columns_with_the_longest_names() -> None:
 def test_what_would_be_too_much_to_be_read_is_told_before_it_is_written(text: str) -> None:
     with pytest.raises(FormatError):
         check_skeleton(text)
+
+
+def test_rows_that_a_formatter_has_broken_over_lines_are_understood() -> None:
+    assert len(sections(100)[0].parts) == 100
+
+
+def test_of_too_many_such_rows_the_formatter_is_named() -> None:
+    with pytest.raises(FormatError, match="If a formatter has broken the rows"):
+        sections(10_000)
+
+
+def sections(rows: int) -> Sequence[Section]:
+    """Return the sections of a dump with so many rows, each of them over three lines."""
+    names = Names().for_model("shop", "Tag")
+    text = head("Rows of a test.", None, {}) + model_line(names.variable, "shop.Tag")
+    text += create_function(names, [(name, name) for name in ("id", "name", "note")])
+    text += section_head("shop_tag_objects")
+    for number in range(rows):
+        text += f'    yield create_shop_tag(\n        {number}, "a, b c d", "e f g"\n    )\n'
+    text += objects_function(["shop_tag_objects"]) + tail()
+    return interpret(outline_of(text), YIELDED).sections

@@ -27,6 +27,10 @@ class Command(dumpdata.Command):
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
+            if ".py" in Path(options["output"] or "").suffixes:
+                kind = options["format"].upper()
+                hint = f"For a dump in Python, use --format=py. This writes {kind}."
+                self.stderr.write(f"{options['output']}: {hint}")
             super().handle(*app_labels, **options)
             return
         try:

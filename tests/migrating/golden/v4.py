@@ -1,4 +1,5 @@
 # dumpy: format 1
+# fmt: off
 """The data of project 4.0, written by dumpy.
 
 A row is one line and one call; the create function of its table says what becomes of it. When a field

@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Article, which restore.py loads."""
-
 loader.save(create_press_article(1, 'The engine', 'It weaves.\r\n\tPatterns.', 1, 1, '1843-09-01', '3', 'p', [1, 3]))
 loader.save(create_press_article(2, 'Meri', 'Sinine\u2028meri', 2, 2, '2024-06-24', '120', 'p', [2, 4]))
 loader.save(create_press_article(3, 'Untitled', '?', 5, None, '', '', 'd', []))

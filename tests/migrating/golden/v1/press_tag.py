@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Tag, which restore.py loads."""
-
 loader.save(create_press_tag(1, 'art'))
 loader.save(create_press_tag(2, 'ajalugu'))
 loader.save(create_press_tag(3, 'Ελλάς'))

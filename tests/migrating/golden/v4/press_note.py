@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Note, which restore.py loads."""
-
 loader.save(create_press_note(1, natural('contenttypes.ContentType', 'press', 'article'), 1, 1, 'Check the numbers.', utc(2024, 2, 29, 13, 0, 0, 123457)))
 loader.save(create_press_note(2, natural('contenttypes.ContentType', 'people', 'writer'), 3, 1, 'Never answers letters.', utc(2024, 2, 29, 14, 0, 0, 123458)))
 loader.save(create_press_note(3, natural('contenttypes.ContentType', 'press', 'medium'), 2, 2, 'Väga ilus', utc(2024, 2, 29, 15, 0, 0, 123459)))

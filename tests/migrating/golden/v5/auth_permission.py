@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of auth.Permission, which restore.py loads."""
-
 loader.save(create_auth_permission(1, 'Can add permission', natural('contenttypes.ContentType', 'auth', 'permission'), 'add_permission'))
 loader.save(create_auth_permission(2, 'Can change permission', natural('contenttypes.ContentType', 'auth', 'permission'), 'change_permission'))
 loader.save(create_auth_permission(3, 'Can delete permission', natural('contenttypes.ContentType', 'auth', 'permission'), 'delete_permission'))

@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Article, which restore.py loads."""
-
 loader.save(create_press_article(1, 'The engine', None, 'It weaves.\r\n\tPatterns.', 'eng', 1, 1, date(1843, 9, 1), 3, 'published'))
 loader.save(create_press_article(2, 'Meri', 'Suvi 2024', 'Sinine\u2028meri', 'est', 2, 2, date(2024, 6, 24), 120, 'published'))
 loader.save(create_press_article(3, 'Untitled', '', '?', 'eng', 5, None, None, None, 'draft'))

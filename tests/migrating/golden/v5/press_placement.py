@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Placement, which restore.py loads."""
-
 loader.save(create_press_placement(1, 1, 1, 1))
 loader.save(create_press_placement(2, 1, 3, 2))
 loader.save(create_press_placement(3, 2, 4, 1))

@@ -1,6 +1,6 @@
 # dumpy: format 1
+# fmt: off
 """Rows of press.Topic, which restore.py loads."""
-
 loader.save(create_press_topic(1, 'art'))
 loader.save(create_press_topic(2, 'ajalugu'))
 loader.save(create_press_topic(3, 'Ελλάς'))
