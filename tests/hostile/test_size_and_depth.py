@@ -13,11 +13,13 @@ from django.test import override_settings
 from hostile_dumps import DUMP, LEO, before_objects, changed
 from oracle import (
     DATA_ONLY,
+    MEMORY,
     by_loaddata,
     deserialized,
     first_line,
     is_refused,
     is_refused_in_little_memory,
+    little_memory,
 )
 
 # Nothing that is refused comes as far as an engine.
@@ -115,6 +117,11 @@ def before_version(text: str) -> str:
 def constant(text: str) -> str:
     """Return the dump with this for a constant in a create function."""
     return changed("latin=latin", f"latin=({text})")
+
+
+def test_more_than_little_memory_is_not_to_be_had() -> None:
+    with pytest.raises(MemoryError), little_memory():
+        bytearray(2 * MEMORY)
 
 
 @pytest.mark.slow
