@@ -29,9 +29,9 @@ from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
+from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.sources import CHUNK, page_of_instances, runs
 

@@ -23,8 +23,7 @@ from dumpy.reading.block import Block
 from dumpy.schema.tables import table_of
 from dumpy.text.skeleton import Constant
 from dumpy.text.words import source
-from dumpy.writing.database import DatabaseDump, Options
-from dumpy.writing.selection import select
+from dumpy.writing.database import DatabaseDump, Options, select
 
 DATABASE = "database:"
 _WRAPPED = re.compile(r"(?:Decimal|UUID)\('([^']*)'\)")

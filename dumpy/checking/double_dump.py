@@ -27,9 +27,8 @@ from dumpy.restoring.scratch import scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE, TableEntry
 from dumpy.text.words import source
-from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
-from dumpy.writing.selection import select
 
 _LINES = 12
 
@@ -199,22 +198,9 @@ def _models(first: Dump) -> list[ModelType]:
     return [known[table.model] for table in first.entries if table.model in known]
 
 
-class _Silence:
-    """Somebody who does not mind what is written."""
-
-    def begin(self, label: str) -> None:
-        """Ignore that a table begins."""
-
-    def rows(self, count: int) -> None:
-        """Ignore that there are rows."""
-
-    def end(self, written: object) -> None:
-        """Ignore that a table ends."""
-
-
 def _write(dump: DatabaseDump, path: Path, rows_per_file: int) -> None:
     path.mkdir()
-    DirectoryDump(dump, rows_per_file).write(path, _Silence())
+    DirectoryDump(dump, rows_per_file).write(path)
 
 
 def _rows_per_file(directory: Dump) -> int:

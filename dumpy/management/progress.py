@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dumpy.writing.directory import Watcher
+
 _SECONDS = 0.2
 
 
-class TableProgress:
+class TableProgress(Watcher):
     """Says which table is on, and a line for each table that is done.
 
     ``stream`` is the ``stdout`` of a command, ``expected`` the number of all rows.
@@ -19,13 +21,14 @@ class TableProgress:
         self._verbosity = verbosity
         self._expected = expected
         self._is_terminal = verbosity > 0 and bool(stream.isatty())
-        self._started = self._said = time.perf_counter()
+        self._started = self._said = self._begun = time.perf_counter()
         self._label = ""
         self._done = self._size = self._tables = 0
 
     def begin(self, label: str) -> None:
         """Take note of the table that is on."""
         self._label = label
+        self._begun = time.perf_counter()
 
     def rows(self, count: int) -> None:
         """Take note of rows that are done."""
@@ -36,25 +39,22 @@ class TableProgress:
             self._stream.write(f"\r\x1b[K{self._line(now)}", ending="")
             self._stream.flush()
 
-    def end(self, written: Any) -> None:
+    def end(self, rows: int, size: int) -> None:
         """Say what became of a table."""
         self._tables += 1
-        self._size += written.size
+        self._size += size
         if self._is_terminal:
             self._stream.write("\r\x1b[K", ending="")
         if self._verbosity > 0:
-            self._stream.write(
-                f"{written.label:<40} {written.rows:>11,} rows {written.size:>14,} bytes "
-                f"{written.seconds:>8.2f} s"
-            )
+            self._say(self._label, rows, size, time.perf_counter() - self._begun)
 
     def total(self, seconds: float) -> None:
         """Say what became of all."""
         if self._verbosity > 0:
-            self._stream.write(
-                f"{f'{self._tables} tables':<40} {self._done:>11,} rows {self._size:>14,} bytes "
-                f"{seconds:>8.2f} s"
-            )
+            self._say(f"{self._tables} tables", self._done, self._size, seconds)
+
+    def _say(self, what: str, rows: int, size: int, seconds: float) -> None:
+        self._stream.write(f"{what:<40} {rows:>11,} rows {size:>14,} bytes {seconds:>8.2f} s")
 
     def _line(self, now: float) -> str:
         rate = self._done / max(now - self._started, 0.001)

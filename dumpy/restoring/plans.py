@@ -22,8 +22,7 @@ from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.tables import table_of
-from dumpy.writing.database import LEFT_OUT, last_migrations
-from dumpy.writing.selection import select
+from dumpy.writing.database import LEFT_OUT, last_migrations, select
 
 _SAME_VERSION = (
     "The dump is of the same version as the project: if the models have changed since, raise "

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import DecimalField
 from django.utils.functional import Promise
 
 from dumpy.errors import UnreadableValue, UnwritableField, sentence
@@ -20,18 +24,20 @@ from dumpy.schema.tables import Column, Link, from_text, text_of
 from dumpy.text.strings import quote
 from dumpy.text.words import JSON_NULL, FieldText, Stored, Unwritable, source, writer_of
 from dumpy.writing.natural import NaturalKeys, plain_text
-from dumpy.writing.shortcuts import read_datetime, shortcut
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 Keys = Sequence[object]
 Note = Callable[[str], object]
+Shortcut = Callable[[Any], str]
 
 _NONE = type(None)
 _INSTANTS = frozenset({datetime})
 _LARGE = 2**64
-
-
-def _ignore(sentence: str) -> None:
-    """Take a note that nobody reads."""
+_HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
+_BOOLEANS = {None: "None", False: "False", True: "True"}
+_DIGITS = 15  # A float of SQLite has so many for certain.
 
 
 class ColumnWriter:
@@ -45,7 +51,7 @@ class ColumnWriter:
         label: str,
         column: Column,
         using: str,
-        note: Note = _ignore,
+        note: Note = lambda _sentence: None,
         *,
         is_stored: bool = False,
     ) -> None:
@@ -54,7 +60,7 @@ class ColumnWriter:
         self.using = using
         self.note = note
         self._decode = decoder(column, connections[using]) if is_stored else None
-        self._shortcut = shortcut(column, connections[using]) if is_stored else None
+        self._shortcut = _shortcut(column, connections[using]) if is_stored else None
         self._has_said = False
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
@@ -63,10 +69,16 @@ class ColumnWriter:
             with suppress(ValueError, TypeError, KeyError):  # of a value that needs a closer look
                 return list(map(self._shortcut, values))
         values = self.python(values, keys)
+        kinds = set(map(type, values))
         try:
-            return texts_of(values, set(map(type, values)))
+            if kinds == {str}:
+                return [repr(value) if value.isascii() else quote(value) for value in values]
+            if kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE:
+                return list(map(repr, values))
+            writers = {kind: writer_of(kind) for kind in kinds}
+            return [writers[type(value)](value) for value in values]
         except Unwritable:
-            return list(map(self._text, values, keys))
+            return list(map(self.text, values, keys))
 
     def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
         """Return the values as their field has them; raises ``UnreadableValue``."""
@@ -81,10 +93,10 @@ class ColumnWriter:
         assert self._decode is not None
         try:
             if type(value) is str and self.column.types == _INSTANTS:
-                value = read_datetime(value)
+                value = _read_datetime(value)
             made = self._decode(value)
         except Exception as error:
-            raise unreadable(self.label, key, self.column, error) from error
+            raise self._unreadable(key, error) from error
         if made is None and value is not None and self.column.types is not None:
             reason = f"{value!r} is none of a {type(self.column.target).__name__}."
             raise UnreadableValue(self.label, key, self.column.name, reason)
@@ -105,17 +117,22 @@ class ColumnWriter:
             self._has_said = True
             self.note(sentence)
 
-    def _text(self, value: Any, key: object) -> str:
+    def text(self, value: Any, key: object) -> str:
+        """Return the source of one value of a field; raises ``UnwritableField``."""
         try:
             return source(value)
         except Unwritable as error:
-            raise self.refusal(value, key, f"{sentence(error)}") from error
+            raise self.refusal(value, key, sentence(error)) from error
 
     def _plain(self, value: Any, key: object) -> Any:
         try:
-            return plain(self.column, value)
+            return _plain(self.column, value)
         except Exception as error:
-            raise unreadable(self.label, key, self.column, error) from error
+            raise self._unreadable(key, error) from error
+
+    def _unreadable(self, key: object, error: Exception) -> UnreadableValue:
+        said = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
+        return UnreadableValue(self.label, key, self.column.name, said)
 
     def refusal(self, value: object, key: object, reason: str) -> UnwritableField:
         """Return the error for a value that would not come back."""
@@ -127,13 +144,9 @@ class ColumnWriter:
 class JsonWriter(ColumnWriter):
     """Writes JSON texts."""
 
-    def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
-        """Return the source of each value; ``keys`` are the primary keys of the rows."""
-        made = list(map(self._value, values, keys))
-        try:
-            return texts_of(made, set(map(type, made)))
-        except Unwritable:
-            return list(map(self._text, made, keys))
+    def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
+        """Return what JSON texts say."""
+        return list(map(self._value, values, keys))
 
     def _value(self, text: str | None, key: object) -> object:
         if text is None:
@@ -148,15 +161,12 @@ class JsonWriter(ColumnWriter):
 class ValueWriter(ColumnWriter):
     """Writes values of any type, by the words for them or as the text of the field."""
 
-    def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
-        """Return the source of each value; ``keys`` are the primary keys of the rows."""
-        return list(map(self._custom, self.python(values, keys), keys))
-
-    def _custom(self, value: Any, key: object) -> str:
+    def text(self, value: Any, key: object) -> str:
+        """Return the source of one value of a field; raises ``UnwritableField``."""
         try:
             return source(value)
         except Unwritable:
-            text, fault = field_text(self.column, value, self.using)
+            text, fault = _field_text(self.column, value, self.using)
         if text is None:
             raise self.refusal(value, key, fault)
         return source(text)
@@ -168,10 +178,6 @@ class StoredWriter(ColumnWriter):
     Otherwise as they are stored.
     """
 
-    @cached_property
-    def _repeated(self) -> Callable[[Any], tuple[str, str]]:
-        return lru_cache(maxsize=1024)(self._word)
-
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
         return [
@@ -182,7 +188,7 @@ class StoredWriter(ColumnWriter):
     def _stored(self, value: Any, key: object) -> str:
         stored = bytes(value) if isinstance(value, memoryview | bytearray) else value
         try:
-            text, fault = (self._repeated if type(stored) is str else self._word)(stored)
+            text, fault = self._word(stored)
         except Unwritable as error:
             raise self.refusal(value, key, sentence(error)) from error
         if fault:
@@ -200,7 +206,7 @@ class StoredWriter(ColumnWriter):
         with suppress(Exception):  # fields and values of others may raise anything
             if value is not None and is_same_stored(self._encoded(value), stored):
                 return source(value), ""
-        text, _ = field_text(self.column, value, self.using)
+        text, _ = _field_text(self.column, value, self.using)
         with suppress(Exception):
             back = from_text(self.column, text.text) if text else None
             if back is not None and is_same_stored(self._encoded(back), stored):
@@ -211,21 +217,18 @@ class StoredWriter(ColumnWriter):
         return encoded(self.column, value, connections[self.using])
 
 
-class ReferenceWriter(ColumnWriter):
-    """Writes foreign keys as natural keys."""
+class ReferenceWriter:
+    """Writes foreign keys as natural keys, where these are found."""
 
-    def __init__(
-        self, label: str, column: Column, natural_keys: NaturalKeys, fallback: ColumnWriter
-    ) -> None:
-        super().__init__(label, column, natural_keys.using, fallback.note)
+    def __init__(self, natural_keys: NaturalKeys, keys: ColumnWriter) -> None:
         self._natural_keys = natural_keys
-        self._fallback = fallback
+        self._keys = keys
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
-        values = self._fallback.python(values, keys)
+        values = self._keys.python(values, keys)
         distinct = set(values)
-        named = named_by(self.column, self._natural_keys, distinct - {None})
+        named = _named_by(self._keys.column, self._natural_keys, distinct - {None})
         # A key that leads nowhere stays what it is.
         named.update((value, source(value)) for value in distinct if value not in named)
         return [named[value] for value in values]
@@ -244,18 +247,18 @@ class LinkWriter:
         named: dict[object, str] = {}
         if self._natural_keys is not None:
             linked = {value for row in values for value in row}
-            named = named_by(target, self._natural_keys, linked)
+            named = _named_by(target, self._natural_keys, linked)
         texts = []
         for row in values:
             if named:
-                keys = sorted(named.get(value) or source(plain(target, value)) for value in row)
+                keys = sorted(named.get(value) or source(_plain(target, value)) for value in row)
             else:
-                keys = [source(plain(target, value)) for value in sorted(row)]
+                keys = [source(_plain(target, value)) for value in sorted(row)]
             texts.append(f"[{', '.join(keys)}]")
         return texts
 
 
-def named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dict[object, str]:
+def _named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dict[object, str]:
     """Return the source of natural keys by the values of a foreign key."""
     model = column.references
     assert model is not None
@@ -263,19 +266,7 @@ def named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dic
     return {value: source(found[value]) for value in values if value in found}
 
 
-def texts_of(values: Sequence[Any], kinds: set[type]) -> list[str]:
-    """Return the source of values of some types; raises ``Unwritable``."""
-    if kinds == {str}:
-        return [repr(value) if value.isascii() else quote(value) for value in values]
-    if kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE:
-        return list(map(repr, values))
-    if len(kinds) == 1:
-        return list(map(writer_of(*kinds), values))
-    writers = {kind: writer_of(kind) for kind in kinds}
-    return [writers[type(value)](value) for value in values]
-
-
-def field_text(column: Column, value: object, using: str) -> tuple[FieldText | None, str]:
+def _field_text(column: Column, value: object, using: str) -> tuple[FieldText | None, str]:
     """Return the text of a value that gives it back, or None and the reason."""
     try:
         text = plain_text(text_of(column, value))
@@ -287,13 +278,7 @@ def field_text(column: Column, value: object, using: str) -> tuple[FieldText | N
     return None, "its value_to_string() and to_python() do not give the value back."
 
 
-def unreadable(label: str, key: object, column: Column, error: Exception) -> UnreadableValue:
-    """Return the error for a value that a field cannot read."""
-    said = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
-    return UnreadableValue(label, key, column.name, said)
-
-
-def plain(column: Column, value: Any) -> Any:
+def _plain(column: Column, value: Any) -> Any:
     """Return a value as an instance of exactly the type that a field of Django holds."""
     if value is None or column.types is None or type(value) in column.types:
         return value
@@ -320,3 +305,91 @@ def _exact_float(text: str) -> float:
     if repr(value) != text and Decimal(text) != Decimal(repr(value)):
         raise ValueError(f"the number {text} has more digits than a float holds")
     return value
+
+
+def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
+    """Return what writes a value as the driver gives it; None where there is no such way.
+
+    It raises ``ValueError``, ``TypeError`` or ``KeyError`` for a value that it does not know.
+    """
+    kind = next(iter(column.types or ()), None)
+    if kind is datetime and connection.timezone in (None, timezone.utc):
+        return _datetime("utc" if settings.USE_TZ else "datetime")
+    if isinstance(column.target, DecimalField) and kind and _is_short(column.target):
+        return _decimal(column.target.decimal_places)
+    return _SHORTCUTS.get(kind)
+
+
+def _read_date(text: str) -> date:
+    """Return the date of a text in the form in which databases store it."""
+    value = date.fromisoformat(text)
+    if str(value) != text:
+        raise ValueError(f"{text!r} is no date")
+    return value
+
+
+def _read_datetime(text: str) -> datetime:
+    """Return the datetime of a text in the form in which databases store it."""
+    value = datetime.fromisoformat(text)
+    if len(text) not in (19, 23, 26) or value.tzinfo is not None:
+        raise ValueError(f"{text!r} is no date and time")
+    return value
+
+
+def _date(value: Any) -> str:
+    return "None" if value is None else _date_of(value)
+
+
+@lru_cache(maxsize=4096)
+def _date_of(value: Any) -> str:
+    return source(_read_date(value) if type(value) is str else value)
+
+
+def _datetime(word: str) -> Shortcut:
+    def write(value: Any) -> str:
+        if value is None:
+            return "None"
+        if type(value) is not str:
+            return source(value)
+        return f"{word}{_clock(_read_datetime(value))}"
+
+    return write
+
+
+def _clock(value: datetime) -> str:
+    minute = f"({value.year}, {value.month}, {value.day}, {value.hour}, {value.minute}"
+    if value.microsecond:
+        return f"{minute}, {value.second}, {value.microsecond})"
+    return f"{minute}, {value.second})" if value.second else f"{minute})"
+
+
+def _uuid(value: Any) -> str:
+    if type(value) is str and _HEXADECIMAL(value):
+        return f"UUID('{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}')"
+    if value is None or type(value) is UUID:
+        return source(value)
+    raise ValueError(value)
+
+
+def _is_short(field: DecimalField[Any, Any]) -> bool:
+    return field.max_digits is not None and field.max_digits <= _DIGITS
+
+
+def _decimal(places: int) -> Shortcut:
+    form = f".{places}f"
+
+    def write(value: Any) -> str:
+        if type(value) is Decimal:
+            return source(value)
+        if value is None:
+            return "None"
+        # A float says no more than its text; a zero has no sign in a database.
+        text = format(value or 0, form)
+        if type(value) is str or float(text) != value or abs(value) >= 10**_DIGITS:
+            raise ValueError(value)
+        return f"Decimal('{text}')"
+
+    return write
+
+
+_SHORTCUTS: dict[type | None, Shortcut] = {bool: _BOOLEANS.__getitem__, date: _date, UUID: _uuid}

@@ -1,29 +1,32 @@
-"""The tables of a database as one module."""
+"""Which models of a database are dumped, and their tables as one module."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Generator, Iterator, Sequence
+import warnings
+from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connections
+from django.core.management.commands.dumpdata import ProxyModelWarning
+from django.core.serializers.base import ProgressBar
+from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Manager, QuerySet
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
-from dumpy.errors import DumpFailed
+from dumpy.errors import DumpFailed, DumpyError
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.writing.encoding import needs_ascii
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
+from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
 from dumpy.writing.sources import pages_of_query
 
@@ -35,6 +38,10 @@ LEFT_OUT = {
 }
 
 
+class NoSuchModel(DumpyError):
+    """A label that names no installed app and no model of one."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What ``dumpdata`` was asked for; ``keys`` are the primary keys of ``--pks``."""
@@ -44,12 +51,6 @@ class Options:
     natural_primary: bool = False
     all_rows: bool = False
     keys: tuple[str, ...] = ()
-
-
-class Progress(Protocol):
-    """Something that is told how many rows are written."""
-
-    def update(self, count: int) -> object: ...
 
 
 class DatabaseDump:
@@ -89,7 +90,7 @@ class DatabaseDump:
         shape, keys = self.shape(table), self._natural_keys
         return RowWriter(shape, keys, ascii_only=ascii_only, note=self._notes.append)
 
-    def write(self, stream: IO[str] | Any, progress: Progress | None = None) -> None:
+    def write(self, stream: IO[str] | Any, progress: ProgressBar | None = None) -> None:
         """Write the dump to a text stream; raises ``UnwritableField`` and ``UnwritableRow``."""
         self.require_tables()
         ascii_only = needs_ascii(stream)
@@ -238,6 +239,48 @@ class DatabaseDump:
         labels = {table.model._meta.app_label for table in self.tables}
         labels |= {app.label for app in apps.get_app_configs() if not app.models}
         return last_migrations(self.using, labels)
+
+
+def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[ModelType]:
+    """Return the concrete models that the labels (``app`` or ``app.Model``; none: all) stand for.
+
+    ``excluded`` are labels too. Models that a router keeps out of the database ``using`` and proxy
+    models are left out. Raises ``NoSuchModel``.
+    """
+    wanted = [model for label in labels for model in _named(label)] if labels else _all_models()
+    _warn_of_proxies(wanted)
+    unwanted = {model for label in excluded for model in _named(label)}
+    return [
+        model
+        for model in dict.fromkeys(wanted)
+        if model not in unwanted
+        and not model._meta.proxy
+        and router.allow_migrate_model(using, model)
+    ]
+
+
+def _all_models() -> list[ModelType]:
+    return [model for config in apps.get_app_configs() for model in config.get_models()]
+
+
+def _warn_of_proxies(models: list[ModelType]) -> None:
+    for model in models:
+        if model._meta.proxy and model._meta.concrete_model not in models:
+            warnings.warn(
+                f"{model._meta.label} is a proxy model and won't be serialized.",
+                category=ProxyModelWarning,
+                stacklevel=3,
+            )
+
+
+def _named(label: str) -> list[ModelType]:
+    app_label, _, name = label.partition(".")
+    try:
+        config = apps.get_app_config(app_label)
+        return [config.get_model(name)] if name else list(config.get_models())
+    except LookupError as error:
+        unknown = f"Unknown model: {label}" if name and apps.is_installed(app_label) else str(error)
+        raise NoSuchModel(unknown) from error
 
 
 def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any
 
 import django
 from django.db import DatabaseError, transaction
@@ -36,67 +34,54 @@ from dumpy.text.emit import (
 from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump, description
 from dumpy.writing.module import require_readable
-from dumpy.writing.rows import Page, RowWriter, Shape
+from dumpy.writing.rows import Page, RowWriter
 
 
-@dataclass(frozen=True)
-class Written:
-    """A table that is written: its rows, the bytes of its files, and the seconds that it took."""
+class Watcher:
+    """Is told what is written; this one ignores it."""
 
-    label: str
-    rows: int
-    size: int
-    seconds: float
+    def begin(self, label: str) -> None:
+        """Take note of the table that is on."""
 
+    def rows(self, count: int) -> None:
+        """Take note of rows that are written."""
 
-class Watcher(Protocol):
-    """Somebody who is told what is written."""
-
-    def begin(self, label: str) -> object: ...
-    def rows(self, count: int) -> object: ...
-    def end(self, written: Written) -> object: ...
-
-
-@dataclass
-class _Parts:
-    """What the parts of ``restore.py`` and the manifest grow from, table by table."""
-
-    functions: list[str] = field(default_factory=list)
-    entries: list[manifests.TableEntry] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    def end(self, rows: int, size: int) -> None:
+        """Take note of the rows of a table, and of the bytes of its files."""
 
 
 class DirectoryDump:
     """Writes the tables of a ``DatabaseDump`` as files.
 
     ``max_row_count`` is the number of rows from which on a table is cut into parts. ``tolerate``
-    leaves out a table that cannot be read: ``left_out`` says why, by model label.
+    leaves out a table that cannot be read.
+
+    Attributes:
+        left_out: why tables could not be read, by model label.
     """
 
     def __init__(self, dump: DatabaseDump, max_row_count: int, *, tolerate: bool = False) -> None:
+        self.left_out: dict[str, str] = {}
         self._dump = dump
         self._max_row_count = max_row_count
         self._tolerate = tolerate
         self._names = Names()
         self._files: set[str] = {manifests.RESTORE, manifests.NAME}
-        self._parts = _Parts()
+        self._functions: list[str] = []
+        self._entries: list[manifests.TableEntry] = []
         self._counts: dict[str, int] = {}
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """Why tables could not be read, by model label."""
-        return self._parts.left_out
 
     def expected(self) -> int:
         """Return how many rows there are in the tables that can be counted."""
         return sum(map(self._counted, self._dump.tables))
 
-    def write(self, directory: Path, watcher: Watcher) -> None:
+    def write(self, directory: Path, watcher: Watcher | None = None) -> None:
         """Write all files, the manifest last.
 
         Raises ``UnwritableField``, ``DumpFailed`` and ``DatabaseError``.
         """
         self._dump.require_tables()
+        watcher = watcher or Watcher()
         for table in self._dump.tables:
             try:
                 with transaction.atomic(using=self._dump.using):
@@ -110,18 +95,17 @@ class DirectoryDump:
         self._write_manifest(directory, self._write_restore(directory))
 
     def _leave_out(self, directory: Path, table: Table, reason: str) -> None:
-        self._parts.left_out[table.label] = reason
-        self._parts.functions.append(f"\n\n# {table.label} is left out: {quote(reason)}\n")
-        written = {file.name for entry in self._parts.entries for file in entry.files}
+        self.left_out[table.label] = reason
+        self._functions.append(f"\n\n# {table.label} is left out: {quote(reason)}\n")
+        written = {file.name for entry in self._entries for file in entry.files}
         for path in directory.iterdir():
             if path.name not in written:
                 path.unlink()
 
     def _write_table(self, directory: Path, table: Table, watcher: Watcher) -> None:
         watcher.begin(table.label)
-        started = time.perf_counter()
-        shape = self._dump.shape(table)
-        names = self._model_names(table)
+        meta = table.model._meta
+        names = self._names.for_model(meta.app_label, meta.object_name or "")
         digest = manifests.digest()
         files, count = [], 0
         with closing(self._dump.pages(table)) as pages:
@@ -130,9 +114,17 @@ class DirectoryDump:
                 with _File(directory / name) as file:
                     count += self._write_rows(file, table, names, lines)
                 files.append(file.entry)
-        self._note(table, shape, names, files, count, digest.hexdigest())
-        size = sum(file.size for file in files)
-        watcher.end(Written(table.label, count, size, time.perf_counter() - started))
+        fields = self._dump.shape(table).names
+        parameters = self._names.parameters(fields, names.variable)
+        self._functions += [
+            model_line(names.variable, table.label),
+            create_function(names, zip(parameters, fields, strict=True)),
+        ]
+        entry = manifests.TableEntry(
+            table.label, count, digest.hexdigest(), tuple(fields), table.db_tables, tuple(files)
+        )
+        self._entries.append(entry)
+        watcher.end(count, sum(file.size for file in files))
 
     def _counted(self, table: Table) -> int:
         if table.label not in self._counts:
@@ -143,10 +135,6 @@ class DirectoryDump:
                 # Reading it says what is wrong.
                 return 0
         return self._counts[table.label]
-
-    def _model_names(self, table: Table) -> ModelNames:
-        meta = table.model._meta
-        return self._names.for_model(meta.app_label, meta.object_name or "")
 
     def _file_names(self, names: ModelNames, table: Table) -> list[str]:
         stem = names.create.removeprefix("create_")
@@ -161,11 +149,11 @@ class DirectoryDump:
         return f"{stem}.py"
 
     def _arguments(
-        self, writer: RowWriter, pages: Iterator[Page], digest: object, watcher: Watcher
+        self, writer: RowWriter, pages: Iterator[Page], digest: Any, watcher: Watcher
     ) -> Iterator[str]:
         for page in pages:
             for arguments in writer.arguments(page):
-                digest.update(f"{arguments}\n".encode())  # type: ignore[attr-defined]
+                digest.update(f"{arguments}\n".encode())
                 yield arguments
             watcher.rows(len(page.keys))
 
@@ -180,31 +168,11 @@ class DirectoryDump:
         file.write(table_tail())
         return count
 
-    def _note(
-        self,
-        table: Table,
-        shape: Shape,
-        names: ModelNames,
-        files: list[manifests.FileEntry],
-        count: int,
-        digest: str,
-    ) -> None:
-        parameters = self._names.parameters(shape.names, names.variable)
-        pairs = list(zip(parameters, shape.names, strict=True))
-        self._parts.functions += [
-            model_line(names.variable, table.label),
-            create_function(names, pairs),
-        ]
-        entry = manifests.TableEntry(
-            table.label, count, digest, tuple(shape.names), table.db_tables, tuple(files)
-        )
-        self._parts.entries.append(entry)
-
     def _write_restore(self, directory: Path) -> manifests.FileEntry:
         version = project_version()
-        files = [file.name for entry in self._parts.entries for file in entry.files]
+        files = [file.name for entry in self._entries for file in entry.files]
         begin = head(description(version), version, self._dump.migrations(), "TABLES")
-        text = "".join([begin, *self._parts.functions, main_function(files), tail()])
+        text = "".join([begin, *self._functions, main_function(files), tail()])
         require_readable(text, "Let the files be fewer: use a larger --max-row-count.")
         with _File(directory / manifests.RESTORE) as file:
             file.write(text)
@@ -217,7 +185,7 @@ class DirectoryDump:
         except DatabaseError as error:
             if not self._tolerate:
                 raise
-            self._parts.left_out["contenttypes.ContentType"] = _reason(error)
+            self.left_out["contenttypes.ContentType"] = _reason(error)
             return {}
 
     def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
@@ -228,8 +196,8 @@ class DirectoryDump:
             project_version(),
             self._dump.migrations(),
             restore,
-            tuple(self._parts.entries),
-            self._parts.left_out,
+            tuple(self._entries),
+            self.left_out,
             content_types,
         )
         with _File(directory / manifests.NAME) as file:

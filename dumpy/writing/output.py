@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import os
@@ -99,3 +100,9 @@ def sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def needs_ascii(stream: Any) -> bool:
+    """Whether a text stream cannot take every character: one that has an encoding, not utf-8."""
+    encoding = getattr(stream, "encoding", None)
+    return isinstance(encoding, str) and codecs.lookup(encoding).name != "utf-8"

@@ -13,7 +13,7 @@ from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.outline import PLACEHOLDER
 from dumpy.text.strings import quote
-from dumpy.text.words import Unwritable, source
+from dumpy.text.words import source
 from dumpy.writing.columns import ValueWriter
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.output import replaced
@@ -74,17 +74,9 @@ def _shape(model: ModelType, names: frozenset[str]) -> Shape:
 def _lines(shape: Shape, rows: Sequence[Rejected], using: str) -> Iterator[str]:
     writers = [ValueWriter(shape.table.label, column, using) for column in shape.columns]
     for row in rows:
-        cells = [_text(writer, row.values[writer.column.name], row) for writer in writers]
+        cells = [writer.text(row.values[writer.column.name], row.problem.pk) for writer in writers]
         links = [source(row.values[link.name]) for link in shape.links]
         yield ", ".join([*cells, *links])
-
-
-def _text(writer: ValueWriter, value: object, row: Rejected) -> str:
-    # What a dump has brought is a word, also where it is not of the type of the field.
-    try:
-        return source(value)
-    except Unwritable:
-        return writer.texts([value], [row.problem.pk])[0]
 
 
 def _comment(row: Rejected) -> str:

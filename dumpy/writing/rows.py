@@ -122,7 +122,7 @@ class RowWriter:
         self._ascii_only = ascii_only
         self._is_stored = is_stored
         self._note = note
-        self._writers: list[ColumnWriter | LinkWriter] = [
+        self._writers: list[ColumnWriter | ReferenceWriter | LinkWriter] = [
             *map(self._column_writer, shape.columns),
             *map(self._link_writer, shape.links),
         ]
@@ -143,7 +143,7 @@ class RowWriter:
         lines = map(", ".join, zip(*texts, strict=True))
         return map(escape_non_ascii, lines) if self._ascii_only else lines
 
-    def _column_writer(self, column: Column) -> ColumnWriter:
+    def _column_writer(self, column: Column) -> ColumnWriter | ReferenceWriter:
         kind = (
             JsonWriter
             if column.is_json
@@ -161,9 +161,7 @@ class RowWriter:
             is_stored=self._is_stored or column.is_encoded,
         )
         if column.references is not None and self.shape.is_natural(column.references):
-            return ReferenceWriter(
-                self.shape.table.label, column, self._natural_keys, fallback=writer
-            )
+            return ReferenceWriter(self._natural_keys, writer)
         return writer
 
     def _link_writer(self, link: Link) -> LinkWriter:

@@ -15,10 +15,9 @@ from django.db.utils import Error as DatabaseError
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
-from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
 from dumpy.writing.publishing import holds_dump, published
-from dumpy.writing.selection import select
 
 ROWS_PER_FILE = 1_000_000
 

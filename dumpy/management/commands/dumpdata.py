@@ -16,9 +16,8 @@ from django.db.utils import Error as DatabaseError
 
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
-from dumpy.writing.database import DatabaseDump, Options
+from dumpy.writing.database import DatabaseDump, NoSuchModel, Options, select
 from dumpy.writing.output import replaced
-from dumpy.writing.selection import NoSuchModel, select
 
 
 class Command(dumpdata.Command):
