@@ -41,6 +41,14 @@ _LOOKING = ("os.scandir", "os.listdir")
 _NO_FILE = f"{os.devnull}/<dumpy>"
 
 
+def another(door: str) -> object:
+    """Return a door that the text of a test comes through as well, but on one Python only.
+
+    Another Python has another parser, which is the same behind all doors.
+    """
+    return pytest.param(door, marks=pytest.mark.slow)
+
+
 @dataclass
 class Watch:
     """The events seen while it was on; opening a file below `here` is allowed."""

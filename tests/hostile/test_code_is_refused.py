@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hostile_dumps import EXPRESSIONS, STATEMENTS, changed_line
-from oracle import Refuse, first_line
+from oracle import Refuse, another, first_line
 
 # Nothing that is refused comes as far as an engine.
 pytestmark = pytest.mark.sqlite
@@ -137,7 +137,7 @@ BLOCKS = [
     "def create_zoo_species(id, latin): return",
     "type A = print()",
 ]
-DOORS = ["data only", "bare name"]
+DOORS = ["data only", another("bare name")]
 
 
 @pytest.mark.parametrize("refuse", DOORS, indirect=True)

@@ -6,12 +6,12 @@ import codecs
 
 import pytest
 from hostile_dumps import DUMP, LEO, before_objects, changed
-from oracle import Refuse, first_line, reasons
+from oracle import Refuse, another, first_line, reasons
 
 # Nothing that is refused comes as far as an engine.
 pytestmark = pytest.mark.sqlite
 
-DOORS = ["data only", "bare name"]
+DOORS = ["data only", another("bare name")]
 ROW = f"    yield create_zoo_species{LEO}\n"
 FIRST, _, REST = DUMP.partition("\n")
 WHOLE = DUMP.encode()

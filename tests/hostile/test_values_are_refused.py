@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hostile_dumps import EXPRESSIONS, dump_of, table
-from oracle import Refuse, deserialized, first_line, is_refused, reasons
+from oracle import Refuse, another, deserialized, first_line, is_refused, reasons
 
 # The reader is the same for every engine; what their columns take is not.
 pytestmark = pytest.mark.sqlite
 
-DOORS = ["data only", "file"]
+DOORS = ["data only", another("file")]
 VALUES = [
     # numbers
     "1" * 5000,
