@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.core.management.color import no_style
 from django.db import transaction
@@ -42,6 +42,18 @@ def other_restore(name: str) -> RestoreFailed:
     return RestoreFailed(f"Another restore of {name!r} is going on. Wait until it is over.")
 
 
+class Trigger(NamedTuple):
+    """A trigger of a table, with what switches it off and on within a transaction, if it can be."""
+
+    table: str
+    name: str
+    off: str = ""
+    on: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.table}"
+
+
 class Engine(ABC):
     """The engine of a connection.
 
@@ -51,6 +63,7 @@ class Engine(ABC):
         plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
         code_points: The collation that orders texts by code points, "" for the default one.
         has_collations: Whether migrations make collations.
+        has_lone_ddl: Whether there is DDL that cannot be rolled back, and runs in no transaction.
         checks_lengths: Whether a text that is longer than its column is refused.
         compares_by_code_points: Whether texts are equal only if they have the same code points.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
@@ -63,6 +76,7 @@ class Engine(ABC):
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
     has_collations: ClassVar[bool] = False
+    has_lone_ddl: ClassVar[bool] = False
     checks_lengths: ClassVar[bool] = True
     compares_by_code_points: ClassVar[bool] = True
     checks_unmanaged_keys: ClassVar[bool] = True
@@ -249,6 +263,14 @@ class Engine(ABC):
     def operations(self, operations: Sequence[Any]) -> list[Any]:
         """Return the operations of a migration as they run within a transaction of others."""
         return list(operations)
+
+    def within_transaction(self, sql: str) -> str:
+        """Return a statement as it can run within a transaction."""
+        return sql
+
+    @abstractmethod
+    def triggers(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the triggers of tables that run when rows change."""
 
     # Databases
 

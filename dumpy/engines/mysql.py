@@ -10,7 +10,7 @@ from django.db.models import CharField, DateField, F, TimeField, UUIDField
 from django.db.models.functions import Cast
 from django.db.utils import Error
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, refers
+from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, Trigger, refers
 from dumpy.schema.tables import Column
 
 # A lock was not to be had in time; a deadlock.
@@ -20,6 +20,10 @@ _WITHOUT_TRANSACTIONS = """
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
         SELECT engine FROM information_schema.engines WHERE transactions = 'YES'
     )
+"""
+_TRIGGERS = """
+    SELECT event_object_table, trigger_name FROM information_schema.triggers
+    WHERE trigger_schema = DATABASE() ORDER BY 1, 2
 """
 _REFERENCES = """
     SELECT constraint_name, table_schema, table_name, referenced_table_name,
@@ -144,6 +148,11 @@ class MySQL(ServerEngine):
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
             if target in tables and not (schema == here and table in tables):
                 yield table, refers(table, target)
+
+    def triggers(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the triggers, which nothing switches off."""
+        found = (Trigger(table, name) for table, name in self.rows(_TRIGGERS))
+        return [trigger for trigger in found if trigger.table in tables]
 
     def _character_set(self) -> str:
         characters, collation = self.rows("SELECT @@character_set_database, @@collation_database")[

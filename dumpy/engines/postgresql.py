@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,15 @@ from django.db.migrations.operations.base import Operation
 from django.db.models import AutoField, Max, QuerySet
 from django.db.utils import Error, InternalError
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, other_restore, refers
+from dumpy.engines.base import (
+    DIGITS,
+    PATIENCE,
+    SCRATCH,
+    ServerEngine,
+    Trigger,
+    other_restore,
+    refers,
+)
 from dumpy.engines.copying import copy_text
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
@@ -103,6 +112,15 @@ _COLUMNS = """
     SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
 """
+_TRIGGERS = """
+    SELECT tgrelid::regclass::text, tgname, tgenabled = 'A', pg_has_role(relowner, 'USAGE')
+    FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE tgrelid = ANY(%(tables)s::regclass[]) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
+    ORDER BY 1, 2
+"""
+_CONCURRENTLY = re.compile(
+    r"\A((?:\s|--[^\n]*\n)*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX)\s+)CONCURRENTLY\b", re.I
+)
 _STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 
@@ -120,6 +138,7 @@ class PostgreSQL(ServerEngine):
     }
     code_points = "C"
     has_collations = True
+    has_lone_ddl = True
     takes_nul = False
 
     location_query = "SELECT current_database(), host(inet_server_addr())"
@@ -230,13 +249,26 @@ class PostgreSQL(ServerEngine):
             self.execute(f"DROP TABLE {', '.join(map(self.connection.ops.quote_name, tables))}")
         except InternalError as error:
             raise RestoreFailed(
-                f"{error}\nDrop what depends on them, and make it again after the restore. The "
-                "database is as it was."
+                f"{error}\nDrop what depends on them, and make it again after the restore."
             ) from error
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
         """Return the operations of a migration as they run within a transaction of others."""
         return list(_within_transaction(operations))
+
+    def within_transaction(self, sql: str) -> str:
+        """Return the statement that makes or drops an index while others wait."""
+        return _CONCURRENTLY.sub(r"\1", sql)
+
+    def triggers(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the triggers; those of tables of other owners cannot be switched off."""
+        found = []
+        for table, name, is_always, may_alter in self._of(tables, _TRIGGERS):
+            alter, quoted = f"ALTER TABLE {table}", self.connection.ops.quote_name(name)
+            always = "ALWAYS " if is_always else ""
+            off = f"{alter} DISABLE TRIGGER {quoted}" if may_alter else ""
+            found.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
+        return found
 
     def hold(self, tables: Sequence[str]) -> None:
         """Let writers wait; the keys of other tables wait for the rows that they lead to."""

@@ -13,14 +13,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
 
-from dumpy.engines.base import Engine, refers
+from dumpy.engines.base import Engine, Trigger, refers
 from dumpy.schema.tables import Column
 
 _DATES = frozenset({datetime.date})
 _INSTANTS = frozenset({datetime.datetime})
 _COLUMNS = 'SELECT name, type, "notnull" FROM pragma_table_info(%s)'
 _VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY 1"
-_TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1, 2"
+_TRIGGERS = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 1, 2"
 _SEQUENCE = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 
 
@@ -89,9 +89,8 @@ class SQLite(Engine):
         # It does not say what a view reads, and migrations fail if tables of one are missing.
         for name in self.column(_VIEWS):
             yield name, f"The view {name!r} may read tables of the project."
-        for table, name in self.rows(_TRIGGERS):
-            if table in tables:
-                yield table, f"The table {table!r} has the trigger {name}."
+        for trigger in self.triggers(tables):
+            yield trigger.table, f"The table {trigger.table!r} has the trigger {trigger.name}."
         with self.connection.cursor() as cursor:
             found = self.connection.introspection.get_table_list(cursor)
             others = sorted({one.name for one in found if one.type == "t"}.difference(tables))
@@ -101,6 +100,15 @@ class SQLite(Engine):
                 for target in sorted({relation[1] for relation in relations}.intersection(tables)):
                     if self.rows(f"SELECT 1 FROM {quoted} LIMIT 1"):
                         yield table, refers(table, target)
+
+    def triggers(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the triggers: within a transaction they can be dropped, and made as they were."""
+        quote = self.connection.ops.quote_name
+        return [
+            Trigger(table, name, f"DROP TRIGGER {quote(name)}", sql)
+            for table, name, sql in self.rows(_TRIGGERS)
+            if table in tables
+        ]
 
     def restart_sequences(self, tables: Sequence[str]) -> None:
         """Forget the highest keys of tables."""

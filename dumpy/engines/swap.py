@@ -99,7 +99,7 @@ def require_movable(connection: BaseDatabaseWrapper, live: str, tables: Collecti
         named = ", ".join(f"{trigger.name!r} of {trigger.table!r}" for trigger in found)
         raise RestoreFailed(
             f"This server cannot move tables with triggers: {named}. Drop them first, and make "
-            "them again after the restore. The database is as it was."
+            "them again after the restore."
         )
 
 

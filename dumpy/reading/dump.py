@@ -115,6 +115,11 @@ class DumpedTable:
         return self.function.drops
 
     @property
+    def row_count(self) -> int:
+        """The number of its rows."""
+        return sum(1 if isinstance(part, InlineRow) else part.rows for part in self.parts)
+
+    @property
     def width(self) -> int:
         """How many values a row has."""
         return len(self.parameters)
@@ -429,7 +434,7 @@ class Dump:
         rows: dict[str, int] = {}
         for table in self.tables:
             name = table.function.name
-            rows[name] = rows.get(name, 0) + sum(map(_rows_of, table.parts))
+            rows[name] = rows.get(name, 0) + table.row_count
         return {name: count for name, count in rows.items() if count}
 
     def verify(self) -> Iterator[FixtureError]:
@@ -528,7 +533,7 @@ def _file(source: Source) -> Dump:
         _refuse_dump(source)
         return Dump(source)
     if source.path and dump_of(source.path) is not None:
-        hint = f"To restore that: manage.py run {Path(source.name).parent / RESTORE}"
+        hint = f"To restore that: manage.py restore {Path(source.name).parent}"
         raise FixtureError(source.place(), "it belongs to a dump.", hint)
     outline, skeleton = _skeleton(source, YIELDED)
     return Dump(source, skeleton, outline)

@@ -20,7 +20,6 @@ from dumpy.errors import DumpyError, FixtureError, Place, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
 from dumpy.reading.permission import announce, dump_of, why_not
 from dumpy.reading.source import Source
-from dumpy.text.manifest import RESTORE
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import migrations_in, models_in
@@ -213,7 +212,7 @@ def _instead(path: str) -> str:
     directory = dump_of(path) if Path(path).is_file() else None
     if directory is None:
         return "Write a function objects() that yields model instances."
-    return f"It belongs to a dump. To restore that: manage.py run {directory / RESTORE}"
+    return f"It belongs to a dump. To restore that: manage.py restore {directory}"
 
 
 def means_words(namespace: Mapping[str, Any]) -> bool:

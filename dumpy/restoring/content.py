@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -69,6 +70,15 @@ class Content:
             return [entry.model for entry in self.dump.entries]
         tables = (table for tables in self.parts.values() for table in tables)
         return list(dict.fromkeys(table.label for table in tables if not table.drops))
+
+    @property
+    def row_counts(self) -> Mapping[str, int]:
+        """The number of rows of each model that it lists, as migrators leave their labels."""
+        counts: Counter[str] = Counter()
+        if not (self.dump.is_program and self.dump.path is None):
+            for table in (table for tables in self.parts.values() for table in tables):
+                counts[table.label] += 0 if table.drops else table.row_count
+        return +counts
 
     @property
     def empty(self) -> Sequence[str]:

@@ -6,31 +6,33 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.core.management.base import OutputWrapper
+from django.db import connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy.conf import configuration
+from dumpy.console import (
+    Progress,
+    add_database_option,
+    add_dry_run_option,
+    add_noinput_option,
+)
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
-from dumpy.errors import (
-    DumpyError,
-    LoadError,
-    RestoreFailed,
-    printable_lines,
-    sentence,
-)
+from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, sentence
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.policy import Policy, add_version_option, migrating
-from dumpy.reading.permission import named, program_at
-from dumpy.restoring.content import Content, directory_content
+from dumpy.reading.permission import dump_of, named, program_at
+from dumpy.restoring.content import Content, directory_content, file_content
 from dumpy.restoring.plans import Plan, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
+from dumpy.restoring.summary import Summary
+from dumpy.restoring.target import AS_IT_WAS, UnknownOutcome
 from dumpy.text.manifest import NAME, RESTORE
 
 _DRY_RUN = "Dry run complete: the restore would succeed. Nothing was changed."
@@ -48,10 +50,11 @@ def main(script: str, namespace: dict[str, Any]) -> None:
         # Who decides whether to run the script looks for the whole of an option.
         allow_abbrev=False,
     )
+    parser.add_argument("-v", "--verbosity", type=int, choices=(0, 1, 2, 3), default=1)
     add_arguments(parser)
     options = parser.parse_args(sys.argv[1:])
     try:
-        _restore_directory(Path(script).resolve().parent, options, namespace)
+        restore(Path(script).resolve().parent, options, OutputWrapper(sys.stdout), namespace)
     except DumpyError as error:
         with suppress(OSError):
             sys.stdout.flush()  # What came first is to be read first.
@@ -60,21 +63,9 @@ def main(script: str, namespace: dict[str, Any]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a restore has, of whatever it is."""
-    parser.add_argument(
-        "-b",
-        "--noinput",
-        "--no-input",
-        action="store_false",
-        dest="interactive",
-        help="Do not ask first (as batch jobs must).",
-    )
-    parser.add_argument(
-        "--database",
-        default=DEFAULT_DB_ALIAS,
-        choices=tuple(connections),
-        help='The database to restore. Defaults to the "default" database.',
-    )
-    parser.add_argument("--dry-run", action="store_true", help="Do everything but commit.")
+    add_noinput_option(parser, "-b")
+    add_database_option(parser, "to restore")
+    add_dry_run_option(parser)
     parser.add_argument(
         _THROUGH_MIGRATIONS,
         action="store_true",
@@ -132,72 +123,147 @@ def _is_of_dump(script: Path) -> bool:
     return (script.parent / NAME).is_file() or program_at(script) is not None
 
 
-@cleaning_up()
-def restore(content: Content, options: argparse.Namespace, say: Callable[[str], object]) -> None:
-    """Restore what a dump holds, as the options say; ``say`` is told what happens, line by line.
+def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:
+    """Return what a file, a directory, or its ``restore.py`` holds; raises ``DumpyError``."""
+    if namespace is not None:
+        return directory_content(path, namespace, is_run_again=not namespace)
+    directory = dump_of(path) if path.is_file() else path if path.is_dir() else None
+    if directory is None:
+        return file_content(path)
+    if path not in (directory, directory / RESTORE) and path.name != RESTORE:
+        raise RestoreFailed(
+            f"{path} belongs to a dump. To restore that: manage.py restore {directory}"
+        )
+    return directory_content(directory, {}, is_run_again=True)
 
+
+@cleaning_up()
+def restore(
+    path: Path,
+    options: argparse.Namespace,
+    stdout: OutputWrapper,
+    namespace: dict[str, Any] | None = None,
+) -> None:
+    """Restore what a dump holds, as the options say; ``stdout`` is told what happens.
+
+    ``namespace`` holds what the ``restore.py`` of a directory has defined, if that is being run.
     Raises ``RestoreFailed``, whose sentence says what became of the database; ``RowsRejected`` for
     rows that were kept out; ``DumpyError`` if all is done, but cannot be said.
     """
-
-    def say_printable(text: str) -> None:
-        say(printable_lines(text))
-
-    with _nothing_done():
-        restorer, report = _restore(content, options, say_printable)
-    try:
-        _say_end(restorer, report, say_printable, is_dry=options.dry_run)
-    except OSError as error:
-        done = "Nothing was changed" if options.dry_run else "The database is restored"
-        raise DumpyError(f"{done}, but that cannot be written: {error}") from error
-
-
-@contextmanager
-def _nothing_done() -> Iterator[None]:
-    """Let what ends the block say that nothing has changed."""
-    try:
-        yield
-    except RestoreFailed:
-        raise
-    except LoadError as error:
-        is_invalid = any(problem.is_invalid for problem in error.problems)
-        hint = "To restore rows that are only invalid as they are, add --quick.\n"
-        raise RestoreFailed(
-            f"{error}\n{hint if is_invalid else ''}The database is as it was."
-        ) from error
-    except (DumpyError, DatabaseError, OSError) as error:
-        raise RestoreFailed(f"{error}\nThe database is as it was.") from error
-    except SystemExit as error:
-        said = f"In code of the dump: {sentence(error)}"
-        raise RestoreFailed(f"{said}\nThe database is as it was.") from error
+    is_quiet = options.verbosity == 0 and not options.interactive
+    said = _Said(stdout, 0 if is_quiet else 1)
+    outcome = _Outcome()
+    with outcome.told():
+        content = _content_at(path, namespace)
+        with content.dump:
+            outcome.restorer = restorer = _restorer(content, options, said)
+            report = _run(restorer, options, said)
+            outcome.is_done = not options.dry_run
+        try:
+            _say_end(restorer, report, said.line, is_dry=options.dry_run)
+        except OSError as error:
+            done = "Nothing was changed" if options.dry_run else "The database is restored"
+            raise _Untold(f"{done}, but that cannot be written: {error}") from error
 
 
-def _restore_directory(path: Path, options: argparse.Namespace, namespace: dict[str, Any]) -> None:
-    try:
-        content = directory_content(path, namespace, is_run_again=options.through_migrations)
-    except (DumpyError, OSError) as error:
-        raise RestoreFailed(f"{error}\nThe database is as it was.") from error
-    if content.dump.is_edited:
-        print("restore.py was edited since it was written.")
-    restore(content, options, print)
+class _Untold(DumpyError):
+    """An end that cannot be told."""
 
 
-def _restore(
-    content: Content, options: argparse.Namespace, say: Callable[[str], object]
-) -> tuple[Restorer, Report]:
+class _Said:
+    """What a restore says on the terminal: lines, and how far it is."""
+
+    def __init__(self, stdout: OutputWrapper, verbosity: int) -> None:
+        self._stdout = stdout
+        self._verbosity = verbosity
+        self._progress = Progress(stdout, 0, 0)
+
+    def line(self, text: str) -> None:
+        """Say a sentence."""
+        self._progress.clear()
+        if self._verbosity > 0:
+            self._stdout.write(printable_lines(text))
+
+    def begin(self, expected: int) -> None:
+        """Expect so many rows."""
+        self._progress = Progress(self._stdout, self._verbosity, expected)
+
+    def rows(self, name: str, count: int) -> None:
+        """Say that rows of a table are in, or with 0 that they are about to be loaded."""
+        if self._progress.is_shown:
+            self._progress.begin(name)
+            self._progress.rows(count)
+        elif not count:
+            self.line(f"loading {name}")
+
+
+class _Outcome:
+    """What became of the database, for whoever is told that a restore has failed."""
+
+    def __init__(self) -> None:
+        self.restorer: Restorer | None = None
+        self.is_done = False
+
+    @property
+    def sentence(self) -> str:
+        """What became of the database."""
+        if self.is_done:
+            return "The database is restored."
+        return self.restorer.left if self.restorer else AS_IT_WAS
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Let what ends the block say what became of the database."""
+        try:
+            yield
+        except (UnknownOutcome, _Untold):
+            raise
+        except LoadError as error:
+            is_invalid = any(problem.is_invalid for problem in error.problems)
+            hint = "To restore rows that are only invalid as they are, add --quick.\n"
+            raise RestoreFailed(f"{error}\n{hint if is_invalid else ''}{self.sentence}") from error
+        except (DumpyError, DatabaseError, OSError) as error:
+            if self.is_done:  # rows that were kept out
+                raise
+            raise RestoreFailed(f"{error}\n{self.sentence}") from error
+        except SystemExit as error:
+            said = f"In code of the dump: {sentence(error)}"
+            raise RestoreFailed(f"{said}\n{self.sentence}") from error
+        except KeyboardInterrupt:
+            sys.stderr.write(f"\nInterrupted. {self.sentence}\n")
+            sys.exit(130)
+
+
+def _restorer(content: Content, options: argparse.Namespace, said: _Said) -> Restorer:
     if options.keep_going and options.through_migrations:
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
-    restorer = Restorer(
+    if content.dump.is_edited:
+        said.line("restore.py was edited since it was written.")
+    return Restorer(
         content,
         _plan(content, options),
-        say,
+        said.line,
         validation=options.validation,
         rejects=Rejects() if options.keep_going else None,
         drop=options.drop,
+        progress=said.rows,
     )
-    confirm = partial(_confirm, options.database, say) if options.interactive else None
-    with migrating(Policy(say, say, options.allow_version_mismatch)), named([], say):
-        return restorer, restorer.run(dry_run=options.dry_run, confirm=confirm)
+
+
+def _run(restorer: Restorer, options: argparse.Namespace, said: _Said) -> Report:
+    policy = Policy(said.line, said.line, options.allow_version_mismatch)
+    is_asked = options.interactive and not options.dry_run
+
+    def confirm(summary: Summary) -> None:
+        said.begin(sum(restorer.content.row_counts.values()))
+        if options.interactive:
+            for line in summary.lines():
+                said.line(line)
+        if is_asked:
+            _ask(options.database, summary, said.line)
+
+    with migrating(policy), named([], said.line):
+        return restorer.run(dry_run=options.dry_run, confirm=confirm)
 
 
 def _say_end(
@@ -211,8 +277,7 @@ def _say_end(
     if restorer.rejected is not None:
         raise restorer.rejected
     if restorer.rejects and restorer.rejects.rows:
-        problems = [row.problem for row in restorer.rejects.rows]
-        raise RestoreFailed(f"{LoadError(problems)}\nThe database is as it was.")
+        raise LoadError([row.problem for row in restorer.rejects.rows])
     say(_DRY_RUN if is_dry else "Restored.")
 
 
@@ -222,9 +287,10 @@ def _plan(content: Content, options: argparse.Namespace) -> Plan:
     return Today(content, options.database)
 
 
-def _confirm(using: str, say: Callable[[str], object], rows: int) -> None:
+def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:
     """Ask; raises ``RestoreFailed`` unless the answer is yes."""
     name, host = engine_of(connections[using]).location()
+    rows = sum(summary.here.values())
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
     answer = ""
     with suppress(EOFError):

@@ -55,6 +55,9 @@ class Plan(Protocol):
     def is_current(self) -> bool:
         """Return whether the database has the schema that the plan would build."""
 
+    def is_lone(self) -> bool:
+        """Return whether the schema cannot be made within one transaction."""
+
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
 
@@ -105,6 +108,9 @@ class Today:
 
     def is_current(self) -> bool:
         return schema.is_current(self.using)
+
+    def is_lone(self) -> bool:
+        return schema.has_lone_migrations(self.using)
 
     def context(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -188,6 +194,9 @@ class ThroughMigrations:
         return set()
 
     def is_current(self) -> bool:
+        return False
+
+    def is_lone(self) -> bool:
         return False
 
     @contextmanager

@@ -14,6 +14,7 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
+from dumpy.engines.base import Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved, References
@@ -30,9 +31,10 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
-from dumpy.restoring.losses import Losses, counted
 from dumpy.restoring.plans import Plan
+from dumpy.restoring.summary import Summary, counted
 from dumpy.restoring.target import (
+    AS_IT_WAS,
     Tables,
     emptied,
     known_tables,
@@ -42,6 +44,7 @@ from dumpy.restoring.target import (
     require_rebuildable,
     require_references,
     unknown_columns,
+    without_triggers,
 )
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
@@ -59,7 +62,8 @@ class Restorer:
     ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's;
     ``drop`` names tables and views that may go where tables have to be made anew.
     With ``rejects``, rows that cannot be loaded are kept out, and written to a file beside the
-    dump, which ``rejected`` names when all is done.
+    dump, which ``rejected`` names when all is done. ``progress`` is told how many rows of a table
+    are in, and 0 before the first. ``left`` says what becomes of the database if it fails.
     """
 
     content: Content
@@ -69,11 +73,14 @@ class Restorer:
     validation: Validation = Validation.CHANGED
     rejects: Rejects | None = None
     drop: Sequence[str] = ()
+    progress: Callable[[str, int], object] | None = None
     rejected: RowsRejected | None = None
+    left: str = AS_IT_WAS
     _migration: Migration | None = None
     _keeps_schema: bool = False
     _made: set[str] = field(default_factory=set)
     _rows: dict[str, int] = field(default_factory=dict)
+    _triggers: list[Trigger] = field(default_factory=list)
 
     @property
     def using(self) -> str:
@@ -81,12 +88,11 @@ class Restorer:
         return self.plan.using
 
     def run(
-        self, *, dry_run: bool = False, confirm: Callable[[int], object] | None = None
+        self, *, dry_run: bool = False, confirm: Callable[[Summary], object] | None = None
     ) -> Report:
-        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was.
+        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as ``left`` says.
 
-        When all that can be known is said, ``confirm`` is told how many rows will be replaced; what
-        it raises ends it.
+        When all that can be known is said, ``confirm`` is given both sides; what it raises ends it.
         """
         with self.plan.context():
             self.content.prepare()
@@ -96,10 +102,13 @@ class Restorer:
                 self._keeps_schema = self.plan.is_current()
                 if not self._keeps_schema:
                     require_rebuildable(self.using, self._known, self.drop)
-                self._say_what_goes()
-                replaced = self._replaced_rows() if confirm is not None else 0
+                summary = self._say_what_goes()
+                if confirm is not None:
+                    summary.here  # noqa: B018, counted while nobody has to wait for an answer
             if confirm is not None:
-                confirm(replaced)
+                confirm(summary)
+            if not dry_run:
+                self._migrate_alone()
             with ExitStack() as stack:
                 # What this process remembers is of other rows, whether they stay or go.
                 stack.callback(schema.forget, connections[self.using])
@@ -118,25 +127,44 @@ class Restorer:
         tables = Tables(self._known, self._filled(), self.drop)
         return emptied(self.using, tables, dry_run=dry_run)
 
-    def _replaced_rows(self) -> int:
+    def _migrate_alone(self) -> None:
+        """Run the migrations as ever, if an empty database has some that no transaction allows."""
         connection = connections[self.using]
-        tables = {*self._known, *self._filled()}
-        return schema.count(connection, schema.there(connection, tables))
+        if self._keeps_schema or schema.there(connection, self._known) or not self.plan.is_lone():
+            return
+        self.say("building the schema")
+        self.left = "The database was empty. Some of its migrations are applied."
+        self.plan.build()
+        self.left = "The database was empty. It is migrated now, and has no rows of the dump."
+        self._keeps_schema = True
 
-    def _say_what_goes(self) -> None:
-        filled = [*self._tables_loaded(), *self._tables_kept()]
-        connection, tables = connections[self.using], self.plan.tables
-        code = self._makes_rows()
-        for sentence in Losses(
-            connection, self.content, self._known, tables, filled, code
-        ).sentences():
+    def _say_what_goes(self) -> Summary:
+        filled = {*self._tables_loaded(), *self._tables_kept()}
+        connection = connections[self.using]
+        replaced = {*self._known, *self._filled()}
+        going = self.plan.tables - filled
+        summary = Summary(connection, self.content, replaced, going, self._makes_rows())
+        for sentence in (*summary.losses(), *self.content.dump.left_out()):
             self.say(sentence)
-        for sentence in self.content.dump.left_out():
-            self.say(sentence)
-        if not self._keeps_schema:
-            columns = unknown_columns(connection, self._known, self._recorded)
-            if columns:
-                self.say(f"Columns that no model has go: {', '.join(columns)}.")
+        if self._keeps_schema:
+            self._say_triggers()
+        elif columns := unknown_columns(connection, self._known, self._recorded):
+            self.say(f"Columns that no model has go: {', '.join(columns)}.")
+        return summary
+
+    def _say_triggers(self) -> None:
+        self._triggers = engine_of(connections[self.using]).triggers(self._tables_emptied())
+        if quiet := [trigger for trigger in self._triggers if trigger.off]:
+            self.say(f"Triggers do not run for the rows: {_listed(quiet)}.")
+        if running := self._running():
+            self.say(f"Triggers run for the rows, as they cannot be switched off: {running}.")
+
+    def _running(self) -> str:
+        return _listed(trigger for trigger in self._triggers if not trigger.off)
+
+    def _triggers_that_ran(self) -> str:
+        running = self._running()
+        return f" Triggers have run: {running}. Drop them before the restore." if running else ""
 
     def _makes_rows(self) -> bool:
         """Whether code makes rows, of which nobody knows before it is run."""
@@ -149,14 +177,18 @@ class Restorer:
             self.plan.build()
         self._require_unmanaged()
         self._require_columns()
-        with transaction.atomic(using=self.using):
-            if not self._keeps_schema:
-                schema.empty(connections[self.using], self._tables_emptied())
+        connection, tables = connections[self.using], self._tables_emptied()
+        if not self._keeps_schema:
+            self._say_triggers()
+        with (
+            transaction.atomic(using=self.using),
+            without_triggers(connection, self._triggers),
+        ):
+            schema.empty(connection, tables)
             self._renew_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
-            require_references(connections[self.using], self.plan.tables)
-            connections[self.using].check_constraints()
+            require_references(connection, self.plan.tables)
             # Rows that are inserted from now on need free keys.
             self._number(self.plan.registry.models())
         self.plan.complete(self.say)
@@ -198,7 +230,7 @@ class Restorer:
                 raise RestoreFailed(
                     f"The table {name!r} of {model._meta.label} does not exist, and no migration "
                     "makes it, as the model is not managed. Make it first, or leave its rows out: "
-                    "comment out the line that lists them. The database is as it was."
+                    "comment out the line that lists them."
                 )
 
     def _require_columns(self) -> None:
@@ -213,7 +245,7 @@ class Restorer:
         if lost:
             raise RestoreFailed(
                 f"No migration makes {', '.join(lost)}: a model has changed. Run manage.py "
-                "makemigrations, then restore again. The database is as it was."
+                "makemigrations, then restore again."
             )
 
     @cached_property
@@ -278,7 +310,7 @@ class Restorer:
         # What migrators do when all is loaded is no part of the dump.
         loader.after_load[:0] = [self._compare, self._require_none]
         for name, tables in self.content.parts.items():
-            self.say(f"loading {name}")
+            self._progress(name, 0)
             for table in tables:
                 if table.create is None:
                     self._load_table(table, loader)
@@ -296,6 +328,13 @@ class Restorer:
             return
         for block in table.blocks():
             destination.add_block(block)
+            self._progress(table.label, len(block))
+
+    def _progress(self, name: str, rows: int) -> None:
+        if self.progress is not None:
+            self.progress(name, rows)
+        elif not rows:
+            self.say(f"loading {name}")
 
     def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""
@@ -337,8 +376,8 @@ class Restorer:
         """Raise ``RestoreFailed`` for what was loaded, and is not what the dump holds."""
         labels = ", ".join(content.label for content in contents)
         raise RestoreFailed(
-            f"After loading, the content of {labels} is not that of the dump. "
-            "The database is as it was. If it is values that do not fit the fields of today, "
+            f"After loading, the content of {labels} is not that of the dump."
+            f"{self._triggers_that_ran()} If it is values that do not fit the fields of today, "
             f"this says which: manage.py checkdump {_beside(self.content)}"
             + (f"\n{self.plan.advice}" if self.plan.advice else "")
         )
@@ -355,7 +394,7 @@ class Restorer:
             raise RestoreFailed(
                 f"After loading, there are rows that the dump does not have: {counted(found)}. "
                 "Receivers of signals, triggers, or methods of models make them; a receiver is to "
-                "do nothing if raw=True. The database is as it was."
+                "do nothing if raw=True." + self._triggers_that_ran()
             )
         self._rows.update(dict.fromkeys(strange, 0))
 
@@ -420,3 +459,7 @@ def _keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
             if failures or not all(map(is_kept, values, made)):
                 return False
     return True
+
+
+def _listed(triggers: Iterable[Trigger]) -> str:
+    return ", ".join(map(str, triggers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.apps import apps
@@ -25,7 +26,11 @@ from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
 _PROBE = "dumpy_probe"
-_EXISTS = "To let go of what is there already, name the table or view: --drop NAME. "
+_EXISTS = " To let go of what is there already, name the table or view: --drop NAME."
+_LONE = (
+    " The migration is not atomic, but a restore runs all of them in one transaction. Run "
+    "manage.py migrate first: a restore leaves the tables of a migrated database alone."
+)
 
 
 class Migrate(migrate.Command):
@@ -40,8 +45,9 @@ class Migrate(migrate.Command):
         super().migration_progress_callback(action, migration, fake)
         if action == "apply_start":
             self._migration = migration
-            engine = engine_of(connections[self.database])
-            migration.operations = engine.operations(migration.operations)
+            connection = connections[self.database]
+            if connection.in_atomic_block:
+                migration.operations = engine_of(connection).operations(migration.operations)
         if action == "apply_success":
             self._migration = None
 
@@ -54,10 +60,9 @@ class Migrate(migrate.Command):
             raise
         except (Exception, SystemExit) as error:
             what = f"The migration {self._migration}" if self._migration else "Migrating"
-            hint = _EXISTS if "already exists" in str(error) else ""
-            raise RestoreFailed(
-                f"{what} has failed: {sentence(error)} {hint}The database is as it was."
-            ) from error
+            is_lone = self._migration and not self._migration.atomic
+            hint = _EXISTS if "already exists" in str(error) else _LONE if is_lone else ""
+            raise RestoreFailed(f"{what} has failed: {sentence(error)}{hint}") from error
 
     def migrate(self, **options: Any) -> None:
         """Migrate to the newest migrations."""
@@ -69,9 +74,31 @@ def build(using: str, command: Migrate | None = None) -> None:
 
     With a ``command`` of its own, those which it makes. Raises ``RestoreFailed``.
     """
-    call_command(
-        command or Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0
-    )
+    engine = engine_of(connections[using])
+
+    def execute(run: Any, sql: Any, *args: Any) -> Any:
+        return run(engine.within_transaction(sql) if isinstance(sql, str) else sql, *args)
+
+    is_within = connections[using].in_atomic_block
+    with connections[using].execute_wrapper(execute) if is_within else nullcontext():
+        call_command(
+            command or Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0
+        )
+
+
+def has_lone_migrations(using: str) -> bool:
+    """Return whether migrations that are not applied cannot run in a transaction of others."""
+    connection = connections[using]
+    if not engine_of(connection).has_lone_ddl:
+        return False
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        raise
+    except Exception:  # a migration is code; building the schema says what is wrong with it
+        return False
+    return not all(migration.atomic for migration, _is_backwards in plan)
 
 
 def add_permissions(using: str) -> None:

@@ -116,7 +116,7 @@ def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> N
                 pattern = aside(live, "%").replace("_", r"\_")
                 raise RestoreFailed(
                     f"{error}\nA restore makes two databases aside. Allow it to the user: "
-                    f"GRANT ALL ON {quote(pattern)}.* TO … The database is as it was."
+                    f"GRANT ALL ON {quote(pattern)}.* TO …"
                 ) from error
 
 
@@ -143,7 +143,7 @@ def _swap(
     for name in schema.there(connection, {*new}.difference(names)):
         raise RestoreFailed(
             f"A migration makes the table {name!r}, which is there already and not of a model of "
-            f"the project. To let it go: --drop {name}. The database is as it was."
+            f"the project. To let it go: --drop {name}."
         )
     gone = schema.there(connection, names)
     moves = [(live, old, table) for table in gone] + [(stage, live, table) for table in new]

@@ -14,20 +14,24 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
 
 from dumpy.engines import engine_of
+from dumpy.engines.base import Trigger
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
 from dumpy.restoring.schema import MIGRATIONS, tables_of
 from dumpy.restoring.staging import locked, staged
 
+AS_IT_WAS = "The database is as it was."
 _IN_THE_WAY = (
     "Somebody else uses the tables, and did not let go of them in time. End their session, or wait "
-    "until it is over, and restore again. The database is as it was."
+    "until it is over, and restore again."
 )
 _WITHIN = "A restore is a transaction of its own: call it outside of atomic()."
-_UNKNOWN = (
-    "The connection was lost at the last moment: whether the database was restored is unknown. "
-    "Look at it, or restore it again."
-)
+_LOST = "The connection was lost at the last moment:"
+_UNKNOWN = "whether the database was restored is unknown. Look at it, or restore it again."
+
+
+class UnknownOutcome(RestoreFailed):
+    """A restore that may have been done, or not."""
 
 
 @contextmanager
@@ -79,7 +83,7 @@ def emptied(using: str, tables: Tables, *, dry_run: bool = False) -> AbstractCon
 def refilled(
     using: str, tables: Sequence[str], *, dry_run: bool = False
 ) -> AbstractContextManager[None]:
-    """Return a context in which tables are empty, and their schema is left alone.
+    """Return a context in which the rows of tables may be replaced: nobody else writes to them.
 
     It is one transaction: others read the rows that were there until it ends. If the block fails,
     if the process dies, and after a dry run, the database is what it was. Raises ``RestoreFailed``.
@@ -105,7 +109,6 @@ def _rows_only(
         stack.enter_context(engine.transaction())
         engine.hold(tables)
         require_untouched(connection, tables)
-        schema.empty(connection, tables)
         engine.restart_sequences(tables)
         yield
         connection.check_constraints()
@@ -136,7 +139,27 @@ def _honest(
         is_known = held is None or (connection.connection is held and connection.is_usable())
         if is_known and not engine_of(connection).is_locked_out(error):
             raise
-        raise RestoreFailed(f"{error}\n{_IN_THE_WAY if is_known else _UNKNOWN}") from error
+        if is_known:
+            raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
+        raise UnknownOutcome(f"{error}\n{_LOST} {_UNKNOWN}") from error
+    except KeyboardInterrupt as error:
+        if held is None:
+            raise
+        raise UnknownOutcome(f"Interrupted at the last moment: {_UNKNOWN}") from error
+
+
+@contextmanager
+def without_triggers(
+    connection: BaseDatabaseWrapper, triggers: Sequence[Trigger]
+) -> Iterator[None]:
+    """Keep triggers from running in the block, which is a transaction."""
+    engine = engine_of(connection)
+    quiet = [trigger for trigger in triggers if trigger.off]
+    engine.execute(*(trigger.off for trigger in quiet))
+    yield
+    # PostgreSQL alters no table whose foreign keys are to be checked.
+    connection.check_constraints()
+    engine.execute(*(trigger.on for trigger in quiet))
 
 
 @contextmanager
@@ -177,10 +200,7 @@ def require_rebuildable(using: str, tables: Collection[str], drop: Collection[st
     there = schema.there(connection, {*tables, *drop})
     unknown = sorted({*drop} - schema.all_there(connection))
     if unknown:
-        raise RestoreFailed(
-            f"--drop: there is no table or view {', '.join(map(repr, unknown))}. The database is "
-            "as it was."
-        )
+        raise RestoreFailed(f"--drop: there is no table or view {', '.join(map(repr, unknown))}.")
     found = [
         f"{sentence} To let it go: --drop {name}" if name else sentence
         for name, sentence in engine_of(connection).taken_along(there)
@@ -192,7 +212,7 @@ def require_rebuildable(using: str, tables: Collection[str], drop: Collection[st
             "and what follows would not be kept.\n"
             + "\n".join(found)
             + "\nMigrations may make it again; otherwise do so yourself after the restore. Or "
-            "restore into an empty database. The database is as it was."
+            "restore into an empty database."
         )
 
 
@@ -200,7 +220,7 @@ def require_untouched(connection: BaseDatabaseWrapper, tables: Sequence[str]) ->
     """Raise ``RestoreFailed`` if emptying tables would change others, or cannot be taken back."""
     found = [*engine_of(connection).side_effects(tables)]
     if found:
-        raise RestoreFailed("\n".join([*found, "The database is as it was."]))
+        raise RestoreFailed("\n".join(found))
 
 
 def require_references(connection: BaseDatabaseWrapper, tables: Collection[str]) -> None:
@@ -210,8 +230,7 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
         named = ", ".join(f"{table!r} to {target!r}" for table, target in sorted(found))
         raise RestoreFailed(
             f"After loading, foreign keys of tables that the dump does not have lead to rows that "
-            f"it does not have: {named}. Delete these rows, or restore into an empty database. "
-            "The database is as it was."
+            f"it does not have: {named}. Delete these rows, or restore into an empty database."
         )
 
 

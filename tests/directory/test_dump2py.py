@@ -21,7 +21,7 @@ import pytest
 from django.core.management.base import OutputWrapper
 from sites import Site
 
-from dumpy import reading
+from dumpy import console, reading
 from dumpy.errors import DumpFailed
 from dumpy.management import progress
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, Manifest, from_text, to_text
@@ -446,7 +446,7 @@ def test_on_a_terminal_it_asks_before_it_replaces(
 def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: True)
-    monkeypatch.setattr(progress, "_SECONDS", -1)
+    monkeypatch.setattr(console, "_SECONDS", -1)
     watcher = progress.TableProgress(OutputWrapper(stream), 1, 200)
     watcher.begin("shop.Album")
     watcher.rows(50)

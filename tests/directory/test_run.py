@@ -55,7 +55,7 @@ def test_a_file_of_a_dump_is_refused_with_what_to_type(
 ) -> None:
     (dump.parent / "link.py").symlink_to(dump / "restore.py")
     said = site.fail(command, dump.parent / name)
-    assert f"manage.py run {dump}/restore.py" in said
+    assert f"manage.py restore {dump}" in said
 
 
 def test_an_error_in_the_script_of_a_dump_names_the_line(site: Site, dump: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_slip_in_the_script_of_a_dump_names_the_line(site: Site, dump: Path) -
 
 def test_a_directory_is_no_fixture(site: Site, dump: Path) -> None:
     said = site.fail("loaddata", dump)
-    assert f"{dump} is a directory. To restore it: manage.py run {dump}/restore.py" in said
+    assert f"{dump} is a directory. To restore it: manage.py restore {dump}" in said
 
 
 def test_a_script_runs_in_any_working_directory(site: Site, script: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_script_that_is_not_there_is_named(site: Site) -> None:
 
 def test_a_directory_is_led_to_its_restore_script(site: Site, dump: Path) -> None:
     said = site.fail("run", dump)
-    assert f"{dump} is a dump. Restore it with: manage.py run {dump / 'restore.py'}" in said
+    assert f"{dump} is a dump. Restore it with: manage.py restore {dump}" in said
 
 
 def test_a_dump_that_is_no_script_is_led_to_the_commands_for_it(site: Site, tmp_path: Path) -> None:

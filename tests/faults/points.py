@@ -101,6 +101,23 @@ LOAD = here(
           "committed", after=_LINKS, leaves=NEW),
 )  # fmt: skip
 
+# A database at the project's migrations, where a restore replaces rows and nothing else.
+ROWS_ONLY = here(
+    Point("before the first change",
+          "The dump is verified; the database has only been read.",
+          r"sql (BEGIN IMMEDIATE|LOCK|DELETE|INSERT|COPY)"),
+    Point("while the tables are emptied",
+          "Some tables have no rows any more.",
+          r"sql DELETE FROM \Wshop_vault\b"),
+    *_LOADING,
+    Point("before the content is compared",
+          "All rows are in, and are about to be read again.",
+          r"sql SELECT (?!c\.).* FROM \Wshop_vault\b", after=_LINKS),
+    Point("after COMMIT",
+          "The transaction is over; the process has not said so.",
+          "committed", after=_LINKS, leaves=NEW),
+)  # fmt: skip
+
 RESTORE = here(
     Point("before the first change",
           "The dump is verified; the database has only been read.",

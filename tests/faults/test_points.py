@@ -14,6 +14,7 @@ from points import (
     NEW,
     OVERWRITE,
     RESTORE,
+    ROWS_ONLY,
     Point,
 )
 
@@ -63,6 +64,20 @@ def assert_is_left(bank: Bank, command: str, point: Point) -> None:
         assert without_next_keys(bank.state()) == without_next_keys(expected)
     else:
         assert bank.state() == expected
+
+
+@pytest.mark.parametrize("point", ROWS_ONLY, ids=str)
+@pytest.mark.usefixtures("journal")
+def test_a_restore_of_rows_that_is_killed_is_done_or_has_not_happened(
+    bank: Bank, point: Point
+) -> None:
+    """Tables stay, so that on a server their next keys do."""
+    new = without_next_keys(bank.state())
+    bank.age_rows()
+    old = without_next_keys(bank.state())
+    ended = bank.hit("SIGKILL", point, "restore", bank.directory / "dumped", "-b")
+    assert ended.was_killed, ended.said
+    assert without_next_keys(bank.state()) == (new if point.leaves == NEW else old)
 
 
 @pytest.mark.parametrize(("command", "point"), DUMPS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bank import TABLES_ONLY, Bank, content, without_next_keys
 from django.conf import settings
-from points import DUMPDATA, LOAD, OVERWRITE, RESTORE, named
+from points import DUMPDATA, LOAD, OVERWRITE, RESTORE, ROWS_ONLY, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hangups")]
@@ -64,6 +64,21 @@ def test_a_restore_that_is_ended_leaves_the_database_and_none_beside_it(
     assert is_status_of(name, ended.status), ended.said
     assert changed.state() == changed.states["changed"]
     assert names_of_databases(changed) == databases
+
+
+@pytest.mark.parametrize(
+    ("point", "sentence"),
+    [
+        ("between tables", "Interrupted. The database is as it was.\n"),
+        ("before COMMIT", "Interrupted at the last moment: whether the database was restored is "),
+    ],
+)
+def test_an_interrupted_restore_says_in_one_sentence_what_became_of_the_database(
+    bank: Bank, point: str, sentence: str
+) -> None:
+    ended = bank.hit("SIGINT", named(point, ROWS_ONLY), "restore", bank.directory / "dumped", "-b")
+    assert sentence in ended.said
+    assert "Traceback" not in ended.said
 
 
 @pytest.mark.parametrize("name", NAMES)

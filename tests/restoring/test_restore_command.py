@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 from zipfile import ZipFile
 
 import pytest
@@ -105,9 +106,34 @@ def test_a_program_that_is_no_dump_is_refused(first: Site) -> None:
     assert "it is a program, not a dump. To add its objects to a database: manage.py loadd" in said
 
 
-def test_a_directory_is_refused_with_what_to_type(first: Site) -> None:
-    said = first.fail("restore", first.the_dump)
-    assert f"To restore it: manage.py run {first.the_dump / 'restore.py'}" in said
+@pytest.mark.parametrize("path", ["dump", "dump/restore.py"])
+@pytest.mark.parametrize("first_line", ["# dumpy: format 1", "# dumpy: program 1"])
+def test_a_directory_is_restored_as_with_run(first: Site, path: str, first_line: str) -> None:
+    first.edit("dump/restore.py", ("# dumpy: format 1", first_line))
+    assert first.succeed("restore", path, "-b").endswith("Restored.\n")
+    assert prices(first) == PRICES
+
+
+def test_a_file_of_a_directory_is_refused_with_what_to_type(first: Site) -> None:
+    said = first.fail("restore", "dump/shop_product.py", "-b")
+    assert "belongs to a dump. To restore that: manage.py restore dump" in said
+
+
+def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:
+    first.restore_file()
+    first.execute("DELETE FROM shop_sale")
+    said = first.manage("restore", first.the_file, typed="n\n").stdout
+    assert re.search(r"^shop.Sale +0 +1$", said, re.MULTILINE)
+    assert re.search(r"^\d+ models with as many rows +(\d+) +\1$", said, re.MULTILINE)
+    (here, there) = re.findall(r"^total +(\d+) +(\d+)$", said, re.MULTILINE)[0]
+    assert int(here) + 1 == int(there)
+    assert "The dump is of a project without a version, written " in said
+
+
+def test_a_dry_run_shows_both_sides_and_asks_nothing(first: Site) -> None:
+    said = first.succeed("restore", first.the_file, "--dry-run", typed="")
+    assert "rows here   in the dump" in said
+    assert "Replace the contents" not in said
 
 
 def test_a_restore_may_be_quiet(first: Site) -> None:
@@ -117,10 +143,8 @@ def test_a_restore_may_be_quiet(first: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["restore", "loaddata"])
-def test_the_script_of_a_directory_is_refused_with_what_to_type(first: Site, command: str) -> None:
-    said = first.fail(command, "dump/restore.py")
-    assert "manage.py run dump/restore.py" in said
+def test_loaddata_refuses_the_script_of_a_directory_with_what_to_type(first: Site) -> None:
+    assert "manage.py restore dump" in first.fail("loaddata", "dump/restore.py")
 
 
 def test_the_script_of_a_directory_stands_for_it_when_it_is_checked(first: Site) -> None:

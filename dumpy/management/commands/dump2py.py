@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
+from dumpy.console import add_database_option, add_noinput_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
@@ -91,12 +91,7 @@ def _add_selection(parser: CommandParser) -> None:
         default=[],
         help="An app_label or app_label.ModelName to leave out. Can be used multiple times.",
     )
-    parser.add_argument(
-        "--database",
-        default=DEFAULT_DB_ALIAS,
-        choices=tuple(connections),
-        help='The database to dump. Defaults to the "default" database.',
-    )
+    add_database_option(parser, "to dump")
 
 
 def _add_manner(parser: CommandParser) -> None:
@@ -115,10 +110,4 @@ def _add_manner(parser: CommandParser) -> None:
         action="store_true",
         help="Leave out a table that cannot be read, say so, and end with status 1.",
     )
-    parser.add_argument(
-        "--noinput",
-        "--no-input",
-        action="store_false",
-        dest="interactive",
-        help="Do not ask before a dump that is there is replaced.",
-    )
+    add_noinput_option(parser)

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
+from django.db import connections
 
 from dumpy import reading
 from dumpy.engines import engine_of
@@ -22,7 +23,7 @@ from dumpy.loading.routing import led_to
 from dumpy.migrating.policy import Policy, add_version_option, migrating
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
-from dumpy.text.manifest import NAME, RESTORE
+from dumpy.text.manifest import NAME
 from dumpy.writing.rejected import write_rejected
 
 
@@ -55,7 +56,7 @@ class Command(loaddata.Command):
         """Load the fixtures."""
         for label in fixture_labels:
             if (Path(label) / NAME).is_file():
-                hint = f"To restore it: manage.py run {Path(label) / RESTORE}"
+                hint = f"To restore it: manage.py restore {label}"
                 raise CommandError(f"{label} is a directory. {hint}")
         self.allow_mismatch = options["allow_version_mismatch"]
         self.rejects = Rejects() if options["keep_going"] else None
@@ -170,6 +171,11 @@ class Command(loaddata.Command):
         kept = [f"{label} {number}" for label, number in loader.kept().items()]
         if self.verbosity >= 1 and kept:
             self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}")
+        tables = [model._meta.db_table for model in self.models]
+        triggers = engine_of(connections[self.using]).triggers(tables)
+        if self.verbosity >= 1 and triggers:
+            named = ", ".join(map(str, triggers))
+            self.stdout.write(f"  triggers may have changed other rows: {named}")
         if self.verbosity >= 2:
             for label, counts in loader.report.tables.items():
                 self.stdout.write(f"  {label} ({counts.lane}): {counts}")

@@ -1,4 +1,4 @@
-"""``restore``: a database, replaced by what a single file holds."""
+"""``restore``: a database, replaced by what a dump holds."""
 
 from __future__ import annotations
 
@@ -6,41 +6,24 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from dumpy.reading.permission import dump_of
-from dumpy.restoring.content import file_content
 from dumpy.restoring.main import add_arguments, restore
-from dumpy.text.manifest import RESTORE
 
 
 class Command(BaseCommand):
-    """Empties the database, makes its tables anew, and loads a dump: all of it, or nothing."""
+    """Replaces the rows of a database by those of a dump: all of them, or nothing."""
 
-    help = "Replace a database by a dump that dumpdata --format=py has written."
+    help = "Replace a database by a dump: a file of dumpdata --format=py, or a directory."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("file", type=Path, help="The dump; it may be compressed.")
+        parser.add_argument(
+            "path", type=Path, metavar="PATH", help="The directory, or the file (also compressed)."
+        )
         add_arguments(parser)
 
-    def handle(self, *, file: Path, **options: Any) -> None:
-        """Restore; any error makes the status 1, and leaves the database as it was."""
-        if file.is_dir():
-            raise CommandError(f"{file} is a directory. {_hint(file / RESTORE)}")
-        if file.is_file() and (directory := dump_of(file)) is not None:
-            raise CommandError(f"{file} belongs to a dump. {_hint(directory / RESTORE)}")
-        is_quiet = options["verbosity"] == 0 and not options["interactive"]
-        say = _keep_quiet if is_quiet else self.stdout.write
-        content = file_content(file)
-        with content.dump:
-            restore(content, Namespace(**options), say)
-
-
-def _keep_quiet(sentence: str) -> None:
-    """Say nothing."""
-
-
-def _hint(script: Path) -> str:
-    return f"To restore it: manage.py run {script}"
+    def handle(self, *, path: Path, **options: Any) -> None:
+        """Restore; any error makes the status 1, and says what became of the database."""
+        restore(path, Namespace(**options), self.stdout)

@@ -64,13 +64,13 @@ def _run(script: str) -> None:
 
 def _require_script(script: Path) -> None:
     if (script / RESTORE).is_file():
-        raise CommandError(f"{script} is a dump. Restore it with: manage.py run {script / RESTORE}")
+        raise CommandError(f"{script} is a dump. Restore it with: manage.py restore {script}")
     if not script.is_file():
         raise CommandError(f"There is no script {str(script)!r}.")
     directory = dump_of(script)
     if directory is not None and script != directory / RESTORE:
         raise CommandError(
-            f"{script} belongs to a dump. To restore that: manage.py run {directory / RESTORE}"
+            f"{script} belongs to a dump. To restore that: manage.py restore {directory}"
         )
     if is_beheaded(script) and directory is None:
         raise CommandError(

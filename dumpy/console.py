@@ -1,0 +1,79 @@
+"""What commands share on the terminal: options, and a line that says how far they are."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+_SECONDS = 0.2
+
+
+def add_database_option(parser: ArgumentParser, purpose: str) -> None:
+    """Let a command have the option ``--database``."""
+    parser.add_argument(
+        "--database",
+        default=DEFAULT_DB_ALIAS,
+        choices=tuple(connections),
+        help=f'The database {purpose}. Defaults to the "default" database.',
+    )
+
+
+def add_noinput_option(parser: ArgumentParser, *more: str) -> None:
+    """Let a command have the option ``--noinput``: it asks nothing."""
+    parser.add_argument(
+        *more,
+        "--noinput",
+        "--no-input",
+        action="store_false",
+        dest="interactive",
+        help="Do not ask before something is replaced (as batch jobs must).",
+    )
+
+
+def add_dry_run_option(parser: ArgumentParser) -> None:
+    """Let a command have the option ``--dry-run``."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Do everything but commit; nothing is asked."
+    )
+
+
+class Progress:
+    """A line on a terminal that says which table is on, and how many rows are done.
+
+    ``stream`` is the ``stdout`` of a command, ``expected`` the number of all rows.
+    """
+
+    def __init__(self, stream: Any, verbosity: int, expected: int) -> None:
+        self._stream = stream
+        self._expected = expected
+        self.is_shown = verbosity > 0 and bool(stream.isatty())
+        self._started = self._said = time.perf_counter()
+        self._label = ""
+        self._done = 0
+
+    def begin(self, label: str) -> None:
+        """Take note of the table that is on."""
+        self._label = label
+
+    def rows(self, count: int) -> None:
+        """Take note of rows that are done."""
+        self._done += count
+        now = time.perf_counter()
+        if self.is_shown and now - self._said > _SECONDS:
+            self._said = now
+            self._stream.write(f"\r\x1b[K{self._line(now)}", ending="")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Clear the line: something else is said."""
+        if self.is_shown:
+            self._stream.write("\r\x1b[K", ending="")
+
+    def _line(self, now: float) -> str:
+        rate = self._done / max(now - self._started, 0.001)
+        left = max(self._expected - self._done, 0) / max(rate, 0.001)
+        done = f"{self._done:,} of {self._expected:,} rows"
+        return f"{self._label}: {done}, {rate:,.0f}/s, {left:.0f} s left"

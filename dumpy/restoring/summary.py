@@ -1,0 +1,112 @@
+"""Both sides of a restore: the rows here, and the rows in the dump."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from django.apps import apps
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.timesince import timesince
+from django.utils.translation import override
+
+from dumpy.restoring import schema
+from dumpy.restoring.content import Content
+from dumpy.text.manifest import NAME
+from dumpy.writing.database import LEFT_OUT
+
+_SESSION = "sessions.Session"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Says what a restore replaces, and what goes, so that a person can say no.
+
+    Attributes:
+        replaced: the tables that are emptied or made anew.
+        going: those of them whose rows come back neither with the dump nor with migrations.
+        makes_rows: whether code makes rows that nobody can count.
+    """
+
+    connection: BaseDatabaseWrapper
+    content: Content
+    replaced: Collection[str]
+    going: Collection[str]
+    makes_rows: bool
+
+    def losses(self) -> Iterator[str]:
+        """Yield a sentence for each kind of rows that go, and have none in the dump."""
+        code = " (but for what code makes)" if self.makes_rows else ""
+        unlisted = set(self.content.unlisted)
+        known = {*self.content.db_tables, *unlisted}
+        if rows := counted(self._going({*self._labels} - known)):
+            yield f"Not in the dump, so without rows afterwards{code}: {rows}."
+        if rows := counted(self._going(unlisted)):
+            yield f"Not listed in restore.py, so without rows afterwards{code}: {rows}."
+        if sessions := self.here.get(_SESSION):
+            yield f"{sessions} sessions go: no dump has them, and everybody has to log in again."
+
+    def lines(self) -> Iterator[str]:
+        """Yield a table of the models whose rows differ in number, and the totals."""
+        dumped = self.content.row_counts
+        sides = {
+            label: (self.here.get(label, 0), dumped.get(label, 0))
+            for label in sorted({*self.here, *dumped})
+        }
+        alike = {label: rows for label, rows in sides.items() if len({*rows}) == 1}
+        yield f"{'':<40} {'rows here':>13} {'in the dump':>13}"
+        for label, (here, there) in sides.items():
+            if label not in alike:
+                yield f"{label:<40} {here:>13,} {there:>13,}"
+        if count := sum(here > 0 for here, _there in alike.values()):
+            same = sum(here for here, _there in alike.values())
+            yield f"{f'{count} models with as many rows':<40} {same:>13,} {same:>13,}"
+        yield f"{'total':<40} {sum(self.here.values()):>13,} {sum(dumped.values()):>13,}"
+        yield _age(self.content)
+
+    @cached_property
+    def here(self) -> Mapping[str, int]:
+        """The rows of the models in the tables that are replaced, by label."""
+        there = schema.there(self.connection, self.replaced)
+        return {
+            label: schema.count(self.connection, [name])
+            for name, label in self._labels.items()
+            if name in there
+        }
+
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        models = [one for one in apps.get_models() if not one._meta.proxy]
+        return {
+            one._meta.db_table: one._meta.label
+            for one in models
+            if one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION
+        }
+
+    def _going(self, tables: Collection[str]) -> dict[str, int]:
+        """The rows of tables that are of no other kind."""
+        labels = [
+            label
+            for name, label in self._labels.items()
+            if name in tables and name in self.going and label != _SESSION
+        ]
+        return {label: self.here[label] for label in labels if label in self.here}
+
+
+def counted(rows: Mapping[str, int]) -> str:
+    """Return labels with their numbers of rows, if there are any."""
+    return ", ".join(f"{label} ({count} rows)" for label, count in rows.items() if count > 0)
+
+
+def _age(content: Content) -> str:
+    path = Path(content.dump.source.path or "")
+    path = path if content.dump.path is None else content.dump.path / NAME
+    made = datetime.fromtimestamp(os.path.getmtime(path))
+    with override("en"):
+        age = timesince(made, depth=1).replace("\xa0", " ")
+    version = f"version {content.version}" if content.version else "a project without a version"
+    return f"The dump is of {version}, written {age} ago ({made:%Y-%m-%d %H:%M})."
