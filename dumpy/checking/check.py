@@ -11,9 +11,9 @@ from django.db import router
 
 from dumpy import reading
 from dumpy.checking.changes import Changes
-from dumpy.checking.findings import Finding, Findings
+from dumpy.checking.findings import Finding, Findings, NoScratch
 from dumpy.checking.names import DumpedModel, Names
-from dumpy.checking.rehearsal import NoScratch, rehearse
+from dumpy.checking.rehearsal import rehearse
 from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
@@ -217,7 +217,7 @@ class _Check:
         found.damages += done.damages
         found.notes += done.notes
         found.findings += (replace(one, is_guess=one.model in guessed) for one in done.findings)
-        if self.dump.is_program:
+        if self.dump.is_program and found.manifest is None:
             found.rows = done.rows or dict.fromkeys(labels_in(self.dump), 0)
 
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 
 from dumpy import reading
-from dumpy.checking.comparison import Keyed, TableDifference, compare
-from dumpy.checking.content import RawTable, keep, kept, raw_tables
-from dumpy.checking.ignored import Ignored
+from dumpy.checking.comparison import (
+    Keyed,
+    RawTable,
+    TableDifference,
+    compare,
+    keep,
+    kept,
+    raw_tables,
+)
+from dumpy.checking.diff import key_of
 from dumpy.checking.rehearsal import InScratch
 from dumpy.conf import project_version
-from dumpy.errors import FixtureError
+from dumpy.errors import DumpyError, FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Report
 from dumpy.reading import Dump
@@ -55,13 +64,30 @@ class Verdict:
 class DoubleDump:
     """Dumps a database, or takes a dump, restores it in a scratch database, and dumps that.
 
-    ``say`` is told each step in a sentence.
+    Fields that are ``ignored``, as ``app.Model.field``, may differ. ``say`` is told each step in a
+    sentence. Raises ``DumpyError`` for a field that does not exist.
     """
 
-    def __init__(self, using: str, ignored: Ignored, say: Callable[[str], object]) -> None:
+    def __init__(self, using: str, ignored: Iterable[str], say: Callable[[str], object]) -> None:
         self._using = using
-        self._ignored = ignored
         self._say = say
+        self._ignored: dict[str, set[str]] = {}
+        self._ignored_links: set[str] = set()
+        for label in ignored:
+            self._ignore(label)
+
+    def _ignore(self, label: str) -> None:
+        name, _, field_name = label.rpartition(".")
+        try:
+            model: ModelType = apps.get_model(name)
+            field: Any = model._meta.get_field(field_name)
+        except (LookupError, ValueError, FieldDoesNotExist) as error:
+            reason = "there is no such field; name app.Model.field."
+            raise DumpyError(f"--ignore {label}: {reason}") from error
+        names = {field.name, getattr(field, "attname", None), getattr(field, "column", None)}
+        self._ignored.setdefault(model._meta.label, set()).update(names - {None})
+        links = [link for link in table_of(model).links if link.name == field.name]
+        self._ignored_links |= {link.through._meta.db_table for link in links}
 
     def run(self, given: Path | None) -> Verdict:
         """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
@@ -110,9 +136,7 @@ class DoubleDump:
     def _candidates(self, first: Dump | None) -> list[RawTable]:
         """The tables that may have to be compared: migrators may make any of a dump."""
         tables = [
-            table
-            for table in raw_tables(self._using)
-            if not self._ignored.is_ignored(table.db_table)
+            table for table in raw_tables(self._using) if table.db_table not in self._ignored_links
         ]
         if first is None or not _is_of_today(first):
             return tables
@@ -132,7 +156,7 @@ class DoubleDump:
             yield from _shown(names[0], compare(names, before, table.rows(self._names(table))))
 
     def _names(self, table: RawTable) -> set[str]:
-        return self._ignored.names(table.model._meta.label)
+        return self._ignored.get(table.model._meta.label, set())
 
     def _different_files(self, first: Dump, second: Dump) -> Iterator[tuple[str, tuple[str, ...]]]:
         again = {table.model: table for table in second.entries}
@@ -140,7 +164,7 @@ class DoubleDump:
             other = again.get(table.model)
             if other != table and TODAY.find(table.model) is not None:
                 names = f"{table.model} in the first dump", f"{table.model} in the second dump"
-                ignored = self._ignored.names(table.model)
+                ignored = self._ignored.get(table.model, set())
                 sides = _rows(first, table, ignored), _rows(second, other, ignored)
                 yield from _shown(names[0], compare(names, *sides))
         is_comparable = _is_of_today(first) and not first.is_edited
@@ -215,7 +239,7 @@ def _rows_per_file(directory: Dump) -> int:
 def _rows(directory: Dump, table: TableEntry | None, ignored: set[str]) -> Iterator[Keyed]:
     if table is None:
         return
-    key = [table.fields.index(name) for name in _key(table) if name in table.fields]
+    key = [table.fields.index(name) for name in key_of(table.model, table.fields)]
     for file in table.files:
         for rows in directory.tables_of(file.name):
             for row in rows.rows():
@@ -224,11 +248,6 @@ def _rows(directory: Dump, table: TableEntry | None, ignored: set[str]) -> Itera
                     tuple(row.values[position] for position in key),
                     {name: text for name, text in cells if name not in ignored},
                 )
-
-
-def _key(table: TableEntry) -> tuple[str, ...]:
-    model: ModelType = apps.get_model(table.model)
-    return table_of(model).key
 
 
 def _shown(name: str, difference: TableDifference | None) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -7,11 +7,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from dumpy.errors import DumpyError, Place
+from dumpy.errors import DumpyError, Place, RestoreFailed
 from dumpy.text.manifest import Manifest
 from dumpy.text.words import Unwritable, source
 
 SHOWN = 3
+
+
+class NoScratch(RestoreFailed):
+    """A scratch database that cannot be made."""
 
 
 @dataclass(frozen=True)

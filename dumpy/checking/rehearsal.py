@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.findings import SHOWN, Call, Example, Finding, text
+from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, text
 from dumpy.dump import Natural
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
@@ -74,8 +74,10 @@ class Rehearsed:
     notes: list[str] = field(default_factory=list)
 
 
-class NoScratch(RestoreFailed):
-    """A scratch database that cannot be made."""
+_NO_SCRATCH = (
+    "The dump cannot be restored into a scratch database. To check its files and names alone, add "
+    "--no-rehearsal; or name a database whose user may make another one: --database."
+)
 
 
 @dataclass
@@ -110,12 +112,10 @@ def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool)
     found = Rehearsed()
     try:
         require_permission(dump)
-        content = Content(dump, is_run_again=dump.is_program)
-        found.findings += _missing_tables(content, using)
-    except DumpyError as error:
+    except FixtureError as error:
         found.damages.append(error)
-    if found.damages or found.findings:
         return found
+    content = Content(dump, is_run_again=dump.is_program)
 
     def propose(migrator: Migrator) -> None:
         for call in calls:
@@ -129,13 +129,10 @@ def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool)
     )
     with ExitStack() as stack:
         try:
+            found.findings += _missing_tables(content, using)
             stack.enter_context(scratch(using))
         except (RestoreFailed, DatabaseError, OSError) as error:
-            raise NoScratch(
-                f"{error}\nThe dump cannot be restored into a scratch database. To check its "
-                "files and names alone, add --no-rehearsal; or name a database whose user may make "
-                "another one: --database."
-            ) from error
+            raise NoScratch(f"{error}\n{_NO_SCRATCH}") from error
         stack.enter_context(migrating(policy))
         stack.enter_context(named([], found.notes.append))
         _restore(content, using, found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from dumpy.checking.findings import Example, Finding, Findings, counted
+from dumpy.checking.findings import Example, Finding, Findings, NoScratch, counted
 from dumpy.errors import (
     ConfigurationError,
     DumpyError,
@@ -34,6 +34,8 @@ def lines(found: Findings) -> Iterator[str]:
 
 
 def _lines(found: Findings) -> Iterator[str]:
+    if found.damages and not found.rows:
+        return  # it could not be opened
     yield from _tables(found)
     yield from _versions(found)
     alone = [one for one in found.findings if one.stops or one.kind not in _TOGETHER]
@@ -69,13 +71,15 @@ def verdict(found: Findings) -> str:
     """Return what it all comes to, in one sentence."""
     if found.is_fine:
         return _FINE if found.is_rehearsed else _NAMES_ONLY
+    if found.damages and all(isinstance(error, NoScratch) for error in found.damages):
+        return "The dump was not rehearsed: whether it would be restored is not known."
     parts = []
     if any(isinstance(error, FixtureError) for error in found.damages):
         parts.append("the dump is damaged or edited")
     if any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
         parts.append("migrators do not lead here")
     if any(isinstance(error, RestoreFailed) for error in found.damages):
-        parts.append("the rehearsal failed" if found.is_rehearsed else "it cannot be rehearsed")
+        parts.append("the rehearsal failed")
     if found.stopping:
         needs = "needs" if len(found.stopping) == 1 else "need"
         parts.append(f"{counted(len(found.stopping), 'difference')} {needs} a hand")

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from running import called, dumped, loaded
 
-from dumpy.checking.content import raw_tables
+from dumpy.checking.comparison import raw_tables
 from dumpy.schema.tables import table_of
 from dumpy.writing.rows import shape_of
 from dumpy.writing.sources import pages_of_query

@@ -10,7 +10,6 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.double_dump import DoubleDump, Verdict
-from dumpy.checking.ignored import Ignored
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, printable_lines
 
@@ -43,7 +42,7 @@ class Command(BaseCommand):
     def handle(self, *, directory: Path | None, **options: Any) -> None:
         """Test; any difference makes the status 1."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
-        test = DoubleDump(options["database"], Ignored(options["ignore"]), say)
+        test = DoubleDump(options["database"], options["ignore"], say)
         try:
             verdict = test.run(directory)
         except (DumpyError, DatabaseError, OSError) as error:
