@@ -14,11 +14,11 @@ from dumpy.text.emit import (
     head,
     model_line,
     objects_function,
-    row_prefix,
     section_head,
     tail,
 )
 from dumpy.text.manifest import FileEntry, Manifest
+from dumpy.text.outline import YIELDED
 from dumpy.text.words import source
 
 
@@ -53,7 +53,7 @@ def module(
         text += model_line(model.variable, table.label)
         text += create_function(model, list(zip(parameters, table.fields, strict=True)))
         text += section_head(section)
-        lines = [f"{row_prefix(model.create)}{_arguments(row)})\n" for row in table.rows]
+        lines = [f"{YIELDED.prefix(model.create)}{_arguments(row)})\n" for row in table.rows]
         text += "".join(lines) or "    return\n"
     return text + objects_function(sections) + tail()
 

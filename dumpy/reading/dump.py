@@ -392,7 +392,7 @@ class Dump:
             self.source,
             line,
             YIELDED if self.path is None else SAVED,
-            frozenset(IMPORTED) - self.skeleton.words,
+            frozenset(IMPORTED) - self.skeleton.bound,
             renamed=relabelled(self.skeleton.models),
         )
 

@@ -12,8 +12,6 @@ from .outline import FIRST_LINE, LAST_LINE, PLACEHOLDER
 from .strings import quote
 from .words import NAMES
 
-ROW_SUFFIX = ")"
-SAVED_ROW_SUFFIX = "))"
 FLUSH = "loader.flush_deferred_objects()"
 INSTALL = "install_migrations(globals())"
 MAIN = """
@@ -185,16 +183,6 @@ def _assignment(parameter: str, field: str) -> str:
 def section_head(name: str) -> str:
     """The line before the rows of a section."""
     return f"\n\ndef {name}():\n"
-
-
-def row_prefix(create: str) -> str:
-    """What a row begins with; after its values, `ROW_SUFFIX` ends it."""
-    return f"    yield {create}("
-
-
-def saved_row_prefix(create: str) -> str:
-    """What a row of a table file begins with; after its values, `SAVED_ROW_SUFFIX` ends it."""
-    return f"loader.save({create}("
 
 
 def table_head(label: str) -> str:

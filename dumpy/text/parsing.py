@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
-# Python 3.10 crashes on an expression of a million terms, and every Python takes gigabytes for it.
-MAX_LOGICAL_LINE = 65536
-_CALL = 4  # What a pair of brackets counts as, for a chain of calls is an expression, too.
 _MAX_TOKENS = 300_000
-_MAX_STATEMENT = 65_000  # A token takes some 900 bytes in a tree.
+# A token takes some 900 bytes in a tree, and Python 3.10 crashes on an expression of a million.
+_MAX_STATEMENT = 65_000
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_MARK = re.compile(r"""'''|\"""|['"#,()\[\]{}]|\\?\n""")
+_MARK = re.compile(r"""'''|\"""|['"#()\[\]{}]|\\?\n""")
 _STRING_END = {
     **{mark: re.compile(rf"(?s:\\.)|{mark}") for mark in ("'''", '"""')},
     **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
@@ -143,60 +141,22 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
 
 def _boundaries(text: str) -> Iterator[int]:
     """Yield where statements begin after the first, if all strings end where they seem to."""
-    sizes, position, begun = _Sizes(text), 0, 0
+    depth = position = begun = 0
     while (mark := _MARK.search(text, position)) is not None:
-        token, start, position = mark[0], mark.start(), mark.end()
+        token, position = mark[0], mark.end()
         if token == "#":
-            sizes.count(start)
-            position = sizes.start = _line_end(text, position)
+            position = _line_end(text, position)
         elif token in _STRING_END:
             position = _string_end(text, position, token)
-        else:
-            sizes.take(token, start)
-            if token == "\n" and not sizes.is_within and _BEGINNING.match(text, position):
-                is_decorated = text[begun] == "@"
-                begun = position
-                if not is_decorated:
-                    yield position
-    sizes.take("\n", len(text))
-
-
-class _Sizes:
-    """How long what stands between commas is, without what stands in brackets within it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._lengths = [0]
-        self.start = 0
-
-    @property
-    def is_within(self) -> bool:
-        """Whether a bracket is open."""
-        return len(self._lengths) > 1
-
-    def count(self, end: int) -> None:
-        """Count what stands there since the last mark; raises Unparsable if it is too long."""
-        self._lengths[-1] += end - self.start
-        self.start = end
-        if self._lengths[-1] > MAX_LOGICAL_LINE:
-            line = self._text.count("\n", 0, end) + 1
-            reason = f"here is an expression of more than {MAX_LOGICAL_LINE} characters."
-            raise Unparsable(reason, line)
-
-    def take(self, token: str, start: int) -> None:
-        """Take a mark: only a list of many things may be long."""
-        self.count(start)
-        is_within = self.is_within
-        if token in "([{":
-            self._lengths.append(0)
-        elif token in ")]}" and is_within:
-            self._lengths.pop()
-            self._lengths[-1] += _CALL
-        elif (token == ",") == is_within and token in ",\n":
-            self._lengths[-1] = 0
-        else:
-            return
-        self.start = start + len(token)
+        elif token in "([{":
+            depth += 1
+        elif token in ")]}":
+            depth = max(0, depth - 1)
+        elif token == "\n" and depth == 0 and _BEGINNING.match(text, position):
+            is_decorated = text[begun] == "@"
+            begun = position
+            if not is_decorated:
+                yield position
 
 
 def _string_end(text: str, start: int, mark: str) -> int:

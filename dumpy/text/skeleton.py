@@ -85,48 +85,42 @@ class Section:
     listed_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Skeleton:
     """What a dump says without its rows.
 
     Attributes:
+        functions: the create functions by name.
         sections: those of a module, in the order in which objects() yields them.
         unlisted: the sections that objects() does not yield.
         files: those of a directory, in the order of TABLES, each with its line there.
         models: the label of each variable.
         model_lines: the line that names each label.
         installs: whether migrators may change the create functions.
-        words: the names that the import line has.
+        bound: the names that the module binds.
     """
 
-    version: str | None
-    migrations: Mapping[str, str]
-    functions: Mapping[str, CreateFunction]
-    sections: tuple[Section, ...]
-    unlisted: tuple[Section, ...]
-    files: Mapping[str, int]
-    models: Mapping[str, str]
-    model_lines: Mapping[str, int]
-    installs: bool
-    words: frozenset[str]
+    version: str | None = None
+    migrations: Mapping[str, str] = field(default_factory=dict)
+    functions: dict[str, CreateFunction] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+    unlisted: tuple[Section, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    model_lines: dict[str, int] = field(default_factory=dict)
+    installs: bool = False
+    bound: set[str] = field(default_factory=set)
 
 
 @dataclass
-class _Module:
+class _Module(Skeleton):
     """What has been bound at module level so far."""
 
-    blocks: Sequence[Extent]
-    is_directory: bool
-    bound: set[str] = field(default_factory=set)
-    version: str | None = None
-    migrations: dict[str, str] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
-    model_lines: dict[str, int] = field(default_factory=dict)
-    creates: dict[str, CreateFunction] = field(default_factory=dict)
-    sections: dict[str, Section] = field(default_factory=dict)
+    blocks: Sequence[Extent] = ()
+    is_directory: bool = False
+    found: dict[str, Section] = field(default_factory=dict)
     generators: set[str] = field(default_factory=set)
     listed: dict[str, int] | None = None
-    installs: bool = False
     is_over: bool = False
 
 
@@ -135,7 +129,7 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
 
     Raises NotData when it is code, FormatError when it is not Python.
     """
-    module = _Module(outline.blocks, is_directory=style is SAVED)
+    module = _Module(blocks=outline.blocks, is_directory=style is SAVED)
     lines = _spelled(outline)
     for number, statement in enumerate(statements(outline)):
         for line in folded_names(statement, lines) if lines else ():
@@ -146,23 +140,14 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
         what = f"list {_TABLES}" if module.is_directory else "function objects()"
         raise NotData(1, f"there is no {what}.")
     _check_blocks(module)
-    return _skeleton(module, module.listed)
-
-
-def _skeleton(module: _Module, listed: Mapping[str, int]) -> Skeleton:
-    sections = module.sections
-    return Skeleton(
-        module.version,
-        module.migrations,
-        module.creates,
-        tuple(replace(sections[n], listed_at=at) for n, at in listed.items() if n in sections),
-        tuple(section for name, section in sections.items() if name not in listed),
-        listed if module.is_directory else {},
-        module.models,
-        module.model_lines,
-        module.installs,
-        frozenset(module.bound.intersection(IMPORTED)),
+    if module.is_directory:
+        module.files = module.listed
+    found, listed = module.found, module.listed
+    module.sections = tuple(
+        replace(found[name], listed_at=at) for name, at in listed.items() if name in found
     )
+    module.unlisted = tuple(section for name, section in found.items() if name not in listed)
+    return module
 
 
 def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:
@@ -240,7 +225,7 @@ def _spelled(outline: Outline) -> Mapping[int, str]:
 
 
 def _check_blocks(module: _Module) -> None:
-    found = {id(part) for section in module.sections.values() for part in section.parts}
+    found = {id(part) for section in module.found.values() for part in section.parts}
     for block in module.blocks:
         if id(block) not in found:
             raise NotData(block.first_line, "the rows are not where dumpy writes rows.")
@@ -327,7 +312,7 @@ def _function(module: _Module, node: ast.FunctionDef) -> None:
     if node.name.startswith("create_"):
         if module.installs:
             _refuse(node, f"{node.name} comes after install_migrations(), which must know it.")
-        module.creates[node.name] = _create(module, node)
+        module.functions[node.name] = _create(module, node)
     elif module.is_directory:
         _refuse(node, f"dumpy writes no function {node.name} here.")
     elif _parameters(node):
@@ -335,7 +320,7 @@ def _function(module: _Module, node: ast.FunctionDef) -> None:
     elif node.name == "objects":
         module.listed = _yielded(module, node)
     else:
-        module.sections[node.name] = _section(module, node)
+        module.found[node.name] = _section(module, node)
         if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(node)):
             module.generators.add(node.name)
 
@@ -500,8 +485,8 @@ def _part(module: _Module, statement: ast.stmt) -> Part:
         part: Part = module.blocks[number]
     else:
         part = _inline_row(module, statement)
-    if part.function not in module.creates:
-        raise NotData(statement.lineno, _no_function(part.function, module.creates))
+    if part.function not in module.functions:
+        raise NotData(statement.lineno, _no_function(part.function, module.functions))
     return part
 
 
@@ -518,7 +503,7 @@ def _inline_row(module: _Module, statement: ast.stmt) -> InlineRow:
         ):
             values = tuple([_evaluate(module, argument, ()) for argument in arguments])
             return InlineRow(statement.lineno, name, values)
-        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in module.creates:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in module.functions:
             _refuse(statement, "the row has no yield.")
     _refuse(statement, "this is not a row.")
 
@@ -540,9 +525,7 @@ def _yielded_name(module: _Module, statement: ast.stmt) -> str:
         case ast.Expr(value=ast.Yield(value=call) | ast.YieldFrom(value=call) as value):
             name = _called(call)
             # Without a yield it is no generator, which `yield from` cannot do with.
-            if name in module.sections and (
-                isinstance(value, ast.Yield) or name in module.generators
-            ):
+            if name in module.found and (isinstance(value, ast.Yield) or name in module.generators):
                 return name
     _refuse(statement, "in objects() dumpy yields sections only.")
 

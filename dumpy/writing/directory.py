@@ -19,18 +19,17 @@ from dumpy.errors import DumpyError, sentence
 from dumpy.schema.tables import Table
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
-    SAVED_ROW_SUFFIX,
     ModelNames,
     Names,
     create_function,
     head,
     main_function,
     model_line,
-    saved_row_prefix,
     table_head,
     table_tail,
     tail,
 )
+from dumpy.text.outline import SAVED
 from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump, description
 from dumpy.writing.module import require_readable
@@ -160,10 +159,10 @@ class DirectoryDump:
     def _write_rows(
         self, file: _File, table: Table, names: ModelNames, lines: Iterator[str]
     ) -> int:
-        prefix, count = saved_row_prefix(names.create), 0
+        prefix, count = SAVED.prefix(names.create), 0
         file.write(table_head(table.label))
         for arguments in islice(lines, self._max_row_count):
-            file.write(f"{prefix}{arguments}{SAVED_ROW_SUFFIX}\n")
+            file.write(f"{prefix}{arguments}{SAVED.suffix}\n")
             count += 1
         file.write(table_tail())
         return count

@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 from dumpy.errors import DumpFailed
 from dumpy.text.emit import (
-    ROW_SUFFIX,
     ModelNames,
     Names,
     create_function,
     head,
     model_line,
     objects_function,
-    row_prefix,
     section_head,
     tail,
 )
-from dumpy.text.outline import FormatError, check_skeleton
+from dumpy.text.outline import YIELDED, FormatError, check_skeleton
 from dumpy.writing.rows import Page, RowWriter, Shape
 
 
@@ -51,7 +49,9 @@ class ModuleWriter:
             if not page.keys:
                 continue
             prefix = prefix or self._open(writer.shape)
-            lines = [f"{prefix}{arguments}{ROW_SUFFIX}\n" for arguments in writer.arguments(page)]
+            lines = [
+                f"{prefix}{arguments}{YIELDED.suffix}\n" for arguments in writer.arguments(page)
+            ]
             self._write("".join(lines))
             count += len(page.keys)
         return count
@@ -60,7 +60,7 @@ class ModuleWriter:
         """Write rows of one table: pairs of a comment, and the arguments of the call below it."""
         prefix = self._open(shape)
         for comment, arguments in rows:
-            self._write(f"    # {comment}\n{prefix}{arguments}{ROW_SUFFIX}\n")
+            self._write(f"    # {comment}\n{prefix}{arguments}{YIELDED.suffix}\n")
 
     def end(self) -> None:
         """Write ``objects()`` and the line that says that the dump is complete.
@@ -80,7 +80,7 @@ class ModuleWriter:
         section = self._names.section(names)
         self._sections.append(section)
         self._write_skeleton(section_head(section))
-        return row_prefix(names.create)
+        return YIELDED.prefix(names.create)
 
     def _create_function(self, shape: Shape) -> ModelNames:
         identity = (shape.table.label, tuple(shape.names))

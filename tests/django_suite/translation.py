@@ -21,6 +21,7 @@ from django.db.models import Model
 
 from dumpy.dump import FieldText, Natural, dumped_row
 from dumpy.text import emit
+from dumpy.text.outline import YIELDED
 from dumpy.text.words import source
 
 END = "# dumpy: end"
@@ -84,7 +85,7 @@ def _section(
             emit.model_line(own.variable, label),
             emit.create_function(own, list(zip(parameters, fields, strict=True))),
             emit.section_head(sections[-1]),
-            *(f"{emit.row_prefix(own.create)}{call}{emit.ROW_SUFFIX}\n" for call in calls),
+            *(f"{YIELDED.prefix(own.create)}{call}{YIELDED.suffix}\n" for call in calls),
         ]
     )
 

@@ -829,7 +829,7 @@ def test_a_directory_which_has_all_tables_must_have_what_a_first_step_names() ->
 
         return "2.0"
 
-    skeleton = Skeleton("1.0", {}, {}, (), (), {}, {}, {}, True, frozenset())
+    skeleton = Skeleton("1.0", installs=True)
     directory = Dump(open_source(""), skeleton, path=Path())
     with settings_for("2.0", migrator(v1_0=migrate)), pytest.raises(MigrationError) as caught:
         migration_of_dump(directory)
