@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
-from dumpy.conf import problems
+from dumpy.conf import configuration, problems
 
 
 def check_format(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
@@ -29,4 +29,17 @@ def check_settings(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage
     return [
         checks.Error(sentence, hint=f"Correct or remove {name}.", id="dumpy.E002")
         for name, sentence in problems(getattr(settings, "DUMPY", {}))
+    ]
+
+
+def check_migrator(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """``dumpy.W001``: the migrator of the project cannot be used, or not all of its steps."""
+    if list(problems(getattr(settings, "DUMPY", {}))) or configuration().migration_class is None:
+        return []
+    # What it imports most projects do not need at start-up.
+    from dumpy.migrating.install import migrator_problems
+
+    return [
+        checks.Warning(sentence, hint="Correct DUMPY['MIGRATION_CLASS'].", id="dumpy.W001")
+        for sentence in migrator_problems()
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core import checks, serializers
 
-from dumpy.checks import check_format, check_settings
+from dumpy.checks import check_format, check_migrator, check_settings
 
 FORMAT = "py"
 MODULE = "dumpy.serializer"
@@ -17,3 +17,4 @@ def register() -> None:
     serializers.BUILTIN_SERIALIZERS.setdefault(FORMAT, MODULE)
     checks.register(check_format)
     checks.register(check_settings)
+    checks.register(check_migrator)

@@ -20,7 +20,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.migrating.chain import NoWay
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.policy import Policy, migrating
+from dumpy.migrating.policy import migrating, policy_here
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
@@ -108,7 +108,7 @@ class _Check:
     def _migration(self) -> Migration | None:
         """What the migrators of the project make of the dump, as far as they lead."""
         found = self.found
-        policy = Policy(say=found.notes.append)
+        policy = replace(policy_here(), say=found.notes.append)
         try:
             with migrating(policy):
                 return migration_of_dump(self.dump)

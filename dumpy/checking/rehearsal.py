@@ -19,7 +19,7 @@ from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Pro
 from dumpy.loading.registry import TODAY
 from dumpy.loading.rejects import RejectedRow, Rejects
 from dumpy.migrating.migrator import Migrator
-from dumpy.migrating.policy import Policy, migrating
+from dumpy.migrating.policy import Policy, migrating, policy_here
 from dumpy.reading import Dump
 from dumpy.reading.permission import named
 from dumpy.restoring import schema
@@ -126,6 +126,7 @@ def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool)
         lambda sentence: None,
         is_allowed,
         proposal=propose if calls else None,
+        as_version=policy_here().as_version,
     )
     with ExitStack() as stack:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from dumpy import dump as words
 from dumpy.conf import configuration, imported, project_version
-from dumpy.errors import ConfigurationError, MigrationError, sentence
-from dumpy.migrating.chain import Chain, NoWay, newer, version_of
+from dumpy.errors import ConfigurationError, DumpyError, MigrationError, sentence
+from dumpy.migrating.chain import Chain, NoWay, newer, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.migrating.policy import Policy, policy_here
@@ -70,7 +71,7 @@ def migrate(
     all models of its project. Raises ``MigrationError``.
     """
     policy = policy_here()
-    found = None if policy.is_off else _chain(namespace.get("SOURCE_VERSION"), policy)
+    found = None if policy.is_off else _chain(_source(namespace, policy), policy)
     if found is None and policy.proposal is None:
         return None
     migration = Migration(namespace, functions, is_complete=is_complete)
@@ -83,6 +84,15 @@ def migrate(
     for skipped in migration.skipped:
         policy.say(skipped)
     return migration
+
+
+def _source(namespace: Mapping[str, Any], policy: Policy) -> object:
+    """Return the version of a dump; raises ``MigrationError`` if it is said twice."""
+    source = namespace.get("SOURCE_VERSION")
+    if source is None or policy.as_version is None:
+        return source or policy.as_version
+    reason = f"The dump is of version {source}: --as-version is for a dump that names none."
+    raise MigrationError("", reason)
 
 
 def waits(namespace: Mapping[str, Any]) -> bool:
@@ -102,8 +112,8 @@ def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | Non
         return None
     old, new = version_of(source), version_of(target)
     if old is None or new is None:
-        reason = f"SOURCE_VERSION is {source!r}, which is no version."
-        raise MigrationError("", reason, "Write one as '1.2', or None.")
+        name = "SOURCE_VERSION" if policy.as_version is None else "--as-version"
+        raise MigrationError("", f"{name} is {source!r}, which is no version.", "Write '1.2'.")
     if old == new:
         policy.murmur(f"The dump is of version {old}, as the project is: no migration needed.")
     elif old > new and not policy.allow_mismatch:
@@ -136,11 +146,35 @@ def _migrator() -> type[Migrator] | None:
     return found
 
 
+def migrator_problems() -> Iterator[str]:
+    """Yield what is wrong with the migrator of the project."""
+    try:
+        migrator = _migrator()
+        if migrator is None:
+            return
+        steps = steps_of(migrator)
+        if project_version() is None:
+            yield "DUMPY['MIGRATION_CLASS'] is set, but DUMPY['VERSION'] is not: no step is taken."
+    except DumpyError as error:
+        yield str(error)
+        return
+    for name in dir(migrator):
+        if name.startswith("migrate_from") and name not in steps.values():
+            yield f"{migrator.__name__}.{name} names no version, as migrate_from_1_2 does."
+    for name in steps.values():
+        try:
+            signature(getattr(migrator, name)).bind("self", {})
+        except TypeError:
+            yield f"{migrator.__name__}.{name} must take (self, globals_dict)."
+
+
 def _say_unversioned(source: object, target: object, policy: Policy) -> None:
     if source is not None:
         policy.say(f"The dump is of version {source}, the project names none: nothing is migrated.")
     elif target is not None:
-        policy.say("The dump names no version: nothing is migrated.")
+        policy.say(
+            "The dump names no version: nothing is migrated. To say which it is of: --as-version."
+        )
 
 
 def _run(found: tuple[Chain, type[Migrator]], migration: Migration, policy: Policy) -> None:

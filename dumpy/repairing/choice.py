@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,22 +21,35 @@ class NoChoice(DumpyError):
     """A choice of rows that cannot be understood."""
 
 
+_CONDITION = re.compile(r"(\w+)(?:\s*(!=|=|<|>)|\s+(in)\s+)(.*)", re.DOTALL)
+_WRITE = "write field=value, field!=value, field<value, field>value, or 'field in value,value'."
+
+
 @dataclass(frozen=True)
 class Condition:
-    """A value of a field, and the ``text`` that says it."""
+    """What a field must hold: ``operator`` compares it with the ``values`` that ``texts`` say."""
 
     name: str
-    text: str
-    value: object
+    operator: str
+    texts: tuple[str, ...]
+    values: tuple[object, ...]
 
-    def holds(self, found: object) -> bool:
-        """Whether a row of the dump has the value; a natural key is written with dots."""
-        if isinstance(found, Natural):
-            return ".".join(map(str, found.key)) == self.text
-        return found == self.value
+    def holds(self, found: Any) -> bool:
+        """Whether a row of the dump meets it; a natural key is written with dots."""
+        if self.operator in ("<", ">"):
+            (limit,) = self.values
+            try:
+                return bool(found < limit if self.operator == "<" else found > limit)
+            except TypeError:  # None, or a natural key
+                return False
+        is_natural = isinstance(found, Natural)
+        text = ".".join(map(str, found.key)) if is_natural else ""
+        is_named = text in self.texts if is_natural else found in self.values
+        return is_named != (self.operator == "!=")
 
     def __str__(self) -> str:
-        return f"{self.name}={self.text}"
+        operator = " in " if self.operator == "in" else self.operator
+        return f"{self.name}{operator}{','.join(self.texts)}"
 
 
 @dataclass(frozen=True)
@@ -82,14 +96,17 @@ def _model(label: str) -> ModelType:
 
 
 def _condition(table: Table, text: str) -> Condition:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise NoChoice(f"--where {text}: write field=value.")
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise NoChoice(f"--where {text}: {_WRITE}")
+    name, sign, is_in, said = match.groups()
     try:
         column = table.column(name)
     except LookupError as error:
         raise NoChoice(f"--where {text}: {error}.") from error
-    return Condition(column.name, value, _wanted(column, value))
+    texts = tuple(said.split(",")) if is_in else (said,)
+    values = tuple(_wanted(column, one) for one in texts)
+    return Condition(column.name, sign or is_in, texts, values)
 
 
 def _wanted(column: Column, text: str) -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
+from django.apps import apps
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
@@ -21,10 +23,14 @@ from dumpy.migrating.tables import created, migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.block import Row
 from dumpy.repairing.choice import Choice, NoChoice
-from dumpy.repairing.links import BackLinks
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
+
+_PAIRS = 500
+
+Values = Mapping[str, Any]
+RowsOf = Callable[[Table, Callable[[Values], bool]], Iterator[Values]]
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Picked:
-    """A row of the dump that is to be restored: its values by name, and its place."""
+    """A row of the dump that is to be restored: its values by name, its place, and why."""
 
     table: Table
-    values: Mapping[str, Any]
+    values: Values
     place: Place
+    why: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
         """The values of the primary key."""
         return tuple(self.values[name] for name in self.table.key)
+
+    def __str__(self) -> str:
+        return f"{self.table.label}(pk={self.key[0] if len(self.key) == 1 else self.key!r})"
 
     def targets(self) -> Iterator[tuple[Column, Target]]:
         """Yield the rows that this row needs, but for those named by natural key."""
@@ -74,13 +84,14 @@ class Picked:
 class Outcome:
     """Rows by model label: ``restored``, ``ignored`` since they exist, and the ``problems``.
 
-    ``notes`` are sentences about links that were left out.
+    ``notes`` are sentences about links that were left out, ``reasons`` say why rows are restored.
     """
 
     restored: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
 
 class Repair:
@@ -103,15 +114,21 @@ class Repair:
         self._made: set[str] = set()
         self._handlers = migration.after_load if migration is not None else []
 
-    def run(self, choice: Choice, *, really: bool) -> Outcome:
+    def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> Outcome:
         """Restore in one transaction, which is rolled back after problems, and unless ``really``.
+
+        Rows that refer to those of the choice come ``with_children``.
 
         Raises ``FixtureError`` for a dump that does not fit the models, also after migrators.
         """
         connection = connections[self._using]
         with transaction.atomic(using=self._using), connection.constraint_checks_disabled():
-            self._follow(self._choose(choice))
+            found = self._choose(choice)
+            if with_children:
+                self._follow_children(found)
+            self._follow(list(self._picked.values()))
             self._load()
+            self._outcome.reasons += [f"{one}: {one.why}" for one in self._picked.values()]
             self._outcome.notes += self._unmade()
             if self._outcome.problems or not really:
                 transaction.set_rollback(True, using=self._using)
@@ -126,9 +143,49 @@ class Repair:
             raise NoChoice(f"{choice.table.label}: the dump has no row with {choice}.")
         if not choice.conditions:
             self._require(choice, {row.key[0] for row in found})
-        chosen = [row for row in found if not self._exists(row)]
-        self._outcome.ignored[choice.table.label] += len(found) - len(chosen)
-        return self._take(chosen)
+        self._take_missing(found, "it was chosen.")
+        return found
+
+    def _take_missing(self, found: list[Picked], why: str) -> list[Picked]:
+        """Take those of some rows that do not exist."""
+        missing = [replace(row, why=why) for row in found if not self._exists(row)]
+        for row in found[:1]:
+            self._outcome.ignored[row.table.label] += len(found) - len(missing)
+        return self._take(missing)
+
+    def _follow_children(self, rows: list[Picked]) -> None:
+        """Pick what refers to rows, and what refers to that, until nothing is missing."""
+        tables = [table_of(model) for model in apps.get_models() if not model._meta.proxy]
+        seen = {(row.table.label, row.key) for row in rows}
+        while rows:
+            keys: defaultdict[Target, str] = defaultdict(str)
+            for row in rows:
+                for name, value in row.values.items():
+                    if not isinstance(value, list | dict | NotHere):
+                        keys[Target(row.table.model, name, value)] = str(row)
+            rows = []
+            for table in tables:
+                for column in () if is_special(table.model) else table.columns:
+                    rows += self._children(table, column, keys, seen)
+
+    def _children(
+        self, table: Table, column: Column, keys: Mapping[Target, str], seen: set[Any]
+    ) -> Iterator[Picked]:
+        model = column.references
+        if model is None or not any(target.model is model for target in keys):
+            return
+        to, name = column.parent_field.attname, column.name
+
+        def parent(values: Values) -> str | None:
+            value = values.get(name)
+            is_key = value is not None and not isinstance(value, list | dict | Natural | NotHere)
+            return keys.get(Target(model, to, value)) if is_key else None
+
+        for row in list(self._pick(table, lambda values: parent(values) is not None)):
+            if (table.label, row.key) not in seen:
+                seen.add((table.label, row.key))
+                self._take_missing([row], f"it refers to {parent(row.values)}.")
+                yield row
 
     def _require(self, choice: Choice, found: set[object]) -> None:
         for key in sorted(choice.keys - found, key=str):
@@ -138,20 +195,24 @@ class Repair:
     def _follow(self, rows: list[Picked]) -> None:
         """Pick what rows need, and what that needs, until nothing is missing."""
         while rows:
-            needed: defaultdict[tuple[ModelType, str], set[object]] = defaultdict(set)
-            for target in {target for row in rows for _column, target in row.targets()}:
-                if target not in self._known and not self._is_there(target):
-                    needed[target.model, target.name].add(target.value)
+            needed: defaultdict[tuple[ModelType, str], dict[object, str]] = defaultdict(dict)
+            for row in rows:
+                for _column, target in row.targets():
+                    if not self._is_there(target):
+                        needed[target.model, target.name].setdefault(target.value, str(row))
             rows = [
                 row
                 for (model, name), some in needed.items()
                 for row in self._need(model, name, some)
             ]
 
-    def _need(self, model: ModelType, name: str, wanted: set[object]) -> list[Picked]:
+    def _need(self, model: ModelType, name: str, wanted: Mapping[object, str]) -> list[Picked]:
         if is_special(model):
             return []
-        found = list(self._pick(table_of(model), lambda values: values.get(name) in wanted))
+        found = [
+            replace(row, why=f"{wanted[row.values[name]]} refers to it.")
+            for row in self._pick(table_of(model), lambda values: values.get(name) in wanted)
+        ]
         self._known.update({Target(model, name, row.values[name]): True for row in found})
         return self._take(found)
 
@@ -164,9 +225,7 @@ class Repair:
                 self._known[Target(row.table.model, row.table.key[0], row.key[0])] = True
         return list(new_rows.values())
 
-    def _pick(
-        self, table: Table, is_wanted: Callable[[Mapping[str, Any]], bool]
-    ) -> Iterator[Picked]:
+    def _pick(self, table: Table, is_wanted: Callable[[Values], bool]) -> Iterator[Picked]:
         """Yield the rows of the dump that are wanted; nothing else of it stays in memory."""
         dumped = [one for one in self._data if one.label == table.label and not one.drops]
         self._loader.check(dumped)
@@ -182,7 +241,7 @@ class Repair:
                     self._made.add(table.label)
                     yield _picked(table, values, place)
 
-    def _all_rows_of(self, model: ModelType) -> Iterator[Mapping[str, Any]]:
+    def _all_rows_of(self, model: ModelType) -> Iterator[Values]:
         return self._rows_of(table_of(model), lambda values: True)
 
     def _objects(self) -> Iterator[tuple[Model, Place]]:
@@ -238,9 +297,7 @@ class Repair:
         for model, keys in restored.items():
             self._outcome.notes += links.restore(model, keys)
 
-    def _rows_of(
-        self, table: Table, is_wanted: Callable[[Mapping[str, Any]], bool]
-    ) -> Iterator[Mapping[str, Any]]:
+    def _rows_of(self, table: Table, is_wanted: Callable[[Values], bool]) -> Iterator[Values]:
         return (row.values for row in self._pick(table, is_wanted))
 
     def _misses(self, row: Picked) -> bool:
@@ -329,3 +386,74 @@ def _value(column: Column, value: Any) -> Any:
     if is_key and value is not None and type(value) is not Natural:
         return column.target.to_python(value)
     return value
+
+
+class BackLinks:
+    """Links rows that are there with restored ones, as they were linked in the dump.
+
+    ``rows_of`` gives the rows of a table in the dump that are wanted.
+    """
+
+    def __init__(self, rows_of: RowsOf, using: str) -> None:
+        self._rows_of = rows_of
+        self._using = using
+
+    def restore(self, model: ModelType, restored: Collection[object]) -> Iterator[str]:
+        """Link what led to the restored rows of a model; yield sentences that say how much."""
+        for table, link in _links_to(model):
+            wanted, made = Counter[object](), Counter[object]()
+            for pairs in self._pairs(table, link, restored):
+                wanted.update(target for _source, target in pairs)
+                made.update(self._made(link, pairs))
+            for target, count in wanted.items():
+                row = f"{model._meta.label}(pk={target!r})"
+                yield f"{row}: {_said(made[target], count, f'{table.label}.{link.name}')}"
+
+    def _pairs(
+        self, table: Table, link: Link, restored: Collection[object]
+    ) -> Iterator[list[tuple[object, object]]]:
+        """The links of the dump that lead to restored rows, from others, some at a time."""
+
+        def targets(values: Values) -> Iterable[object]:
+            keys = map(link.target.target.to_python, values.get(link.name, ()))
+            return (key for key in keys if key in restored)
+
+        is_own = table.model is link.target.references
+        found = (
+            (values[table.key[0]], target)
+            for values in self._rows_of(table, lambda values: any(targets(values)))
+            if not (is_own and values[table.key[0]] in restored)
+            for target in targets(values)
+        )
+        while pairs := list(islice(found, _PAIRS)):
+            yield pairs
+
+    def _made(self, link: Link, pairs: list[tuple[object, object]]) -> Iterator[object]:
+        """Make the links of rows that are there; yield the restored row of each."""
+        source, target = link.source, link.target
+        keys = {key for key, _target in pairs}
+        rows: QuerySet[Any] = QuerySet(source.references, using=self._using)
+        there = set(rows.filter(pk__in=keys).values_list("pk", flat=True))
+        through: QuerySet[Any] = QuerySet(link.through, using=self._using)
+        old = through.filter(**{f"{source.name}__in": keys}).values_list(source.name, target.name)
+        linked = set(old)
+        pairs = [pair for pair in pairs if pair[0] in there]
+        through.bulk_create(
+            link.through(**{source.name: pair[0], target.name: pair[1]})
+            for pair in dict.fromkeys(pairs)
+            if pair not in linked
+        )
+        return (target for _source, target in pairs)
+
+
+def _links_to(model: ModelType) -> Iterator[tuple[Table, Link]]:
+    for one in apps.get_models():
+        for link in () if one._meta.proxy else table_of(one).links:
+            if link.target.references is model:
+                yield table_of(one), link
+
+
+def _said(made: int, count: int, name: str) -> str:
+    if made == count:
+        return f"{count} links of {name} are restored."
+    return f"{made} of {count} links of {name} are restored; the rows with the others do not exist."

@@ -26,10 +26,10 @@ from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, 
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
-from dumpy.migrating.policy import Policy, add_version_option, migrating
+from dumpy.migrating.policy import add_version_option, migrating, policy_of
 from dumpy.reading.permission import dump_of, named, program_at
 from dumpy.restoring.content import Content, directory_content, file_content
-from dumpy.restoring.plans import Plan, ThroughMigrations, Today
+from dumpy.restoring.plans import ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.summary import Summary
 from dumpy.restoring.target import AS_IT_WAS, UnknownOutcome
@@ -251,7 +251,7 @@ def _restorer(content: Content, options: argparse.Namespace, said: _Said) -> Res
 
 
 def _run(restorer: Restorer, options: argparse.Namespace, said: _Said) -> Report:
-    policy = Policy(said.line, said.line, options.allow_version_mismatch)
+    policy = policy_of(vars(options), said.line)
     is_asked = options.interactive and not options.dry_run
 
     def confirm(summary: Summary) -> None:
@@ -281,7 +281,7 @@ def _say_end(
     say(_DRY_RUN if is_dry else "Restored.")
 
 
-def _plan(content: Content, options: argparse.Namespace) -> Plan:
+def _plan(content: Content, options: argparse.Namespace) -> Today:
     if options.through_migrations:
         return ThroughMigrations(content, options.database)
     return Today(content, options.database)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from django.db import connections
 
@@ -31,49 +30,13 @@ _SAME_VERSION = (
 _REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
-class Plan(Protocol):
-    """``registry`` holds the models to load with, ``tables`` the tables that will be made first.
-
-    Those ``known`` were there at the time of the dump: rows that migrations put there give way.
-    Those ``new`` were not: if they are there, their rows stay.
-    ``advice`` is another way for a dump that does not fit, or ``""``.
-    """
-
-    using: str
-
-    @property
-    def registry(self) -> Registry: ...
-    @property
-    def tables(self) -> set[str]: ...
-    @property
-    def known(self) -> set[str]: ...
-    @property
-    def new(self) -> set[str]: ...
-    @property
-    def advice(self) -> str: ...
-
-    def is_current(self) -> bool:
-        """Return whether the database has the schema that the plan would build."""
-
-    def is_lone(self) -> bool:
-        """Return whether the schema cannot be made within one transaction."""
-
-    def context(self) -> AbstractContextManager[object]:
-        """Return the context in which code of the dump runs."""
-
-    def check(self, tables: Sequence[DumpedTable]) -> None:
-        """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
-
-    def build(self) -> None:
-        """Make the schema that the rows are loaded into."""
-
-    def complete(self, say: Callable[[str], object]) -> None:
-        """Do what is left when the rows are in, and found to be those of the dump."""
-
-
 @dataclass
 class Today:
-    """The schema of the project, and its models: rows that do not fit are an error."""
+    """A restore into the schema of the project: rows that do not fit its models are an error.
+
+    Attributes:
+        registry: the models to load with.
+    """
 
     content: Content
     using: str
@@ -81,10 +44,12 @@ class Today:
 
     @property
     def tables(self) -> set[str]:
+        """The tables that are made before the rows are loaded."""
         return schema.tables_of(self.registry.apps)
 
     @property
     def known(self) -> set[str]:
+        """The tables of the time of the dump: rows that migrations put there give way."""
         migrations, labels = self.content.migrations, {*self.content.empty}
         if self._past is not None:
             past = self._past.registry.models()
@@ -94,6 +59,7 @@ class Today:
 
     @property
     def new(self) -> set[str]:
+        """The tables that came later: if they are there, their rows stay."""
         if self._past is None or not self._past.is_behind:
             return set()
         known = {model._meta.label_lower for model in self._past.registry.models()}
@@ -107,15 +73,19 @@ class Today:
         }
 
     def is_current(self) -> bool:
+        """Return whether the database has the schema that would be built."""
         return schema.is_current(self.using)
 
     def is_lone(self) -> bool:
+        """Return whether the schema cannot be made within one transaction."""
         return schema.has_lone_migrations(self.using)
 
     def context(self) -> AbstractContextManager[object]:
+        """Return the context in which code of the dump runs."""
         return nullcontext()
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
+        """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
         errors = [*self._misfits(tables), *self._redirected(tables)]
         if not errors:
             return
@@ -143,9 +113,11 @@ class Today:
                 yield FixtureError(place, reason, _REDIRECTED.format(found.step))
 
     def build(self) -> None:
+        """Make the schema that the rows are loaded into."""
         schema.build(self.using)
 
     def complete(self, say: Callable[[str], object]) -> None:
+        """Do what is left when the rows are in, and found to be those of the dump."""
         # Otherwise a permission that somebody has deleted would come back.
         if self._has_moved_on():
             schema.add_permissions(self.using)
@@ -162,6 +134,7 @@ class Today:
 
     @property
     def advice(self) -> str:
+        """Another way for a dump that does not fit, or ``""``."""
         return advice_for(self._past)
 
     @cached_property
@@ -169,48 +142,55 @@ class Today:
         return known_past(self.content.migrations, self.content.labels)
 
 
-class ThroughMigrations:
-    """The schema of the dump, and its models; the migrations since then come after.
+class ThroughMigrations(Today):
+    """A restore into the schema of the dump; the migrations since then come after.
 
     Raises ``RestoreFailed`` if that schema cannot be made.
     """
 
     def __init__(self, content: Content, using: str) -> None:
-        self.using = using
-        self._past = past_of(content.migrations, content.labels)
-        self.registry: Registry = self._past.registry
-        self.advice = ""
-
-    @property
-    def tables(self) -> set[str]:
-        return schema.tables_of(self.registry.apps)
+        self._through = past_of(content.migrations, content.labels)
+        super().__init__(content, using, self._through.registry)
 
     @property
     def known(self) -> set[str]:
+        """All tables: today's models are of another time."""
         return self.tables
 
     @property
     def new(self) -> set[str]:
+        """No tables."""
         return set()
 
+    @property
+    def advice(self) -> str:
+        """No other way: this is it."""
+        return ""
+
     def is_current(self) -> bool:
+        """Return False: the schema of the past is built anew."""
         return False
 
     def is_lone(self) -> bool:
+        """Return False: it is always made within one transaction."""
         return False
 
     @contextmanager
     def context(self) -> Iterator[None]:
+        """Let code find the models of the past, and no migrator run."""
         with migrating(Policy(is_off=True)), resolving(self.registry.get):
             yield
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
+        """Compare rows with the models of the past."""
         Loader(self.using, registry=self.registry).check(tables, is_built=False)
 
     def build(self) -> None:
-        schema.build(self.using, MigrateTo(self._past))
+        """Make the tables of the past."""
+        schema.build(self.using, MigrateTo(self._through))
 
     def complete(self, say: Callable[[str], object]) -> None:
+        """Migrate."""
         say("migrating to today's models")
         schema.build(self.using)
         connections[self.using].check_constraints()

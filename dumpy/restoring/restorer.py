@@ -31,7 +31,7 @@ from dumpy.reading.program import Placed
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
-from dumpy.restoring.plans import Plan
+from dumpy.restoring.plans import Today
 from dumpy.restoring.summary import Summary, counted
 from dumpy.restoring.target import (
     AS_IT_WAS,
@@ -67,7 +67,7 @@ class Restorer:
     """
 
     content: Content
-    plan: Plan
+    plan: Today
     say: Callable[[str], object]
     compares: bool = True
     validation: Validation = Validation.CHANGED

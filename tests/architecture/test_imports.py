@@ -50,7 +50,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "checking": BELOW_RESTORING | {"writing", "restoring"},
     "registration": frozenset({"checks"}),
     "apps": frozenset({"registration"}),
-    "checks": BASICS,
+    "checks": BASICS | {"migrating"},
 }
 # What a part must not know of other packages.
 FORBIDDEN = {

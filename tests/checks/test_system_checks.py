@@ -10,7 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.test import override_settings
 
-from dumpy.checks import check_format, check_settings
+from dumpy import Migrator
+from dumpy.checks import check_format, check_migrator, check_settings
 from dumpy.conf import Configuration, configuration
 
 WRONG: list[tuple[Any, str]] = [
@@ -128,3 +129,51 @@ def test_the_version_of_the_setting_is_in_the_dump() -> None:
 
     with override_settings(DUMPY={"VERSION": "2.3.0"}):
         assert "\nSOURCE_VERSION = '2.3.0'\n" in dumped("zoo.Species")
+
+
+class Careless(Migrator):
+    """A migrator of which nothing would run as it was meant."""
+
+    def migrate_from_1_0(self) -> str:
+        """Forget a parameter."""
+        return "1.1"
+
+    def migrate_from_old(self, globals_dict: dict[str, Any]) -> str:
+        """Name no version."""
+        return "1.1"
+
+
+class Careful(Migrator):
+    """A migrator whose steps can be called."""
+
+    def migrate_from_1_0(self, globals_dict: dict[str, Any]) -> str:
+        """Lead to the next version."""
+        return "1.1"
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "sentences"),
+    [
+        ("2.0", "Careful", []),
+        (None, "Careful", ["DUMPY['MIGRATION_CLASS'] is set, but DUMPY['VERSION'] is not"]),
+        ("2.0", "Missing", ["DUMPY['MIGRATION_CLASS'] is 'test_system_checks.Missing', which can"]),
+        ("2.0", "Configuration", ["DUMPY['MIGRATION_CLASS']: test_system_checks.Configuration is"]),
+        (
+            "2.0",
+            "Careless",
+            [
+                "Careless.migrate_from_old names no version, as migrate_from_1_2 does.",
+                "Careless.migrate_from_1_0 must take (self, globals_dict).",
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_migrator_is_warning_w001(
+    version: str | None, name: str, sentences: list[str]
+) -> None:
+    given = {"MIGRATION_CLASS": f"{__name__}.{name}", **({"VERSION": version} if version else {})}
+    with override_settings(DUMPY=given):
+        found = check_migrator(None)
+    assert [one.id for one in found] == ["dumpy.W001"] * len(sentences)
+    for one, sentence in zip(found, sentences, strict=True):
+        assert one.msg.startswith(sentence)

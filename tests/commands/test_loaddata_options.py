@@ -430,3 +430,19 @@ class HandWrittenFixtureTests(TestCase):
     def test_each_test_begins_with_it(self) -> None:
         zoo.Animal.objects.all().delete()
         assert zoo.Species.objects.count() == 2
+
+
+def test_a_dry_run_says_what_would_be_loaded_and_changes_nothing(dump: Path) -> None:
+    before = contents()
+    said = loaded(dump, dry_run=True).out
+    assert "Installed 3 object(s)" in said
+    assert "Dry run complete: nothing was changed." in said
+    assert contents() == before
+
+
+def test_a_dry_run_that_keeps_going_names_the_rows_and_writes_nothing(dump: Path) -> None:
+    edited(dump, ("create_zoo_animal(1, 'Olli', 1", "create_zoo_animal(1, 'Olli', 99"))
+    with pytest.raises(LoadError):
+        loaded(dump, dry_run=True, keep_going=True)
+    assert not zoo.Species.objects.exists()
+    assert [one.name for one in dump.parent.iterdir()] == [dump.name]

@@ -91,8 +91,27 @@ def test_that_nothing_is_needed_is_not_said_unless_asked_for(load: Load) -> None
 
 
 def test_an_unversioned_dump_is_said_and_loaded(load: Load) -> None:
-    assert "The dump names no version: nothing is migrated.\n" in load(None, "2.0", NEVER)
+    assert "The dump names no version: nothing is migrated." in load(None, "2.0", NEVER)
     assert is_loaded()
+
+
+def test_a_person_may_say_the_version_of_an_unversioned_dump(load: Load) -> None:
+    steps = migrator(v1_0=to("2.0"))
+    assert "migrate_from_1_0: Leads to 2.0." in load(None, "2.0", steps, as_version="1.0")
+    assert is_loaded()
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "sentence"),
+    [
+        ("1.0", "1.2", "The dump is of version 1.0: --as-version is for a dump that names none."),
+        (None, "old", "--as-version is 'old', which is no version. Write '1.2'."),
+    ],
+)
+def test_a_version_that_cannot_be_is_refused(
+    refuse: Load, source: str | None, version: str, sentence: str
+) -> None:
+    assert refuse(source, "2.0", NEVER, as_version=version) == sentence
 
 
 def test_an_unversioned_project_is_said_and_the_dump_loaded(load: Load) -> None:

@@ -53,6 +53,12 @@ def fill_shop() -> None:
         )  # fmt: skip
 
 
+def delete_shop() -> None:
+    """Delete tracks, albums, and artists."""
+    for model in (Track, Album, Artist):
+        model.objects.all().delete()
+
+
 def fill_zoo() -> None:
     """Make a parrot, a sighting of a species that is gone, and rows with keys of other kinds."""
     chip = zoo.Chip.objects.create(pk=UUID(int=7), label="seven")
@@ -314,7 +320,7 @@ def test_a_key_that_is_not_in_the_dump_is_an_error(dump: Path) -> None:
         (["music.Track"], "Say which rows"),
         (["music.Track", "one"], "'one' is no value for 'id'."),
         (["music.Track", "--where=nme=x"], "--where nme=x: music.Track has no column 'nme'."),
-        (["music.Track", "--where=name"], "--where name: write field=value."),
+        (["music.Track", "--where=name"], "--where name: write field=value, "),
         (["zoo.Booking", "1"], "composite primary key"),
         (["auth.Permission", "1"], "Django makes these rows itself."),
         (["zoo.Diet", "--where=plan={"], "'{' is no value for 'plan': write JSON."),
@@ -327,6 +333,52 @@ def test_a_choice_that_cannot_be_understood_is_refused(
     with pytest.raises(CommandError) as caught:
         called("repair", str(tmp_path), *args)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        ("milliseconds<2", [1]),
+        ("milliseconds > 1", [2, 3]),
+        ("name!=Overdose", [2, 3]),
+        ("id in 1,3", [1, 3]),
+        ("composer>Z", []),
+    ],
+)
+def test_rows_are_chosen_by_comparison(dump: Path, condition: str, keys: list[int]) -> None:
+    Track.objects.all().delete()
+    if keys:
+        repaired(dump, "music.Track", where=[condition])
+    else:
+        failed(dump, "music.Track", f"--where={condition}")
+    assert list(Track.objects.order_by("pk").values_list("pk", flat=True)) == keys
+
+
+def test_what_refers_to_the_rows_may_come_with_them(dump: Path) -> None:
+    delete_shop()
+    assert list(repaired(dump, "music.Artist", "1")) == ["music.Artist"]
+    said = repaired(dump, "music.Artist", "1", with_children=True)
+    assert said["music.Artist"] == "1 ignored (exists)"
+    assert said["music.Album"] == "1 restored"
+    assert said["music.Track"] == "3 restored"
+    assert Track.objects.get(pk=1).playlists.count() == 2
+
+
+def test_a_dry_run_says_why_rows_would_be_restored(dump: Path) -> None:
+    delete_shop()
+    said = called("repair", str(dump), "music.Album", "1", with_children=True).out
+    assert "music.Album(pk=1): it was chosen." in said
+    assert "music.Artist(pk=1): music.Album(pk=1) refers to it." in said
+    assert "music.Track(pk=2): it refers to music.Album(pk=1)." in said
+    assert not Artist.objects.exists()
+
+
+def test_rows_come_from_a_file_as_well(tmp_path: Path) -> None:
+    fill_shop()
+    called("dumpdata", "music", format="py", output=str(tmp_path / "shop.py"))
+    Track.objects.filter(pk=2).delete()
+    assert repaired(tmp_path / "shop.py", "music.Track", "2") == {"music.Track": "1 restored"}
+    assert Track.objects.get(pk=2).playlists.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
 
 from dumpy.checking.check import check
 from dumpy.checking.findings import Findings
 from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import lines, to_json, verdict
 from dumpy.checking.reseal import reseal
+from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import printable_lines
 from dumpy.migrating.chain import NoWay
+from dumpy.migrating.policy import Policy, add_as_version_option, migrating
 
 
 class Command(BaseCommand):
@@ -30,12 +31,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "path", type=Path, metavar="PATH", help="The directory or the file to check."
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help='The database it is for. Defaults to the "default" database.',
-        )
+        add_database_option(parser, "it is for")
+        add_as_version_option(parser)
         parser.add_argument(
             "--reseal",
             action="store_true",
@@ -69,7 +66,8 @@ class Command(BaseCommand):
             raise CommandError("--write says what becomes of a step: add --write-migrator.")
         if options["reseal"]:
             self._reseal(path, is_told=not options["json"])
-        found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
+        with migrating(Policy(as_version=options["as_version"])):
+            found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
         said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
         if options["json"]:
             self.stdout.write(json.dumps(to_json(found), indent=1))

@@ -12,15 +12,16 @@ from zipfile import BadZipFile
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
-from django.db import connections
+from django.db import connections, transaction
 
 from dumpy import reading
+from dumpy.console import add_dry_run_option
 from dumpy.engines import engine_of
-from dumpy.errors import printable_lines
+from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.routing import led_to
-from dumpy.migrating.policy import Policy, add_version_option, migrating
+from dumpy.migrating.policy import Policy, add_version_option, migrating, policy_of
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
 from dumpy.text.manifest import NAME
@@ -45,6 +46,7 @@ class Command(loaddata.Command):
         """Add the arguments."""
         super().add_arguments(parser)
         add_version_option(parser)
+        add_dry_run_option(parser)
         parser.add_argument(
             "--keep-going",
             action="store_true",
@@ -58,12 +60,14 @@ class Command(loaddata.Command):
             if (Path(label) / NAME).is_file():
                 hint = f"To restore it: manage.py restore {label}"
                 raise CommandError(f"{label} is a directory. {hint}")
-        self.allow_mismatch = options["allow_version_mismatch"]
+        self.options = options
         self.rejects = Rejects() if options["keep_going"] else None
         if self.rejects is not None and "-" in fixture_labels:
             raise CommandError("--keep-going may read a fixture twice: give the path of a file.")
         super().handle(*fixture_labels, **options)
         if self.rejects is not None and self.rejects.rows:
+            if options["dry_run"]:
+                raise LoadError([row.problem for row in self.rejects.rows])
             raise self.rejected
 
     def loaddata(self, fixture_labels: Any) -> None:
@@ -71,8 +75,12 @@ class Command(loaddata.Command):
         load = partial(self._load, fixture_labels)
         with migrating(self._policy()):
             loader = load() if self.rejects is None else self.rejects.attempts(self.using, load)
-        self._say(loader)
-        if self.rejects is not None and self.rejects.rows:
+        self._say(loader, fixture_labels)
+        if self.options["dry_run"]:
+            transaction.set_rollback(True, using=self.using)
+            if self.verbosity >= 1:
+                self.stdout.write("Dry run complete: nothing was changed.")
+        elif self.rejects is not None and self.rejects.rows:
             place = self.rejects.rows[0].problem.place
             beside = Path(place.file if place else "objects")
             self.rejected = write_rejected(self.rejects.rows, self.using, beside)
@@ -100,7 +108,7 @@ class Command(loaddata.Command):
 
         say = write if self.verbosity >= 1 else silent
         murmur = write if self.verbosity >= 2 else silent
-        return Policy(say, murmur, self.allow_mismatch)
+        return policy_of(self.options, say, murmur)
 
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
@@ -158,11 +166,13 @@ class Command(loaddata.Command):
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
         """Reset the sequences, but for tables without a key that a sequence could have given."""
-        super().reset_sequences(connection, engine_of(connection).numbered(models))
+        # What is done to a sequence of PostgreSQL stays when a transaction is rolled back.
+        if not self.options["dry_run"]:
+            super().reset_sequences(connection, engine_of(connection).numbered(models))
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 
-    def _say(self, loader: Loader) -> None:
+    def _say(self, loader: Loader, fixture_labels: Any) -> None:
         for sentence in loader.report.ignored:
             self.stderr.write(printable_lines(sentence))
         total = loader.report.total()
@@ -170,7 +180,8 @@ class Command(loaddata.Command):
             self.stdout.write(f"  {total}")
         kept = [f"{label} {number}" for label, number in loader.kept().items()]
         if self.verbosity >= 1 and kept:
-            self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}")
+            hint = f"To replace them: manage.py restore {fixture_labels[0]}"
+            self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}. {hint}")
         tables = [model._meta.db_table for model in self.models]
         triggers = engine_of(connections[self.using]).triggers(tables)
         if self.verbosity >= 1 and triggers:

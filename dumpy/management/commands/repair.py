@@ -1,4 +1,4 @@
-"""``repair``: chosen rows of a dump, back into the database."""
+"""``repair``: chosen rows of a dump, put back."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy import reading
-from dumpy.errors import printable_lines
+from dumpy.console import add_database_option
+from dumpy.errors import SHOWN, printable_lines
+from dumpy.migrating.policy import add_version_option, migrating, policy_of
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
 
@@ -18,13 +19,13 @@ from dumpy.repairing.repair import Outcome, Repair
 class Command(BaseCommand):
     """Restores rows that are missing, with what they need, and changes none that exist."""
 
-    help = (
-        "Restore chosen rows of a directory that dump2py has written. Changes nothing by default."
-    )
+    help = "Restore chosen rows of a dump. Changes nothing by default."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("directory", type=Path, help="The directory with the rows.")
+        parser.add_argument(
+            "path", type=Path, metavar="PATH", help="The directory, or the file, with the rows."
+        )
         parser.add_argument("model", metavar="app_label.ModelName", help="The model of the rows.")
         parser.add_argument(
             "keys", metavar="pk", nargs="*", default=[], help="Primary keys of rows."
@@ -34,26 +35,30 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="field=value",
-            help="Restore only rows with this value. Can be used multiple times.",
+            help="Restore only rows that meet this; also !=, <, >, and 'field in value,value'. Can "
+            "be used multiple times.",
+        )
+        parser.add_argument(
+            "--with-children",
+            action="store_true",
+            help="Restore the rows that refer to them, too, and what refers to those.",
         )
         parser.add_argument("--really", action="store_true", help="Do it: commit.")
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help='The database to repair. Defaults to the "default" database.',
-        )
+        add_database_option(parser, "to repair")
+        add_version_option(parser)
 
-    def handle(self, *, directory: Path, model: str, keys: list[str], **options: Any) -> None:
+    def handle(self, *, path: Path, model: str, keys: list[str], **options: Any) -> None:
         """Repair; any error makes the status 1, and leaves the database as it was."""
         choice = choice_of(model, keys, options["where"])
-        dump = reading.open(directory)
+        dump = reading.open(path)
         if dump.is_program:
             place = dump.source.place(1)
-            raise CommandError(f"{place}: restore.py is a program; a repair reads data only.")
-        repair = Repair(dump, options["database"])
+            raise CommandError(f"{place}: it is a program; a repair reads data only.")
         try:
-            outcome = repair.run(choice, really=options["really"])
+            with dump, migrating(policy_of(options)):
+                outcome = Repair(dump, options["database"]).run(
+                    choice, really=options["really"], with_children=options["with_children"]
+                )
         except DatabaseError as error:
             raise CommandError(f"{error}\nThe database is as it was.") from error
         self._say(outcome)
@@ -61,8 +66,7 @@ class Command(BaseCommand):
             lines = [*map(str, outcome.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
         if not options["really"]:
-            more = " To restore the rows, add --really." if outcome.restored.total() else ""
-            self.stdout.write(f"Nothing was changed.{more}")
+            self._say_why(outcome)
 
     def _say(self, outcome: Outcome) -> None:
         errors = [problem.model for problem in outcome.problems]
@@ -73,3 +77,11 @@ class Command(BaseCommand):
             )
         for sentence in outcome.notes:
             self.stdout.write(printable_lines(sentence))
+
+    def _say_why(self, outcome: Outcome) -> None:
+        for reason in outcome.reasons[:SHOWN]:
+            self.stdout.write(printable_lines(reason))
+        if len(outcome.reasons) > SHOWN:
+            self.stdout.write(f"… and {len(outcome.reasons) - SHOWN} more rows.")
+        more = " To restore the rows, add --really." if outcome.reasons else ""
+        self.stdout.write(f"Nothing was changed.{more}")
