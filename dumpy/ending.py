@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 # Windows has no SIGHUP.
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -24,7 +24,7 @@ class _Ended(BaseException):
 
 @contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the block before they end the process.
+    """Let SIGTERM and SIGHUP unwind the block before they end the process, as Ctrl-C does.
 
     A signal that is ignored, as by ``nohup``, or has a handler, keeps its meaning.
     """
@@ -33,6 +33,9 @@ def cleaning_up() -> Iterator[None]:
         for number in taken:
             signal.signal(number, _unwind)
         yield
+    except KeyboardInterrupt:
+        sys.excepthook = _say_interrupted
+        raise
     except _Ended as ended:
         _set(taken, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
@@ -40,6 +43,16 @@ def cleaning_up() -> Iterator[None]:
         sys.exit(128 + ended.number)
     finally:
         _set(taken, signal.SIG_DFL)
+
+
+def _say_interrupted(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Say in a sentence what Python says with a traceback."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("Interrupted: everything is as it was before.\n")
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _is_free(number: int) -> bool:

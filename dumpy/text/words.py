@@ -319,18 +319,18 @@ _Nested = Callable[..., str]  # (value, depth=1)
 
 
 def _write_list(value: list[object], depth: int = 1) -> str:
-    return f"[{', '.join(_write_inside(value, depth))}]"
+    return f"[{_write_all(value, depth)}]"
 
 
 def _write_dict(value: dict[object, object], depth: int = 1) -> str:
     if not are_keys(value):
         raise Unwritable(value)
-    pairs = zip(_write_inside(value, depth), _write_inside(value.values(), depth), strict=True)
-    return f"{{{', '.join(f'{key}: {item}' for key, item in pairs)}}}"
+    items = [f"{_write_inside(k, depth)}: {_write_inside(v, depth)}" for k, v in value.items()]
+    return f"{{{', '.join(items)}}}"
 
 
 def _write_natural(value: Natural, depth: int = 1) -> str:
-    return f"natural({', '.join(_write_inside((value.model, *value.key), depth))})"
+    return f"natural({_write_all((value.model, *value.key), depth)})"
 
 
 def _write_field_text(value: FieldText) -> str:
@@ -338,23 +338,25 @@ def _write_field_text(value: FieldText) -> str:
 
 
 def _write_stored(value: Stored, depth: int = 1) -> str:
-    return f"stored({', '.join(_write_inside([value.value], depth))})"
+    return f"stored({_write_inside(value.value, depth)})"
 
 
-def _write_inside(values: Iterable[object], depth: int) -> Iterable[str]:
-    for value in values:
-        nested = _NESTED.get(type(value))
-        if nested is None:
-            yield writer_of(type(value))(value)
-        elif depth >= MAX_DEPTH:
-            raise Unwritable(value)
-        else:
-            yield nested(value, depth + 1)
+def _write_all(values: Iterable[object], depth: int) -> str:
+    return ", ".join([_write_inside(value, depth) for value in values])
+
+
+def _write_inside(value: object, depth: int) -> str:
+    nested = _NESTED.get(type(value))
+    if nested is None:
+        return _WRITERS.get(type(value), _refuse)(value)
+    if depth >= MAX_DEPTH:
+        raise Unwritable(value)
+    return nested(value, depth + 1)
 
 
 def are_keys(keys: Iterable[object]) -> bool:
     """Whether `keys` can be those of one dict of a row."""
-    types = [type(key) for key in keys]
+    types = list(map(type, keys))
     odd = len(types) - types.count(str)
     return odd == 0 or (odd <= _MAX_ODD_KEYS and _KEYS.issuperset(types))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
+from json import JSONDecoder
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -152,7 +152,7 @@ class JsonWriter(ColumnWriter):
         if text is None:
             return None
         try:
-            value = json.loads(text, parse_float=_exact_float)
+            value = _JSON.decode(text)
         except ValueError as error:
             raise self.refusal(text, key, f"it is not exact ({error}).") from error
         return JSON_NULL if value is None else value
@@ -305,6 +305,9 @@ def _exact_float(text: str) -> float:
     if repr(value) != text and Decimal(text) != Decimal(repr(value)):
         raise ValueError(f"the number {text} has more digits than a float holds")
     return value
+
+
+_JSON = JSONDecoder(parse_float=_exact_float)
 
 
 def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:

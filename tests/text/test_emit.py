@@ -43,25 +43,22 @@ def written(
 
 
 def test_a_dump_is_written_in_this_form() -> None:
-    assert (
-        written(
-            "The data of shop 2.3.0, written by dumpy.",
-            "2.3.0",
-            {"music": "0003_playlist"},
-            ("music", "Genre", ["id", "name"], [(1, "Rock"), (2, "Jazz")]),
-            (
-                "music",
-                "Track",
-                ["id", "class", "genre_id"],
-                [
-                    (1, "For Those About To Rock", 1),
-                    (2, "Balls to the Wall", None),
-                    (3, "Fast As a Shark", 2),
-                ],
-            ),
-        )
-        == DUMP.replace("\n", "\n# fmt: off\n", 1)
-    )
+    assert written(
+        "The data of shop 2.3.0, written by dumpy.",
+        "2.3.0",
+        {"music": "0003_playlist"},
+        ("music", "Genre", ["id", "name"], [(1, "Rock"), (2, "Jazz")]),
+        (
+            "music",
+            "Track",
+            ["id", "class", "genre_id"],
+            [
+                (1, "For Those About To Rock", 1),
+                (2, "Balls to the Wall", None),
+                (3, "Fast As a Shark", 2),
+            ],
+        ),
+    ) == DUMP.replace("\n", "\n# fmt: off\n", 1)
 
 
 def test_an_empty_dump_is_data() -> None:

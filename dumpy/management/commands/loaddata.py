@@ -16,6 +16,7 @@ from django.db import connections, transaction
 
 from dumpy import reading
 from dumpy.console import add_dry_run_option
+from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
@@ -54,6 +55,7 @@ class Command(loaddata.Command):
             "fixture of its own, and end with status 1.",
         )
 
+    @cleaning_up()
     def handle(self, *fixture_labels: Any, **options: Any) -> None:
         """Load the fixtures."""
         for label in fixture_labels:
