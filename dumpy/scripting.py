@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dumpy.reading.replay import replay
+from dumpy.errors import FixtureError, Place
+from dumpy.reading.dump import DumpFile
+from dumpy.reading.permission import is_beheaded, program_at
+from dumpy.reading.source import file_source
+from dumpy.text.outline import FIRST_LINE
 
 
 def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
@@ -20,6 +25,45 @@ def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
         assert frame is not None
         assert frame.f_back is not None
         namespace = frame.f_back.f_globals
-    if not replay(Path(path), namespace):
+    if not _replayed(Path(path), namespace):
         code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
         exec(code, namespace)
+
+
+def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
+    """Call what a table file of a dump calls, row by row; return False for any other file.
+
+    Each row is ``loader.save(create_…(…))`` with the names of ``namespace``. Raises
+    ``FixtureError`` for a damaged file.
+    """
+    if program_at(path) is not False:
+        if is_beheaded(path):
+            reason = f"it is a dump, but its first line is not {FIRST_LINE!r}."
+            raise FixtureError(Place(str(path), 1), reason, "Write that line, and load it again.")
+        return False
+    file = DumpFile(file_source(path), None)
+    if not file.outline.blocks:
+        return False
+    tables = file.tables(namespace)
+    loader = _loader(file, namespace)
+    for table in tables:
+        create = table.create
+        assert create is not None
+        for row in table.rows():
+            given = create(*row.values)
+            # A migrator may have split the row, or dropped it.
+            for instance in given if isinstance(given, list) else [given]:
+                if instance is not None:
+                    loader.save(instance)
+    loader.flush_deferred_objects()
+    return True
+
+
+def _loader(file: DumpFile, namespace: Mapping[str, Any]) -> Any:
+    """The object that a script has put there for the rows."""
+    try:
+        return namespace["loader"]
+    except KeyError:
+        reason = "its rows are for a loader, but there is no such name."
+        hint = "Set loader to an object with save(obj) and flush_deferred_objects() first."
+        raise FixtureError(file.source.place(), reason, hint) from None

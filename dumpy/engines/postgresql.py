@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
@@ -28,7 +28,6 @@ from dumpy.engines.base import (
     other_restore,
     refers,
 )
-from dumpy.engines.copying import copy_text
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
 
@@ -125,6 +124,30 @@ _STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 
 
+_NULL = "\\N"
+_NONE = type(None)
+
+
+def _escaped(text: str) -> str:
+    text = text.replace("\\", "\\\\").replace("\t", "\\t")
+    return text.replace("\n", "\\n").replace("\r", "\\r")
+
+
+# The types whose text PostgreSQL reads as psycopg would send it.
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    float: repr,
+    Decimal: str,
+    uuid.UUID: str,
+    datetime.date: str,
+    datetime.datetime: str,
+    datetime.time: str,
+    str: _escaped,
+    bool: {True: "t", False: "f"}.__getitem__,
+    bytes: lambda value: f"\\\\x{value.hex()}",
+}
+
+
 class PostgreSQL(ServerEngine):
     """A database on a server of PostgreSQL."""
 
@@ -191,7 +214,7 @@ class PostgreSQL(ServerEngine):
         self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]
     ) -> None:
         """Insert rows with COPY, as one text where their values are of simple types."""
-        text = copy_text(columns) if self._can_copy else None
+        text = _copy_text(columns) if self._can_copy else None
         if text is None:
             super().insert_columns(table, names, columns)
             return
@@ -385,3 +408,26 @@ def _within_transaction(operations: Iterable[Any]) -> Iterator[Any]:
             yield operation
     # Indexes and constraints are made in the end.
     yield _CheckPending()
+
+
+def _copy_text(columns: Sequence[Sequence[Any]]) -> str | None:
+    """Return rows, given as columns, as one text, or None if a value is of another type."""
+    texts = [_column_text(values) for values in columns]
+    known = [text for text in texts if text is not None]
+    if len(known) < len(texts):
+        return None
+    return "\n".join(map("\t".join, zip(*known, strict=True))) + "\n"
+
+
+def _column_text(values: Sequence[Any]) -> Sequence[str] | None:
+    kinds = set(map(type, values))
+    is_optional = _NONE in kinds
+    kinds.discard(_NONE)
+    if not kinds:
+        return [_NULL] * len(values)
+    if len(kinds) > 1 or not kinds <= _WRITERS.keys():
+        return None
+    write = _WRITERS[kinds.pop()]
+    if is_optional:
+        return [_NULL if value is None else write(value) for value in values]
+    return list(map(write, values))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
 
 NAME = "manifest.json"
 RESTORE = "restore.py"
@@ -88,7 +89,7 @@ def from_text(text: str) -> Manifest:
     if seal != _seal({"format": found, **content}):
         raise ManifestError("it was edited or damaged: it does not agree with its own seal.")
     # Manifests of 0.1 do not say it.
-    return _manifest({"content_types": {}, **content})
+    return _checked(_made(Manifest, {"content_types": {}, **content}))
 
 
 def digest() -> Any:
@@ -101,69 +102,38 @@ def _seal(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _manifest(content: object) -> Manifest:
-    values = _checked(content, _MANIFEST)
-    tables = tuple(map(_table, values["tables"]))
-    names = [file.name for table in tables for file in table.files]
-    if len(set(names)) < len(names):
+def _checked(manifest: Manifest) -> Manifest:
+    """Return a manifest all of whose files can be files of its directory, each once."""
+    files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
+    for file in files:
+        if not _PLAIN.fullmatch(file.name):
+            raise ManifestError(f"it names {file.name!r:.100}, which is no file of a dump.")
+    if len({file.name for file in files[1:]}) < len(files) - 1:
         raise ManifestError("it names a file twice.")
-    return Manifest(**{**values, "tables": tables, "restore": _file(values["restore"])})
+    return manifest
 
 
-def _table(entry: object) -> TableEntry:
-    values = _checked(entry, _TABLE)
-    names = {name: tuple(values[name]) for name in ("fields", "db_tables")}
-    return TableEntry(**{**values, **names, "files": tuple(map(_file, values["files"]))})
+def _made(kind: Any, value: Any) -> Any:
+    """Return what a value of JSON is, where a kind of value is expected; raises ManifestError."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in _RECORDS:
+        hints = _hints(kind)
+        if type(value) is dict and value.keys() == hints.keys():
+            return kind(**{name: _made(hint, value[name]) for name, hint in hints.items()})
+    elif origin is tuple:
+        if type(value) is list:
+            return tuple([_made(inner[0], one) for one in value])
+    elif origin is Mapping:
+        if type(value) is dict:
+            return {name: _made(inner[1], one) for name, one in value.items()}
+    elif type(value) in (inner or (kind,)) and not (type(value) is int and value < 0):
+        return value
+    raise ManifestError(_NONE)
 
 
-def _file(entry: object) -> FileEntry:
-    values = _checked(entry, _FILE)
-    if not _PLAIN.fullmatch(values["name"]):
-        raise ManifestError(f"it names {values['name']!r:.100}, which is no file of a dump.")
-    return FileEntry(**values)
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
-def _checked(entry: object, checks: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
-    """The values of an entry, all of which are there and of their types."""
-    if not isinstance(entry, dict) or entry.keys() != checks.keys():
-        raise ManifestError(_NONE)
-    if not all(check(entry[name]) for name, check in checks.items()):
-        raise ManifestError(_NONE)
-    return entry
-
-
-def _is_text(value: object) -> bool:
-    return type(value) is str
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _are_texts(value: object) -> bool:
-    return type(value) is list and all(map(_is_text, value))
-
-
-def _is_mapping(value: object) -> bool:
-    return type(value) is dict and all(map(_is_text, value.values()))
-
-
-_FILE = {"name": _is_text, "size": _is_count, "sha256": _is_text}
-_TABLE = {
-    "model": _is_text,
-    "rows": _is_count,
-    "digest": _is_text,
-    "fields": _are_texts,
-    "db_tables": _are_texts,
-    "files": lambda value: type(value) is list,
-}
-_MANIFEST = {
-    "dumpy": _is_text,
-    "django": _is_text,
-    "version": lambda value: value is None or _is_text(value),
-    "migrations": _is_mapping,
-    "restore": lambda value: True,
-    "tables": lambda value: type(value) is list,
-    "left_out": _is_mapping,
-    "content_types": lambda value: type(value) is dict and all(map(_is_count, value.values())),
-}
+_RECORDS = (FileEntry, TableEntry, Manifest)

@@ -44,7 +44,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "reading": BASICS | {"text", "schema", "engines", "dump"},
     "loading": BELOW_LOADING | {"reading"},
     "migrating": BELOW_LOADING | {"text", "reading"},
-    "scripting": frozenset({"reading"}),
+    "scripting": frozenset({"errors", "text", "reading"}),
     "restoring": BELOW_RESTORING | {"writing", "ending", "console"},
     "repairing": BELOW_RESTORING,
     "checking": BELOW_RESTORING | {"writing", "restoring"},
