@@ -6,7 +6,6 @@ import ast
 import re
 import tokenize
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -73,11 +72,8 @@ class Step:
 
 
 def step_for(found: Findings) -> Step | None:
-    """Return the step that a dump needs, None if the migrators of the project do all of it.
-
-    Raises ``NotWritten`` where none would be run.
-    """
-    if found.is_fine and found.notes and found.arrived is None:
+    """Return the step that a dump needs, if any; raises ``NotWritten`` where none would be run."""
+    if found.is_fine:
         return None
     source, today = _versions(found)
     name = f"migrate_from_{in_names(source)}".replace(".", "_")
@@ -148,46 +144,35 @@ def _said(target: _Target, name: str) -> str:
 
 
 def _target() -> _Target:
-    given = configuration().migration_class
+    given, found = configuration().migration_class, settings.SETTINGS_MODULE
     if given is not None:
         module, _, name = given.rpartition(".")
         return _Target(_path_of(module), module, name)
-    if settings.SETTINGS_MODULE is None:
+    if found is None:
         raise NotWritten(
             "The settings are no module that a migrator could stand beside. Name one in "
             "DUMPY['MIGRATION_CLASS']: \"package.migrators.OurMigrator\", say."
         )
-    package, _, rest = settings.SETTINGS_MODULE.partition(".")
-    if rest:
-        module = f"{package}.{_FILE}"
-        return _Target(_path_of(module), module, f"{_camel(package)}Migrator")
-    path = _file_of(package).parent
-    return _Target(path / f"{_FILE}.py", _FILE, f"{_camel(path.name)}Migrator")
+    package = found.partition(".")[0] if "." in found else ""
+    module = f"{package}.{_FILE}" if package else _FILE
+    path = _path_of(module)
+    return _Target(path, module, f"{_camel(package or path.parent.name)}Migrator")
 
 
 def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in re.findall(r"[A-Za-z0-9]+", name)).lstrip(
-        "0123456789"
-    )
+    words = "".join(part.capitalize() for part in re.findall(r"[A-Za-z0-9]+", name))
+    return words.lstrip("0123456789")
 
 
 def _path_of(module: str) -> Path:
-    """The file of a module, whether it is there or not."""
-    with suppress(NotWritten):
-        return _file_of(module)
+    """The file of a module, whether it is there or not: without a package, beside the settings."""
     package, _, name = module.rpartition(".")
-    spec = _spec_of(package)
-    for place in (spec and spec.submodule_search_locations) or ():
-        return Path(place) / f"{name}.py"
-    raise NotWritten(f"There is no package {package!r} to write {name}.py into.")
-
-
-def _file_of(module: str) -> Path:
-    """The file of a module; raises ``NotWritten`` if there is none."""
-    spec = _spec_of(module)
-    if spec is None or not spec.has_location or spec.origin is None:
-        raise NotWritten(f"The module {module!r} is not a file.")
-    return Path(spec.origin)
+    spec, parent = _spec_of(module), _spec_of(package or settings.SETTINGS_MODULE)
+    if spec is not None and spec.has_location and spec.origin is not None:
+        return Path(spec.origin)
+    if parent is None or parent.origin is None:
+        raise NotWritten(f"There is no package {package!r} to write {name}.py into.")
+    return Path(parent.origin).parent / f"{name}.py"
 
 
 def _spec_of(module: str) -> ModuleSpec | None:
@@ -205,27 +190,22 @@ def _with_method(target: _Target, name: str, method: str) -> bytes:
     try:
         tree = ast.parse(data)
         encoding, _lines = tokenize.detect_encoding(BytesIO(data).readline)
+        # The mark of a file stands at its beginning alone.
+        added = method.encode(encoding.removesuffix("-sig"))
+    except UnicodeEncodeError as error:
+        character = error.object[error.start]
+        reason = f"{target.path} is {encoding}, which has no {character!r}. Save it as UTF-8."
+        raise NotWritten(reason) from error
     except (SyntaxError, ValueError) as error:
         raise NotWritten(f"{target.path} cannot be read: {error}.") from error
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == target.name:
             _check_class(target, node, name, method)
-            return _inserted(data, node, _encoded(target, method, encoding))
+            return _inserted(data, node, added)
     raise NotWritten(
         f"{target.path} has no class {target.name}. Name yours in DUMPY['MIGRATION_CLASS'], or add "
         f"this method to it:\n\n{method}"
     )
-
-
-def _encoded(target: _Target, method: str, encoding: str) -> bytes:
-    try:
-        # The mark of a file stands at its beginning alone.
-        return method.encode(encoding.removesuffix("-sig"))
-    except UnicodeEncodeError as error:
-        character = error.object[error.start]
-        raise NotWritten(
-            f"{target.path} is {encoding}, which has no {character!r}. Save it as UTF-8."
-        ) from error
 
 
 def _check_class(target: _Target, node: ast.ClassDef, name: str, method: str) -> None:

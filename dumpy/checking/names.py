@@ -32,8 +32,8 @@ class DumpedModel:
 
     Attributes:
         named_at: where its model is named; ``listed_at``: where its rows are listed.
-        rows: how many there are; ``filled``: how many values of each field are not empty.
-        shapes: the fields with lists of links, and those with references by natural key.
+        rows: how many there are; ``filled``: how many values of a field that is gone are not empty.
+        lists: the fields with lists of links.
     """
 
     label: str
@@ -42,7 +42,7 @@ class DumpedModel:
     listed_at: tuple[Place, ...]
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
-    shapes: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, tables: Sequence[DumpedTable], line: int | None = None) -> DumpedModel:
@@ -63,8 +63,14 @@ class DumpedModel:
         return first.skeleton_place(first.field_lines.get(name, first.line))
 
     def count(self) -> None:
-        """Read all rows, and count them; raises ``FixtureError`` for one that cannot be read."""
-        names = {where: name for name, where in self.fields.items() if isinstance(where, int)}
+        """Read all rows, and count them; raises ``FixtureError`` for one that cannot be read.
+
+        Values are counted of the fields that the model of today does not have.
+        """
+        model = TODAY.find(self.label)
+        known = table_of(model).names if model is not None else {}
+        gone = ((name, where) for name, where in self.fields.items() if name not in known)
+        names = {where: name for name, where in gone if isinstance(where, int)}
         for table in self.tables:
             for block in table.blocks():
                 self.rows += len(block)
@@ -72,7 +78,7 @@ class DumpedModel:
                     values = block.columns[where]
                     self.filled[name] += sum(value not in _EMPTY for value in values)
                     if any(type(value) is list for value in values):
-                        self.shapes.add(name)
+                        self.lists.add(name)
 
 
 @dataclass
@@ -195,66 +201,62 @@ class _Fields:
         return {one.name: one for one in added_fields(self.table, self.dumped.fields)}
 
     @cached_property
-    def then(self) -> Table | None:
-        return self.names.changes.table(self.dumped.label)
+    def then(self) -> Mapping[str, Column | Link]:
+        """The fields of the model when the dump was made, by all names; none if not known."""
+        table = self.names.changes.table(self.dumped.label)
+        if table is None:
+            return {}
+        own = {one.name: one for one in _every(table)}
+        return {name: own[found] for name, found in table.names.items()}
 
     @cached_property
     def renamed(self) -> dict[str, tuple[str, bool]]:
         """The new names of fields, and whether each is a guess."""
         found: dict[str, tuple[str, bool]] = {}
-        unknown = []
         for name in self.gone:
-            if self.then is None or name not in self.then.names:
-                unknown.append(name)
-                continue
             told = self.names.changes.field(self.dumped.label, self._field_then(name))
             own = self.table.names.get(told or "")
-            if own in self.added and self._is_alike_in_kind(name, self.added[own]):
+            if name in self.then and own in self.added and self._is_like(name, self.added[own]):
                 found[name] = own, False
-        key = self.table.key[0]
-        first = next((name for name in self.gone if self.dumped.fields[name] == 0), None)
-        known = {self.table.names.get(name) for name in self.dumped.fields}
-        if first and first not in found and len(self.table.key) == 1 and key not in known:
-            found[first] = key, True  # a link to a parent was the key, say
+        if self._old_key and self._old_key not in found:
+            found[self._old_key] = self.table.key[0], True
         taken = {new for new, _is_guess in found.values()}
-        free = {name: one for name, one in self.added.items() if name not in taken}
-        guessed = self._guessed([name for name in unknown if name not in found], free)
-        return {**found, **{old: (new, True) for old, new in guessed.items()}}
+        scored = [
+            (_likeness(old, new), old, new)
+            for old in self.gone
+            for new, one in self.added.items()
+            if old not in {*found, *self.then} and new not in taken and self._is_like(old, one)
+        ]
+        # What is needed must have been something.
+        likely = (one for one in scored if one[0] >= _ALIKE or _is_needed(self.added[one[2]]))
+        return {**found, **{old: (new, True) for old, new in _best(likely).items()}}
+
+    @property
+    def _old_key(self) -> str | None:
+        """The field that was a key, as the link to a parent is, of a model with another key now."""
+        known = {self.table.names.get(name) for name in self.dumped.fields}
+        if len(self.table.key) > 1 or self.table.key[0] in known:
+            return None
+        keys = (name for name in self.gone if self.dumped.fields[name] == 0)
+        return next((name for name in keys if name.endswith("_id")), None)
 
     def _field_then(self, name: str) -> str:
-        """What the field was called of which a dump has the name, or that of its column."""
-        assert self.then is not None
-        own = self.then.names[name]
-        columns = {column.name: str(column.field.name) for column in self.then.columns}
-        return columns.get(own, own)
+        return str(self.then[name].field.name) if name in self.then else name
 
-    def _guessed(self, gone: Sequence[str], added: Mapping[str, Column | Link]) -> dict[str, str]:
-        pairs = [
-            (old, new)
-            for old in gone
-            for new, one in added.items()
-            if self._is_alike_in_kind(old, one)
-            and not (isinstance(one, Column) and self._through.get(old))
-        ]
-        scored = [(_likeness(old, new), old, new) for old, new in pairs]
-        # What is needed must have been something.
-        return _best(one for one in scored if one[0] >= _ALIKE or _is_needed(added[one[2]]))
-
-    def _is_alike_in_kind(self, name: str, one: Column | Link) -> bool:
+    def _is_like(self, name: str, one: Column | Link) -> bool:
         """Whether both are links, or both foreign keys, or neither."""
         if self._is_links(name) or isinstance(one, Link):
             return self._is_links(name) and isinstance(one, Link)
         return self._is_key(name) == (one.references is not None)
 
     def _is_links(self, name: str) -> bool:
-        if self.then is not None and name in self.then.names:
-            return self.then.names[name] in {link.name for link in self.then.links}
-        return name in self.dumped.shapes
+        is_known = name in self.then
+        return isinstance(self.then[name], Link) if is_known else name in self.dumped.lists
 
     def _is_key(self, name: str) -> bool:
-        if self.then is not None and name in self.then.names:
-            return self.then.column(name).references is not None
-        return name.endswith("_id")
+        if name not in self.then:
+            return name.endswith("_id")
+        return _target(self.then[name]) is not None and not self._is_links(name)
 
     def _moved(self, old: str, new: str, is_guess: bool) -> Finding:
         names = (old, new)
@@ -307,24 +309,15 @@ class _Fields:
         is_links = self._is_links(name)
         if not (is_links or self._is_key(name)):
             return None
+        then = _target(self.then[name]) if name in self.then else None
+        known = then and (self.names.changes.model(then._meta.label) or then._meta.label)
         for one in self.added.values():
-            target = one.target.references if isinstance(one, Link) else one.references
+            target = _target(one)
             if target is not None and isinstance(one, Link) is not is_links:
-                known = self._target_then(name)
-                label = target._meta.label
-                if known == label or (known is None and _likeness(name, one.field.name) >= 0.5):
+                is_alike = known is None and _likeness(name, str(one.field.name)) >= 0.5
+                if is_alike or known == target._meta.label:
                     return one
         return None
-
-    def _target_then(self, name: str) -> str | None:
-        if self.then is None or name not in self.then.names:
-            return None
-        own = self.then.names[name]
-        columns = {link.name: link.target for link in self.then.links}
-        columns |= {column.name: column for column in self.then.columns}
-        model = columns[own].references
-        label = model._meta.label if model else ""
-        return self.names.changes.model(label) or label
 
     def _added(self, one: Column | Link, fields: Container[str]) -> Finding:
         finding = Finding(
@@ -341,7 +334,8 @@ class _Fields:
             return finding
         value = self.names.changes.value(self.table.label, str(one.field.name))
         call = Call("add_field", (self.table.label, one.name, value))
-        is_told = value is not None and "..." not in str(call)
+        # Other values have names that a migrator would have to import.
+        is_told = isinstance(value, str | int | float)
         told = f", which a migration has filled with {text(value)}" if is_told else ""
         table = self.dumped.tables[0]
         return replace(
@@ -356,8 +350,7 @@ def added_fields(table: Table, fields: Iterable[str]) -> Iterator[Column | Link]
     """Yield the columns and links of today that rows with these fields have no value for."""
     there = {table.names[name] for name in fields if name in table.names}
     is_filled = [c.name for c in table.columns if c.name in table.key and _is_filled(c)]
-    every: tuple[Column | Link, ...] = (*table.columns, *table.links)
-    for one in every:
+    for one in _every(table):
         # A dump may be without keys, its rows found by natural key.
         if one.name not in there and one.name not in is_filled:
             yield one
@@ -446,10 +439,18 @@ def _model_score(dumped: DumpedModel, table: Table, wanted: Container[str]) -> f
     return overlap + alike + is_wanted if alike == 1 or (overlap >= 0.4 and is_alike) else 0
 
 
+def _every(table: Table) -> tuple[Column | Link, ...]:
+    return (*table.columns, *table.links)
+
+
+def _target(one: Column | Link) -> ModelType | None:
+    return one.target.references if isinstance(one, Link) else one.references
+
+
 def _targets(table: Table) -> set[ModelType]:
     """The models that the rows of a table refer to."""
-    columns = [*table.columns, *(link.target for link in table.links)]
-    return {column.references for column in columns if column.references is not None}
+    found = {_target(one) for one in _every(table)}
+    return {model for model in found if model is not None}
 
 
 def _best(scored: Iterable[tuple[float, str, str]]) -> dict[str, str]:

@@ -98,8 +98,9 @@ def test_rows_that_are_refused_are_named(
     rehearsed: tuple[Path, Said], label: str, name: str
 ) -> None:
     kind, expected = EXPECTED[label, name]
-    found = [one for one in rehearsed[1].findings if (one["model"], one["field"]) == (label, name)]
-    (one,) = (one for one in found if one["kind"] == kind)
+    found = [one for one in rehearsed[1].findings if (one["model"], one["kind"]) == (label, kind)]
+    # MySQL names a constraint of several fields, and not the fields.
+    (one,) = (one for one in found if one["field"] == name or "," in name)
     assert (one["rows"], keys(one), one["action"]) == (len(expected), expected, "migrate")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -137,6 +138,20 @@ def test_a_new_file_has_a_class_with_the_step(write: Write, package: Path) -> No
     written = (package / "migrators.py").read_text(encoding="utf-8")
     assert written.endswith(f"class MusicMigrator(Migrator):\n{DOCSTRING}\n\n{indented(METHOD)}")
     assert f"Wrote migrate_from_1_0() into {package / 'migrators.py'}" in said
+
+
+def test_a_step_is_printed_unless_it_is_to_be_written(package: Path) -> None:
+    dump = package.parent / "dump.py"
+    dump.write_text(DUMP, encoding="utf-8")
+    options, out, report = ("--write-migrator", "--no-rehearsal"), StringIO(), StringIO()
+    with override_settings(DUMPY={"VERSION": "1.1"}):
+        with pytest.raises(CommandError):
+            call_command("checkdump", str(dump), *options, stdout=out)
+        with pytest.raises(SystemExit):
+            call_command("checkdump", str(dump), *options, "--json", stdout=report)
+    assert f"\n{METHOD}\nTo put it into the project, add --write.\n" in out.getvalue()
+    assert json.loads(report.getvalue())["migrator"].startswith(METHOD)
+    assert [path.name for path in package.iterdir()] == ["__init__.py"]
 
 
 def test_what_is_written_is_as_ruff_wants_it(write: Write, package: Path) -> None:
@@ -343,7 +358,7 @@ def test_a_dump_that_does_not_fit_is_restored_with_the_migrator_that_was_written
         "checkdump", "backup"
     )
     again = site.succeed("checkdump", "backup", "--write-migrator", "--write")
-    assert "The migrators of the project do all that is needed." in again
+    assert "The dump needs no further step of a migrator." in again
     site.succeed("run", "backup/restore.py", "--noinput")
     assert site.shell(
         "from shop.models import Customer\n"

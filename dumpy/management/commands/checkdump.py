@@ -70,7 +70,8 @@ class Command(BaseCommand):
             found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
         said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
         if options["json"]:
-            self.stdout.write(json.dumps(to_json(found), indent=1))
+            report = to_json(found) | ({"migrator": said} if options["write_migrator"] else {})
+            self.stdout.write(json.dumps(report, indent=1))
         elif options["verbosity"] > 0:
             self._say(found, said)
         if not found.is_fine:
@@ -79,7 +80,7 @@ class Command(BaseCommand):
     def _migrator(self, found: Findings, is_written: bool) -> str:
         step = step_for(found)
         if step is None:
-            return "The migrators of the project do all that is needed."
+            return "The dump needs no further step of a migrator."
         if not is_written:
             return f"{step.text}\nTo put it into the project, add --write."
         said = write_step(step)
