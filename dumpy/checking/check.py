@@ -106,7 +106,7 @@ class _Check:
             found.advice = advice_for(changes.past)
 
     def _migration(self) -> Migration | None:
-        """What the migrators of the project make of the dump, as far as they lead."""
+        """Return what the migrators of the project make of the dump, as far as they lead."""
         found = self.found
         policy = replace(policy_here(), say=found.notes.append)
         try:
@@ -168,7 +168,7 @@ class _Check:
                 yield from self.dump.tables_of(name)
 
     def _added(self, labels: Sequence[str]) -> list[ModelType]:
-        """The models of today that the dump does not know."""
+        """Return the models of today that the dump does not know."""
         known = {*labels, *(entry.model for entry in self.dump.entries)}
         known |= {*self.dump.skeleton.models.values()} if self.dump.skeleton else set()
         known |= {*self.dump.manifest.left_out} if self.dump.manifest else set()

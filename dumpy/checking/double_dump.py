@@ -134,7 +134,7 @@ class DoubleDump:
         return tables
 
     def _candidates(self, first: Dump | None) -> list[RawTable]:
-        """The tables that may have to be compared: migrators may make any of a dump."""
+        """Return the tables that may have to be compared: migrators may make any of a dump."""
         tables = [
             table for table in raw_tables(self._using) if table.db_table not in self._ignored_links
         ]
@@ -175,7 +175,7 @@ class DoubleDump:
 def _wanted(
     tables: list[RawTable], given: Dump | None, content: Content, report: Report
 ) -> list[RawTable]:
-    """The tables to compare: a dump that is given may not hold all, and migrators make others."""
+    """Return the tables to compare: a given dump may lack some, and migrators make others."""
     if given is None:
         return tables
     if content.migration is None:
@@ -228,7 +228,7 @@ def _write(dump: DatabaseDump, path: Path, rows_per_file: int) -> None:
 
 
 def _rows_per_file(directory: Dump) -> int:
-    """How a dump was cut, so that another one can be cut alike."""
+    """Return how many rows a file of a dump has, so that another dump can be cut alike."""
     for table in directory.entries:
         if len(table.files) > 1:
             first = directory.tables_of(table.files[0].name)

@@ -97,7 +97,7 @@ def write_step(step: Step) -> str:
 
 
 def _versions(found: Findings) -> tuple[Version, Version]:
-    """The versions that a step leads from and to."""
+    """Return the versions that a step leads from and to."""
     source = version_of(found.arrived or found.version)
     today = version_of(found.project_version)
     if source is None or today is None:
@@ -165,7 +165,7 @@ def _camel(name: str) -> str:
 
 
 def _path_of(module: str) -> Path:
-    """The file of a module, whether it is there or not: without a package, beside the settings."""
+    """Return where a module is, or would be: beside the settings if it has no package."""
     package, _, name = module.rpartition(".")
     spec, parent = _spec_of(module), _spec_of(package or settings.SETTINGS_MODULE)
     if spec is not None and spec.has_location and spec.origin is not None:
@@ -183,7 +183,7 @@ def _spec_of(module: str) -> ModuleSpec | None:
 
 
 def _with_method(target: _Target, name: str, method: str) -> bytes:
-    """The text of the file with the method in its class."""
+    """Return the text of the file with the method in its class."""
     if not target.path.exists():
         return _HEAD.format(name=target.name, method=_indented(method)).encode()
     data = target.path.read_bytes()
@@ -222,7 +222,7 @@ def _check_class(target: _Target, node: ast.ClassDef, name: str, method: str) ->
 
 
 def _inserted(data: bytes, node: ast.ClassDef, method: bytes) -> bytes:
-    """The text with a method after the last line of a class, indented as the others."""
+    """Return the text with a method after the last line of a class, indented as the others."""
     lines = data.splitlines(keepends=True)
     end = node.end_lineno or 0
     first = node.body[0]
@@ -252,7 +252,7 @@ def method_text(name: str, source: str, today: str, findings: list[Finding]) -> 
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:
-    """Models before fields, and names before values, as the steps build on each other."""
+    """Return models before fields, and names before values: the steps build on each other."""
     needed = [finding for finding in findings if finding.stops and finding.kind not in _BY_HAND]
     return sorted(needed, key=_rank)
 
@@ -295,7 +295,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _call(step: str) -> Iterator[str]:
-    """A call on one line, or with an argument per line, as formatters have it."""
+    """Yield a call on one line, or with an argument per line, as formatters have it."""
     if len(step) + 8 <= _WIDTH:
         yield step
         return

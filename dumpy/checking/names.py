@@ -121,7 +121,7 @@ class Names:
 
     @cached_property
     def guessed(self) -> dict[str, str]:
-        """The models of today that have the names of those that are gone, as far as one can see.
+        """The likely new labels of models that are gone.
 
         Where migrations know the model, nothing is guessed.
         """
@@ -156,7 +156,7 @@ class Names:
         )  # fmt: skip
 
     def _heir(self, dumped: DumpedModel) -> str | None:
-        """A new field of a model that may have been merged with one that is gone."""
+        """Return a new field of another model that may hold values of one that is gone."""
         for other in self.models:
             model = TODAY.find(other.label)
             if model is None or not self._refers(dumped, model):
@@ -233,7 +233,7 @@ class _Fields:
 
     @property
     def _old_key(self) -> str | None:
-        """The field that was a key, as the link to a parent is, of a model with another key now."""
+        """The field that was the key, a link to a parent say, of a model with another key now."""
         known = {self.table.names.get(name) for name in self.dumped.fields}
         if len(self.table.key) > 1 or self.table.key[0] in known:
             return None
@@ -305,7 +305,7 @@ class _Fields:
         return found
 
     def _other_kind(self, name: str) -> Column | Link | None:
-        """A new field that has links where there was a foreign key, or the reverse."""
+        """Return a new field that has links where there was a foreign key, or the reverse."""
         is_links = self._is_links(name)
         if not (is_links or self._is_key(name)):
             return None
@@ -369,7 +369,7 @@ def _has_become(name: str, is_guess: bool) -> str:
 
 
 def _kept(finding: Finding, label: str, reason: str) -> Finding:
-    """What became of a field whose values are in rows of another model."""
+    """Return the finding for a field whose values are in rows of another model today."""
     hint = f"{finding.hint}, or make rows of {label} with @override in a migrator"
     return replace(
         finding, reason=reason, to=label, hint=hint, call=None, proposal=str(finding.call)
@@ -377,7 +377,7 @@ def _kept(finding: Finding, label: str, reason: str) -> Finding:
 
 
 def _converted(finding: Finding, one: Column | Link) -> Finding:
-    """What became of a foreign key that is a many-to-many field today, or the reverse."""
+    """Return the finding for a foreign key that is a many-to-many field today, or the reverse."""
     assert finding.call is not None
     label, old = finding.call.arguments
     if isinstance(one, Link):
@@ -401,7 +401,7 @@ def _is_needed(one: Column | Link) -> bool:
 
 
 def _is_wanting(one: Column | Link) -> bool:
-    """Whether each row needs a value that nobody gives it."""
+    """Whether each row needs a value for a field that has no default."""
     if isinstance(one, Link) or _is_filled(one) or one.field.null:
         return False
     return default_of(one.field) is None
@@ -425,7 +425,7 @@ def _filling(one: Column | Link) -> str:
 
 
 def _model_score(dumped: DumpedModel, table: Table, wanted: Container[str]) -> float:
-    """How much of a model that is gone is like one of today: its name, and its fields.
+    """Return how much a model that is gone is like one of today, in name and fields.
 
     Rows of the ``wanted`` models must come from somewhere: what is in the dump refers to them.
     """
@@ -448,7 +448,7 @@ def _target(one: Column | Link) -> ModelType | None:
 
 
 def _targets(table: Table) -> set[ModelType]:
-    """The models that the rows of a table refer to."""
+    """Return the models that the rows of a table refer to."""
     found = {_target(one) for one in _every(table)}
     return {model for model in found if model is not None}
 

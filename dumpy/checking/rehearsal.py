@@ -89,10 +89,15 @@ class _Rehearsal(Restorer):
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
         """Note the values that are not those of the dump."""
         for content in contents:
-            found = list(different_values(content, self.plan.registry, self.using))
-            for name in dict.fromkeys(one.name for one in found):
-                same = [one for one in found if one.name == name]
-                self.differing.append(_changed(content.label, same))
+            tallies: dict[str, tuple[int, list[DifferentValue]]] = {}
+            for one in different_values(content, self.plan.registry, self.using):
+                count, first = tallies.get(one.name, (0, []))
+                tallies[one.name] = count + 1, [*first, one][:SHOWN]
+            for count, first in tallies.values():
+                self.differing.append(_changed(content.label, count, first))
+            if not tallies:
+                reason = "its content would not be that of the dump"
+                self.differing.append(Finding("changed", content.label, reason))
 
 
 class _Refusals(Rejects):
@@ -201,7 +206,7 @@ def _finding(label: str, name: str | None, kind: str, group: Sequence[RejectedRo
 
 
 def _kind_of(problem: Problem) -> str:
-    """What a database, or a validation, has said, in one word for programs."""
+    """Return what a database, or a validation, has said, in one word for programs."""
     if problem.waits:
         return "waits"
     said = problem.reason.lower()
@@ -210,7 +215,7 @@ def _kind_of(problem: Problem) -> str:
 
 
 def _field_of(row: RejectedRow) -> str | None:
-    """The names of the fields, or of the constraint, that a reason is about."""
+    """Return the names of the fields, or of the constraint, that a reason is about."""
     table = table_of(row.model)
     columns = {column.db_name: str(column.field.name) for column in table.columns}
     columns |= {column.name: str(column.field.name) for column in table.columns}
@@ -254,23 +259,24 @@ def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:
     return tuple(Example(one.pk, one.place, one.reason) for one in problems[:SHOWN])
 
 
-def _changed(label: str, found: Sequence[DifferentValue]) -> Finding:
-    """What is said of values that the fields of today do not keep as they are."""
-    first = found[0]
-    if not first.name:
+def _changed(label: str, count: int, first: Sequence[DifferentValue]) -> Finding:
+    """Return the finding for values that the fields of today do not keep as they are."""
+    one = first[0]
+    problems = [Problem(label, value.key, value.place, "") for value in first if value.key]
+    if not one.name:
         hint = "handlers of migrators, receivers, or triggers make or change such rows"
-        examples = _examples([Problem(label, first.key, first.place, "")] if first.key else [])
-        return Finding("changed", label, "other rows come back", hint=hint, examples=examples)
+        reason = "other rows come back"
+        return Finding("changed", label, reason, hint=hint, examples=_examples(problems))
     return Finding(
-        "changed", label, f"{first.dumped} would become {first.stored}", field=first.name,
-        hint="change the values, or the field", rows=len(found), values=len(found),
-        examples=_examples([Problem(label, one.key, one.place, "") for one in found[:SHOWN]]),
-        proposal=f"self.change_values({text(label)}, {text(first.name)}, lambda value: ...)",
+        "changed", label, f"{one.dumped} would become {one.stored}", field=one.name,
+        hint="change the values, or the field", rows=count, values=count,
+        examples=_examples(problems),
+        proposal=f"self.change_values({text(label)}, {text(one.name)}, lambda value: ...)",
     )  # fmt: skip
 
 
 def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
-    """The call of a migrator that would let rows in."""
+    """Return the call of a migrator that would let rows in."""
     table = table_of(group[0].model)
     column = next((one for one in table.columns if one.field.name == name), None)
     if column is None or kind in _HINTS:
@@ -289,7 +295,7 @@ def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
 
 
 def _filler(column: Column) -> str:
-    """A value for rows that have none: the default of the field, or an empty one of its type."""
+    """Return a value for rows that have none: the default of the field, or an empty one."""
     field: Any = column.field
     default = field.get_default() if field.has_default() and not callable(field.default) else None
     kind = next(iter(column.types or ()), None)

@@ -56,7 +56,7 @@ def _lines(found: Findings) -> Iterator[str]:
 
 
 def _rank(found: Findings, label: str) -> int:
-    """Where a model comes first: what is found in a rehearsal stands beside its fields."""
+    """Return where a model comes first: what a rehearsal finds stands beside its fields."""
     return next(i for i, one in enumerate(found.findings) if one.model == label)
 
 
