@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -126,12 +126,8 @@ def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool)
         for call in calls:
             getattr(migrator, call.name)(*call.arguments)
 
-    policy = Policy(
-        lambda sentence: None,
-        lambda sentence: None,
-        is_allowed,
-        proposal=propose if calls else None,
-        as_version=policy_here().as_version,
+    policy = replace(
+        policy_here(), allow_mismatch=is_allowed, proposal=propose if calls else None
     )
     with ExitStack() as stack:
         try:
