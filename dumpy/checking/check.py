@@ -63,7 +63,8 @@ class _Check:
         self.dump = dump
         self.found = found
         self.using = using
-        found.version, found.manifest = dump.version, dump.manifest
+        found.version = dump.version or policy_here().as_version
+        found.manifest = dump.manifest
         found.is_edited = dump.is_edited
         found.rows = {entry.model: entry.rows for entry in dump.entries}
 

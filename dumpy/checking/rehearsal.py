@@ -19,7 +19,7 @@ from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Pro
 from dumpy.loading.registry import TODAY
 from dumpy.loading.rejects import RejectedRow, Rejects
 from dumpy.migrating.migrator import Migrator
-from dumpy.migrating.policy import Policy, migrating, policy_here
+from dumpy.migrating.policy import migrating, policy_here
 from dumpy.reading import Dump
 from dumpy.reading.permission import named
 from dumpy.restoring import schema
@@ -126,9 +126,7 @@ def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool)
         for call in calls:
             getattr(migrator, call.name)(*call.arguments)
 
-    policy = replace(
-        policy_here(), allow_mismatch=is_allowed, proposal=propose if calls else None
-    )
+    policy = replace(policy_here(), allow_mismatch=is_allowed, proposal=propose if calls else None)
     with ExitStack() as stack:
         try:
             found.findings += _missing_tables(content, using)

@@ -154,6 +154,15 @@ def test_a_step_is_printed_unless_it_is_to_be_written(package: Path) -> None:
     assert [path.name for path in package.iterdir()] == ["__init__.py"]
 
 
+def test_a_dump_that_names_no_version_is_of_the_one_that_a_person_names(package: Path) -> None:
+    dump, out = package.parent / "dump.py", StringIO()
+    dump.write_text(DUMP.replace("'1.0'", "None"), encoding="utf-8")
+    options = ("--write-migrator", "--no-rehearsal", "--as-version", "1.0")
+    with override_settings(DUMPY={"VERSION": "1.1"}), pytest.raises(CommandError):
+        call_command("checkdump", str(dump), *options, stdout=out)
+    assert METHOD in out.getvalue()
+
+
 def test_what_is_written_is_as_ruff_wants_it(write: Write, package: Path) -> None:
     write()
     for command in (["check", "--select=E,F,I,W,UP,B,SIM"], ["format", "--check"]):
