@@ -24,7 +24,7 @@ from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.routing import each_led_to, led_to
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import Late, created, migrated, start
+from dumpy.migrating.tables import KeylessRows, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
@@ -359,18 +359,18 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     if dump.is_program:
         program = Program(dump)
         with led_to(loader.using):
-            late = start(loader, migration_of(program.run()))
-        yield from _objects(program.objects(loader.report.ignore), loader, _saver(loader, late))
+            keyless = start(loader, migration_of(program.run()))
+        yield from _objects(program.objects(loader.report.ignore), loader, _saver(loader, keyless))
         return
     migration = migration_of_dump(dump)
     tables = _today(dump, migration, loader)
-    late = start(loader, migration)
+    keyless = start(loader, migration)
     for sentence in dump.left_out():
         loader.report.ignore(sentence)
     for table in tables:
         if table.create is not None:
             given = created(table, loader.report.ignore)
-            yield from _objects(given, loader, _saver(loader, late, table))
+            yield from _objects(given, loader, _saver(loader, keyless, table))
         else:
             yield from _rows(table, loader)
 
@@ -385,12 +385,12 @@ def _today(
 
 
 def _saver(
-    loader: Loader, late: Late, table: DumpedTable | None = None
+    loader: Loader, keyless: KeylessRows, table: DumpedTable | None = None
 ) -> Callable[[Model, Place], bool]:
     """Return what saves an object, made of a row of a migrated ``table``, now or at last."""
 
     def save(instance: Model, place: Place) -> bool:
-        is_late = late.keep(instance, place, table)
+        is_late = keyless.keep(instance, place, table)
         return not is_late and loader.save(instance, place, is_changed=table is not None)
 
     return save

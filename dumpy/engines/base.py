@@ -63,7 +63,7 @@ class Engine(ABC):
         plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
         code_points: The collation that orders texts by code points, "" for the default one.
         has_collations: Whether migrations make collations.
-        has_lone_ddl: Whether there is DDL that cannot be rolled back, and runs in no transaction.
+        has_autocommit_ddl: Whether some DDL runs outside of transactions only.
         checks_lengths: Whether a text that is longer than its column is refused.
         compares_by_code_points: Whether texts are equal only if they have the same code points.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
@@ -76,7 +76,7 @@ class Engine(ABC):
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
     has_collations: ClassVar[bool] = False
-    has_lone_ddl: ClassVar[bool] = False
+    has_autocommit_ddl: ClassVar[bool] = False
     checks_lengths: ClassVar[bool] = True
     compares_by_code_points: ClassVar[bool] = True
     checks_unmanaged_keys: ClassVar[bool] = True

@@ -161,7 +161,7 @@ class PostgreSQL(ServerEngine):
     }
     code_points = "C"
     has_collations = True
-    has_lone_ddl = True
+    has_autocommit_ddl = True
     takes_nul = False
 
     location_query = "SELECT current_database(), host(inet_server_addr())"

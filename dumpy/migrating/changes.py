@@ -24,13 +24,13 @@ _CONTENT_TYPE = "contenttypes.contenttype"
 _ACTIONS = ("add", "change", "delete", "view")
 
 
-class Misfit(LookupError):
+class Mismatch(LookupError):
     """Something that is not there, in a sentence of its own."""
 
     is_sentence = True
 
 
-class NoField(Misfit):
+class NoField(Mismatch):
     """A field that rows of a model do not have."""
 
     def __init__(self, label: str, name: str, names: Iterable[str]) -> None:
@@ -107,21 +107,21 @@ def flat(given: Any) -> Iterator[Record | Model]:
 
 
 def instance_of(given: Record | Model) -> Model:
-    """Return an object of today's model; raises ``Misfit`` if model or fields are unknown."""
+    """Return an object of today's model; raises ``Mismatch`` if model or fields are unknown."""
     if isinstance(given, Model):
         return given
     label, values = label_of(given), values_of(given)
     try:
         model: ModelType = apps.get_model(label)
     except (LookupError, ValueError):
-        raise Misfit(
+        raise Mismatch(
             f"there is no model {label!r}: drop its rows with remove_model(), or make objects of "
             "other models of them."
         ) from None
     names = table_of(model).names
     for name in values:
         if name not in names:
-            raise Misfit(f"{label} has no field {name!r}; it has {', '.join(names)}.")
+            raise Mismatch(f"{label} has no field {name!r}; it has {', '.join(names)}.")
     return new(model, **{names[name]: value for name, value in values.items()})
 
 
@@ -170,10 +170,10 @@ class Change:
         return None
 
     def require_free(self, fields: Container[str], name: str) -> None:
-        """Raise ``Misfit`` if rows have a field of that name, however it is spelled."""
+        """Raise ``Mismatch`` if rows have a field of that name, however it is spelled."""
         found = self.spelled_in(fields, name)
         if found is not None:
-            raise Misfit(f"the rows of {self.label} have a field {found!r} already.")
+            raise Mismatch(f"the rows of {self.label} have a field {found!r} already.")
 
 
 @dataclass(frozen=True)
@@ -382,14 +382,14 @@ class Override(Change):
         return label == self.label or create_name(label) == self.create.__name__
 
     def function(self, before: CreateFunction) -> None:
-        """Return None if the row has what the function takes; raises ``Misfit``."""
+        """Return None if the row has what the function takes; raises ``Mismatch``."""
         self._arguments(dict.fromkeys(before.fields))
         return None
 
     def records(self, record: Record) -> Iterator[Record | Model]:
         """Yield what the function makes of a record."""
         if self._running:
-            raise Misfit(
+            raise Mismatch(
                 f"{self.create.__name__}() calls itself by its name in the globals. It is given "
                 "what earlier steps have made of a row: "
                 f"return new(self.model({label_of(record)!r}), …)."
@@ -425,7 +425,7 @@ class Override(Change):
             if found in left:
                 given[name] = left.pop(found)
             elif parameter.default is parameter.empty:
-                raise Misfit(
+                raise Mismatch(
                     f"{self.create.__name__}() takes {name!r}, but "
                     f"{NoField(self.label, name, values)} Give the parameter a default."
                 )

@@ -115,7 +115,7 @@ def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | Non
         name = "SOURCE_VERSION" if policy.as_version is None else "--as-version"
         raise MigrationError("", f"{name} is {source!r}, which is no version.", "Write '1.2'.")
     if old == new:
-        policy.murmur(f"The dump is of version {old}, as the project is: no migration needed.")
+        policy.verbose(f"The dump is of version {old}, as the project is: no migration needed.")
     elif old > new and not policy.allow_mismatch:
         raise newer(old, new)
     elif old > new:

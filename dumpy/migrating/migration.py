@@ -15,7 +15,7 @@ from dumpy.errors import DumpyError, MigrationError, sentence
 from dumpy.migrating.changes import (
     Change,
     DumpedModel,
-    Misfit,
+    Mismatch,
     NoField,
     Override,
     Record,
@@ -176,7 +176,7 @@ class Migration:
                 self._note_dropped(change, function)
             except NoField as error:
                 self._miss(str(error))
-            except Misfit as error:
+            except Mismatch as error:
                 raise MigrationError(self.step, str(error)) from error
         self._changes.append(change)
 

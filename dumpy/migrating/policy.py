@@ -17,14 +17,14 @@ _log = logging.getLogger("dumpy")
 class Policy:
     """How to migrate.
 
-    ``say`` is told each step, and ``murmur`` that there is none to do; ``allow_mismatch`` goes on
+    ``say`` is told each step, and ``verbose`` that there is none to do; ``allow_mismatch`` goes on
     where no step leads on; ``is_off`` leaves migrators out. ``proposal`` is called with a migrator
     when all steps are done: a step that is still to be written. ``as_version`` is the version of a
     dump that names none.
     """
 
     say: Callable[[str], object] = _log.info
-    murmur: Callable[[str], object] = _log.debug
+    verbose: Callable[[str], object] = _log.debug
     allow_mismatch: bool = False
     is_off: bool = False
     proposal: Callable[[Any], object] | None = None
@@ -69,12 +69,12 @@ def add_as_version_option(parser: ArgumentParser) -> None:
 def policy_of(
     options: Mapping[str, Any],
     say: Callable[[str], object] = Policy.say,
-    murmur: Callable[[str], object] | None = None,
+    verbose: Callable[[str], object] | None = None,
 ) -> Policy:
     """Return the policy that the options of a command ask for."""
     return Policy(
         say,
-        murmur or say,
+        verbose or say,
         allow_mismatch=options["allow_version_mismatch"],
         as_version=options["as_version"],
     )

@@ -43,7 +43,7 @@ def _then(
 
 
 @dataclass
-class Late:
+class KeylessRows:
     """Objects without a key: they are saved at last, lest they take the key of a dumped row.
 
     Only what migrators make ``is_kept`` so: it is there in addition to what the dump holds.
@@ -109,19 +109,19 @@ def _highest_key(model: ModelType, using: str) -> int:
     return rows.aggregate(highest=Max("pk"))["highest"] or 0
 
 
-def start(loader: Loader, migration: Migration | None) -> Late:
+def start(loader: Loader, migration: Migration | None) -> KeylessRows:
     """Let a loader know what has changed, and call the handlers that migrators want called first.
 
     Returns what will be saved at last. Raises ``MigrationError`` if a handler fails.
     """
-    late = Late(is_kept=migration is not None)
-    loader.at_last.append(late.save)
+    keyless = KeylessRows(is_kept=migration is not None)
+    loader.at_last.append(keyless.save)
     if migration is not None:
         if migration.after_load:
             loader.after_load += [_free_keys, *migration.after_load]
         for handler in migration.before_load:
             handler(loader)
-    return late
+    return keyless
 
 
 def _free_keys(loader: Loader) -> None:

@@ -40,16 +40,6 @@ class Content:
     migration: Migration | None = None
 
     @property
-    def place(self) -> Place:
-        """Where the dump says what it is."""
-        return self.dump.source.place()
-
-    @property
-    def version(self) -> str | None:
-        """The version of its source."""
-        return self.dump.version
-
-    @property
     def migrations(self) -> Mapping[str, str]:
         """The newest migration of each app there."""
         if self.dump.is_program and self.dump.path is None:
@@ -84,11 +74,6 @@ class Content:
     def empty(self) -> Sequence[str]:
         """The models of which it says that there were no rows."""
         return [entry.model for entry in self.dump.entries if not entry.rows and self._lists(entry)]
-
-    @property
-    def is_program(self) -> bool:
-        """Whether code makes the objects."""
-        return self.dump.is_program
 
     @property
     def db_tables(self) -> Sequence[str]:

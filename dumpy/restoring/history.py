@@ -123,12 +123,12 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     Raises ``RestoreFailed`` with every reason for which it cannot be made.
     """
     past = _Finder(migrations, labels)
-    past.require(past.strangeness())
+    past.require(past.no_past())
     past.require(past.problems())
     targets = past.targets
     past.require(past.overtaken())
     apps = past.apps
-    past.require(past.misfits(apps))
+    past.require(past.mismatches(apps))
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
 
 
@@ -196,7 +196,7 @@ class _Finder:
             lines = ["The dump cannot go through the migrations; nothing was written.", *found]
             raise RestoreFailed("\n".join(lines))
 
-    def strangeness(self) -> Iterator[str]:
+    def no_past(self) -> Iterator[str]:
         """Yield why a dump has no past here at all."""
         labels = sorted({_app_of(label) for label in self._labels})
         if not self._keys:
@@ -239,12 +239,12 @@ class _Finder:
                     "edited, or dependencies of migrations have changed since."
                 )
 
-    def misfits(self, apps: Apps) -> Iterator[str]:
+    def mismatches(self, apps: Apps) -> Iterator[str]:
         """Yield why the models of the past cannot hold the rows."""
         registry = Historical(apps, self.renamed)
         models = [registry.get(label) for label in self._labels if _has(registry, label)]
         yield from _other_users(models)
-        yield from _loose_ends(apps, self._disk.unmigrated_apps)
+        yield from _dangling(apps, self._disk.unmigrated_apps)
 
     @cached_property
     def loader(self) -> MigrationLoader:
@@ -435,7 +435,7 @@ def _referred(model: ModelType) -> set[str]:
     return {column.references._meta.label_lower for column in columns if column.references}
 
 
-def _loose_ends(apps: Apps, unmigrated: Iterable[str]) -> Iterator[str]:
+def _dangling(apps: Apps, unmigrated: Iterable[str]) -> Iterator[str]:
     for model in apps.get_models():
         fields = model._meta.local_fields if model._meta.app_label in unmigrated else []
         for field in fields:

@@ -151,7 +151,7 @@ def restore(
     rows that were kept out; ``DumpyError`` if all is done, but cannot be said.
     """
     is_quiet = options.verbosity == 0 and not options.interactive
-    said = _Said(stdout, 0 if is_quiet else 1)
+    said = Said(stdout, 0 if is_quiet else 1)
     outcome = _Outcome()
     with outcome.told():
         content = _content_at(path, namespace)
@@ -170,7 +170,7 @@ class _Untold(DumpyError):
     """An end that cannot be told."""
 
 
-class _Said:
+class Said:
     """What a restore says on the terminal: lines, and how far it is."""
 
     def __init__(self, stdout: OutputWrapper, verbosity: int) -> None:
@@ -234,7 +234,7 @@ class _Outcome:
             sys.exit(130)
 
 
-def _restorer(content: Content, options: argparse.Namespace, said: _Said) -> Restorer:
+def _restorer(content: Content, options: argparse.Namespace, said: Said) -> Restorer:
     if options.keep_going and options.through_migrations:
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
     if content.dump.is_edited:
@@ -250,7 +250,7 @@ def _restorer(content: Content, options: argparse.Namespace, said: _Said) -> Res
     )
 
 
-def _run(restorer: Restorer, options: argparse.Namespace, said: _Said) -> Report:
+def _run(restorer: Restorer, options: argparse.Namespace, said: Said) -> Report:
     policy = policy_of(vars(options), said.line)
     is_asked = options.interactive and not options.dry_run
 

@@ -76,9 +76,9 @@ class Today:
         """Return whether the database has the schema that would be built."""
         return schema.is_current(self.using)
 
-    def is_lone(self) -> bool:
-        """Return whether the schema cannot be made within one transaction."""
-        return schema.has_lone_migrations(self.using)
+    def needs_autocommit(self) -> bool:
+        """Return whether some migrations cannot run within a transaction."""
+        return schema.needs_autocommit(self.using)
 
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
@@ -86,17 +86,18 @@ class Today:
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
-        errors = [*self._misfits(tables), *self._redirected(tables)]
+        errors = [*self._mismatches(tables), *self._redirected(tables)]
         if not errors:
             return
         hints = [self.advice] if self.advice else []
-        if self.content.version is not None and self.content.version == project_version():
+        version = self.content.dump.version
+        if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
         if len(errors) > 1 or hints:
             raise FixtureErrors(errors, "\n".join(hints))
         raise errors[0]
 
-    def _misfits(self, tables: Sequence[DumpedTable]) -> Sequence[FixtureError]:
+    def _mismatches(self, tables: Sequence[DumpedTable]) -> Sequence[FixtureError]:
         try:
             Loader(self.using).check(tables, is_built=False)
         except FixtureErrors as error:
@@ -171,8 +172,8 @@ class ThroughMigrations(Today):
         """Return False: the schema of the past is built anew."""
         return False
 
-    def is_lone(self) -> bool:
-        """Return False: it is always made within one transaction."""
+    def needs_autocommit(self) -> bool:
+        """Return False: all is always done within one transaction."""
         return False
 
     @contextmanager

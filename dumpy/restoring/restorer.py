@@ -78,7 +78,7 @@ class Restorer:
     left: str = AS_IT_WAS
     _migration: Migration | None = None
     _keeps_schema: bool = False
-    _made: set[str] = field(default_factory=set)
+    _code_labels: set[str] = field(default_factory=set)
     _rows: dict[str, int] = field(default_factory=dict)
     _triggers: list[Trigger] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ class Restorer:
             if confirm is not None:
                 confirm(summary)
             if not dry_run:
-                self._migrate_alone()
+                self._migrate_in_autocommit()
             with ExitStack() as stack:
                 # What this process remembers is of other rows, whether they stay or go.
                 stack.callback(schema.forget, connections[self.using])
@@ -127,10 +127,10 @@ class Restorer:
         tables = Tables(self._known, self._filled(), self.drop)
         return emptied(self.using, tables, dry_run=dry_run)
 
-    def _migrate_alone(self) -> None:
-        """Run the migrations as ever, if an empty database has some that no transaction allows."""
-        connection = connections[self.using]
-        if self._keeps_schema or schema.there(connection, self._known) or not self.plan.is_lone():
+    def _migrate_in_autocommit(self) -> None:
+        """Run the migrations of an empty database as ever, if some allow no transaction."""
+        is_empty = not schema.there(connections[self.using], self._known)
+        if self._keeps_schema or not is_empty or not self.plan.needs_autocommit():
             return
         self.say("building the schema")
         self.left = "The database was empty. Some of its migrations are applied."
@@ -169,7 +169,7 @@ class Restorer:
     def _makes_rows(self) -> bool:
         """Whether code makes rows, of which nobody knows before it is run."""
         tables = sum(map(len, self.content.parts.values()))
-        return self.content.is_program or len(self._data()) < tables
+        return self.content.dump.is_program or len(self._data()) < tables
 
     def _restore(self) -> Report:
         if not self._keeps_schema:
@@ -295,7 +295,7 @@ class Restorer:
         return [model for model in found if model is not None]
 
     def _load(self) -> Report:
-        self._made.clear()
+        self._code_labels.clear()
         loader = Loader(
             self.using,
             registry=self.plan.registry,
@@ -304,7 +304,7 @@ class Restorer:
             come_once=True,
             checks_objects=True,
         )
-        late = start(loader, self._migration)
+        keyless = start(loader, self._migration)
         for sentence in self.content.dump.left_out():
             loader.report.ignore(sentence)
         # What migrators do when all is loaded is no part of the dump.
@@ -316,9 +316,9 @@ class Restorer:
                     self._load_table(table, loader)
                 else:
                     given = self._noted(created(table, loader.report.ignore))
-                    self._save(late.rest_of(given, table), loader, is_changed=table.is_migrated)
+                    self._save(keyless.rest_of(given, table), loader, is_changed=table.is_migrated)
             given = self._noted(self.content.objects(loader.report.ignore))
-            self._save(late.rest_of(given), loader)
+            self._save(keyless.rest_of(given), loader)
         loader.finish()
         return loader.report
 
@@ -339,8 +339,8 @@ class Restorer:
     def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
         """Note of which models code makes objects: the rows of migrations give way to them."""
         for one, place in given:
-            if isinstance(one, Model) and one._meta.label not in self._made:
-                self._made.add(one._meta.label)
+            if isinstance(one, Model) and one._meta.label not in self._code_labels:
+                self._code_labels.add(one._meta.label)
                 if one._meta.label not in self.content.labels:
                     self._empty_for_code(table_of(type(one)).db_tables)
             yield one, place
@@ -387,7 +387,7 @@ class Restorer:
         if not self.compares:
             return
         self._rows = self._count(self.plan.registry.models())
-        known = {*self.content.labels, *self._made}
+        known = {*self.content.labels, *self._code_labels}
         strange = {label: rows for label, rows in self._rows.items() if label not in known}
         found = {label: strange.get(label, 0) for label in self.content.empty}
         if any(found.values()) and self._migration is None:
@@ -434,14 +434,14 @@ class Restorer:
 
     def _different(self) -> Sequence[DumpedContent]:
         rejected = {row.problem.model for row in self.rejects.rows} if self.rejects else set()
-        others = self._made | rejected
+        others = self._code_labels | rejected
         contents = [content for content in self.content.comparable if content.label not in others]
         return differing(contents, self.plan.registry, self.using)
 
 
 def _beside(content: Content) -> Path:
     """What the rejected rows are written beside: the file, or the directory, of a dump."""
-    path = Path(content.place.file)
+    path = Path(content.dump.source.place().file)
     return path.parent if path.name == RESTORE else path
 
 

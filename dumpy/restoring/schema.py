@@ -27,7 +27,7 @@ from dumpy.schema.tables import ModelType
 MIGRATIONS = "django_migrations"
 _PROBE = "dumpy_probe"
 _EXISTS = " To let go of what is there already, name the table or view: --drop NAME."
-_LONE = (
+_NOT_ATOMIC = (
     " The migration is not atomic, but a restore runs all of them in one transaction. Run "
     "manage.py migrate first: a restore leaves the tables of a migrated database alone."
 )
@@ -60,8 +60,8 @@ class Migrate(migrate.Command):
             raise
         except (Exception, SystemExit) as error:
             what = f"The migration {self._migration}" if self._migration else "Migrating"
-            is_lone = self._migration and not self._migration.atomic
-            hint = _EXISTS if "already exists" in str(error) else _LONE if is_lone else ""
+            is_apart = self._migration and not self._migration.atomic
+            hint = _EXISTS if "already exists" in str(error) else _NOT_ATOMIC if is_apart else ""
             raise RestoreFailed(f"{what} has failed: {sentence(error)}{hint}") from error
 
     def migrate(self, **options: Any) -> None:
@@ -86,10 +86,10 @@ def build(using: str, command: Migrate | None = None) -> None:
         )
 
 
-def has_lone_migrations(using: str) -> bool:
+def needs_autocommit(using: str) -> bool:
     """Return whether migrations that are not applied cannot run in a transaction of others."""
     connection = connections[using]
-    if not engine_of(connection).has_lone_ddl:
+    if not engine_of(connection).has_autocommit_ddl:
         return False
     try:
         executor = MigrationExecutor(connection)

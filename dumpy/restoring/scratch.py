@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,23 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.restoring.reads import reading_only
 from dumpy.writing.aside import left_by_the_dead, locked_directory
 
 _MARK = ".dumpy-scratch"
+_SHOWN = 80
+
+# What is quoted says nothing of what a statement does. Comments of MySQL with a ! are code.
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*"|`[^`]*`|--[^\n]*|/\*(?!!).*?\*/""", re.DOTALL)
+_READS = re.compile(
+    r"[\s(]*(SELECT|WITH|VALUES|SHOW|EXPLAIN|DESC|DESCRIBE|PRAGMA|DECLARE|FETCH|CLOSE|SET"
+    r"|BEGIN|START|SAVEPOINT|RELEASE|ROLLBACK|COMMIT)\b",
+    re.IGNORECASE,
+)
+_WRITES = re.compile(
+    r"\bINTO\b|\bDELETE\s+FROM\b|\bUPDATE\b.*\bSET\b|\b(setval|nextval)\s*\("
+    r"|\bPRAGMA\b(?!\s+foreign_keys\b).*=",
+    re.IGNORECASE | re.DOTALL,
+)
 _OTHERS = (
     "a scratch database stands in for {!r} alone. A migration, a receiver, or a router writes "
     "there: let it write to the database that it is given (schema_editor.connection.alias, using)."
@@ -95,3 +109,35 @@ def _require(engine: Engine, name: str) -> None:
     found = engine.name()
     if found != name and not (os.path.exists(name) and os.path.samefile(found, name)):
         raise RestoreFailed(f"The connection leads to {found!r}, not to the scratch database.")
+
+
+@contextmanager
+def reading_only(aliases: Iterable[str], reason: str) -> Iterator[None]:
+    """Let statements that do more than read raise ``RestoreFailed`` until the block ends."""
+    with ExitStack() as stack:
+        for alias in aliases:
+            stack.enter_context(connections[alias].execute_wrapper(_guard(alias, reason)))
+        yield
+
+
+def _guard(alias: str, reason: str) -> Callable[..., Any]:
+    def execute(run: Callable[..., Any], sql: Any, *args: Any) -> Any:
+        if not reads_only(str(sql)):
+            raise RestoreFailed(
+                f"{alias!r} must stay as it is: {reason} Refused: {sql!s:.{_SHOWN}}"
+            )
+        return run(sql, *args)
+
+    return execute
+
+
+def reads_only(sql: str) -> bool:
+    """Whether all statements of a text read, or are about the connection."""
+    statements = [one for one in _QUOTED.sub(_blank, sql).split(";") if one.strip()]
+    return bool(statements) and all(
+        _READS.match(one) and not _WRITES.search(one) for one in statements
+    )
+
+
+def _blank(quoted: re.Match[str]) -> str:
+    return " " if quoted[0].startswith(("--", "/*")) else "x"

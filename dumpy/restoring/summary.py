@@ -108,5 +108,6 @@ def _age(content: Content) -> str:
     made = datetime.fromtimestamp(os.path.getmtime(path))
     with override("en"):
         age = timesince(made, depth=1).replace("\xa0", " ")
-    version = f"version {content.version}" if content.version else "a project without a version"
-    return f"The dump is of {version}, written {age} ago ({made:%Y-%m-%d %H:%M})."
+    version = content.dump.version
+    source = f"version {version}" if version else "a project without a version"
+    return f"The dump is of {source}, written {age} ago ({made:%Y-%m-%d %H:%M})."

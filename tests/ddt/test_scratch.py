@@ -12,8 +12,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from dumpy.errors import RestoreFailed
-from dumpy.restoring.reads import reads_only
-from dumpy.restoring.scratch import scratch
+from dumpy.restoring.scratch import reads_only, scratch
 from music.models import Genre
 
 pytestmark = pytest.mark.django_db(transaction=True)

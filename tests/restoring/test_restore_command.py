@@ -5,10 +5,15 @@ from __future__ import annotations
 import bz2
 import lzma
 import re
+from io import StringIO
 from zipfile import ZipFile
 
 import pytest
+from django.core.management.base import OutputWrapper
 from sites import Site
+
+from dumpy import console
+from dumpy.restoring.main import Said
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -155,3 +160,21 @@ def test_the_script_of_a_directory_stands_for_it_when_it_is_checked(first: Site)
 def test_a_file_that_is_not_there_is_named(first: Site) -> None:
     first.remove(["dump.py"])
     assert "dump.py: it cannot be read: " in first.refuse_file()
+
+
+def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(console, "_SECONDS", -1)
+    said = Said(OutputWrapper(stream), 1)
+    said.begin(200)
+    said.rows("shop.Sale", 0)
+    said.rows("shop.Sale", 50)
+    said.line("Restored.")
+    last, line = stream.getvalue().split("\r\x1b[K")[-2:]
+    assert re.fullmatch(r"shop.Sale: 50 of 200 rows, [\d,]+/s, \d+ s left", last)
+    assert line == "Restored.\n"
+
+
+def test_elsewhere_each_part_is_said(first: Site) -> None:
+    assert "\nloading shop_product.py\nloading" in first.succeed("restore", "dump", "-b")

@@ -109,8 +109,8 @@ class Command(loaddata.Command):
             self.stdout.write(printable_lines(sentence))
 
         say = write if self.verbosity >= 1 else silent
-        murmur = write if self.verbosity >= 2 else silent
-        return policy_of(self.options, say, murmur)
+        verbose = write if self.verbosity >= 2 else silent
+        return policy_of(self.options, say, verbose)
 
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""

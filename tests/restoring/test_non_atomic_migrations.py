@@ -44,7 +44,7 @@ def empty(first: Site) -> Site:
     return first
 
 
-def test_they_run_alone_in_an_empty_database(empty: Site) -> None:
+def test_they_run_as_ever_in_an_empty_database(empty: Site) -> None:
     with_migration(empty, "VACUUM shop_product")
     empty.restore(empty.the_dump)
     assert empty.execute(INDEXES) == [("by_price",), ("by_title",)]
