@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,6 @@ from dumpy.schema.tables import (
 )
 from dumpy.writing.database import LEFT_OUT
 
-SHOWN = 3
 _WIDTH = 160
 _CONTEXT = 30
 _CHUNK = 1000
@@ -46,36 +44,6 @@ class Difference(NamedTuple):
     key: tuple[object, ...]
     gone: Cells | None
     come: Cells | None
-
-
-@dataclass(frozen=True)
-class TableDifference:
-    """What differs between two versions of a table, which are called ``names``."""
-
-    names: tuple[str, str]
-    count: int
-    first: tuple[Difference, ...]
-
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of a diff for a person."""
-        yield f"--- {self.names[0]}"
-        yield f"+++ {self.names[1]}"
-        for difference in self.first:
-            yield f"@@ {', '.join(map(str, difference.key))} @@"
-            yield from _lines(difference)
-        if self.count > len(self.first):
-            yield f"… and {self.count - len(self.first):,} more rows that differ."
-
-
-def compare(
-    names: tuple[str, str], first: Iterable[Keyed], second: Iterable[Keyed]
-) -> TableDifference | None:
-    """Return what differs between two tables, or None."""
-    found = differences(iter(first), iter(second))
-    shown = tuple(islice(found, SHOWN))
-    if not shown:
-        return None
-    return TableDifference(names, len(shown) + sum(1 for _ in found), shown)
 
 
 def differences(first: Iterator[Keyed], second: Iterator[Keyed]) -> Iterator[Difference]:
@@ -101,19 +69,6 @@ def is_before(one: Keyed, other: Keyed) -> bool:
         return one.key < other.key
     except TypeError:
         return repr(one.key) < repr(other.key)
-
-
-def _lines(difference: Difference) -> Iterator[str]:
-    gone, come = difference.gone, difference.come
-    if gone is None or come is None:
-        sign, cells = ("+", come) if gone is None else ("-", gone)
-        yield _cut(f"{sign}{', '.join(f'{k}={v}' for k, v in (cells or {}).items())}")
-        return
-    for name in dict.fromkeys([*gone, *come]):
-        one, other = gone.get(name), come.get(name)
-        if one != other:
-            texts = zip("-+", shortened(one, other), strict=True)
-            yield from (f"{sign}{name}={text}" for sign, text in texts if text is not None)
 
 
 def shortened(*texts: str | None) -> list[str | None]:

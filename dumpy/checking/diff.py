@@ -22,10 +22,11 @@ from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.block import Block
 from dumpy.schema.tables import table_of
 from dumpy.text.skeleton import Constant
-from dumpy.text.words import source
+from dumpy.text.words import Unwritable, source
 from dumpy.writing.database import DatabaseDump, Options, select
 
 DATABASE = "database:"
+_NONE = "(no such column)"
 _WRAPPED = re.compile(r"(?:Decimal|UUID)\('([^']*)'\)")
 
 
@@ -109,7 +110,7 @@ class Diff:
             names, found.fields = _fields(one, other)
             key = key_of(label, names)
             for row in differences(_rows(one, key, names), _rows(other, key, names)):
-                diff = _row_diff(label, row)
+                diff = row_diff(label, row)
                 setattr(found, diff.kind, getattr(found, diff.kind) + 1)
                 yield diff
         self.models = {label: found for label, found in self.models.items() if found}
@@ -242,13 +243,18 @@ def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
     return [where.value if isinstance(where, Constant) else None] * len(block)
 
 
-def _row_diff(label: str, row: Difference) -> RowDiff:
-    key = _shown(row.key)
-    if row.gone is None or row.come is None:
-        return RowDiff(label, key, "added" if row.gone is None else "removed")
-    changes = (Change(name, text, row.come[name]) for name, text in row.gone.items())
+def row_diff(label: str, row: Difference) -> RowDiff:
+    """Return a row that differs, of the model or table of that label, for a person."""
+    key, gone, come = _shown(row.key), row.gone, row.come
+    if gone is None or come is None:
+        return RowDiff(label, key, "added" if gone is None else "removed")
+    names = dict.fromkeys([*gone, *come])
+    changes = (Change(name, gone.get(name, _NONE), come.get(name, _NONE)) for name in names)
     return RowDiff(label, key, "changed", tuple(one for one in changes if one.before != one.after))
 
 
 def _shown(key: tuple[object, ...]) -> str:
-    return _WRAPPED.sub(r"\1", ", ".join(map(source, key)))
+    try:
+        return _WRAPPED.sub(r"\1", ", ".join(map(source, key)))
+    except Unwritable:  # what a database gives need not be a value of a dump
+        return ", ".join(map(repr, key))

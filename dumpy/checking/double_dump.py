@@ -15,15 +15,16 @@ from django.core.exceptions import FieldDoesNotExist
 
 from dumpy import reading
 from dumpy.checking.comparison import (
+    Difference,
     Keyed,
     RawTable,
-    TableDifference,
-    compare,
+    differences,
     keep,
     kept,
     raw_tables,
 )
-from dumpy.checking.diff import key_of
+from dumpy.checking.diff import key_of, row_diff
+from dumpy.checking.findings import SHOWN
 from dumpy.checking.rehearsal import InScratch
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError, FixtureError
@@ -152,8 +153,8 @@ class DoubleDump:
                 yield f"the table {name}", (f"There is no table {name} after the restore.",)
                 continue
             before = kept(aside / table.model._meta.label_lower)
-            names = f"{name} in the database", f"{name} after the restore"
-            yield from _shown(names[0], compare(names, before, table.rows(self._names(table))))
+            found = differences(before, table.rows(self._names(table)))
+            yield from _shown(f"{name} in the database", "after the restore", name, found)
 
     def _names(self, table: RawTable) -> set[str]:
         return self._ignored.get(table.model._meta.label, set())
@@ -163,10 +164,10 @@ class DoubleDump:
         for table in first.entries:
             other = again.get(table.model)
             if other != table and TODAY.find(table.model) is not None:
-                names = f"{table.model} in the first dump", f"{table.model} in the second dump"
                 ignored = self._ignored.get(table.model, set())
-                sides = _rows(first, table, ignored), _rows(second, other, ignored)
-                yield from _shown(names[0], compare(names, *sides))
+                found = differences(_rows(first, table, ignored), _rows(second, other, ignored))
+                what = f"{table.model} in the first dump"
+                yield from _shown(what, "in the second", table.model, found)
         is_comparable = _is_of_today(first) and not first.is_edited
         if is_comparable and (lines := _different_text(first, second)):
             yield RESTORE, lines
@@ -250,9 +251,14 @@ def _rows(directory: Dump, table: TableEntry | None, ignored: set[str]) -> Itera
                 )
 
 
-def _shown(name: str, difference: TableDifference | None) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if difference is not None:
-        yield name, tuple(difference.lines())
+def _shown(
+    before: str, after: str, label: str, rows: Iterator[Difference]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    lines = [f"  {row_diff(label, row)}" for row in islice(rows, SHOWN)]
+    if lines:
+        more = sum(1 for _ in rows)
+        rest = [f"  … and {more:,} more rows that differ."] if more else []
+        yield before, (f"{before} → {after}:", *lines, *rest)
 
 
 def _different_text(first: Dump, second: Dump) -> tuple[str, ...]:

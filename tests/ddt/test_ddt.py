@@ -81,10 +81,10 @@ def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:
         f"{FAILED}music_genre in the database, music_playlist in the database, music_track in the "
         "database, music_track_playlists in the database is not what it was."
     )
-    assert "--- music_track in the database\n+++ music_track after the restore\n@@ 1 @@\n" in diff
-    assert "\n-name='Overdose (live)'\n+name='Overdose'\n" in diff
-    assert "\n@@ 7 @@\n-id=7, name='Rock'\n" in diff
-    assert "\n@@ 2 @@\n+id=2, name='List 2'\n" in diff
+    assert "music_track in the database → after the restore:\n  music_track(pk=1): name" in diff
+    assert " name 'Overdose (live)' → 'Overdose'\n" in diff
+    assert "\n  music_genre(pk=7): removed\n" in diff
+    assert "\n  music_playlist(pk=2): added\n" in diff
 
 
 def test_the_version_of_a_dump_that_nobody_migrates_is_not_compared(
@@ -125,7 +125,7 @@ def test_a_field_that_is_lost_in_both_dumps_is_found_in_the_database(shop: None)
         finally:
             cursor.execute(f"ALTER TABLE {quote('music_artist')} DROP COLUMN legacy")
     assert reason == f"{FAILED}music_artist in the database is not what it was."
-    assert diff.endswith("\n@@ 1 @@\n-legacy=5\n")
+    assert diff.endswith("(pk=1): legacy 5 → (no such column)\n")
 
 
 def test_what_an_edited_restore_leaves_out_is_found_in_the_files(dump: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_an_edited_restore_leaves_out_is_found_in_the_files(dump: Path) -> 
     script.write_text(text.replace("        album_id=album_id,", "        # album_id=album_id,"))
     reason, diff = failed(str(dump))
     assert "music.Track in the first dump, music_track in the database" in reason
-    assert "\n@@ 1 @@\n-album_id=1\n+album_id=None\n" in diff
+    assert "(pk=1): album_id 1 → None\n" in diff
 
 
 def test_a_damaged_dump_fails(dump: Path) -> None:
