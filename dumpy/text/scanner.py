@@ -7,6 +7,7 @@ a regular expression learned from the rows before, then `canonical`, then Python
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -144,7 +145,9 @@ class RowScanner:
 
     def _rebuild(self) -> bool:
         self._rebuilds += 1
-        if not all(self._kinds):
+        # With two columns of any text, the engine would try each end of the one with the other's.
+        if not all(self._kinds) or sum("json" in kinds for kinds in self._kinds) > 1:
+            self._row = None
             return False
         self._columns = tuple(map(_column, self._kinds))
         body = ", ".join(column.pattern for column in self._columns)
@@ -158,6 +161,8 @@ def _kind_of(value: Any) -> str | None:
     kind = type(value)
     if kind is str:
         return "plain" if words.source(value) == f"'{value}'" else "str"
+    if kind is dict:
+        return "json"
     if kind is list:
         return _kind_of_list(value)
     if kind is datetime:
@@ -165,15 +170,15 @@ def _kind_of(value: Any) -> str | None:
     return _KIND_NAMES.get(kind)
 
 
-def _kind_of_list(value: list[object]) -> str | None:
+def _kind_of_list(value: list[object]) -> str:
     if all(type(item) is int for item in value):
         return "ints"
-    return "strs" if all(_kind_of(item) == "plain" for item in value) else None
+    return "strs" if all(_kind_of(item) == "plain" for item in value) else "json"
 
 
 def _column(kinds: set[str]) -> Column:
     """What matches the values of all of these kinds, and no other text."""
-    names = sorted(kinds - ({"None", "plain"} if "str" in kinds else {"None"}))
+    names = sorted(kinds - {"None"} - set().union(*(_HELD_BY.get(kind, ()) for kind in kinds)))
     if not names:
         return Column("(?:None|((?!)))", None, True)
     if "None" in kinds and names[0] in _MAY_BE_EMPTY:
@@ -202,17 +207,40 @@ def _read_strs(text: str) -> list[str]:
     return text[1:-1].split("', '")
 
 
+def _read_json(text: str) -> object:
+    """Return a list or dict; most are JSON but for their quotes and words, and read as such."""
+    if '"' in text or "\\" in text or text.count("[") + text.count("{") > words.MAX_DEPTH:
+        return canonical.read_value(text)
+    parts = text.split("'")
+    outside = "\n".join(parts[::2])
+    if _JSON.fullmatch(outside) is None:
+        return canonical.read_value(text)
+    for word, name in (("None", "null"), ("True", "true"), ("False", "false")):
+        outside = outside.replace(word, name)
+    parts[::2] = outside.split("\n")
+    try:
+        return json.loads('"'.join(parts))
+    except ValueError:
+        return canonical.read_value(text)
+
+
 def _repeated(item: str) -> str:
     return rf"{item}(?:, {item})*"
 
 
+# What may stand between the texts of a value that JSON reads as Python does.
+_JSON = re.compile(r"(?:None|True|False|-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,20})?|[\[\]{}:, \n])*")
 _OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
 _COLUMNS = {
     **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
     "plain": Column(PLAIN_PATTERN, None),
     "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
+    # A value that begins with a bracket has one end: where more was matched, it cannot be read.
+    "json": Column(r"([\[{][^\n]*?[\]}])", _read_json),
     "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
 }
+# The kinds whose values the pattern of another one matches as well.
+_HELD_BY = {"str": {"plain"}, "json": {"ints", "strs"}}
 # A group that matches nothing and one of an empty text look alike.
 _MAY_BE_EMPTY = frozenset({"plain", "ints"})
 _KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime}

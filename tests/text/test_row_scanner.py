@@ -299,3 +299,36 @@ def test_rows_with_an_odd_one_among_them_are_not_scanned_together(odd: str) -> N
         scanner.scan(line)
     assert scanner.scan_lines(lines) == [[1, 2], ("a", "b")]
     assert scanner.scan_lines([*lines, odd]) is None
+
+
+JSON = [
+    {"a": [1, -2, 0.5, None, True, False], "b": {}, "c": []},
+    {"a": "None, True], 'x'}"},
+    {"it's": 'a "quote"'},
+    {"é\n": "\\"},
+    {1: "a key that JSON does not have"},
+    {"a": 1e300, "b": float("inf"), "c": -0.0},
+    [{"a": 1}, "], [", 10**30],
+    [1, 2],
+    ["a"],
+    None,
+]
+
+
+@pytest.mark.parametrize("after", [("text, }",), ([1, 2],), (None, {"not": "alone"})], ids=repr)
+def test_json_means_what_python_makes_of_it_whatever_follows(after: tuple[object, ...]) -> None:
+    lines = [row(number, value, *after) for number, value in enumerate(JSON)]
+    expected = [repr(python_reads(line)) for line in lines]
+    scanner = RowScanner(PREFIX, ")")
+    columns = scanner.scan_lines(lines)
+    together = list(zip(*columns, strict=True)) if columns else list(map(scanner.scan, lines))
+    assert list(map(repr, together)) == expected
+    assert [repr(scanner.scan(line)) for line in lines] == expected
+
+
+def test_brackets_and_quotes_without_end_take_no_long_time_to_be_refused() -> None:
+    scanner = RowScanner(PREFIX, ")")
+    scanner.scan(row({"a": 1}, "x", [1]))
+    for piece in ("}, '", "}, 'x', [1, ", "}, [1, 1"):
+        with pytest.raises(RowError):
+            scanner.scan(f"{PREFIX}{{'a': {piece * (60_000 // len(piece))})")
