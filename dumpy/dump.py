@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Field, JSONField, Model, Value
@@ -18,21 +21,15 @@ from dumpy.errors import ConfigurationError
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import (
     JSON_NULL,
-    UUID,
-    Decimal,
     FieldText,
     Natural,
     Stored,
-    date,
-    datetime,
     field_text,
     inf,
     json_null,
     nan,
     natural,
     stored,
-    time,
-    timedelta,
     utc,
 )
 

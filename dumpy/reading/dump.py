@@ -10,7 +10,6 @@ from functools import cached_property
 from importlib.machinery import all_suffixes
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from dumpy.conf import configuration
@@ -302,12 +301,7 @@ class Dump:
         """Return the dump."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the dump."""
         self.close()
 

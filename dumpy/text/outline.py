@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from . import parsing
 
@@ -232,7 +233,7 @@ def _decoded(line: bytes, number: int, limit: int) -> str:
         text = text[:-2] + "\n"
     if "\0" in text or "\r" in text or "\f" in text:
         raise FormatError(number, "the line has a NUL, a form feed or a carriage return in it.")
-    if PLACEHOLDER in text:
+    if PLACEHOLDER in (text if text.isascii() else normalize("NFKC", text)):
         raise FormatError(number, f"the name {PLACEHOLDER} is dumpy's own.")
     if _CONFLICT.match(text):
         raise FormatError(number, "here is a conflict marker: settle the merge in git first.")

@@ -6,9 +6,10 @@ import ast
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeVar
+from unicodedata import is_normalized
 
 _MAX_TOKENS = 300_000
 # A token takes some 900 bytes in a tree, and Python 3.10 crashes on an expression of a million.
@@ -25,8 +26,6 @@ _LONGEST = 60
 _NO_FILE = f"{os.devnull}/<dumpy>"
 _BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
 _Tree = TypeVar("_Tree")
-_Named = ast.Name | ast.keyword | ast.arg | ast.alias | ast.Attribute | ast.FunctionDef
-_NAMED = (ast.Name, ast.keyword, ast.arg, ast.alias, ast.Attribute, ast.FunctionDef)
 
 
 class Unparsable(ValueError):
@@ -76,34 +75,14 @@ def _said(error: SyntaxError) -> str:
     return text if text.endswith(("?", ".")) else f"{text}."
 
 
-def folded_names(tree: ast.AST, lines: Mapping[int, str]) -> Iterator[int]:
-    """The lines of names that the text spells otherwise than Python: full-width letters and such.
-
-    `lines` is the text of the tree by line number.
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, _NAMED):
-            name, line = _name_of(node), lines.get(node.lineno, "").encode()
-            if name and not line.startswith(name.encode(), _column(node, line)):
-                yield node.lineno
-
-
-def _name_of(node: _Named) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.keyword | ast.arg):
-        return node.arg or ""
-    return node.attr if isinstance(node, ast.Attribute) else node.name
-
-
-def _column(node: _Named, line: bytes) -> int:
-    """Where a name must stand: after `def`, at the end of an attribute, else where the node is."""
-    if isinstance(node, ast.FunctionDef):
-        start = node.col_offset + len("def")
-        return start + len(line[start:]) - len(line[start:].lstrip(b" \t"))
-    if isinstance(node, ast.Attribute):
-        return (node.end_col_offset or 0) - len(node.attr.encode())
-    return node.col_offset
+def folded_line(text: str) -> int | None:
+    """The line of a name that Python reads as other letters: full-width ones and such."""
+    begin = 0
+    for _mark, start, end in (*_marks(text), ("", len(text), len(text))):
+        if not is_normalized("NFKC", text[begin:start]):
+            return text.count("\n", 0, start) + 1
+        begin = end
+    return None
 
 
 def check_size(text: str) -> None:
@@ -141,22 +120,29 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
 
 def _boundaries(text: str) -> Iterator[int]:
     """Yield where statements begin after the first, if all strings end where they seem to."""
-    depth = position = begun = 0
-    while (mark := _MARK.search(text, position)) is not None:
-        token, position = mark[0], mark.end()
-        if token == "#":
-            position = _line_end(text, position)
-        elif token in _STRING_END:
-            position = _string_end(text, position, token)
-        elif token in "([{":
+    depth = begun = 0
+    for mark, _start, end in _marks(text):
+        if mark in "([{":
             depth += 1
-        elif token in ")]}":
+        elif mark in ")]}":
             depth = max(0, depth - 1)
-        elif token == "\n" and depth == 0 and _BEGINNING.match(text, position):
+        elif mark == "\n" and depth == 0 and _BEGINNING.match(text, end):
             is_decorated = text[begun] == "@"
-            begun = position
+            begun = end
             if not is_decorated:
-                yield position
+                yield end
+
+
+def _marks(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield brackets, line ends, strings and comments, with the places of their two ends."""
+    position = 0
+    while (found := _MARK.search(text, position)) is not None:
+        mark, position = found[0], found.end()
+        if mark == "#":
+            position = _line_end(text, position)
+        elif mark in _STRING_END:
+            position = _string_end(text, position, mark)
+        yield mark, found.start(), position
 
 
 def _string_end(text: str, start: int, mark: str) -> int:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from . import canonical, words
-from .parsing import Unparsable, folded_names, parse_expression
+from .parsing import Unparsable, folded_line, parse_expression
 from .strings import PLAIN_PATTERN
 
 _MAX_MATCHED = 65536  # The engine remembers every turn of a repetition: bounded by the line.
@@ -300,7 +300,7 @@ def _parse(text: str) -> ast.expr:
         node = parse_expression(text)
     except Unparsable as error:
         raise RowError(error.reason) from None
-    if not text.isascii() and any(folded_names(node, {1: text})):
+    if not text.isascii() and folded_line(text):
         raise RowIsCode("a name in it has letters that Python reads as other letters.")
     return node
 

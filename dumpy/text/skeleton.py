@@ -23,7 +23,7 @@ from .outline import (
     placeholder_number,
     statements,
 )
-from .parsing import folded_names, shown
+from .parsing import folded_line, shown
 
 _TABLES = "TABLES"
 
@@ -130,10 +130,11 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
     Raises NotData when it is code, FormatError when it is not Python.
     """
     module = _Module(blocks=outline.blocks, is_directory=style is SAVED)
-    lines = _spelled(outline)
+    folded = None if outline.text.isascii() else folded_line(outline.text)
+    if folded is not None:
+        reason = "the name has letters that Python reads as other letters."
+        raise NotData(outline.true_line(folded), reason)
     for number, statement in enumerate(statements(outline)):
-        for line in folded_names(statement, lines) if lines else ():
-            raise NotData(line, "the name has letters that Python reads as other letters.")
         if number > 0 or not _is_docstring(statement):
             _module_statement(module, statement)
     if module.listed is None:
@@ -214,14 +215,6 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 def _without_docstring(body: Sequence[ast.stmt]) -> Sequence[ast.stmt]:
     return body[1:] if body and _is_docstring(body[0]) else body
-
-
-def _spelled(outline: Outline) -> Mapping[int, str]:
-    """The lines of a skeleton by their numbers, none where each name is spelled as it is read."""
-    if outline.text.isascii():
-        return {}
-    lines = enumerate(outline.text.split("\n"), 1)
-    return {outline.true_line(number): text for number, text in lines}
 
 
 def _check_blocks(module: _Module) -> None:

@@ -18,42 +18,6 @@ from uuid import UUID
 
 from . import parsing, strings
 
-__all__ = [
-    "FLAT",
-    "INT",
-    "JSON_NULL",
-    "MAX_DEPTH",
-    "NAMES",
-    "SCALARS",
-    "UUID",
-    "BadValue",
-    "Decimal",
-    "FieldText",
-    "JsonNull",
-    "Kind",
-    "Natural",
-    "NotAWord",
-    "Stored",
-    "Unwritable",
-    "call",
-    "constant",
-    "date",
-    "datetime",
-    "evaluate",
-    "field_text",
-    "inf",
-    "json_null",
-    "make_dict",
-    "nan",
-    "natural",
-    "source",
-    "stored",
-    "time",
-    "timedelta",
-    "utc",
-    "writer_of",
-]
-
 MAX_DEPTH = 100  # Python's own parser gives up at 200 brackets; our readers recurse.
 _MAX_INT = 10**4300  # The digits that Python prints and parses; also where the limit is lifted.
 _MAX_EXPONENT = 131072  # PostgreSQL's numeric: digits before the point …

@@ -4,13 +4,15 @@ import ast
 import io
 import tracemalloc
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from text_dumps import DUMP, changed, outline_of, skeleton_of
 
 from dumpy.text.outline import YIELDED, Extent, parse, split
 from dumpy.text.skeleton import Constant, InlineRow, NotData, Skeleton, interpret
-from dumpy.text.words import Decimal, date, inf
+from dumpy.text.words import inf
 
 
 def rows(skeleton: Skeleton, text: str = DUMP) -> list[object]:
