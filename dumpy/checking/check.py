@@ -18,9 +18,8 @@ from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.chain import NoWay
-from dumpy.migrating.install import migration_of_dump
+from dumpy.migrating.install import migrating, migration_of_dump, policy_here
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.policy import migrating, policy_here
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in

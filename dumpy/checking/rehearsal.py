@@ -18,8 +18,8 @@ from dumpy.dump import Natural
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.rejects import RejectedRow, Rejects
+from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
-from dumpy.migrating.policy import migrating, policy_here
 from dumpy.reading import Dump
 from dumpy.reading.permission import named
 from dumpy.restoring import schema

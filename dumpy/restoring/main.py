@@ -26,7 +26,7 @@ from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, 
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
-from dumpy.migrating.policy import add_version_option, migrating, policy_of
+from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.reading.permission import dump_of, named, program_at
 from dumpy.restoring.content import Content, directory_content, file_content
 from dumpy.restoring.plans import ThroughMigrations, Today

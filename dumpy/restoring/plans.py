@@ -14,7 +14,7 @@ from dumpy.dump import resolving
 from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
-from dumpy.migrating.policy import Policy, migrating
+from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content

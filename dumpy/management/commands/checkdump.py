@@ -18,7 +18,7 @@ from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import printable_lines
 from dumpy.migrating.chain import NoWay
-from dumpy.migrating.policy import Policy, add_as_version_option, migrating
+from dumpy.migrating.install import Policy, add_as_version_option, migrating
 
 
 class Command(BaseCommand):

@@ -22,7 +22,7 @@ from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.rejects import Rejects
 from dumpy.loading.routing import led_to
-from dumpy.migrating.policy import Policy, add_version_option, migrating, policy_of
+from dumpy.migrating.install import Policy, add_version_option, migrating, policy_of
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
 from dumpy.text.manifest import NAME

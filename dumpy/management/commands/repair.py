@@ -11,7 +11,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy import reading
 from dumpy.console import add_database_option
 from dumpy.errors import SHOWN, printable_lines
-from dumpy.migrating.policy import add_version_option, migrating, policy_of
+from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
 
