@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,37 +88,25 @@ def _entry(dump: Dump, name: str) -> FileEntry:
 
 
 def _arguments(dump: Dump, table: TableEntry) -> Iterator[str]:
-    """The rows of a table as dumpy writes them, whoever has written them."""
-    for row in _in_order(table, _rows(dump, table)):
-        yield ", ".join(map(source, row.values))
+    """Yield the rows of a table as dumpy writes them; raises ``FixtureError`` for the others.
 
-
-@dataclass(frozen=True)
-class _Placed:
-    values: tuple[object, ...]
-    place: Place
-
-
-def _rows(dump: Dump, table: TableEntry) -> Iterator[_Placed]:
-    for file in table.files:
-        for rows in dump.tables_of(file.name):
-            yield from (_Placed(row.values, rows.place(row.line)) for row in rows.rows())
-
-
-def _in_order(table: TableEntry, rows: Iterable[_Placed]) -> Iterator[_Placed]:
-    """The rows, which must go by primary key as those of a database do."""
-    positions = _key(table)
-    last: tuple[object, ...] = ()
-    for row in rows:
-        key = tuple(row.values[position] for position in positions)
-        if last and not _is_after(key, last):
-            raise FixtureError(
-                row.place,
-                f"the primary key {_shown(key)} stands after {_shown(last)}.",
-                "Put each row in the order of the primary keys, each of which occurs once.",
-            )
-        last = key
-        yield row
+    They must go by primary key as those of a database do.
+    """
+    positions, last = _key(table), tuple[object, ...]()
+    for rows in (rows for file in table.files for rows in dump.tables_of(file.name)):
+        for row in rows.rows():
+            if len(row.values) != len(table.fields):
+                reason = f"the row has {len(row.values)} values, the manifest {len(table.fields)}."
+                raise FixtureError(rows.place(row.line), reason)
+            key = tuple(row.values[position] for position in positions)
+            if last and not _is_after(key, last):
+                raise FixtureError(
+                    rows.place(row.line),
+                    f"the primary key {_shown(key)} stands after {_shown(last)}.",
+                    "Put each row in the order of the primary keys, each of which occurs once.",
+                )
+            last = key
+            yield ", ".join(map(source, row.values))
 
 
 def _key(table: TableEntry) -> list[int]:
