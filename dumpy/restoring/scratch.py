@@ -17,7 +17,7 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.writing.aside import left_by_the_dead, locked_directory
+from dumpy.writing.aside import locked_directory, stale
 
 _MARK = ".dumpy-scratch"
 _SHOWN = 80
@@ -69,7 +69,7 @@ def scratch_directory(purpose: str) -> Iterator[Path]:
     prefix = f"dumpy-{purpose}-"
     found = Path(tempfile.gettempdir()).glob(f"{prefix}*")
     # Somebody else may call a directory so.
-    for leftover in left_by_the_dead(path for path in found if (path / _MARK).is_file()):
+    for leftover in stale(path for path in found if (path / _MARK).is_file()):
         shutil.rmtree(leftover, ignore_errors=True)
     with locked_directory(prefix) as directory:
         (directory / _MARK).touch()

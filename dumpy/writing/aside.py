@@ -52,7 +52,7 @@ def locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, s
         raise
 
 
-def left_by_the_dead(paths: Iterable[Path]) -> Iterator[Path]:
+def stale(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield files and directories whose lock nobody holds; each is locked meanwhile."""
     for path in paths:
         with suppress(OSError), locked(path):

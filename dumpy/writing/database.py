@@ -119,7 +119,7 @@ class DatabaseDump:
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             elif table in self._read:
                 yield from self._hidden(table)
-                yield from self._strange(table)
+                yield from self._unknown_columns(table)
 
     @cached_property
     def _ordered(self) -> list[Table]:
@@ -208,16 +208,16 @@ class DatabaseDump:
                 f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
             )
 
-    def _strange(self, table: Table) -> Iterator[str]:
+    def _unknown_columns(self, table: Table) -> Iterator[str]:
         """Columns that somebody else has added, and that a restore would not make."""
         meta = table.model._meta
         there = engine_of(connections[self.using]).column_names(meta.db_table)
         known = {str(field.column).lower() for field in meta.local_concrete_fields}
-        strange = [name for name in there if name.lower() not in known]
-        if strange:
+        unknown = [name for name in there if name.lower() not in known]
+        if unknown:
             yield (
                 f"{table.label}: columns of {meta.db_table!r} that no field has are not in the "
-                f"dump: {', '.join(strange)}."
+                f"dump: {', '.join(unknown)}."
             )
 
     def content_types(self) -> dict[str, int]:

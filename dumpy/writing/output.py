@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-from dumpy.writing.aside import left_by_the_dead, locked_file
+from dumpy.writing.aside import locked_file, stale
 
 # The time of compression is kept out, so that the same data give the same bytes.
 _COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
@@ -87,7 +87,7 @@ def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    for leftover in left_by_the_dead(target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp")):
+    for leftover in stale(target.parent.glob(f".{escape(target.name)}.dumpy-*.tmp")):
         with suppress(OSError):
             leftover.unlink()
 

@@ -15,7 +15,7 @@ from typing import Any
 from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, digest, from_text
 from dumpy.text.outline import is_program
-from dumpy.writing.aside import left_by_the_dead, locked, locked_directory
+from dumpy.writing.aside import locked, locked_directory, stale
 from dumpy.writing.output import named, sync_directory
 
 _ASIDE, _OLD = ".tmp", ".old"
@@ -159,13 +159,13 @@ def _exchanged(library: Any, one: bytes, other: bytes) -> int:
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed processes have left, but for the only good dump."""
     _remove_aside(target)
-    for old in left_by_the_dead(target.parent.glob(_pattern(target, _OLD))):
+    for old in stale(target.parent.glob(_pattern(target, _OLD))):
         _settle(old, target)
     _remove_aside(target)
 
 
 def _remove_aside(target: Path) -> None:
-    for leftover in left_by_the_dead(target.parent.glob(_pattern(target, _ASIDE))):
+    for leftover in stale(target.parent.glob(_pattern(target, _ASIDE))):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
