@@ -14,14 +14,12 @@ from django.db.models import AutoField, Model, QuerySet
 
 from dumpy import reading
 from dumpy.conf import project_version
-from dumpy.dump import Natural, dumped_row, new
+from dumpy.dump import Natural, dumped_row
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem
-from dumpy.loading.batches import named_values
-from dumpy.loading.drift import KnownTable
-from dumpy.loading.lanes import Destination
-from dumpy.loading.loader import Loader, shared_loader
+from dumpy.loading.batches import Layout
+from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import Missing, References, stored_key
-from dumpy.loading.routing import each_led_to, led_to
+from dumpy.loading.registry import each_led_to, led_to
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import KeylessRows, created, migrated, start
@@ -207,16 +205,14 @@ class RowObject(DumpedObject):
 
     def __init__(
         self,
-        known: KnownTable,
-        table: DumpedTable,
+        layout: Layout,
         row: Row,
         destination: Destination,
         loader: Loader,
     ) -> None:
-        self.model = known.model
+        self.model = layout.model
         self.deferred_fields: Any = None
-        self._known = known
-        self._table = table
+        self._layout = layout
         self._row = row
         self._destination = destination
         self._loader: Loader = loader
@@ -225,7 +221,7 @@ class RowObject(DumpedObject):
         if name not in {"object", "m2m_data"}:
             raise AttributeError(name)
         given = vars(self).copy()
-        place, loader = self._table.place(self._row.line), self._loader
+        place, loader = self._layout.place_of(self._row.line), self._loader
         super().__init__(self._instance(), place, loader.using, loader, self._save_instance)
         vars(self).update(given)
         return vars(self)[name]
@@ -242,7 +238,7 @@ class RowObject(DumpedObject):
             super().save(save_m2m, using, force_insert=force_insert)
 
     def _instance(self) -> Model:
-        return instance_of(self._known, self._table, self._row)
+        return self._layout.instance(self._row)
 
     def _save_instance(self, instance: Model, place: Place) -> bool:
         if _content(self._instance()) != _content(instance):
@@ -312,10 +308,9 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
         if table.create is not None:
             yield from _unsaved(created(table), using)
             continue
-        known = None if table.drops else loader.known(table)
-        for row in table.rows() if known is not None else ():
-            assert known is not None
-            yield _unsaved_row(known, table, row, using)
+        layout = loader.layout(table)
+        if layout is not None:
+            yield from (_unsaved_row(layout, row, using) for row in table.rows())
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
@@ -324,10 +319,10 @@ def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
             yield DumpedObject(one, place, using)
 
 
-def _unsaved_row(known: KnownTable, table: DumpedTable, row: Row, using: str) -> DumpedObject:
-    instance, place = instance_of(known, table, row), table.place(row.line)
+def _unsaved_row(layout: Layout, row: Row, using: str) -> DumpedObject:
+    instance, place = layout.instance(row), layout.place_of(row.line)
     _resolve(instance, place, using)
-    if not set(table_of(known.model).key) <= known.fields.keys():
+    if not layout.has_key:
         instance.pk = stored_key(instance, using) or instance.pk
     return DumpedObject(instance, place, using)
 
@@ -411,7 +406,8 @@ def _objects(
 
 def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
     """Name the objects that a failing program may have expected to be saved."""
-    deferred = [str(problem) for problem in loader.objects.problems()][:SHOWN]
+    problems = (str(row.problem) for row in loader.pending.left())
+    deferred = [*dict.fromkeys(problems)][:SHOWN]
     if not deferred:
         return error
     said = "\n  ".join(["Objects that were not saved by then:", *deferred])
@@ -419,27 +415,15 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
 
 
 def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject | RowsObject]:
-    destination = None if table.drops else loader.destination(table)
-    if destination is None:
+    destination, layout = loader.destination(table), loader.layout(table)
+    if destination is None or layout is None:
         return
-    known = loader.known(table)
     is_ours = shared_loader(loader.using) is loader
     for block in table.blocks():
         if is_ours:
             yield RowsObject(block, destination, loader)
-            continue
-        for row in block.rows() if known is not None else ():
-            assert known is not None
-            yield RowObject(known, table, row, destination, loader)
-
-
-def instance_of(known: KnownTable, table: DumpedTable, row: Row) -> Model:
-    """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
-    try:
-        return new(known.model, **named_values(known.fields, row.values))
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise FixtureError(table.place(row.line), reason) from error
+        elif not destination.is_left_out:
+            yield from (RowObject(layout, row, destination, loader) for row in block.rows())
 
 
 def _content(instance: Model) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, te
 from dumpy.dump import Natural
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.loading.rejects import RejectedRow, Rejects
+from dumpy.loading.report import RejectedRow, Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump

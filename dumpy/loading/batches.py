@@ -1,13 +1,13 @@
-"""The rows lane: rows of one table into the database, a batch at a time."""
+"""Rows of one table into the database, a block at a time."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import lt
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -16,93 +16,38 @@ from django.utils import timezone
 
 from dumpy.dump import Natural, new
 from dumpy.engines import engine_of
-from dumpy.errors import LockedOut, Place, Problem
-from dumpy.loading.exchange import exchangeable, holder, spare_values
+from dumpy.errors import FixtureError, LockedOut, Place, Problem
+from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.integrity import Repeated
 from dumpy.loading.links import LinkLoader
-from dumpy.loading.origins import Origins
-from dumpy.loading.references import Missing, References
-from dumpy.loading.report import Counts
+from dumpy.loading.report import Counts, RejectedRow
 from dumpy.loading.statements import Statements, existing
-from dumpy.loading.values import Failures, is_same, to_database, to_python
-from dumpy.schema.tables import Column, Field, Table
+from dumpy.loading.values import Failures, is_same, preparation, prepared, to_database, to_python
+from dumpy.reading import DumpedTable
+from dumpy.reading.block import Block, Row
+from dumpy.schema.tables import Column, Field, ModelType, Table
+
+if TYPE_CHECKING:
+    from dumpy.loading.pending import Pending
 
 ROWS = 1000
-_CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
-_FAILING_ROW = re.compile(r" DETAIL: Failing row contains .*")
 SIZE = 4 * 2**20
 REFUSALS = (DatabaseError, ValueError, OverflowError, InterfaceError)
 """What a driver raises for values that it or its server does not take."""
+_CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
+_FAILING_ROW = re.compile(r" DETAIL: Failing row contains .*")
+_MOVED = (
+    "its primary key is a reference by natural key, and a later fixture has given that key to "
+    "another row. Name the fixture of this row last."
+)
 
+Fields = Mapping[str, Any]
+"""Where rows have the values of fields: the position of each, or a constant of ``text``."""
 Tuple = tuple[Any, ...]
 
 
-class RowLike(Protocol):
-    """A row: its values by position, and about how many bytes they take."""
-
-    @property
-    def values(self) -> Tuple: ...
-    @property
-    def size(self) -> int: ...
-
-
-class Batch(Protocol):
-    """Rows of one table, whose values are asked for by column."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[RowLike]: ...
-    def __getitem__(self, index: Any, /) -> Any: ...
-    def column(self, where: int) -> Sequence[Any]: ...
-
-
-class Rows(list[RowLike]):
-    """Rows that have come one by one."""
-
-    def column(self, where: int) -> Sequence[Any]:
-        """Return the values at one position."""
-        return [row.values[where] for row in self]
-
-
-class BlockLike(Protocol):
-    """Rows held as columns, as ``dumpy.reading`` gives them."""
-
-    @property
-    def columns(self) -> Sequence[Sequence[object]]: ...
-    def __len__(self) -> int: ...
-    def row(self, index: int) -> Any: ...
-    def rows(self) -> Iterator[Any]: ...
-
-
-@dataclass(frozen=True)
-class BlockRows:
-    """A block as a batch."""
-
-    block: BlockLike
-
-    def __len__(self) -> int:
-        return len(self.block)
-
-    def __iter__(self) -> Iterator[RowLike]:
-        return self.block.rows()
-
-    def __getitem__(self, index: int, /) -> RowLike:
-        row: RowLike = self.block.row(index)
-        return row
-
-    def column(self, where: int) -> Sequence[Any]:
-        """Return the values at one position."""
-        return self.block.columns[where]
-
-
-class ConstantLike(Protocol):
-    """A value that every row has."""
-
-    @property
-    def value(self) -> Any: ...
-
-
-def named_values(fields: Mapping[str, int | ConstantLike], values: Sequence[Any]) -> dict[str, Any]:
-    """Return the values of a row by the names of its fields, given by position or as constants."""
+def named_values(fields: Fields, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a row by the names of its fields."""
     return {
         name: values[where] if isinstance(where, int) else where.value
         for name, where in fields.items()
@@ -110,41 +55,85 @@ def named_values(fields: Mapping[str, int | ConstantLike], values: Sequence[Any]
 
 
 class Layout:
-    """Where a table finds its values in a row: ``fields`` maps names to positions or constants."""
+    """What rows of a dump, or of objects, mean for a table of today.
 
-    def __init__(self, table: Table, fields: Mapping[str, int | ConstantLike]) -> None:
+    Attributes:
+        table: the table that the rows go to; ``model`` may be a proxy of its model.
+        fields: where the values of its columns and links are.
+        dumped: the table of the dump that the rows are of; a row of an object has its place itself.
+        columns, links: those that are written.
+        key, changed: the positions of the primary key in ``columns``, and of what rows change.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        fields: Fields,
+        dumped: DumpedTable | None = None,
+        model: ModelType | None = None,
+    ) -> None:
         self.table = table
+        self.model = model or table.model
         self.fields = fields
+        self.dumped = dumped
         self.columns = tuple(
             column for column in table.columns if column.name in fields or _has_default(column)
         )
         self.links = tuple(link for link in table.links if link.name in fields)
         names = [column.name for column in self.columns]
-        self.key = tuple(names.index(name) for name in table.key)
-        self.given = tuple(i for i, name in enumerate(names) if name in fields)
-        self.changed = tuple(i for i in self.given if i not in self.key)
+        self.key = tuple(names.index(name) for name in table.key if name in names)
+        self.changed = tuple(
+            i for i, name in enumerate(names) if name in fields and i not in self.key
+        )
 
-    def values(self, name: str, rows: Batch) -> Sequence[Any]:
+    @property
+    def has_key(self) -> bool:
+        """Whether the rows have their primary key."""
+        return set(self.table.key) <= self.fields.keys()
+
+    def values(self, name: str, rows: Block) -> Sequence[Any]:
         """Return the values of one field in each of the rows."""
         where = self.fields.get(name)
         if where is None:
             field = next(column.field for column in self.columns if column.name == name)
-            return [default_of(field) for _ in rows]
+            return [default_of(field) for _ in range(len(rows))]
         if isinstance(where, int):
-            return rows.column(where)
+            return rows.columns[where]
         return [where.value] * len(rows)
 
-    def instance(self, row: RowLike) -> Model:
-        """Return a row as an unsaved instance."""
-        return new(self.table.model, **named_values(self.fields, row.values))
+    def block(self, rows: Sequence[Row], size: int = 0) -> Block:
+        """Return rows as a block."""
+        columns = tuple(zip(*(row.values for row in rows), strict=True))
+        return Block(columns, [row.line for row in rows], size, self.place_of)
+
+    def place_of(self, line: Any) -> Place:
+        """Return the place of a line."""
+        place: Place = line if self.dumped is None else self.dumped.place(line)
+        return place
+
+    def instance(self, row: Row) -> Model:
+        """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
+        try:
+            return new(self.model, **named_values(self.fields, row.values))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise FixtureError(self.place_of(row.line), reason) from error
+
+    def dumped_key(self, row: Row) -> object:
+        """Return the primary key of a row as the dump has it."""
+        return _single([self.values(name, self.block([row]))[0] for name in self.table.key])
 
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
         return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
 
 
+def _single(key: Sequence[object]) -> object:
+    return key[0] if len(key) == 1 else tuple(key)
+
+
 class Columns(NamedTuple):
-    """The values of a batch by column: as Python's, as the database's, and the links."""
+    """The values of a block by column: as Python's, as the database's, and the links."""
 
     python: list[Sequence[Any]]
     database: list[Sequence[Any]]
@@ -155,24 +144,40 @@ class Columns(NamedTuple):
 class Converted:
     """A row on its way: what it was, its values as Python's, and as the database's."""
 
-    row: RowLike
+    row: Row
     python: Tuple
     database: Tuple
     links: tuple[list[Any], ...]
 
 
-class Desk(Protocol):
-    """Where a table loader hands in the rows that did not get in."""
+@dataclass(eq=False)
+class PendingRow:
+    """A row of a block that is not in the database, and what keeps it out."""
 
-    using: str
-    references: References
-    origins: Origins | None
+    loader: TableLoader
+    row: Row
+    error: Exception
 
-    def wait(self, loader: TableLoader, row: RowLike, missing: Missing) -> None:
-        """Keep a row until the row it refers to is there."""
+    @property
+    def may_succeed(self) -> bool:
+        """Whether it may get in when other rows have changed."""
+        return isinstance(self.error, DatabaseError)
 
-    def reject(self, loader: TableLoader, row: RowLike, error: Exception) -> None:
-        """Keep a row that the database or a field has refused."""
+    @property
+    def instance(self) -> Model:
+        """The row as an unsaved instance."""
+        return self.loader.layout.instance(self.row)
+
+    def problem(self) -> Problem:
+        """Return what keeps the row out, for a person."""
+        layout = self.loader.layout
+        key, place = layout.dumped_key(self.row), layout.place_of(self.row.line)
+        return Problem(layout.table.label, key, place, reason_of(self.error))
+
+    def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
+        """Yield the row as data."""
+        layout = self.loader.layout
+        yield RejectedRow(layout.model, named_values(layout.fields, self.row.values), problem)
 
 
 def require_lock(error: Exception, using: str) -> None:
@@ -184,121 +189,117 @@ def require_lock(error: Exception, using: str) -> None:
 class TableLoader:
     """Puts rows of one layout into their table: inserted, updated, or found unchanged.
 
-    ``place`` gives the place of a row for messages; ``natural`` are the fields of which rows had
-    references by natural key; ``is_ordered`` says whether the primary keys ascend.
+    Attributes:
+        natural: the fields of which rows had references by natural key.
+        is_ordered: whether the primary keys ascend, as in a dump, so that none comes twice.
     """
 
-    def __init__(
-        self, layout: Layout, desk: Desk, counts: Counts, place: Callable[[Any], Place | None]
-    ) -> None:
+    def __init__(self, layout: Layout, pending: Pending, counts: Counts) -> None:
         self.layout = layout
         self.table = layout.table
         self.model = layout.table.model
         self.counts = counts
-        self._desk = desk
-        self.place = place
-        self._rows = Rows()
-        self._size = 0
-        self._statements = Statements(self.table.model, layout.columns, desk.using)
-        self._links = [LinkLoader(link, desk) for link in layout.links]
-        self._is_empty: bool | None = None
         self.natural: set[str] = set()
         self.is_ordered = True
+        self._pending = pending
+        self._references = pending.references
+        self._using = pending.using
+        self._rows: list[Row] = []
+        self._size = 0
+        self._statements = Statements(self.model, layout.columns, self._using)
+        self._preparations = [preparation(c, connections[self._using]) for c in layout.columns]
+        self._links = [LinkLoader(link, self._references) for link in layout.links]
+        self._is_empty: bool | None = None
         self._last_key: Any = None
 
-    def problem(self, row: RowLike, error: Exception) -> Problem:
-        """Return what keeps a row out, for a person."""
-        return Problem(self.table.label, self._dumped_key(row), self.place(row), reason_of(error))
-
-    def conflict(self, row: RowLike) -> str:
+    def conflict(self, row: Row) -> str:
         """Say which row of the database has a unique value of a row that was refused."""
         failures: Failures = {}
-        columns = self._columns(Rows([row]), failures)
+        columns = self._columns(self.layout.block([row]), failures)
         names = [column.name for column in self.layout.columns]
         values = {name: one[0] for name, one in zip(names, columns.python, strict=True)}
-        found = None if failures else holder(self.table, values, self._desk.using)
+        found = None if failures else holder(self.table, values, self._using)
         if found is None:
             return ""
         said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
-        if not self._desk.references.had_rows(self.model):
+        if not self._references.had_rows(self.model):
             return f"{said}."
         hint = "To replace all rows by those of a dump: manage.py restore FILE"
         return f"{said} and was there before. {hint}"
 
-    def _dumped_key(self, row: RowLike) -> object:
-        key = [self.layout.values(name, Rows([row]))[0] for name in self.table.key]
-        return key[0] if len(key) == 1 else tuple(key)
-
-    def stored_key(self, row: RowLike) -> object:
+    def stored_key(self, row: Row) -> object:
         """Return the primary key that a row has in the database; raises ``Missing``."""
         failures: Failures = {}
-        names = {column.name: column for column in self.table.columns}
-        key = [self._python(names[name], Rows([row]), failures)[0] for name in self.table.key]
-        for error in failures.values():
-            raise error
-        return key[0] if len(key) == 1 else tuple(key)
+        block = self.layout.block([row])
+        columns = [self.table.column(name) for name in self.table.key]
+        key = [self._python(column, block, failures)[0] for column in columns]
+        _raise_first(failures)
+        return _single(key)
 
-    def add(self, row: RowLike) -> None:
-        """Take a row; the database is not asked before a batch is full."""
+    def add(self, row: Row) -> None:
+        """Take a row; the database is not asked before a block is full."""
+        self._pending.unwritten[self] = None
         self._rows.append(row)
         self._size += row.size
         if len(self._rows) >= ROWS or self._size >= SIZE:
             self.flush()
 
-    def add_block(self, block: BlockLike) -> None:
+    def add_block(self, block: Block) -> None:
         """Take a block of rows, and write it."""
         self.flush()
         if len(block):
-            self._load(BlockRows(block))
+            self._load(block)
 
     def flush(self) -> None:
         """Write the rows taken so far."""
+        self._pending.unwritten.pop(self, None)
         if self._rows:
-            self._load(self.taken())
+            block = self.layout.block(self._rows, self._size)
+            self._rows, self._size = [], 0
+            self._load(block)
 
-    def taken(self) -> Rows:
-        """Return, and forget, the rows taken since the last flush."""
-        rows, self._rows, self._size = self._rows, Rows(), 0
-        return rows
+    def put(self, row: Row, *, is_new: bool) -> bool:
+        """Write one row now; return whether it was inserted.
 
-    def put(self, row: RowLike) -> None:
-        """Write one row now; raises what its fields or the database raise."""
+        One that is said to be new is not looked up. Raises what its fields or the database raise.
+        """
         failures: Failures = {}
-        rows = Rows([row])
-        columns = self._columns(rows, failures)
-        for error in failures.values():
-            raise error
+        block = self.layout.block([row])
+        columns = self._columns(block, failures)
+        _raise_first(failures)
         self.look_again()
-        self._merge_or_nothing(self._placed(_converted(rows, columns, failures)))
+        before = self.counts.inserted
+        self._merge(self._placed(_converted(block, columns, failures)), are_new=is_new)
+        return self.counts.inserted > before
 
-    def convert(self, rows: Batch) -> list[Converted]:
-        """Return the rows with their values converted; those that fail go to the desk."""
+    def convert(self, rows: Sequence[Row]) -> list[Converted]:
+        """Return the rows with their values converted; those that fail are pending."""
         failures: Failures = {}
-        columns = self._columns(rows, failures)
-        self._hand_in(rows, failures)
-        return _converted(rows, columns, failures)
+        block = self.layout.block(rows)
+        columns = self._columns(block, failures)
+        self._keep_out(block, failures)
+        return _converted(block, columns, failures)
 
-    def _load(self, rows: Batch) -> None:
+    def _load(self, block: Block) -> None:
         """Write rows: all at once into an empty table, else each where it belongs."""
         failures: Failures = {}
-        columns = self._columns(rows, failures)
+        columns = self._columns(block, failures)
         self._note_order(columns)
         if not failures and self._insert_all(columns):
             return
-        self._hand_in(rows, failures)
-        converted = _converted(rows, columns, failures)
+        self._keep_out(block, failures)
+        converted = _converted(block, columns, failures)
         if converted and (placed := self._placed(converted)):
             self._write(placed)
 
-    def _columns(self, rows: Batch, failures: Failures) -> Columns:
-        python = [self._python(column, rows, failures) for column in self.layout.columns]
-        connection = connections[self._desk.using]
+    def _columns(self, block: Block, failures: Failures) -> Columns:
+        python = [self._python(column, block, failures) for column in self.layout.columns]
         database = [
-            to_database(column, values, connection, failures)
-            for column, values in zip(self.layout.columns, python, strict=True)
+            prepared(values, prepare, failures)
+            for values, prepare in zip(python, self._preparations, strict=True)
         ]
         links = [
-            self._convert_links(loader, self.layout.values(loader.link.name, rows), failures)
+            self._convert_links(loader, self.layout.values(loader.link.name, block), failures)
             for loader in self._links
         ]
         return Columns(python, database, links)
@@ -328,24 +329,24 @@ class TableLoader:
             return False
         given = columns.python if self._statements.wants_python else columns.database
         try:
-            with transaction.atomic(using=self._desk.using):
+            with transaction.atomic(using=self._using):
                 self._statements.insert_columns(given)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
         except REFUSALS as error:
-            require_lock(error, self._desk.using)
+            require_lock(error, self._using)
             return False
         self.counts.inserted += len(keys)
-        self._desk.references.inserted(self.model)
+        self._references.inserted(self.model)
         return True
 
-    def replace(self, rows: Sequence[RowLike]) -> None:
+    def replace(self, rows: Sequence[Row]) -> None:
         """Write rows all at once, those that exchange unique values too; raises ``DatabaseError``.
 
         None is deleted for it: the database might delete others with it.
         """
-        with transaction.atomic(using=self._desk.using):
-            converted = self._latest(self.convert(Rows(rows)))
+        with transaction.atomic(using=self._using):
+            converted = self._latest(self.convert(rows))
             self.look_again()
             _new, changed, _unchanged = self._sorted(converted)
             self._set_aside(changed)
@@ -357,29 +358,27 @@ class TableLoader:
         columns = exchangeable(self.model, changed)
         if not rows or not columns:
             return
-        connection, failures = connections[self._desk.using], Failures()
+        connection, failures = connections[self._using], Failures()
         written = [self.layout.columns[i] for i in self.layout.key] + columns
         keys = zip(*([row.database[i] for i in self.layout.key] for row in rows), strict=True)
         spare = [
-            to_database(
-                column, spare_values(column, len(rows), self._desk.using), connection, failures
-            )
+            to_database(column, spare_values(column, len(rows), self._using), connection, failures)
             for column in columns
         ]
-        statements = Statements(self.model, written, self._desk.using)
+        statements = Statements(self.model, written, self._using)
         first = len(self.layout.key)
         values = list(zip(*keys, *spare, strict=True))
         statements.update(values, range(first, len(written)), range(first))
 
     def write_one_by_one(self, rows: Iterable[Converted]) -> None:
-        """Write rows each under a savepoint; those that the database refuses go to the desk."""
+        """Write rows each under a savepoint; those that the database refuses are pending."""
         self.look_again()
         for row in rows:
             try:
                 self._merge_or_nothing([row])
             except REFUSALS as error:
-                require_lock(error, self._desk.using)
-                self._desk.reject(self, row.row, error)
+                require_lock(error, self._using)
+                self._pending.add(PendingRow(self, row.row, error))
 
     def look_again(self) -> None:
         """Look rows up from now on: their keys may have come in an earlier batch."""
@@ -387,14 +386,14 @@ class TableLoader:
         for link in self._links:
             link.look_again()
 
-    def _python(self, column: Column, rows: Batch, failures: Failures) -> Sequence[Any]:
-        values = self.layout.values(column.name, rows)
+    def _python(self, column: Column, block: Block, failures: Failures) -> Sequence[Any]:
+        values = self.layout.values(column.name, block)
         if column.name in self.table.key and None in values:
             error = ValidationError(f"{column.name} is the primary key and must not be None.")
             failures.update({i: error for i, value in enumerate(values) if value is None})
         if column.references is not None and Natural in set(map(type, values)):
             self.natural.add(column.name)
-        return to_python(column, values, self._desk.references, failures)
+        return to_python(column, values, self._references, failures)
 
     def _convert_links(
         self, loader: LinkLoader, lists: Sequence[Any], failures: Failures
@@ -403,65 +402,60 @@ class TableLoader:
             self.natural.add(loader.link.name)
         return loader.convert(lists, failures)
 
-    def _hand_in(self, rows: Batch, failures: Failures) -> None:
+    def _keep_out(self, block: Block, failures: Failures) -> None:
         for position, error in failures.items():
-            if isinstance(error, Missing):
-                self._desk.wait(self, rows[position], error)
-            else:
-                self._desk.reject(self, rows[position], error)
+            self._pending.add(PendingRow(self, block.row(position), error))
 
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Return the rows that are to be written."""
         return self._latest(rows)
 
     def _latest(self, rows: list[Converted]) -> list[Converted]:
-        """Leave the last of several rows with the same key; the others count as updated."""
-        by_key = {self.layout.key_of(row.python): row for row in rows}
-        if self._desk.origins is not None and len(by_key) < len(rows):
-            return self._first(rows)
-        self.counts.updated += len(rows) - len(by_key)
-        return list(by_key.values())
+        """Leave one of several rows with the same key: the last, which counts as an update.
 
-    def _first(self, rows: list[Converted]) -> list[Converted]:
-        """Leave the first of several rows with the same key, if they have a place to be named."""
+        Where rows come once, it is the first, and the others are refused.
+        """
         by_key: dict[object, Converted] = {}
         for row in rows:
             key = self.layout.key_of(row.python)
-            first = self.place(by_key[key].row) if key in by_key else None
-            if first is not None and self.place(row.row) is not None:
-                self._desk.reject(self, row.row, Repeated(first))
+            first = self._place(by_key[key]) if key in by_key else None
+            if self._pending.provenance and first and self._place(row):
+                self._pending.add(PendingRow(self, row.row, Repeated(first)))
                 continue
             self.counts.updated += key in by_key
             by_key[key] = row
         return list(by_key.values())
 
-    def _check_origins(self, rows: list[Converted]) -> None:
-        """Raise ``Repeated`` if one of the rows has come before, under the same key."""
-        if self._desk.origins is None:
-            return
-        places = {self._dumped_key(row.row): self.place(row.row) for row in rows}
-        self._desk.origins.check(self.table, {key: at for key, at in places.items() if at})
+    def _place(self, row: Converted) -> Place | None:
+        return self.layout.place_of(row.row.line)
+
+    def _require_new(self, rows: list[Converted]) -> None:
+        """Raise ``Repeated`` if one of the rows has come before, where rows come once."""
+        if self._pending.provenance is not None:
+            places = {self.layout.dumped_key(row.row): self._place(row) for row in rows}
+            known = {key: place for key, place in places.items() if place}
+            self._pending.provenance.check(self.table, known)
 
     def _write(self, rows: list[Converted]) -> None:
         try:
             self._merge_or_nothing(rows)
         except REFUSALS as error:
-            require_lock(error, self._desk.using)
+            require_lock(error, self._using)
             self.write_one_by_one(rows)
 
     def _merge_or_nothing(self, rows: list[Converted]) -> None:
-        with transaction.atomic(using=self._desk.using):
+        with transaction.atomic(using=self._using):
             self._merge(rows)
 
-    def _merge(self, rows: list[Converted]) -> None:
-        new, changed, unchanged = self._sorted(rows)
+    def _merge(self, rows: list[Converted], *, are_new: bool = False) -> None:
+        new, changed, unchanged = (rows, [], set()) if are_new else self._sorted(rows)
         self._insert(new)
         self._update(changed)
         relinked = self._write_links(rows)
-        if new:
-            self._desk.references.inserted(self.model)
+        if new and not are_new:
+            self._references.inserted(self.model)
         if changed:
-            self._desk.references.changed(self.model)
+            self._references.changed(self.model)
         self.counts.inserted += len(new)
         self.counts.updated += len(changed) + len(relinked & unchanged)
         self.counts.unchanged += len(unchanged - relinked)
@@ -484,7 +478,7 @@ class TableLoader:
             return rows, [], set()
         new = [row for row in rows if self.layout.key_of(row.python) not in stored]
         old = [row for row in rows if self.layout.key_of(row.python) in stored]
-        self._check_origins(old)
+        self._require_new(old)
         changed = [row for row in old if not self._is_stored(row, stored)]
         keys = {self.layout.key_of(row.python) for row in old}
         return new, changed, keys - {self.layout.key_of(row.python) for row in changed}
@@ -494,12 +488,12 @@ class TableLoader:
             return {}
         keys = [self.layout.key_of(row.python) for row in rows]
         columns = [self.layout.columns[i] for i in self.layout.changed]
-        return dict(existing(self.table, columns, keys, self._desk.using))
+        return dict(existing(self.table, columns, keys, self._using))
 
     def _had_no_rows(self) -> bool:
         if self._is_empty is None:
             self._is_empty = self._statements.is_empty()
-            self._desk.references.begin(self.model, has_rows=not self._is_empty)
+            self._references.begin(self.model, has_rows=not self._is_empty)
         return self._is_empty
 
     def _is_stored(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
@@ -517,11 +511,28 @@ class TableLoader:
         return changed
 
 
-def _converted(rows: Batch, columns: Columns, failures: Failures) -> list[Converted]:
+class ReferenceLoader(TableLoader):
+    """Puts references right in rows that are in their table already: it inserts none."""
+
+    def _placed(self, rows: list[Converted]) -> list[Converted]:
+        stored = self._stored(rows)
+        for row in rows if self.natural & set(self.table.key) else ():
+            if self.layout.key_of(row.python) not in stored:
+                # Where a later fixture has changed what a primary key leads to.
+                self._pending.add(PendingRow(self, row.row, ValueError(_MOVED)))
+        return [row for row in self._latest(rows) if self.layout.key_of(row.python) in stored]
+
+
+def _raise_first(failures: Failures) -> None:
+    for error in failures.values():
+        raise error
+
+
+def _converted(block: Block, columns: Columns, failures: Failures) -> list[Converted]:
     """Return the rows that can be converted, one by one."""
     linked = zip(*columns.links, strict=True) if columns.links else repeat(())
     python, database = zip(*columns.python, strict=True), zip(*columns.database, strict=True)
-    converted = map(Converted, rows, python, database, linked)
+    converted = map(Converted, block.rows(), python, database, linked)
     return [row for i, row in enumerate(converted) if i not in failures]
 
 

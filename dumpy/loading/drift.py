@@ -1,65 +1,47 @@
-"""What a table of a dump means today, and what is said when it does not fit."""
+"""How the tables of a dump differ from the models of today, and what is said of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 
-from django.db.models import Model
-
-from dumpy.dump import Natural, new
+from dumpy.dump import Natural
 from dumpy.errors import FixtureError, Place
-from dumpy.loading.batches import ConstantLike, Layout, default_of, named_values
-from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.registry import TODAY, Registry
+from dumpy.loading.batches import Layout, default_of
+from dumpy.loading.registry import Registry
+from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _IGNORED = ", or use --ignorenonexistent."
 
 
-@dataclass(frozen=True)
-class KnownTable:
-    """What the rows of a table mean here: the model, and its fields that the rows have."""
-
-    model: ModelType
-    fields: dict[str, int | ConstantLike]
-
-
-def known_table(dumped: DumpedTable, registry: Registry = TODAY) -> KnownTable | None:
+def layout_of(dumped: DumpedTable, registry: Registry) -> Layout | None:
     """Return what the rows of a table mean here, or None if there is no such model."""
-    model = registry.find(dumped.label)
-    return None if model is None else KnownTable(model, _fields(table_of(model), dumped))
+    model = None if dumped.drops else registry.find(dumped.label)
+    if model is None:
+        return None
+    table = table_of(model)
+    names = table.names
+    fields = {names[name]: where for name, where in dumped.fields.items() if name in names}
+    return Layout(table, fields, dumped, model)
 
 
-def instances(dumped: DumpedTable, registry: Registry = TODAY) -> Iterator[Model]:
-    """Yield the rows of a table as unsaved instances, but for those whose values do not fit."""
-    known = None if dumped.drops else known_table(dumped, registry)
-    if known is None:
-        return
-    for row in dumped.rows():
-        with suppress(Exception):
-            yield new(known.model, **named_values(known.fields, row.values))
-
-
-def misfits(
-    dumped: DumpedTable, registry: Registry = TODAY, *, may_be_ignored: bool = False
+def mismatches(
+    dumped: DumpedTable, layout: Layout | None, *, may_be_ignored: bool = False
 ) -> Iterator[FixtureError]:
     """Yield an error for all that does not fit; a field that was renamed is one error, not two.
 
     ``may_be_ignored`` says that whoever loads can ask for what does not exist to be left out.
     """
-    unknown = [] if dumped.drops else _unknown_fields(dumped, registry)
-    missing = _missing(dumped, registry)
+    unknown, missing = _unknown_fields(dumped, layout), _missing(layout)
     likely = missing[0] if _is_rename(unknown, missing) else None
-    yield from unknowns(dumped, registry, likely=likely, may_be_ignored=may_be_ignored)
+    yield from unknowns(dumped, layout, likely=likely, may_be_ignored=may_be_ignored)
     if likely is None:
-        yield from gaps(dumped, registry)
+        yield from valueless(dumped, layout)
 
 
 def unknowns(
     dumped: DumpedTable,
-    registry: Registry = TODAY,
+    layout: Layout | None,
     *,
     likely: Column | None = None,
     may_be_ignored: bool = False,
@@ -70,41 +52,38 @@ def unknowns(
     """
     if dumped.drops:
         return
-    model = registry.find(dumped.label)
-    if model is None:
+    if layout is None:
         yield _no_model(dumped, may_be_ignored=may_be_ignored)
         return
-    for name in _unknown_fields(dumped, registry):
-        yield _no_field(table_of(model), name, dumped, likely, may_be_ignored=may_be_ignored)
+    for name in _unknown_fields(dumped, layout):
+        yield _no_field(layout.table, name, dumped, likely, may_be_ignored=may_be_ignored)
 
 
-def gaps(dumped: DumpedTable, registry: Registry = TODAY) -> Iterator[FixtureError]:
+def valueless(dumped: DumpedTable, layout: Layout | None) -> Iterator[FixtureError]:
     """Yield an error for each field that needs a value which the rows do not have."""
-    for column in _missing(dumped, registry):
-        yield _no_value(column, dumped, _unknown_fields(dumped, registry))
+    for column in _missing(layout):
+        yield _no_value(column, dumped, _unknown_fields(dumped, layout))
 
 
-def lost_keys(tables: Sequence[DumpedTable], registry: Registry = TODAY) -> Iterator[FixtureError]:
+def lost_keys(layouts: Sequence[Layout]) -> Iterator[FixtureError]:
     """Yield an error for each table that leaves out the key by which rows of others refer to it."""
-    for dumped in tables:
-        known = None if dumped.drops else known_table(dumped, registry)
-        if known is None:
-            continue
-        key = set(table_of(known.model).key) - known.fields.keys()
+    for layout in layouts:
+        dumped = layout.dumped
+        assert dumped is not None
+        key = set(layout.table.key) - layout.fields.keys()
         if key & set(dumped.parameters):
-            for name in _who_refers(known.model, tables, registry):
-                yield _lost_key(dumped, sorted(key)[0], name)
-                break
+            name = next(_who_refers(layout.model, layouts), None)
+            if name is not None:
+                yield _lost_key(dumped, min(key), name)
 
 
-def _who_refers(
-    model: ModelType, tables: Sequence[DumpedTable], registry: Registry
-) -> Iterator[str]:
+def _who_refers(model: ModelType, layouts: Sequence[Layout]) -> Iterator[str]:
     """Yield the fields in a dump whose values are keys of a model, not natural ones."""
-    for dumped in tables:
-        known = None if dumped.drops else known_table(dumped, registry)
-        for one in () if known is None else _references(table_of(known.model), model):
-            where = known.fields.get(one.name) if known is not None else None
+    for layout in layouts:
+        dumped = layout.dumped
+        assert dumped is not None
+        for one in _references(layout.table, model):
+            where = layout.fields.get(one.name)
             if isinstance(where, int) and any(_is_key(row.values[where]) for row in dumped.rows()):
                 yield f"{dumped.label}.{one.field.name}"
 
@@ -126,45 +105,26 @@ def _is_rename(unknown: list[str], missing: list[Column]) -> bool:
     return unknown[0].endswith("_id") == (missing[0].references is not None)
 
 
-def _unknown_fields(dumped: DumpedTable, registry: Registry) -> list[str]:
-    model = registry.find(dumped.label)
-    known = dumped.fields if model is None else table_of(model).names
-    return sorted(dumped.fields.keys() - known.keys())
+def _unknown_fields(dumped: DumpedTable, layout: Layout | None) -> list[str]:
+    return [] if layout is None else sorted(dumped.fields.keys() - layout.table.names.keys())
 
 
-def _missing(dumped: DumpedTable, registry: Registry) -> list[Column]:
-    known = None if dumped.drops else known_table(dumped, registry)
-    if known is None or not set(table_of(known.model).key) <= known.fields.keys():
+def _missing(layout: Layout | None) -> list[Column]:
+    if layout is None or not layout.has_key:
         return []
-    columns = Layout(table_of(known.model), known.fields).columns
-    return [c for c in columns if c.name not in known.fields and not _may_be_absent(c)]
+    return [c for c in layout.columns if c.name not in layout.fields and not _may_be_absent(c)]
 
 
-def absent(dumped: DumpedTable, there: tuple[str, set[str]]) -> Iterator[FixtureError]:
-    """Yield an error if the table of a model is not ``there``: in a database with these tables."""
-    known = None if dumped.drops else known_table(dumped)
-    if known is not None:
-        error = no_table(known.model, dumped.skeleton_place(dumped.line), there)
-        if error is not None:
-            yield error
-
-
-def no_table(model: ModelType, place: Place, there: tuple[str, set[str]]) -> FixtureError | None:
-    """Return the error for a model without a table in a database, or None if it is there."""
-    using, names = there
+def no_table(model: ModelType, place: Place, using: str, there: set[str]) -> FixtureError | None:
+    """Return the error for a model whose table is not one of those that are there, or None."""
     name = model._meta.db_table
-    if {name, name.strip('"')} & names:
+    if {name, name.strip('"')} & there:
         return None
     return FixtureError(
         place,
         f"the table {name!r} of {model._meta.label} does not exist in the database {using!r}.",
         f"Make it first: manage.py migrate --database {using}",
     )
-
-
-def _fields(table: Table, dumped: DumpedTable) -> dict[str, int | ConstantLike]:
-    names = table.names
-    return {names[name]: where for name, where in dumped.fields.items() if name in names}
 
 
 def _may_be_absent(column: Column) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from dumpy.errors import Place, Problem
-from dumpy.loading.dumped import DumpedTable
 from dumpy.loading.references import Dangling, dangling, is_constrained
+from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Link, Table, table_of
 
 _KEYS_PER_QUERY = 500
@@ -30,6 +30,35 @@ class Repeated(ValueError):
             f"{self.other} brings a row with the same key, and one of the two would be lost. "
             "Give one of them another key."
         )
+
+
+class Provenance:
+    """The places of rows, in a load that brings each of them once.
+
+    Of objects it keeps the keys, rows of a dump it reads again.
+    """
+
+    def __init__(self, dumped: Mapping[Table, list[DumpedTable]]) -> None:
+        self._objects: defaultdict[Table, dict[object, Place]] = defaultdict(dict)
+        self._dumped = dumped
+
+    def claim(self, table: Table, key: object, place: Place) -> None:
+        """Take an object; raises ``Repeated`` if another one had its key."""
+        objects = self._objects[table]
+        if key in objects:
+            raise Repeated(objects[key])
+        objects[key] = place
+
+    def check(self, table: Table, places: Mapping[object, Place]) -> None:
+        """Raise ``Repeated`` if there is one of these keys at another place as well."""
+        objects = self._objects[table]
+        for key in places.keys() & objects.keys():
+            if objects[key] != places[key]:
+                raise Repeated(objects[key])
+        wanted = {str(key): place for key, place in places.items()}
+        for text, place in occurrences(table, self._dumped.get(table, ()), wanted):
+            if place != wanted[text]:
+                raise Repeated(place)
 
 
 def dangling_problems(

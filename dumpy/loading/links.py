@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connections
@@ -17,20 +17,13 @@ from dumpy.schema.tables import Link
 _SOURCES_PER_QUERY = 500
 
 
-class Desk(Protocol):
-    """The database that links are written to, and the references in it."""
-
-    using: str
-    references: References
-
-
 class LinkLoader:
     """Puts the values of one many-to-many field into its through table, a batch at a time."""
 
-    def __init__(self, link: Link, desk: Desk) -> None:
+    def __init__(self, link: Link, references: References) -> None:
         self.link = link
-        self._desk = desk
-        self._statements = Statements(link.through, (link.source, link.target), desk.using)
+        self._references = references
+        self._statements = Statements(link.through, (link.source, link.target), references.using)
         self._is_empty: bool | None = None
 
     def convert(self, lists: Sequence[Any], failures: Failures) -> list[list[Any]]:
@@ -61,7 +54,7 @@ class LinkLoader:
             )
             return []
         wrong: Failures = {}
-        found = list(to_python(self.link.target, values, self._desk.references, wrong))
+        found = list(to_python(self.link.target, values, self._references, wrong))
         for error in wrong.values():
             failures.setdefault(position, error)
         return found
@@ -73,7 +66,7 @@ class LinkLoader:
 
     def _pairs(self, sources: list[object]) -> set[tuple[Any, Any]]:
         source, target = self.link.source.name, self.link.target.name
-        rows = QuerySet(self.link.through, using=self._desk.using).order_by()
+        rows = QuerySet(self.link.through, using=self._references.using).order_by()
         return {
             pair
             for start in range(0, len(sources), _SOURCES_PER_QUERY)
@@ -85,7 +78,7 @@ class LinkLoader:
     def _rows(self, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:
         if not pairs:
             return []
-        connection = connections[self._desk.using]
+        connection = connections[self._references.using]
         failures: Failures = {}
         columns = zip((self.link.source, self.link.target), zip(*pairs, strict=True), strict=True)
         prepared = [to_database(column, values, connection, failures) for column, values in columns]

@@ -1,10 +1,10 @@
-"""Everything of one load: its lanes, its queue, and what remains at the end."""
+"""One load: where rows and objects go, and what remains at the end."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Hashable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import count
@@ -15,41 +15,94 @@ from django.db.models import Model, QuerySet
 
 from dumpy.dump import Natural
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
-from dumpy.loading.batches import Layout, RowLike, TableLoader, named_values
-from dumpy.loading.deferred import DeferredRows
-from dumpy.loading.drift import (
-    KnownTable,
-    absent,
-    gaps,
-    known_table,
-    lost_keys,
-    misfits,
-    no_table,
-    unknowns,
-)
-from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.integrity import consequences, dangling_problems, repeated
-from dumpy.loading.lanes import Destination, ObjectLane, Skipped, wants_instances
-from dumpy.loading.made import MadeRows
-from dumpy.loading.objects import ObjectLoader
-from dumpy.loading.origins import Origins
-from dumpy.loading.references import Missing, References
-from dumpy.loading.registry import TODAY, Registry
-from dumpy.loading.rejects import (
-    RejectedRow,
-    Rejects,
-    position,
-    rows_of_instance,
-)
-from dumpy.loading.report import Report
-from dumpy.loading.routing import led_to
-from dumpy.loading.settling import Settling, at_risk
+from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
+from dumpy.loading.conflicts import HOOK, SideEffects
+from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table, unknowns, valueless
+from dumpy.loading.integrity import Provenance, consequences, dangling_problems, repeated
+from dumpy.loading.objects import ObjectLoader, PendingObject
+from dumpy.loading.pending import Pending
+from dumpy.loading.references import References
+from dumpy.loading.registry import TODAY, Registry, led_to
+from dumpy.loading.report import Counts, RejectedRow, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
-from dumpy.loading.validation import ValidatedLane, Validation, is_changed, validate
+from dumpy.loading.validation import Invalid, Validation, is_changed, validate
+from dumpy.reading import DumpedTable
+from dumpy.reading.block import Block, Row
 from dumpy.schema.tables import ModelType, Table, table_of
 
 # As many levels of natural keys may lean on each other where they have moved between rows.
 _PASSES = 100
+
+
+class Destination:
+    """Where the rows of one table of a dump go: in blocks into their table, or as instances.
+
+    Instances are made for models with hooks or receivers, for rows without a key, and for those
+    that are validated; one that is not valid goes on as an object, which may be so when other rows
+    are there. No row goes anywhere of a model that is left out, or whose rows are read again later.
+    """
+
+    def __init__(
+        self, loader: Loader, layout: Layout, *, is_left_out: bool = False, is_later: bool = False
+    ) -> None:
+        self.model = layout.model
+        self.is_left_out = is_left_out
+        self._is_skipped = is_left_out or is_later
+        self._loader = loader
+        self._layout = layout
+        assert layout.dumped is not None
+        self._is_changed = is_changed(layout.table, layout.fields, layout.dumped)
+        self._is_validated = loader.is_validated(layout.model, self._is_changed)
+        self._may_leave_out = loader.rejects is not None and loader.rejects.concerns(
+            layout.table.label
+        )
+        self._rows = None if self._is_skipped else loader.table_loader(layout)
+
+    def add_block(self, block: Block) -> None:
+        """Take a block of rows, and write it."""
+        if self._rows is not None and not (self._is_validated or self._may_leave_out):
+            self._rows.add_block(block)
+            return
+        with self._loader.side_effects.listening() if self._rows is None else nullcontext():
+            for row in block.rows():
+                self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Take a row."""
+        if self._is_skipped or (self._may_leave_out and self._leaves_out(row)):
+            return
+        if self._rows is not None and (not self._is_validated or self._is_valid(row)):
+            self._rows.add(row)
+            return
+        instance, place = self._layout.instance(row), self._layout.place_of(row.line)
+        self._loader.save(instance, place, is_changed=self._is_changed or self._rows is not None)
+
+    def flush(self) -> None:
+        """Write the rows taken so far."""
+        self._loader.flush()
+
+    def _is_valid(self, row: Row) -> bool:
+        try:
+            instance = self._layout.instance(row)
+        except FixtureError:  # what is wrong with its values is said by the table loader
+            return True
+        try:
+            self._loader.validate(instance, self._layout.fields, is_changed=True)
+        except Invalid:
+            return False
+        return True
+
+    def _leaves_out(self, row: Row) -> bool:
+        """Whether a row is one of those to leave out; keeps it if so."""
+        rejects, layout = self._loader.rejects, self._layout
+        assert rejects is not None
+        values = named_values(layout.fields, row.values)
+        key = [values.get(name) for name in layout.table.key]
+        pk = key[0] if len(key) == 1 else tuple(key)
+        problem = rejects.reason(layout.table.label, pk, layout.place_of(row.line))
+        if problem is not None:
+            rejects.sifted.append(RejectedRow(self.model, values, problem))
+        return problem is not None
 
 
 class Loader:
@@ -85,85 +138,69 @@ class Loader:
         self.rejects = rejects
         self.validation = validation
         self.registry = registry
-        self.references = References(using, registry)
-        self.report = Report()
-        self.origins = Origins() if come_once else None
-        self._checks_objects = checks_objects
         self.excluded = excluded
         self.asks_router = asks_router
+        self.references = References(using, registry)
+        self.report = Report()
+        self.dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
+        self.loaders: dict[Hashable, TableLoader] = {}
+        self.side_effects = SideEffects(using)
+        self.pending = Pending(self, Provenance(self.dumped) if come_once else None)
         self.objects = ObjectLoader(self)
-        self._loaders: dict[Hashable, TableLoader] = {}
-        self._dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
-        self.made = MadeRows(using)
-        self._deferred = DeferredRows(
-            self.references, self.report, self._dumped, self.flush, None if come_once else self.made
-        )
         self.at_last: list[Callable[[Loader], object]] = []
         self.after_load: list[Callable[[Loader], object]] = []
+        self._checks_objects = checks_objects
+        self._layouts: dict[int, tuple[DumpedTable, Layout | None]] = {}
+        self._wanted: dict[ModelType, bool] = {}
         self._was_empty: dict[Table, bool] = {}
         self._saved: set[Table] = set()
-        self._settling = Settling(self.references)
-        self._postponed: list[tuple[DumpedTable, Table, KnownTable]] = []
+        self._settling = Pending(self)
+        self._postponed: list[Layout] = []
         self._is_finished = False
         self._is_claimed = False
         self._resources = ExitStack()
 
     def destination(self, dumped: DumpedTable) -> Destination | None:
-        """Return the lane for a table of a dump, or None if it is left out.
-
-        Raises ``FixtureError`` for a model or a field that does not exist.
-        """
+        """Return where the rows of a table go, or None if there is no such model."""
         self.flush()
-        known = self.known(dumped)
-        if known is None:
-            model = self.registry.find(dumped.label)
-            return None if model is None else Skipped(model)
-        table = table_of(known.model)
-        self._dumped[table].append(dumped)
-        self._note(table)
-        if self._is_uncertain(dumped, table, known):
-            self._postponed.append((dumped, table, known))
-            return Skipped(table.model)
-        return self._sieved_lane(dumped, table, known)
+        layout = self.layout(dumped)
+        if layout is None:
+            return None
+        if not self._is_wanted(layout.model):
+            return Destination(self, layout, is_left_out=True)
+        self.dumped[layout.table].append(dumped)
+        self._note(layout.table)
+        if self._is_uncertain(layout):
+            self._postponed.append(layout)
+            return Destination(self, layout, is_later=True)
+        return Destination(self, layout)
 
-    def _sieved_lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
-        lane = self._lane(dumped, table, known)
-        if self.rejects is None:
-            return lane
-        return self.rejects.sieved(lane, dumped, table, known.fields)
-
-    def _is_uncertain(self, dumped: DumpedTable, table: Table, known: KnownTable) -> bool:
+    def _is_uncertain(self, layout: Layout) -> bool:
         """Whether the primary keys of rows are natural keys that may lead elsewhere in the end.
 
         Other references can be put right when all rows are in, these could not.
         """
-        for name in table.key:
-            model, where = table.column(name).references, known.fields.get(name)
+        for name in layout.table.key:
+            model, where = layout.table.column(name).references, layout.fields.get(name)
             if model is None or not isinstance(where, int) or not self.references.may_change(model):
                 continue
-            row = next(dumped.rows(), None)
+            row = next(layout.dumped.rows(), None) if layout.dumped else None
             if row is not None and isinstance(row.values[where], Natural):
                 return True
         return False
 
-    def _lane(self, dumped: DumpedTable, table: Table, known: KnownTable) -> Destination:
-        counts = self.report.tables[table.label]
-        changed = is_changed(table, known.fields, dumped)
-        if wants_instances(table, known.fields):
+    def table_loader(self, layout: Layout) -> TableLoader | None:
+        """Return what writes the rows of a table, None where they are saved as instances."""
+        counts = self.report.tables[layout.table.label]
+        is_heard = self.side_effects.is_heard(layout.model)
+        if hasattr(layout.model, HOOK) or not layout.has_key or is_heard:
             counts.lane = "objects"
-            return ObjectLane(self, table, known.fields, dumped, is_changed=changed)
-        layout = Layout(table, known.fields)
+            return None
         counts.lane = "rows"
-        make = SpecialLoader if is_special(table.model) else TableLoader
-        loader = make(layout, self, counts, lambda row: dumped.place(row.line))
-        self._loaders[id(dumped)] = loader
-        if self.origins is not None:
-            self.origins.add(table, dumped)
-        if not self._is_validated(table.model, changed):
-            return loader
-        return ValidatedLane(
-            loader, self, layout, dumped, is_strict=self._is_strict, using=self.using
-        )
+        make = SpecialLoader if is_special(layout.model) else TableLoader
+        loader = make(layout, self.pending, counts)
+        self.loaders[id(layout.dumped)] = loader
+        return loader
 
     def _note(self, table: Table) -> None:
         """Keep in mind which tables rows were loaded into, and whether there were any before."""
@@ -174,13 +211,14 @@ class Loader:
     def _is_strict(self) -> bool:
         return self.validation is Validation.ALWAYS
 
-    def _is_validated(self, model: ModelType, changed: bool) -> bool:
-        is_wanted = self._is_strict or (changed and self.validation is Validation.CHANGED)
+    def is_validated(self, model: ModelType, is_changed: bool) -> bool:
+        """Whether rows of a model are validated, which may have changed since the dump."""
+        is_wanted = self._is_strict or (is_changed and self.validation is Validation.CHANGED)
         return is_wanted and not is_special(model)
 
     def validate(self, instance: Model, names: Collection[str], *, is_changed: bool) -> None:
         """Raise ``Invalid`` if a dumped object is to be validated, and is not valid."""
-        if self._is_validated(type(instance), is_changed):
+        if self.is_validated(type(instance), is_changed):
             validate(instance, names, is_strict=self._is_strict, using=self.using)
 
     def check(
@@ -195,66 +233,57 @@ class Loader:
         ``is_built`` says that the tables of the models must be there already, ``has_all_fields``
         that rows must have a value for each field that needs one.
         """
-        left_out = {id(one) for one in tables if self._is_left_out(one)}
-        tables = [one for one in tables if id(one) not in left_out]
+        pairs = [(dumped, self.layout(dumped)) for dumped in tables]
+        # Where rows are not loaded, it does not matter whether they fit.
+        found = [(d, one) for d, one in pairs if one is None or self._is_wanted(one.model)]
+        layouts = [one for _dumped, one in found if one is not None]
         errors = [
-            error for dumped in tables for error in self._misfits(dumped, is_built, has_all_fields)
+            error
+            for dumped, layout in found
+            for error in self._mismatches(dumped, layout, is_built, has_all_fields)
         ]
-        errors += lost_keys(tables, self.registry)
+        errors += lost_keys(layouts)
         errors.sort(key=lambda error: error.place.line or 0)
-        if len(errors) > 1:
-            raise FixtureErrors(errors)
-        for error in errors:
-            raise error
-        for dumped in tables:
-            known = None if dumped.drops else self.known(dumped)
-            if known is not None:
-                self.references.expect(known.model)
-            self._say_unknowns(dumped)
-
-    def _is_left_out(self, dumped: DumpedTable) -> bool:
-        """Whether rows are not loaded, so that it does not matter whether they fit."""
-        model = None if dumped.drops else self.registry.find(dumped.label)
-        return model is not None and not self._is_wanted(model)
+        if errors:
+            raise errors[0] if len(errors) == 1 else FixtureErrors(errors)
+        for layout in layouts:
+            self.references.expect(layout.model)
+        for dumped, known in found:
+            left_out = "Its rows are left out." if known is None else "It is left out."
+            for error in unknowns(dumped, known):
+                self.report.ignore(f"{error.place}: {error.reason} {left_out}")
 
     @cached_property
-    def _table_names(self) -> tuple[str, set[str]]:
+    def _table_names(self) -> set[str]:
         connection = connections[self.using]
         with connection.cursor() as cursor:
-            names = connection.introspection.table_names(cursor, include_views=True)
-        return self.using, set(names)
+            return set(connection.introspection.table_names(cursor, include_views=True))
 
     def require_table(self, model: ModelType, place: Place | None) -> None:
         """Raise ``FixtureError`` if the table of a model does not exist."""
-        error = no_table(model, place or Place("<objects>"), self._table_names)
+        error = no_table(model, place or Place("<objects>"), self.using, self._table_names)
         if error is not None:
             raise error
 
-    def _misfits(
-        self, dumped: DumpedTable, is_built: bool, has_all_fields: bool
+    def _mismatches(
+        self, dumped: DumpedTable, layout: Layout | None, is_built: bool, has_all_fields: bool
     ) -> Iterator[FixtureError]:
         if not self.ignore_nonexistent:
             # To restore is to lose nothing: only who adds rows to a database may ask for that.
-            find = misfits if has_all_fields else unknowns
-            yield from find(dumped, self.registry, may_be_ignored=is_built)
+            find = mismatches if has_all_fields else unknowns
+            yield from find(dumped, layout, may_be_ignored=is_built)
         elif has_all_fields:
-            yield from gaps(dumped, self.registry)
-        if is_built:
-            yield from absent(dumped, self._table_names)
+            yield from valueless(dumped, layout)
+        if is_built and layout is not None:
+            place = dumped.skeleton_place(dumped.line)
+            error = no_table(layout.model, place, self.using, self._table_names)
+            yield from [error] if error else ()
 
-    def _say_unknowns(self, dumped: DumpedTable) -> None:
-        left_out = "Its rows are left out." if self.known(dumped) is None else "It is left out."
-        for error in unknowns(dumped, self.registry):
-            self.report.ignore(f"{error.place}: {error.reason} {left_out}")
-
-    def known(self, dumped: DumpedTable) -> KnownTable | None:
-        """Return what the rows of a table mean here, or None for a model that is left out."""
-        known = known_table(dumped, self.registry)
-        return known if known is not None and self._is_wanted(known.model) else None
-
-    @cached_property
-    def _wanted(self) -> dict[ModelType, bool]:
-        return {}
+    def layout(self, dumped: DumpedTable) -> Layout | None:
+        """Return what the rows of a table mean here, None where there is no such model."""
+        if id(dumped) not in self._layouts:
+            self._layouts[id(dumped)] = dumped, layout_of(dumped, self.registry)
+        return self._layouts[id(dumped)][1]
 
     def wants(self, model: ModelType) -> bool:
         """Return whether rows of a model are loaded: it is not excluded, and the router allows it.
@@ -285,7 +314,7 @@ class Loader:
     def kept(self) -> dict[str, int]:
         """Return how many rows of the loaded tables were there before, and are not in the load."""
         found = {}
-        for table in self._dumped:
+        for table in self.dumped:
             if self.references.had_rows(table.model) and not is_special(table.model):
                 rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
                 found[table.label] = rows.count() - self.report.tables[table.label].total
@@ -307,39 +336,25 @@ class Loader:
             return False
         table = table_of(type(instance))
         self._saved.add(table)
+        item = PendingObject(instance, place, is_changed=is_changed)
         if self.rejects is not None:
             self._note(table)
-            if self.rejects.keeps_out(instance, place):
+            problem = self.rejects.reason(table.label, instance.pk, place)
+            if problem is not None:
+                self.rejects.sifted += item.rejected(problem)
                 return False
         with led_to(self.using):
-            return self.objects.add(instance, place, is_changed=is_changed)
-
-    def rows_of(self, key: Hashable, make: Callable[[], TableLoader]) -> TableLoader:
-        """Return the table loader kept under a key, made when it is first asked for."""
-        if key not in self._loaders:
-            self._loaders[key] = make()
-        return self._loaders[key]
-
-    def wait(self, loader: TableLoader, row: RowLike, missing: Missing) -> None:
-        """Keep a row until the row it refers to by natural key is there."""
-        self._deferred.wait(loader, row, missing)
-
-    def reject(self, loader: TableLoader, row: RowLike, error: Exception) -> None:
-        """Keep a row that the database or a field has refused."""
-        self._deferred.reject(loader, row, error)
+            return self.objects.add(item)
 
     def flush(self) -> None:
         """Write all rows taken so far."""
-        if self.objects.hook is not None:
-            self.objects.hook.flush()
-            return
-        for loader in list(self._loaders.values()):
-            loader.flush()
+        if not self.objects.is_in_hook:
+            self.pending.flush()
 
     def flush_deferred_objects(self) -> None:
         """Try the deferred objects again, as long as some of them can be saved."""
         self.flush()
-        while self.objects.hook is None and self.objects.retry():
+        while not self.objects.is_in_hook and self.pending.retry():
             self.flush()
 
     def finish(self) -> None:
@@ -353,67 +368,64 @@ class Loader:
                     forget_content_types()
 
     def _load_deferred(self) -> None:
-        self._load_waiting()
+        self._load_pending()
         self._settle_all()
         while self._postponed:
-            dumped, table, known = self._postponed.pop(0)
-            lane = self._sieved_lane(dumped, table, known)
-            for block in dumped.blocks():
-                lane.add_block(block)
-            self._load_waiting()
+            layout = self._postponed.pop(0)
+            destination = Destination(self, layout)
+            for block in layout.dumped.blocks() if layout.dumped else ():
+                destination.add_block(block)
+            self._load_pending()
             self._settle_all()
 
+    def _load_pending(self) -> None:
+        self.flush_deferred_objects()
+        while self.pending.retry_at_last():
+            self.flush_deferred_objects()
+        self.pending.replace()
+
     def _settle_all(self) -> None:
+        """Resolve natural keys against the rows as the load leaves them."""
         passes = count(1)
         while stale := self._stale():
             self._settle(stale)
             if next(passes) > _PASSES:
-                raise LoadError(list(self._unsettled(stale)))
-
-    def _load_waiting(self) -> None:
-        self.flush_deferred_objects()
-        while (
-            self._deferred.retry() or self.objects.save_circles() or self.objects.save_incomplete()
-        ):
-            self.flush_deferred_objects()
-        self._deferred.replace()
+                reason = "the natural keys of its rows refer to each other and do not come to rest."
+                labels = sorted(model._meta.label for model in stale)
+                raise LoadError([Problem(label, None, None, reason) for label in labels])
 
     def _stale(self) -> set[ModelType]:
         """The models of which natural keys may lead to other rows than they did, if it matters."""
-        is_lost = self.rejects is None and not self._postponed and any(self._left())
+        is_lost = self.rejects is None and not self._postponed and len(self.pending)
         return set() if is_lost else self.references.settle()
 
     def _settle(self, stale: set[ModelType]) -> None:
         """Resolve references by natural key again that may lead to other rows now."""
-        settling = Settling(self.references)
-        for table, some in self._dumped.items():
+        self._settling = Pending(self)
+        for table, some in self.dumped.items():
             # All rows of a table again, so that the last of several with one key remains.
-            names = {name for one in some for name in self._natural_names(one)}
-            if names := at_risk(table, names, stale):
+            loaders = [self.loaders.get(id(one)) for one in some]
+            names = {name for loader in loaders if loader for name in loader.natural}
+            if names := _leading_to(stale, table, names):
                 for one in some:
-                    self._settle_rows(settling, table, one, names)
-        self.objects.settle(settling, stale)
-        settling.exchange()
-        self._settling = settling
+                    self._settle_rows(one, {*table.key, *names})
+        for layout, rows in self.objects.natural_rows():
+            if _leading_to(stale, layout.table, layout.fields):
+                self._write_references(layout, rows)
+        self._settling.replace()
 
-    def _natural_names(self, dumped: DumpedTable) -> set[str]:
-        loader = self._loaders.get(id(dumped))
-        return loader.natural if loader is not None else set()
+    def _settle_rows(self, dumped: DumpedTable, names: set[str]) -> None:
+        layout = self.layout(dumped)
+        if layout is not None and layout.has_key and not is_special(layout.model):
+            wanted = {name: where for name, where in layout.fields.items() if name in names}
+            self._write_references(Layout(layout.table, wanted, dumped), dumped.rows())
 
-    def _settle_rows(
-        self, settling: Settling, table: Table, dumped: DumpedTable, names: set[str]
-    ) -> None:
-        known = self.known(dumped)
-        fields = known.fields if known is not None else {}
-        wanted = {name: fields[name] for name in fields if name in {*table.key, *names}}
-        if set(table.key) <= wanted.keys() and not is_special(table.model):
-            place = dumped.place
-            settling.load(table, wanted, dumped.rows(), lambda row: place(row.line))
-
-    def _unsettled(self, stale: set[ModelType]) -> Iterator[Problem]:
-        reason = "the natural keys of its rows refer to each other and do not come to rest."
-        for label in sorted(model._meta.label for model in stale):
-            yield Problem(label, None, None, reason)
+    def _write_references(self, layout: Layout, rows: Iterable[Row]) -> None:
+        loader = ReferenceLoader(layout, self._settling, Counts())
+        loader.look_again()
+        for row in rows:
+            loader.add(row)
+        loader.flush()
 
     def _finish(self) -> None:
         self._load_deferred()
@@ -427,31 +439,32 @@ class Loader:
         for handler in self.after_load:
             handler(self)
             self._load_deferred()
-        if self.report.total() != loaded or any(self._left()):
+        if self.report.total() != loaded or len(self.pending):
             self._judge()
         for label in self.references.made:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
 
     def _repeated(self) -> Iterator[Problem]:
         """The rows that have the key of another one in their file: of two, one would be lost."""
-        for table, some in self._dumped.items() if self.origins is None else ():
-            loaders = [self._loaders.get(id(one)) for one in some]
+        for table, some in self.dumped.items() if self.pending.provenance is None else ():
+            loaders = [self.loaders.get(id(one)) for one in some]
             if len(some) > 1 or not all(loader and loader.is_ordered for loader in loaders):
                 yield from repeated(table, some)
 
     def _judge(self) -> None:
         """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
-        left = list(self._left())
+        left = list(self.pending.left())
         problems = [row.problem for row in left]
         places = {problem.place for problem in problems}
         places |= {row.problem.place for row in self.rejects.sifted} if self.rejects else set()
-        unsettled = [one for one in self._settling.problems() if one.place not in places]
+        settling = [row.problem for row in self._settling.left()]
+        unsettled = [one for one in settling if one.place not in places]
         if unsettled and self.rejects is not None:
             raise LoadError(sorted(unsettled, key=position))
         problems += unsettled
         kept_out = {(problem.model, str(problem.pk)) for problem in problems}
         if self.rejects is None:
-            problems += self._dangling([*self._dumped, *self._broken()], kept_out)
+            problems += self._dangling([*self.dumped, *self._broken()], kept_out)
             if problems:
                 raise LoadError(sorted(problems, key=position))
             return
@@ -464,7 +477,7 @@ class Loader:
 
     def _broken(self) -> Collection[Table]:
         """The tables of objects that are no rows of a dump, if there are any wrong references."""
-        tables = self._saved - self._dumped.keys()
+        tables = self._saved - self.dumped.keys()
         if not (tables and self._checks_objects):
             return ()
         names = [name for table in tables for name in table.db_tables]
@@ -480,24 +493,16 @@ class Loader:
         """The models of which the dump has rows without their key."""
         return {
             table.label
-            for table, dumped in self._dumped.items()
+            for table, dumped in self.dumped.items()
             if any(not set(table.key) <= one.fields.keys() for one in dumped)
         }
-
-    def _left(self) -> Iterator[RejectedRow]:
-        """The rows that are still out."""
-        for loader, row, problem in self._deferred.left():
-            values = named_values(loader.layout.fields, row.values)
-            yield RejectedRow(loader.model, values, problem)
-        for instance, problem in self.objects.left():
-            yield from rows_of_instance(instance, problem)
 
     def _dangling(self, tables: Collection[Table], kept_out: Collection[Any]) -> list[Problem]:
         return [
             problem
             for table in tables
             for problem in dangling_problems(
-                table, self._dumped.get(table, ()), self.using, kept_out
+                table, self.dumped.get(table, ()), self.using, kept_out
             )
         ]
 
@@ -509,6 +514,14 @@ class Loader:
             if problem.model in tables:
                 rows[tables[problem.model]].add(problem.pk)
         return consequences(tables.values(), rows, self.using)
+
+
+def _leading_to(stale: set[ModelType], table: Table, names: Iterable[str]) -> set[str]:
+    """Return those of the foreign keys and links of a table that may lead to stale models."""
+    columns = [(one.name, one.references) for one in table.columns]
+    columns += [(link.name, link.target.references) for link in table.links]
+    models = {name: model for name, model in columns if name in set(names) and model is not None}
+    return {name for name, model in models.items() if any(issubclass(one, model) for one in stale)}
 
 
 _shared: ContextVar[Loader | None] = ContextVar("dumpy_loader", default=None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections
@@ -28,14 +29,26 @@ _REMEMBERED = 100_000
 Moved = dict[ModelType, dict[object, object]]
 
 
+class RowKey(NamedTuple):
+    """A row named by the value of one of its fields."""
+
+    model: ModelType
+    name: str
+    value: object
+
+
 class Missing(Exception):
     """A row that is not there yet: ``key`` names it."""
 
-    def __init__(self, key: Natural) -> None:
-        super().__init__(key)
+    def __init__(self, key: Natural | RowKey, name: str = "") -> None:
+        super().__init__(key, name)
         self.key = key
+        self.name = name
 
     def __str__(self) -> str:
+        if isinstance(self.key, RowKey):
+            label = self.key.model._meta.label
+            return f"{self.name}={self.key.value!r} refers to a row of {label} that does not exist."
         return f"it refers to {self.key.model} {self.key.key!r}, which does not exist."
 
 
@@ -43,7 +56,28 @@ class Ambiguous(Missing):
     """A natural key that several rows have."""
 
     def __str__(self) -> str:
+        assert isinstance(self.key, Natural)
         return f"it refers to {self.key.model} {self.key.key!r}, which several rows are called."
+
+
+@cache
+def _own_keys(model: ModelType) -> tuple[tuple[ModelType, str], ...]:
+    models = [model, *model._meta.get_parent_list()]
+    return tuple(
+        (concrete(one), field.attname)
+        for one in models
+        for field in one._meta.local_concrete_fields
+        if field.unique
+    )
+
+
+def keys_of(instance: Model) -> list[RowKey]:
+    """Return the names under which others may wait for an object, also as a row of its parents."""
+    values = [
+        (model, name, getattr(instance, name, None)) for model, name in _own_keys(type(instance))
+    ]
+    # A row that was refused may hold anything.
+    return [RowKey(*one) for one in values if one[2] is not None and isinstance(one[2], Hashable)]
 
 
 class References:
@@ -64,6 +98,8 @@ class References:
         self._resolved: set[ModelType] = set()
         self._provisional: dict[Natural, Model] = {}
         self._used: set[Natural] = set()
+        self._known: defaultdict[tuple[ModelType, str], set[object]] = defaultdict(set)
+        self._is_complete: dict[ModelType, bool] = {}
         self._had_rows: dict[ModelType, bool] = {}
         self._coming: set[ModelType] = set()
 
@@ -79,7 +115,48 @@ class References:
             self._found[identity] = getattr(self._instance(natural), name)
         return self._found[identity]
 
-    def promise(self, natural: Natural, instance: Model) -> None:
+    def exists(self, key: RowKey) -> bool:
+        """Whether a row is there; of those that are, the keys are kept."""
+        known = self._known[key.model, key.name]
+        if key.value in known:
+            return True
+        rows: QuerySet[Model] = QuerySet(key.model, using=self.using)
+        is_there: bool = rows.filter(**{key.name: key.value}).exists()
+        if is_there:
+            self._know(key)
+        return is_there
+
+    def is_new(self, key: RowKey) -> bool:
+        """Whether a row is not there, as far as the load knows without asking the database.
+
+        It does so while all rows of a table are objects that it has saved.
+        """
+        if key.model not in self._is_complete:
+            self._is_complete[key.model] = not self.had_rows(key.model)
+        return self._is_complete[key.model] and key.value not in self._known[key.model, key.name]
+
+    def doubt(self, model: ModelType) -> bool:
+        """Look rows of a model up from now on; return whether that is new."""
+        was_complete = self._is_complete.get(model, False)
+        self._is_complete[model] = False
+        return was_complete
+
+    def saved(self, instance: Model, *, is_new: bool) -> None:
+        """Note that an object, and its rows of parents, are in the database."""
+        for key in keys_of(instance):
+            self._know(key)
+        for model in (type(instance), *instance._meta.get_parent_list()):
+            if not is_new or self._had_rows.get(concrete(model), True):
+                self.changed(concrete(model))
+
+    def _know(self, key: RowKey) -> None:
+        known = self._known[key.model, key.name]
+        if len(known) >= _REMEMBERED:
+            known.clear()
+            self.doubt(key.model)
+        known.add(key.value)
+
+    def provide(self, natural: Natural, instance: Model) -> None:
         """Let a row be referred to that will be loaded, with the values of an instance of it."""
         self._provisional[natural] = instance
 
@@ -117,6 +194,7 @@ class References:
 
     def inserted(self, model: ModelType) -> None:
         """Note that rows were inserted: beside others they may make a natural key ambiguous."""
+        self._is_complete[model] = False
         if self._had_rows.get(model, True):
             self.changed(model)
 
@@ -128,12 +206,14 @@ class References:
             self._resolved -= stale
             self._found.clear()
 
-    def is_there(self, natural: Natural) -> bool:
+    def is_there(self, key: Natural | RowKey) -> bool:
         """Whether the row exists by now, or is known to come."""
-        if natural in self._provisional:
+        if isinstance(key, RowKey):
+            return self.exists(key)
+        if key in self._provisional:
             return True
         try:
-            self._instance(natural)
+            self._instance(key)
         except Missing:
             return False
         return True

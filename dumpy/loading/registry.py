@@ -1,14 +1,22 @@
-"""The models that rows are loaded with."""
+"""The models that rows are loaded with, and the database that code is led to."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 from django.apps import apps
 from django.apps.registry import Apps
+from django.db import router
 from django.db.models import Model
 
+from dumpy.errors import DumpyError
 from dumpy.schema.tables import ModelType
+
+T = TypeVar("T")
+_target: ContextVar[str | None] = ContextVar("dumpy_target", default=None)
 
 
 class Registry:
@@ -44,3 +52,62 @@ class Registry:
 
 
 TODAY = Registry()
+
+
+class OtherDatabase(DumpyError):
+    """A program that writes into another database than the one that is loaded."""
+
+
+class TargetRouter:
+    """Leads queries to the database of the load of this thread, if there is one.
+
+    The routers of the project go first; where they lead a write elsewhere, it is refused.
+    """
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        """Return the database to read from."""
+        return _target.get() and (self._asked("db_for_read", model, hints) or _target.get())
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        """Return the database to write to; raises ``OtherDatabase``."""
+        target = _target.get()
+        wanted = target and self._asked("db_for_write", model, hints)
+        if wanted and wanted != target:
+            raise OtherDatabase(
+                f"{model._meta.label} belongs into the database {wanted!r}, says the router of the "
+                f"project, but the load is into {target!r}. Load its objects from a fixture of "
+                f"their own: manage.py loaddata --database {wanted}"
+            )
+        return target
+
+    def _asked(self, name: str, model: type[Model], hints: dict[str, Any]) -> str | None:
+        methods = (getattr(one, name, None) for one in router.routers if one is not self)
+        answers = (method(model, **hints) for method in methods if method is not None)
+        return next(filter(None, answers), None)
+
+
+_router = TargetRouter()
+
+
+@contextmanager
+def led_to(using: str) -> Iterator[None]:
+    """Lead all queries of this thread that name no database to one, for the time of the block."""
+    if _router not in router.routers:
+        router.routers.insert(0, _router)
+    token = _target.set(using)
+    try:
+        yield
+    finally:
+        _target.reset(token)
+
+
+def each_led_to(using: str, items: Iterable[T]) -> Iterator[T]:
+    """Yield items that code makes, whose queries are led to a database."""
+    iterator = iter(items)
+    end = object()
+    while True:
+        with led_to(using):
+            item = next(iterator, end)
+        if item is end:
+            return
+        yield item  # type: ignore[misc]

@@ -1,14 +1,23 @@
-"""What a load has done."""
+"""What a load has done, and what it does without."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from django.db import transaction
+
+from dumpy.errors import LoadError, Place, Problem
+from dumpy.schema.tables import ModelType
+
+T = TypeVar("T")
 
 
 @dataclass
 class Counts:
-    """Rows of one model by what became of them, and the lane that they took."""
+    """Rows of one model by what became of them, and whether they were loaded as objects."""
 
     inserted: int = 0
     updated: int = 0
@@ -21,10 +30,8 @@ class Counts:
         return self.inserted + self.updated + self.unchanged
 
     def __str__(self) -> str:
-        parts = [("inserted", self.inserted), ("updated", self.updated)]
-        named = [
-            f"{count} {word}" for word, count in [*parts, ("unchanged", self.unchanged)] if count
-        ]
+        words = ("inserted", "updated", "unchanged")
+        named = [f"{count} {word}" for word in words if (count := getattr(self, word))]
         return ", ".join(named) or "nothing to do"
 
 
@@ -42,13 +49,83 @@ class Report:
 
     def total(self) -> Counts:
         """Return the sums over all models."""
-        counts = self.tables.values()
-        return Counts(
-            sum(count.inserted for count in counts),
-            sum(count.updated for count in counts),
-            sum(count.unchanged for count in counts),
-        )
+        total = Counts()
+        for counts in self.tables.values():
+            total.inserted += counts.inserted
+            total.updated += counts.updated
+            total.unchanged += counts.unchanged
+        return total
 
     def ignore(self, sentence: str) -> None:
         """Note, once, that something was left out."""
         self._ignored[sentence] = None
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that was kept out: its values by the names that fields have today, and the reason."""
+
+    model: ModelType
+    values: Mapping[str, Any]
+    problem: Problem
+
+
+class LoadAgain(Exception):
+    """Rows are in the database that must not be: the load is to be undone and made without them."""
+
+
+@dataclass
+class Rejects:
+    """What a load does without, which may take several attempts.
+
+    ``left`` are the rows that could not be saved in the last of them, ``sifted`` those that it did
+    not try to save.
+    """
+
+    left: list[RejectedRow] = field(default_factory=list)
+    sifted: list[RejectedRow] = field(default_factory=list)
+    _left_out: dict[tuple[str, str], Problem] = field(default_factory=dict)
+
+    def attempts(self, using: str, load: Callable[[], T]) -> T:
+        """Call ``load`` until no row in the database refers to one that is not there.
+
+        Returns what it returns; raises what it raises, with the database as it was.
+        """
+        while True:
+            self.left, self.sifted = [], []
+            try:
+                with transaction.atomic(using=using):
+                    return load()
+            except LoadAgain:
+                continue
+
+    @property
+    def rows(self) -> list[RejectedRow]:
+        """The rows that the last attempt has kept out, causes first, in the order of the files."""
+        return sorted([*self.left, *self.sifted], key=lambda row: position(row.problem))
+
+    def leave_out(self, problems: Iterable[Problem]) -> None:
+        """Leave rows out in the next attempt.
+
+        Raises ``LoadAgain``, or ``LoadError`` if they come again, not being rows of the dump.
+        """
+        found = {(problem.model, str(problem.pk)): problem for problem in problems}
+        if found.keys() <= self._left_out.keys():
+            raise LoadError(list(found.values()))
+        self._left_out = {**found, **self._left_out}
+        raise LoadAgain
+
+    def concerns(self, label: str) -> bool:
+        """Whether rows of a model are to be left out."""
+        return any(label == one for one, _key in self._left_out)
+
+    def reason(self, label: str, pk: object, place: Place | None) -> Problem | None:
+        """Return why a row is to be left out, or None."""
+        problem = self._left_out.get((label, str(pk)))
+        return None if problem is None else replace(problem, pk=pk, place=place)
+
+
+def position(problem: Problem) -> tuple[bool, str, int]:
+    """Causes first, then those that wait for them; each in the order of the files."""
+    place = problem.place or Place("")
+    return problem.waits, place.file, place.line or 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connections
 from django.db.models import F, Max, QuerySet
 
-from dumpy.errors import Place
-from dumpy.loading.batches import BlockLike, Columns, Converted, Desk, Layout, RowLike, TableLoader
+from dumpy.loading.batches import Columns, Converted, Layout, TableLoader
 from dumpy.loading.references import holders, is_used
 from dumpy.loading.report import Counts
+from dumpy.reading.block import Block, Row
 from dumpy.schema.tables import ModelType
+
+if TYPE_CHECKING:
+    from dumpy.loading.pending import Pending
 
 NATURAL_KEYS: dict[str, tuple[str, ...]] = {
     "contenttypes.contenttype": ("app_label", "model"),
@@ -69,26 +72,21 @@ class SpecialLoader(TableLoader):
     held in memory.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        desk: Desk,
-        counts: Counts,
-        place: Callable[[Any], Place | None],
-    ) -> None:
-        super().__init__(layout, desk, counts, place)
-        self._model = self.table.model
-        self._natural_key = NATURAL_KEYS[self._model._meta.label_lower]
+    def __init__(self, layout: Layout, pending: Pending, counts: Counts) -> None:
+        super().__init__(layout, pending, counts)
+        self._natural_key = NATURAL_KEYS[self.model._meta.label_lower]
         names = [column.name for column in layout.columns]
         self._positions = [names.index(name) for name in self._natural_key]
 
-    def add(self, row: RowLike) -> None:
+    def add(self, row: Row) -> None:
         """Take a row."""
+        self._pending.unwritten[self] = None
         self._rows.append(row)
 
-    def add_block(self, block: BlockLike) -> None:
+    def add_block(self, block: Block) -> None:
         """Take a block of rows."""
-        self._rows += block.rows()
+        for row in block.rows():
+            self.add(row)
 
     def _insert_all(self, columns: Columns) -> bool:
         """Rows may have to go elsewhere."""
@@ -97,11 +95,11 @@ class SpecialLoader(TableLoader):
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Make room for the rows, and return those that are to be written."""
         stored = self._stored_keys()
-        if self._model._meta.label_lower == "contenttypes.contenttype":
+        if self.model._meta.label_lower == "contenttypes.contenttype":
             kept = set(stored.values())
         else:
-            kept = is_used(self._model, stored.values(), self._desk.using)
-        moved = self._desk.references.moved.setdefault(self._model, {})
+            kept = is_used(self.model, stored.values(), self._using)
+        moved = self._references.moved.setdefault(self.model, {})
         given, rows = rows, self._first_of_each(rows)
         self._give_way(rows, stored, kept)
         taken = {self.layout.key_of(row.python) for row in rows}
@@ -144,7 +142,7 @@ class SpecialLoader(TableLoader):
                 self.counts.unchanged += 1
 
     def _stored_keys(self) -> dict[tuple[object, ...], object]:
-        rows = QuerySet(self._model, using=self._desk.using).order_by("pk")
+        rows = QuerySet(self.model, using=self._using).order_by("pk")
         return {tuple(row[1:]): row[0] for row in rows.values_list("pk", *self._natural_key)}
 
     def _natural(self, row: Converted) -> tuple[object, ...]:
@@ -163,7 +161,7 @@ class SpecialLoader(TableLoader):
             if here in kept or coming.get(natural) == here:
                 continue
             if natural in coming or natural == (_DEFAULT_SITE,):
-                self._query(here)._raw_delete(self._desk.using)
+                self._query(here)._raw_delete(self._using)
                 del stored[natural]
             elif here in taken:
                 free = self._free_key(taken)
@@ -173,21 +171,14 @@ class SpecialLoader(TableLoader):
     def _with_key(self, row: Converted, key: object) -> Converted:
         """A row whose key is in use by another one here, under a key of its own."""
         position = self.layout.key[0]
-        return Converted(
-            row.row,
-            _with(row.python, position, key),
-            _with(row.database, position, key),
-            row.links,
-        )
+        python, database = list(row.python), list(row.database)
+        python[position] = database[position] = key
+        return Converted(row.row, tuple(python), tuple(database), row.links)
 
     def _free_key(self, taken: set[object]) -> int:
-        rows: QuerySet[Any] = QuerySet(self._model, using=self._desk.using)
+        rows: QuerySet[Any] = QuerySet(self.model, using=self._using)
         stored = rows.aggregate(highest=Max("pk"))["highest"]
         return max((key for key in {stored, *taken} if isinstance(key, int)), default=0) + 1
 
     def _query(self, key: object) -> Any:
-        return QuerySet(self._model, using=self._desk.using).filter(pk=key)
-
-
-def _with(values: tuple[Any, ...], position: int, value: Any) -> tuple[Any, ...]:
-    return (*values[:position], value, *values[position + 1 :])
+        return QuerySet(self.model, using=self._using).filter(pk=key)

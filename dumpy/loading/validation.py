@@ -13,12 +13,13 @@ from django.db import transaction
 from django.db.models import ForeignKey, Model
 
 from dumpy.errors import sentence
-from dumpy.loading.batches import ConstantLike, Layout
-from dumpy.loading.dumped import DumpedTable
-from dumpy.loading.lanes import Destination, RowByRow, Saver
-from dumpy.loading.objects import Invalid
 from dumpy.loading.special import is_special
+from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Table, attribute, table_of
+
+
+class Invalid(ValidationError):
+    """What ``full_clean()`` says against a dumped row."""
 
 
 class Validation(Enum):
@@ -29,7 +30,7 @@ class Validation(Enum):
     ALWAYS = "always"
 
 
-def is_changed(table: Table, fields: Mapping[str, int | ConstantLike], dumped: DumpedTable) -> bool:
+def is_changed(table: Table, fields: Mapping[str, Any], dumped: DumpedTable) -> bool:
     """Whether a model has other fields than a dump had, or a migrator has touched its rows.
 
     ``fields`` are those that the rows have today.
@@ -44,55 +45,6 @@ def is_changed(table: Table, fields: Mapping[str, int | ConstantLike], dumped: D
         or len(used) != len(fields)
         or len(used) < dumped.width
     )
-
-
-class ValidatedLane(RowByRow):
-    """Validates rows on their way to a lane.
-
-    One that is not valid goes on as an object, which may be so when other rows are there.
-    """
-
-    def __init__(
-        self,
-        lane: Destination,
-        saver: Saver,
-        layout: Layout,
-        dumped: DumpedTable,
-        *,
-        is_strict: bool,
-        using: str,
-    ) -> None:
-        self.model = lane.model
-        self._using = using
-        self._lane = lane
-        self._saver = saver
-        self._layout = layout
-        self._dumped = dumped
-        self._is_strict = is_strict
-
-    def add(self, row: Any) -> None:
-        """Take a row."""
-        try:
-            instance = self._layout.instance(row)
-        except Exception:  # what is wrong with its values is said by the lane
-            self._lane.add(row)
-            return
-        if self._is_valid(instance):
-            self._lane.add(row)
-        else:
-            self._saver.save(instance, self._dumped.place(row.line), is_changed=True)
-
-    def _is_valid(self, instance: Model) -> bool:
-        try:
-            names = self._layout.fields
-            validate(instance, names, is_strict=self._is_strict, using=self._using)
-        except Invalid:
-            return False
-        return True
-
-    def flush(self) -> None:
-        """Write the rows taken so far."""
-        self._lane.flush()
 
 
 def validate(instance: Model, names: Collection[str], *, is_strict: bool, using: str) -> None:

@@ -61,7 +61,13 @@ def to_database(
     column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper, failures: Failures
 ) -> Sequence[Any]:
     """Return values of the field of a column as the driver takes them."""
-    prepare = _preparation(column, connection)
+    return prepared(values, preparation(column, connection), failures)
+
+
+def prepared(
+    values: Sequence[Any], prepare: Callable[[Any], Any] | None, failures: Failures
+) -> Sequence[Any]:
+    """Return values as ``prepare`` makes them, None for one that takes them as they are."""
     return values if prepare is None else _each(values, failures, prepare)
 
 
@@ -177,7 +183,8 @@ def _in_zone(value: datetime.datetime) -> datetime.datetime:
     return value if value.tzinfo is None else timezone.make_naive(value)
 
 
-def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+def preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+    """Return what makes values of a column such as the driver takes, None if they are."""
     if column.is_json:
         return _json_writer(column)
     if column.is_encoded:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from django.db.models import QuerySet
 
 from dumpy.errors import Place
-from dumpy.loading.objects import HOOK
+from dumpy.loading.conflicts import HOOK
 from dumpy.loading.registry import Registry
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Table, is_content_type, table_of

@@ -23,8 +23,7 @@ from dumpy.console import (
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, sentence
-from dumpy.loading.rejects import Rejects
-from dumpy.loading.report import Report
+from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.reading.permission import dump_of, named, program_at

@@ -19,8 +19,7 @@ from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved, References
 from dumpy.loading.registry import TODAY
-from dumpy.loading.rejects import Rejects
-from dumpy.loading.report import Report
+from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import NATURAL_KEYS, renumber_content_types
 from dumpy.loading.validation import Validation
 from dumpy.loading.values import Failures, is_kept, to_python
@@ -323,7 +322,7 @@ class Restorer:
         return loader.report
 
     def _load_table(self, table: DumpedTable, loader: Loader) -> None:
-        destination = None if table.drops else loader.destination(table)
+        destination = loader.destination(table)
         if destination is None:
             return
         for block in table.blocks():

@@ -20,8 +20,8 @@ from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
-from dumpy.loading.rejects import Rejects
-from dumpy.loading.routing import led_to
+from dumpy.loading.registry import led_to
+from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, add_version_option, migrating, policy_of
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
