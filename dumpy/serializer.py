@@ -418,9 +418,8 @@ def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject | RowsObject
     destination, layout = loader.destination(table), loader.layout(table)
     if destination is None or layout is None:
         return
-    is_ours = shared_loader(loader.using) is loader
     for block in table.blocks():
-        if is_ours:
+        if loader.takes_blocks:
             yield RowsObject(block, destination, loader)
         elif not destination.is_left_out:
             yield from (RowObject(layout, row, destination, loader) for row in block.rows())

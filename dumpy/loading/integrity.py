@@ -102,12 +102,13 @@ def _referring(
         for column in table.columns:
             if column.references is parent.model and is_constrained(column, using):
                 for pk, value in _pairs(table, "pk", column, keys, using):
-                    yield table, pk, str(Dangling(table, column, pk, value))
+                    yield table, pk, str(Dangling(parent.model, column.name, pk, value))
         for link in table.links:
             if link.target.references is parent.model:
                 through = table_of(link.through)
                 for pk, value in _pairs(through, link.source.name, link.target, keys, using):
-                    yield table, pk, f"{link.name}: {Dangling(through, link.target, pk, value)}"
+                    one = Dangling(parent.model, link.target.name, pk, value)
+                    yield table, pk, f"{link.name}: {one}"
 
 
 def _pairs(
@@ -126,8 +127,7 @@ def _pairs(
 
 
 def _parent(one: Dangling) -> Row:
-    assert one.column.references is not None
-    return one.column.references._meta.label, str(one.value)
+    return one.model._meta.label, str(one.value)
 
 
 def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:

@@ -21,7 +21,7 @@ from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table, unkn
 from dumpy.loading.integrity import Provenance, consequences, dangling_problems, repeated
 from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
-from dumpy.loading.references import References
+from dumpy.loading.references import References, holders
 from dumpy.loading.registry import TODAY, Registry, led_to
 from dumpy.loading.report import Counts, RejectedRow, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
@@ -158,6 +158,8 @@ class Loader:
         self._postponed: list[Layout] = []
         self._is_finished = False
         self._is_claimed = False
+        # Whether whoever saves the objects of a dump takes a block of rows for one.
+        self.takes_blocks = False
         self._resources = ExitStack()
 
     def destination(self, dumped: DumpedTable) -> Destination | None:
@@ -464,12 +466,13 @@ class Loader:
         problems += unsettled
         kept_out = {(problem.model, str(problem.pk)) for problem in problems}
         if self.rejects is None:
-            problems += self._dangling([*self.dumped, *self._broken()], kept_out)
+            tables = [*self.dumped, *self._broken(), *self._dependents()]
+            problems += self._dangling(tables, kept_out)
             if problems:
                 raise LoadError(sorted(problems, key=position))
             return
         self.rejects.left = left
-        if dangling := self._dangling(self._was_empty, kept_out):
+        if dangling := self._dangling([*self._was_empty, *self._dependents()], kept_out):
             if any(problem.model in self._keyless for problem in dangling):
                 # The database gives such rows another key in each attempt.
                 raise LoadError(sorted(dangling, key=position))
@@ -487,6 +490,18 @@ class Loader:
         except IntegrityError:
             return sorted(tables, key=lambda table: table.label)
         return ()
+
+    def _dependents(self) -> list[Table]:
+        """The other tables that refer to values of loaded rows which are not their keys."""
+        loaded = self.dumped.keys() | self._saved
+        found = {
+            table_of(owner)
+            for table in loaded
+            for owner, name in holders(table.model, self.using)
+            for column in table_of(owner).columns
+            if column.name == name and column.references and not column.parent_field.primary_key
+        }
+        return sorted(found - self.dumped.keys(), key=lambda table: table.label)
 
     @property
     def _keyless(self) -> set[str]:

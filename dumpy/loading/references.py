@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db import connections, router
+from django.db.models import ForeignObject, Model, QuerySet
 
 from dumpy.dump import Natural
 from dumpy.engines import engine_of
@@ -280,27 +280,35 @@ def stored_key(instance: Any, using: str) -> Any:
 
 @dataclass(frozen=True)
 class Dangling:
-    """A foreign key that leads nowhere: the row's key, the column and its value."""
+    """A reference that leads nowhere: of the row with a key, by the value of a field."""
 
-    table: Table
-    column: Column
+    model: ModelType
+    name: str
     pk: object
     value: object
 
     def __str__(self) -> str:
-        model = self.column.references
-        assert model is not None
-        return (
-            f"{self.column.name}={self.value!r} refers to a row of {model._meta.label} "
-            "that does not exist."
-        )
+        label = self.model._meta.label
+        return f"{self.name}={self.value!r} refers to a row of {label} that does not exist."
 
 
 def dangling(table: Table, using: str) -> Iterator[Dangling]:
-    """Yield the foreign keys of a table that lead nowhere."""
+    """Yield the foreign keys of a table that lead nowhere, those of several columns as well."""
     for column in table.columns:
         if is_constrained(column, using):
-            yield from _dangling_of_column(table, column, using)
+            pairs = [(column, Column(column.parent_field))]
+            yield from _dangling_by(table, column.references, column.name, pairs, using)
+    for field in _composite_keys(table.model):
+        model = concrete(field.remote_field.model)
+        if model._meta.managed and router.allow_migrate_model(using, model):
+            pairs = [(Column(own), Column(other)) for own, other in field.related_fields]
+            yield from _dangling_by(table, model, field.name, pairs, using)
+
+
+def _composite_keys(model: ModelType) -> list[Any]:
+    """The foreign keys of several columns, which no database has a constraint for."""
+    fields: list[Any] = [f for f in model._meta.local_fields if type(f) is ForeignObject]
+    return [f for f in fields if all(own.model is model for own, _ in f.related_fields)]
 
 
 def is_constrained(column: Column, using: str) -> bool:
@@ -311,25 +319,36 @@ def is_constrained(column: Column, using: str) -> bool:
     return is_managed or engine_of(connections[using]).checks_unmanaged_keys
 
 
-def _dangling_of_column(table: Table, column: Column, using: str) -> Iterator[Dangling]:
+def _dangling_by(
+    table: Table,
+    model: ModelType | None,
+    name: str,
+    pairs: Sequence[tuple[Column, Column]],
+    using: str,
+) -> Iterator[Dangling]:
+    """Yield where columns are not equal to those of any row of another model."""
+    assert model is not None
     connection = connections[using]
     quote = connection.ops.quote_name
-    model = column.references
-    assert model is not None
     keys = [f"c.{quote(Column(field).db_name)}" for field in primary_key_fields(table.model)]
-    child, parent = quote(column.db_name), quote(Column(column.parent_field).db_name)
+    columns = [(f"c.{quote(own.db_name)}", f"p.{quote(other.db_name)}") for own, other in pairs]
     sql = (
-        f"SELECT {', '.join(keys)}, c.{child} FROM {quote(table.model._meta.db_table)} c "
-        f"LEFT JOIN {quote(model._meta.db_table)} p ON c.{child} = p.{parent} "
-        f"WHERE c.{child} IS NOT NULL AND p.{parent} IS NULL"
+        f"SELECT {', '.join([*keys, *(own for own, _ in columns)])} "
+        f"FROM {quote(table.model._meta.db_table)} c LEFT JOIN {quote(model._meta.db_table)} p "
+        f"ON {' AND '.join(f'{own} = {other}' for own, other in columns)} "
+        f"WHERE {' AND '.join(f'{own} IS NOT NULL' for own, _ in columns)} "
+        f"AND {columns[0][1]} IS NULL"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        for *key, value in cursor.fetchall():
-            yield Dangling(table, column, _key(table, key, using), _value(column, value, using))
+        for row in cursor.fetchall():
+            values = zip((own for own, _ in pairs), row[len(keys) :], strict=True)
+            value = tuple(_value(column, one, using) for column, one in values)
+            pk = _key(table, row[: len(keys)], using)
+            yield Dangling(model, name, pk, value[0] if len(value) == 1 else value)
 
 
-def _key(table: Table, key: list[Any], using: str) -> object:
+def _key(table: Table, key: Sequence[Any], using: str) -> object:
     fields = primary_key_fields(table.model)
     values = [_value(Column(f), value, using) for f, value in zip(fields, key, strict=True)]
     return values[0] if len(values) == 1 else tuple(values)

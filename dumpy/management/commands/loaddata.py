@@ -96,6 +96,8 @@ class Command(loaddata.Command):
             excluded=_Excluded(self.excluded_apps, self.excluded_models),
             asks_router=True,
         )
+        # Each row is counted where Django shows its progress.
+        loader.takes_blocks = self.verbosity < 3
         self._loader = loader
         with sharing(loader), led_to(self.using):
             super().loaddata(fixture_labels)

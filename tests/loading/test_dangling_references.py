@@ -1,0 +1,78 @@
+"""References that lead nowhere when all rows are in, and that are not simple foreign keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dumps import module as dump_of
+from dumps import rows
+from loading_tools import Load, message, values
+from sites import NewSite, Site, Version
+
+from zoo.models import Exhibit, Species
+
+MODELS = """
+from django.db import models
+
+
+class Room(models.Model):
+    house = models.IntegerField()
+    number = models.IntegerField()
+
+    class Meta:
+        unique_together = [("house", "number")]
+
+
+class Bed(models.Model):
+    house = models.IntegerField(null=True)
+    number = models.IntegerField()
+    room = models.ForeignObject(
+        Room, models.CASCADE, from_fields=["house", "number"], to_fields=["house", "number"]
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def made_hostel(new_site: NewSite) -> Site:
+    """A site with a foreign key of two columns."""
+    apps = {"INSTALLED_APPS": ["dumpy", "hostel"]}
+    return new_site("hostel", Version({"hostel/models.py": MODELS}, apps), filled=False)
+
+
+@pytest.fixture
+def hostel(made_hostel: Site, tmp_path: Path, unblocked: None) -> Site:
+    return made_hostel.copied(tmp_path / "site")
+
+
+def beds(*given: tuple[int, int | None, int]) -> str:
+    """Return a dump with a room, 1/7, and beds."""
+    return dump_of(
+        rows("hostel.Room", "id house number", (1, 1, 7)),
+        rows("hostel.Bed", "id house number", *given),
+    )
+
+
+def test_a_foreign_key_of_two_columns_that_leads_nowhere_is_refused(hostel: Site) -> None:
+    hostel.write({"beds.py": beds((1, 1, 7), (2, 1, 8))})
+    said = hostel.fail("loaddata", "beds.py")
+    assert "hostel.Bed(pk=2): room=(1, 8) refers to a row of hostel.Room that does not exist" in said
+    assert "pk=1" not in said
+    assert not hostel.rows("hostel_bed")
+
+
+def test_a_foreign_key_of_two_columns_leads_to_a_row_or_is_null(hostel: Site) -> None:
+    hostel.write({"beds.py": beds((1, 1, 7), (2, None, 8))})
+    hostel.succeed("loaddata", "beds.py")
+    assert len(hostel.rows("hostel_bed")) == 2
+
+
+@pytest.mark.django_db
+def test_a_value_that_rows_beside_the_load_refer_to_does_not_change(load: Load) -> None:
+    Species.objects.create(pk=1, latin="Lutra lutra")
+    Exhibit.objects.create(pk=5, species_id="Lutra lutra")
+    said = message(load, dump_of(rows("zoo.Species", "id latin", (1, "Lutra"))))
+    # MySQL refuses the row itself, at once.
+    found = "zoo.Exhibit(pk=5): species_id='Lutra lutra' refers to a row of zoo.Species that does"
+    assert found in said or "zoo.Species(pk=1)" in said
+    assert values(Species, "latin") == ["Lutra lutra"]
