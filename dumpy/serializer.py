@@ -200,53 +200,6 @@ class DumpedObject(base.DeserializedObject):
             self._loader.finish()
 
 
-class RowObject(DumpedObject):
-    """A row on its way to the database; an instance is made of it only when somebody asks."""
-
-    def __init__(
-        self,
-        layout: Layout,
-        row: Row,
-        destination: Destination,
-        loader: Loader,
-    ) -> None:
-        self.model = layout.model
-        self.deferred_fields: Any = None
-        self._layout = layout
-        self._row = row
-        self._destination = destination
-        self._loader: Loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in {"object", "m2m_data"}:
-            raise AttributeError(name)
-        given = vars(self).copy()
-        place, loader = self._layout.place_of(self._row.line), self._loader
-        super().__init__(self._instance(), place, loader.using, loader, self._save_instance)
-        vars(self).update(given)
-        return vars(self)[name]
-
-    def save(  # type: ignore[override]
-        self, save_m2m: bool = True, using: str | None = None, *, force_insert: bool = False
-    ) -> None:
-        """Hand the row to its lane; if somebody has taken the instance, what it is now."""
-        is_usual = save_m2m and not force_insert and using in (None, self._loader.using)
-        if is_usual and vars(self).keys().isdisjoint({"object", "m2m_data"}):
-            self._destination.add(self._row)
-            self.deferred_fields = claim(self._loader)
-        else:
-            super().save(save_m2m, using, force_insert=force_insert)
-
-    def _instance(self) -> Model:
-        return self._layout.instance(self._row)
-
-    def _save_instance(self, instance: Model, place: Place) -> bool:
-        if _content(self._instance()) != _content(instance):
-            return self._loader.save(instance, place)
-        self._destination.add(self._row)
-        return True
-
-
 class RowsObject(base.DeserializedObject):
     """A block of rows, which our own ``loaddata`` takes for one object."""
 
@@ -414,7 +367,7 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
     return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
 
 
-def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject | RowsObject]:
+def _rows(table: DumpedTable, loader: Loader) -> Iterator[DumpedObject | RowsObject]:
     destination, layout = loader.destination(table), loader.layout(table)
     if destination is None or layout is None:
         return
@@ -422,7 +375,18 @@ def _rows(table: DumpedTable, loader: Loader) -> Iterator[RowObject | RowsObject
         if loader.takes_blocks:
             yield RowsObject(block, destination, loader)
         elif not destination.is_left_out:
-            yield from (RowObject(layout, row, destination, loader) for row in block.rows())
+            yield from (_row_object(layout, row, destination, loader) for row in block.rows())
+
+
+def _row_object(layout: Layout, row: Row, destination: Destination, loader: Loader) -> DumpedObject:
+    def save(instance: Model, place: Place) -> bool:
+        if _content(layout.instance(row)) != _content(instance):
+            return loader.save(instance, place)
+        destination.add(row)
+        return True
+
+    place = layout.place_of(row.line)
+    return DumpedObject(layout.instance(row), place, loader.using, loader, save)
 
 
 def _content(instance: Model) -> dict[str, Any]:

@@ -19,9 +19,8 @@ from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, LockedOut, Place, Problem
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.integrity import Repeated
-from dumpy.loading.links import LinkLoader
 from dumpy.loading.report import Counts, RejectedRow
-from dumpy.loading.statements import Statements, existing
+from dumpy.loading.statements import LinkLoader, Statements, existing
 from dumpy.loading.values import Failures, is_same, preparation, prepared, to_database, to_python
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Block, Row

@@ -21,10 +21,10 @@ from dumpy.dump import JSON_NULL, DumpedRow, Natural, dumped_row, has_own_decode
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
 from dumpy.loading.conflicts import HOOK
-from dumpy.loading.links import LinkLoader
 from dumpy.loading.references import Ambiguous, Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts, RejectedRow
 from dumpy.loading.special import SpecialLoader, is_special
+from dumpy.loading.statements import LinkLoader
 from dumpy.loading.validation import Invalid
 from dumpy.reading.block import Row
 from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of

@@ -1,4 +1,4 @@
-"""The SQL of a batch."""
+"""The SQL of rows and links."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, JSONField, QuerySet, Value
@@ -15,8 +16,10 @@ from django.db.models.sql import InsertQuery
 
 from dumpy.dump import JSON_NULL
 from dumpy.engines import engine_of
+from dumpy.loading.references import References
+from dumpy.loading.values import Failures, to_database, to_python
 from dumpy.schema.stored import as_stored
-from dumpy.schema.tables import Column, ModelType, Table
+from dumpy.schema.tables import Column, Link, ModelType, Table
 
 _KEYS_PER_QUERY = 500
 Tuples = Sequence[tuple[Any, ...]]
@@ -138,3 +141,75 @@ def existing(
         for row in rows.values_list(*names, *expressions):
             key = row[: len(names)]
             yield key[0] if len(names) == 1 else tuple(key), tuple(row[len(names) :])
+
+
+class LinkLoader:
+    """Puts the values of one many-to-many field into its through table, a batch at a time."""
+
+    def __init__(self, link: Link, references: References) -> None:
+        self.link = link
+        self._references = references
+        self._statements = Statements(link.through, (link.source, link.target), references.using)
+        self._is_empty: bool | None = None
+
+    def convert(self, lists: Sequence[Any], failures: Failures) -> list[list[Any]]:
+        """Return the primary keys that each row is linked to."""
+        return [
+            self._converted(position, values, failures) for position, values in enumerate(lists)
+        ]
+
+    def write(self, sources: Sequence[object], lists: Sequence[list[Any]]) -> set[object]:
+        """Link each source to exactly the targets in its list; return the sources that changed."""
+        wanted = dict.fromkeys(
+            (source, target)
+            for source, targets in zip(sources, lists, strict=True)
+            for target in targets
+        )
+        stored = self._stored(sources)
+        new = [pair for pair in wanted if pair not in stored]
+        gone = stored - wanted.keys()
+        self._statements.insert(self._rows(new))
+        if gone:
+            self._statements.delete(self._rows(sorted(gone, key=repr)), (0, 1))
+        return {source for source, _target in [*new, *gone]}
+
+    def _converted(self, position: int, values: Any, failures: Failures) -> list[Any]:
+        if not isinstance(values, list):
+            failures.setdefault(
+                position, ValidationError(f"{self.link.name!r} must be a list, not {values!r}.")
+            )
+            return []
+        wrong: Failures = {}
+        found = list(to_python(self.link.target, values, self._references, wrong))
+        for error in wrong.values():
+            failures.setdefault(position, error)
+        return found
+
+    def _stored(self, sources: Iterable[object]) -> set[tuple[Any, Any]]:
+        if self._is_empty is None:
+            self._is_empty = self._statements.is_empty()
+        return set() if self._is_empty else self._pairs(list(sources))
+
+    def _pairs(self, sources: list[object]) -> set[tuple[Any, Any]]:
+        source, target = self.link.source.name, self.link.target.name
+        rows = QuerySet(self.link.through, using=self._references.using).order_by()
+        return {
+            pair
+            for start in range(0, len(sources), _KEYS_PER_QUERY)
+            for pair in rows.filter(
+                **{f"{source}__in": sources[start : start + _KEYS_PER_QUERY]}
+            ).values_list(source, target)
+        }
+
+    def _rows(self, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:
+        if not pairs:
+            return []
+        connection = connections[self._references.using]
+        failures: Failures = {}
+        columns = zip((self.link.source, self.link.target), zip(*pairs, strict=True), strict=True)
+        prepared = [to_database(column, values, connection, failures) for column, values in columns]
+        return list(zip(*prepared, strict=True))
+
+    def look_again(self) -> None:
+        """Look links up from now on: the table may hold some that an earlier batch brought."""
+        self._is_empty = False
