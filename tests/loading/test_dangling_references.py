@@ -37,7 +37,7 @@ class Bed(models.Model):
 def made_hostel(new_site: NewSite) -> Site:
     """A site with a foreign key of two columns."""
     apps = {"INSTALLED_APPS": ["dumpy", "hostel"]}
-    return new_site("hostel", Version({"hostel/models.py": MODELS}, apps), filled=False)
+    return new_site("hostel", Version({"hostel/models.py": MODELS}, apps))
 
 
 @pytest.fixture
@@ -56,15 +56,15 @@ def beds(*given: tuple[int, int | None, int]) -> str:
 def test_a_foreign_key_of_two_columns_that_leads_nowhere_is_refused(hostel: Site) -> None:
     hostel.write({"beds.py": beds((1, 1, 7), (2, 1, 8))})
     said = hostel.fail("loaddata", "beds.py")
-    assert "hostel.Bed(pk=2): room=(1, 8) refers to a row of hostel.Room that does not exist" in said
+    assert "hostel.Bed(pk=2): room=(1, 8) refers to a row of hostel.Room that does not" in said
     assert "pk=1" not in said
-    assert not hostel.rows("hostel_bed")
+    assert not hostel.rows("hostel_bed", "id")
 
 
 def test_a_foreign_key_of_two_columns_leads_to_a_row_or_is_null(hostel: Site) -> None:
     hostel.write({"beds.py": beds((1, 1, 7), (2, None, 8))})
     hostel.succeed("loaddata", "beds.py")
-    assert len(hostel.rows("hostel_bed")) == 2
+    assert len(hostel.rows("hostel_bed", "id")) == 2
 
 
 @pytest.mark.django_db
