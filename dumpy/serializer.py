@@ -172,7 +172,7 @@ class DumpedObject(base.DeserializedObject):
         is_usual = using == self._using and not force_insert and (row is not None or not links)
         if is_usual and self._loader is not None and self._save is not None:
             is_saved = self._save(self.object, self._place)
-            self.deferred_fields = claim(self._loader)
+            self.deferred_fields = self._loader.claim()
         else:
             self._save_at_once(using, force_insert, links if row is None else {})
             is_saved = True
@@ -212,9 +212,9 @@ class RowsObject(base.DeserializedObject):
         self._loader = loader
 
     def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
-        """Hand the rows to their lane."""
+        """Hand the rows on."""
         self._destination.add_block(self._block)
-        self.deferred_fields = claim(self._loader)
+        self.deferred_fields = self._loader.claim()
 
     def save_deferred_fields(self, using: str | None = None) -> None:
         """Finish the load that the rows belong to; raises ``LoadError``."""
@@ -401,11 +401,6 @@ def _listed(links: dict[str, Any]) -> dict[str, Any]:
         else values
         for name, values in links.items()
     }
-
-
-def claim(loader: Loader) -> Any:
-    """Return something true for the first object of a load, whose caller will finish it."""
-    return {"dumpy": None} if loader.claim() else None
 
 
 def _iterated(queryset: Iterable[Model]) -> Iterable[Model]:

@@ -77,19 +77,15 @@ class Destination:
         instance, place = self._layout.instance(row), self._layout.place_of(row.line)
         self._loader.save(instance, place, is_changed=self._is_changed or self._rows is not None)
 
-    def flush(self) -> None:
-        """Write the rows taken so far."""
-        self._loader.flush()
-
     def _is_valid(self, row: Row) -> bool:
         try:
             instance = self._layout.instance(row)
-        except FixtureError:  # what is wrong with its values is said by the table loader
-            return True
-        try:
             self._loader.validate(instance, self._layout.fields, is_changed=True)
         except Invalid:
             return False
+        except FixtureError:
+            # What is wrong with its values is said by the table loader.
+            return True
         return True
 
     def _leaves_out(self, row: Row) -> bool:
@@ -119,6 +115,9 @@ class Loader:
     router does not allow in the database, are left out.
     Transactions are the caller's.
     """
+
+    # Whether whoever saves the objects of a dump takes a block of rows for one.
+    takes_blocks = False
 
     def __init__(
         self,
@@ -158,8 +157,6 @@ class Loader:
         self._postponed: list[Layout] = []
         self._is_finished = False
         self._is_claimed = False
-        # Whether whoever saves the objects of a dump takes a block of rows for one.
-        self.takes_blocks = False
         self._resources = ExitStack()
 
     def destination(self, dumped: DumpedTable) -> Destination | None:
@@ -322,10 +319,10 @@ class Loader:
                 found[table.label] = rows.count() - self.report.tables[table.label].total
         return {label: number for label, number in found.items() if number > 0}
 
-    def claim(self) -> bool:
-        """Return True once: for the one who will call ``finish()``."""
+    def claim(self) -> Any:
+        """Return something true once: for the object whose caller will call ``finish()``."""
         claimed, self._is_claimed = self._is_claimed, True
-        return not claimed
+        return None if claimed else {"dumpy": None}
 
     def save(
         self, instance: Model, place: Place | None = None, *, is_changed: bool = False
