@@ -50,7 +50,7 @@ def _say_interrupted(
 ) -> None:
     """Say in a sentence what Python says with a traceback."""
     if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("Interrupted: everything is as it was before.\n")
+        sys.stderr.write("Interrupted: nothing is half done.\n")
     else:
         sys.__excepthook__(kind, error, traceback)
 
