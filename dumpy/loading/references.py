@@ -387,7 +387,4 @@ def holders(model: ModelType, using: str) -> Iterator[tuple[ModelType, str]]:
 
 
 def _has_table(model: ModelType, using: str) -> bool:
-    return (
-        model._meta.managed
-        or model._meta.db_table in connections[using].introspection.table_names()
-    )
+    return model._meta.managed or bool(engine_of(connections[using]).tables([model._meta.db_table]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.models import Manager
-from running import called, dumped
+from running import called, dumped, loaded
 
 from music.models import Genre
 from zoo.models import Crate
@@ -48,7 +50,7 @@ def test_the_default_of_a_database_is_a_value_that_can_be_dumped() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["Music_Genre", '"music_genre"'])
 def test_a_table_is_there_if_the_database_finds_it(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if not (name.startswith(connection.ops.quote_name("")[0]) or _knows_no_case()):
         pytest.skip("This database finds no table by this name.")
@@ -57,6 +59,8 @@ def test_a_table_is_there_if_the_database_finds_it(
     said = called("dumpdata", "music.Genre", format="py")
     assert "create_music_genre(3, 'Rock')" in said.out
     assert said.err == ""
+    (tmp_path / "dump.py").write_text(said.out, encoding="utf-8")
+    loaded(tmp_path / "dump.py")
 
 
 def _knows_no_case() -> bool:
