@@ -311,13 +311,16 @@ class _Fields:
             return None
         then = _target(self.then[name]) if name in self.then else None
         known = then and (self.names.changes.model(then._meta.label) or then._meta.label)
-        for one in self.added.values():
-            target = _target(one)
-            if target is not None and isinstance(one, Link) is not is_links:
-                is_alike = known is None and _likeness(name, str(one.field.name)) >= 0.5
-                if is_alike or known == target._meta.label:
-                    return one
-        return None
+        others = {
+            one: target
+            for one in self.added.values()
+            if isinstance(one, Link) is not is_links and (target := _target(one)) is not None
+        }
+        if known is not None:
+            return next((one for one in others if others[one]._meta.label == known), None)
+        alike = [one for one in others if _likeness(name, str(one.field.name)) >= 0.5]
+        # Where nobody knows, the only one is likely enough not to drop what it may hold.
+        return next(iter(alike or (others if len(others) == 1 else ())), None)
 
     def _added(self, one: Column | Link, fields: Container[str]) -> Finding:
         finding = Finding(

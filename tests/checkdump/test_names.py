@@ -186,3 +186,14 @@ def test_models_that_are_not_in_the_dump_need_no_hand(dump: Path) -> None:
     assert added["music.Artist"] == "nothing"
     assert "music.Genre" not in added
     assert "contenttypes.ContentType" not in added
+
+
+def test_links_are_not_dropped_where_no_migration_tells_what_became_of_them(dump: Path) -> None:
+    fields = (
+        "id name album_id media_type_id genre_id composer milliseconds bytes unit_price list_id"
+    )
+    row = (1, "Go Down", None, 1, None, "", 1, None, Decimal("0.99"), 7)
+    found = checked(write(dump, rows("music.Track", fields, row)), NAMES).of("field-removed")
+    assert (found["field"], found["to"], found["guess"]) == ("list_id", "playlists", True)
+    assert "may be the many-to-many field playlists now" in found["reason"]
+    assert "remove_field" not in found["step"]
