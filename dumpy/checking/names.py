@@ -107,7 +107,7 @@ class Names:
                     hint="restore it with --through-migrations, which does what the migrations say",
                     rows=dumped.rows, proposal=other.step,
                 )  # fmt: skip
-        taken = set(self.guessed.values())
+        taken = {self.today(dumped)[0] for dumped in self.models}
         for model in self.added:
             if model._meta.label not in taken:
                 yield Finding("model-added", model._meta.label, "is not in the dump", stops=False)

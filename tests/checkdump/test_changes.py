@@ -118,6 +118,7 @@ def test_what_was_renamed_is_no_guess_however_unlike_the_names_are(site: Site) -
         "field-renamed": ("words", False),
     }
     assert found["field-renamed"]["reason"] == "was renamed to words"
+    assert "Not in the dump" not in site.manage("checkdump", "dump").stdout
     written(site)
     restored(site)
 
