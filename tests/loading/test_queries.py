@@ -92,3 +92,10 @@ def test_an_object_whose_row_a_receiver_has_made_updates_it(load: Load) -> None:
     finally:
         post_save.disconnect(make, Taxon)
     assert list(Taxon.objects.order_by("pk").values_list("pk", "name")) == [(1, "x"), (2, "y")]
+
+
+def test_progress_counts_each_row(load: Load) -> None:
+    taxa = [(n, "x", None) for n in range(1, 5)]
+    said = load(dump_of(rows("zoo.Taxon", "id name parent_id", *taxa)), verbosity=3)
+    assert "Processed 4 object(s)." in said
+    assert Taxon.objects.count() == 4
