@@ -92,7 +92,7 @@ class PySerializerTestCase(SerializersTestBase, TestCase):
 
     @staticmethod
     def _get_pk_values(serial_str):
-        return [one["pk"] for one in json.loads(as_json(serial_str))]
+        return [one.get("pk") for one in json.loads(as_json(serial_str))]
 
     @staticmethod
     def _get_field_values(serial_str, field_name):
