@@ -176,6 +176,7 @@ class Said:
         self._stdout = stdout
         self._verbosity = verbosity
         self._progress = Progress(stdout, 0, 0)
+        self._expected: Callable[[], int] | None = None
 
     def line(self, text: str) -> None:
         """Say a sentence."""
@@ -183,12 +184,15 @@ class Said:
         if self._verbosity > 0:
             self._stdout.write(printable_lines(text))
 
-    def begin(self, expected: int) -> None:
-        """Expect so many rows."""
-        self._progress = Progress(self._stdout, self._verbosity, expected)
+    def expect(self, expected: Callable[[], int]) -> None:
+        """Expect as many rows as a function says when it comes to them."""
+        self._expected = expected
 
     def rows(self, name: str, count: int) -> None:
         """Say that rows of a table are in, or with 0 that they are about to be loaded."""
+        if self._expected is not None:
+            self._progress = Progress(self._stdout, self._verbosity, self._expected())
+            self._expected = None
         if self._progress.is_shown:
             self._progress.begin(name)
             self._progress.rows(count)
@@ -251,18 +255,18 @@ def _restorer(content: Content, options: argparse.Namespace, said: Said) -> Rest
 
 def _run(restorer: Restorer, options: argparse.Namespace, said: Said) -> Report:
     policy = policy_of(vars(options), said.line)
-    is_asked = options.interactive and not options.dry_run
+    said.expect(lambda: sum(restorer.content.row_counts.values()))
 
     def confirm(summary: Summary) -> None:
-        said.begin(sum(restorer.content.row_counts.values()))
-        if options.interactive:
-            for line in summary.lines():
-                said.line(line)
-        if is_asked:
+        for line in summary.lines():
+            said.line(line)
+        if not options.dry_run:
             _ask(options.database, summary, said.line)
 
     with migrating(policy), named([], said.line):
-        return restorer.run(dry_run=options.dry_run, confirm=confirm)
+        return restorer.run(
+            dry_run=options.dry_run, confirm=confirm if options.interactive else None
+        )
 
 
 def _say_end(

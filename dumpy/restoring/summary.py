@@ -42,13 +42,14 @@ class Summary:
         """Yield a sentence for each kind of rows that go, and have none in the dump."""
         code = " (but for what code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
-        known = {*self.content.db_tables, *unlisted}
-        if rows := counted(self._going({*self._labels} - known)):
+        sessions = {name for name, label in self._labels.items() if label == _SESSION}
+        known = {*self.content.db_tables, *unlisted, *sessions}
+        if rows := counted(self._going(self._labels.keys() - known)):
             yield f"Not in the dump, so without rows afterwards{code}: {rows}."
         if rows := counted(self._going(unlisted)):
             yield f"Not listed in restore.py, so without rows afterwards{code}: {rows}."
-        if sessions := self.here.get(_SESSION):
-            yield f"{sessions} sessions go: no dump has them, and everybody has to log in again."
+        if count := sum(self._counts(sessions).values()):
+            yield f"{count} sessions go: no dump has them, and everybody has to log in again."
 
     def lines(self) -> Iterator[str]:
         """Yield a table of the models whose rows differ in number, and the totals."""
@@ -71,30 +72,26 @@ class Summary:
     @cached_property
     def here(self) -> Mapping[str, int]:
         """The rows of the models in the tables that are replaced, by label."""
-        there = schema.there(self.connection, self.replaced)
-        return {
-            label: schema.count(self.connection, [name])
-            for name, label in self._labels.items()
-            if name in there
-        }
+        return self._counts(self._labels)
 
     @cached_property
     def _labels(self) -> Mapping[str, str]:
-        models = [one for one in apps.get_models() if not one._meta.proxy]
+        """The labels of the models by those of the tables that are there."""
+        there = schema.there(self.connection, self.replaced)
         return {
             one._meta.db_table: one._meta.label
-            for one in models
-            if one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION
+            for one in apps.get_models()
+            if one._meta.db_table in there
+            and not one._meta.proxy
+            and (one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION)
         }
 
-    def _going(self, tables: Collection[str]) -> dict[str, int]:
-        """The rows of tables that are of no other kind."""
-        labels = [
-            label
-            for name, label in self._labels.items()
-            if name in tables and name in self.going and label != _SESSION
-        ]
-        return {label: self.here[label] for label in labels if label in self.here}
+    def _going(self, tables: Collection[str]) -> Mapping[str, int]:
+        return self._counts({*tables}.intersection(self.going))
+
+    def _counts(self, tables: Collection[str]) -> Mapping[str, int]:
+        found = {name: label for name, label in self._labels.items() if name in tables}
+        return {label: schema.count(self.connection, [name]) for name, label in found.items()}
 
 
 def counted(rows: Mapping[str, int]) -> str:

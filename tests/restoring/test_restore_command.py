@@ -167,7 +167,7 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr(console, "_SECONDS", -1)
     said = Said(OutputWrapper(stream), 1)
-    said.begin(200)
+    said.expect(lambda: 200)
     said.rows("shop.Sale", 0)
     said.rows("shop.Sale", 50)
     said.line("Restored.")
