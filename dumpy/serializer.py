@@ -397,7 +397,7 @@ def _listed(links: dict[str, Any]) -> dict[str, Any]:
     """Links as lists of keys; what is none at all is left to the loader, which refuses it."""
     return {
         name: [one.pk if isinstance(one, Model) else one for one in values]
-        if isinstance(values, Iterable)
+        if isinstance(values, Iterable) and not isinstance(values, str | bytes | dict)
         else values
         for name, values in links.items()
     }

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dumpy.dump import Natural, new
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, LockedOut, Place, Problem
+from dumpy.errors import LoadError, LockedOut, Place, Problem
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.integrity import Repeated
 from dumpy.loading.report import Counts, RejectedRow
@@ -111,12 +111,12 @@ class Layout:
         return place
 
     def instance(self, row: Row) -> Model:
-        """Return a row as an unsaved instance; raises ``FixtureError`` if its values do not fit."""
+        """Return a row as an unsaved instance; raises ``LoadError`` if its values do not fit."""
         try:
             return new(self.model, **named_values(self.fields, row.values))
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise FixtureError(self.place_of(row.line), reason) from error
+            place, key = self.place_of(row.line), self.dumped_key(row)
+            raise LoadError([Problem(self.table.label, key, place, reason_of(error))]) from error
 
     def dumped_key(self, row: Row) -> object:
         """Return the primary key of a row as the dump has it."""

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv*", ".tox", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "*.py[cod]",
-    "_build", "build", "dist", "var",
+    "_build", "build", "dist", "var", ".coverage*",
 )  # fmt: skip
 
 
