@@ -328,12 +328,14 @@ def end_of(child: subprocess.Popen[str]) -> Ended:
 def without_next_keys(state: dict[str, Any]) -> dict[str, Any]:
     """Return what a database holds, but for what a server does not take back: its next keys.
 
-    They are taken back where tables are made anew, and by SQLite.
+    They are taken back where tables are made anew, and by SQLite. MySQL gives them to links.
     """
     if settings.ENGINE == "sqlite":
         return state
     definitions = re.sub(r" AUTO_INCREMENT=\d+", "", repr(state["definitions"]))
-    return {**state, "definitions": definitions, "sequences": None}
+    links = sorted(row.partition(", ")[2] for row in state["shop_vault_guards"])
+    taken = {"definitions": definitions, "sequences": None, "shop_vault_guards": links}
+    return {**state, **taken}
 
 
 def content(path: Path) -> dict[str, bytes]:
