@@ -165,7 +165,9 @@ class RawTable:
     def _query(self) -> str:
         connection = connections[self.using]
         quote, engine = connection.ops.quote_name, engine_of(connection)
-        selected, joined = ["t.*"], [f"FROM {quote(self.db_table)} t"]
+        # What stands for all columns on SQLite is all but the rowid, which a key may be.
+        selected = [*(f"t.{quote(one.db_name)}" for one in self._key), "t.*"]
+        joined = [f"FROM {quote(self.db_table)} t"]
         for number, column in enumerate(self._content_types):
             selected += [f"c{number}.app_label", f"c{number}.model"]
             joined.append(
