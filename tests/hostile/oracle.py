@@ -31,8 +31,8 @@ from zoo.models import Species
 Refuse = Callable[[str | bytes], DumpyError]
 
 DATA_ONLY = {"EXECUTE": False}
-# It is to take a second; a machine with other things to do counts more.
-SECONDS = 5
+# It is to take a second; a machine with other things to do counts more, and coverage much more.
+SECONDS = 5 if sys.gettrace() is None else 60
 MEMORY = 64 * 2**20
 STATUS = Path("/proc/self/statm")
 _WATCHED = ("exec", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.")
