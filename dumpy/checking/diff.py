@@ -166,7 +166,13 @@ def key_of(label: str, names: Sequence[str]) -> tuple[str, ...]:
     """
     model = TODAY.find(label)
     key = table_of(model).key if model is not None else tuple(names[:1])
-    return tuple(key) if set(key) <= set(names) else tuple(names)
+    return tuple(key) if has_key(label, names) else tuple(names)
+
+
+def has_key(label: str, names: Iterable[str]) -> bool:
+    """Return whether rows with these fields have their primary key, for all that is known."""
+    model = TODAY.find(label)
+    return model is None or set(table_of(model).key) <= set(names)
 
 
 def _is_alias(given: str) -> bool:

@@ -14,13 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dumpy import reading
-from dumpy.checking.diff import key_of, opened
+from dumpy.checking.diff import has_key, key_of, opened
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.reading import Dump, DumpedTable
 from dumpy.text.words import source
 
-_ROWS = "    # the rows of {}\n"
-_IS_ROWS = re.compile(r"    # the rows of (create_\w+)\n")
+_ROWS = "    # mergedump puts the rows of {} here\n"
+_IS_ROWS = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
 Key = tuple[object, ...]
 Values = tuple[object, ...]
@@ -65,15 +65,30 @@ class _Side:
     def lines(self) -> dict[str, list[int]]:
         """The lines of the rows of each create function that can be merged by rows.
 
-        The rows of those stand in one block, without comments in between.
+        They are one block, as dumpy writes it: without comments, and no key comes twice in it.
         """
+        texts = self._texts
         found = {}
-        for name, table in self.tables.items():
-            numbers = [line for block in table.blocks() for line in block.lines]
+        for name in self.tables.keys() - self._repeated:
+            rows = list(self.tables[name].rows())
+            numbers = [row.line for row in rows]
             is_block = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-            if is_block and name not in self._repeated:
+            is_plain = all(texts[row.line - 1] == _line(name, row.values) for row in rows)
+            if is_block and is_plain and self._keys(name) and len(self.rows(name)) == len(rows):
                 found[name] = numbers
         return found
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return re.findall(r"[^\n]*\n|[^\n]+", self.text)
+
+    def _keys(self, name: str) -> list[int]:
+        """The positions of the primary key in a row, none for rows without it."""
+        table = self.tables[name]
+        if not has_key(table.label, table.fields):
+            return []
+        where = (table.fields[one] for one in key_of(table.label, list(table.fields)))
+        return [position for position in where if isinstance(position, int)]
 
     def shape(self, name: str) -> object:
         """Return what must be the same in all versions whose rows are merged."""
@@ -84,14 +99,12 @@ class _Side:
         """Return the rows of a create function by their keys; none if there is no such function."""
         if name not in self.tables:
             return {}
-        table = self.tables[name]
-        key = [table.fields[one] for one in key_of(table.label, list(table.fields))]
-        where = [position for position in key if isinstance(position, int)]
-        return {tuple(row.values[i] for i in where): row.values for row in table.rows()}
+        where = self._keys(name)
+        return {tuple(row.values[i] for i in where): row.values for row in self.tables[name].rows()}
 
     def without_rows(self, names: set[str]) -> str:
         """Return the text with one line for the rows of each of these create functions."""
-        lines = re.findall(r"[^\n]*\n|[^\n]+", self.text)
+        lines = list(self._texts)
         for name in names & self.lines.keys():
             first, *others = self.lines[name]
             lines[first - 1] = _ROWS.format(name)
@@ -109,13 +122,16 @@ def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
     if any(rows[name].lines for name in names - placed):
         # A side has removed the table, the other one has changed its rows.
         return _merged_lines(*(side.text for side in sides))
-    text = _IS_ROWS.sub(
-        lambda found: "".join(rows[found[1]].lines) or "    return\n", skeleton.text
-    )
+    text = _IS_ROWS.sub(lambda found: _text_of(rows.get(found[1]), found[0]), skeleton.text)
     conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
     if not conflicts:
         reading.open(text).close()  # What cannot be read again is merged by lines.
     return Merged(text, conflicts)
+
+
+def _text_of(rows: _Rows | None, line: str) -> str:
+    """Return merged rows, or a line that a person has written as it is."""
+    return line if rows is None else "".join(rows.lines) or "    return\n"
 
 
 def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
@@ -155,7 +171,7 @@ class _Rows:
 
     def _line(self, values: Values | None) -> Iterator[str]:
         if values is not None:
-            yield f"    yield {self._name}({', '.join(map(source, values))})\n"
+            yield _line(self._name, values)
 
     def _conflict(self, ours: Values | None, theirs: Values | None) -> Iterator[str]:
         self.conflicts += 1
@@ -164,6 +180,10 @@ class _Rows:
         yield _SPLIT
         yield from self._line(theirs)
         yield _THEIRS
+
+
+def _line(name: str, values: Values) -> str:
+    return f"    yield {name}({', '.join(map(source, values))})\n"
 
 
 def _merged_values(base: Values, ours: Values, theirs: Values) -> tuple[Values, Values]:

@@ -83,7 +83,7 @@ def verdict(found: Findings) -> str:
     if found.stopping:
         needs = "needs" if len(found.stopping) == 1 else "need"
         parts.append(f"{counted(len(found.stopping), 'difference')} {needs} a hand")
-    said = ", and ".join(parts)
+    said = ", and ".join(parts or ["the rehearsal failed"])
     return f"{said[0].upper()}{said[1:]}: a restore would not go through."
 
 

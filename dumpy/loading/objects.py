@@ -171,12 +171,20 @@ class ObjectLoader:
             for name, natural in row.references.items()
         )
 
-    def save_incomplete(self, item: PendingObject) -> None:
-        """Save a row without the references that are not there."""
+    def save_incomplete(self, item: PendingObject) -> bool:
+        """Save a row without the references that are not there; return whether it is saved."""
         item.is_incomplete = True
         row = cast(DumpedRow, dumped_row(item.instance))
         there = {k: v for k, v in row.references.items() if self._references.is_there(v)}
-        self._save_dumped(item, DumpedRow(row.names, there))
+        try:
+            self._save_dumped(item, DumpedRow(row.names, there))
+        except DumpyError:
+            raise
+        except Exception as error:
+            require_lock(error, self._using)
+            item.error = error
+            return False
+        return True
 
     def natural_rows(self) -> Iterator[tuple[Layout, list[Row]]]:
         """Yield the saved rows that have references by natural key, each with its key and them."""

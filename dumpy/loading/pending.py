@@ -274,15 +274,24 @@ class Pending:
         objects = self._loader.objects
         items = [item for _key, item in self._objects() if objects.may_be_incomplete(item)]
         for item in items:
-            objects.save_incomplete(item)
-            self.flush()
-            self.work(self._woken_by(_names_of(item.instance)))
+            if objects.save_incomplete(item):
+                self.flush()
+                self.work(self._woken_by(_names_of(item.instance)))
         return bool(items)
 
 
 def _natural_key(instance: Model) -> Iterator[Natural]:
-    if hasattr(instance, "natural_key"):
-        yield Natural(instance._meta.label, tuple(instance.natural_key()))
+    """Yield the natural key, if there is one and it can be computed; raises ``Missing``."""
+    if not hasattr(instance, "natural_key"):
+        return
+    try:
+        natural = Natural(instance._meta.label, tuple(instance.natural_key()))
+        hash(natural)
+    except Missing:
+        raise
+    except Exception:  # it is code of the project: nobody can wait for a key that is none
+        return
+    yield natural
 
 
 def _names_of(instance: Model) -> list[Hashable]:

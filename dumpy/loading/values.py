@@ -26,6 +26,7 @@ _WRAPPED = {FieldText, Stored}
 Failures = dict[int, Exception]
 
 _INSTANTS = frozenset({datetime.datetime})
+_BYTES = frozenset({bytes})
 
 _NUMBERS = (int, float, Decimal)
 _MAX_EXPONENT = 400
@@ -165,9 +166,13 @@ def _converted(column: Column, value: Any) -> Any:
         # As an integer, a number with an exponent of 131,072 takes most of a second.
         raise ValidationError(f"the number is too large for {column.name!r}.")
     try:
-        return column.target.to_python(value)
+        made = column.target.to_python(value)
     except (TypeError, AttributeError) as error:
         raise ValidationError(f"{value!r} is no value for {column.name!r}.") from error
+    if column.types == _BYTES and not isinstance(made, bytes | bytearray | memoryview):
+        # Django's field takes what it is given, and SQLite stores it.
+        raise ValidationError(f"{value!r} is no value for {column.name!r}.")
+    return made
 
 
 def _are_in_zone(values: Sequence[Any]) -> bool:

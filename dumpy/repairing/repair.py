@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +17,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import LoadError, Place, Problem
 from dumpy.loading.batches import named_values
 from dumpy.loading.loader import Loader
+from dumpy.loading.references import Missing, References
 from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.tables import created, migrated
@@ -178,7 +179,13 @@ class Repair:
 
         def parent(values: Values) -> str | None:
             value = values.get(name)
-            is_key = value is not None and not isinstance(value, list | dict | Natural | NotHere)
+            if isinstance(value, Natural):
+                raise NoChoice(
+                    f"--with-children: rows of {table.label} refer to {model._meta.label} by "
+                    "natural key, which is not followed. Name them, or restore a dump without "
+                    "--natural-foreign."
+                )
+            is_key = value is not None and not isinstance(value, list | dict | NotHere)
             return keys.get(Target(model, to, value)) if is_key else None
 
         for row in list(self._pick(table, lambda values: parent(values) is not None)):
@@ -397,6 +404,7 @@ class BackLinks:
     def __init__(self, rows_of: RowsOf, using: str) -> None:
         self._rows_of = rows_of
         self._using = using
+        self._references = References(using)
 
     def restore(self, model: ModelType, restored: Collection[object]) -> Iterator[str]:
         """Link what led to the restored rows of a model; yield sentences that say how much."""
@@ -415,7 +423,7 @@ class BackLinks:
         """The links of the dump that lead to restored rows, from others, some at a time."""
 
         def targets(values: Values) -> Iterable[object]:
-            keys = map(link.target.target.to_python, values.get(link.name, ()))
+            keys = map(self._key_of, repeat(link), values.get(link.name, ()))
             return (key for key in keys if key in restored)
 
         is_own = table.model is link.target.references
@@ -427,6 +435,15 @@ class BackLinks:
         )
         while pairs := list(islice(found, _PAIRS)):
             yield pairs
+
+    def _key_of(self, link: Link, value: Any) -> object:
+        """Return the key of a row that is linked, None for a natural key that leads nowhere."""
+        if not isinstance(value, Natural):
+            return link.target.target.to_python(value)
+        try:
+            return self._references.resolve(value, link.target.parent_field.attname)
+        except Missing:
+            return None
 
     def _made(self, link: Link, pairs: list[tuple[object, object]]) -> Iterator[object]:
         """Make the links of rows that are there; yield the restored row of each."""

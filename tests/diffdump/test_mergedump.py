@@ -126,6 +126,34 @@ def test_what_is_no_dump_is_merged_by_lines(tmp_path: Path) -> None:
     assert found == Merged("A\nb\nc\nd\nE\n", 0)
 
 
+def test_a_key_that_one_side_has_twice_loses_no_row(tmp_path: Path) -> None:
+    twice = [(1, "Saw", 1), (2, "Axe", 2), (2, "Bolt", 4), (3, "Nail", 3)]
+    text = together(tmp_path, twice, [(1, "Old", 1), *BASE[1:]]).text
+    assert all(name in text for name in ("'Axe'", "'Bolt'", "'Nail'"))
+
+
+def test_rows_without_their_key_are_merged_by_lines(tmp_path: Path) -> None:
+    """What is another row, and what the same row after a change, nobody can know."""
+    base, ours, theirs = ([("Rock",), ("Jazz",)], [("Pop",), ("Jazz",)], [("Folk",), ("Jazz",)])
+    texts = [module(rows("music.Genre", "name", *side)) for side in (base, ours, theirs)]
+    assert merged(tmp_path, *texts).conflicts == 1
+
+
+def test_a_comment_behind_a_row_stays(tmp_path: Path) -> None:
+    base = module(products(BASE))
+    ours = base.replace("'Saw', 1)", "'Saw', 1)  # keep me")
+    found = merged(tmp_path, base, ours, module(products([*BASE, (9, "Nut", 9)])))
+    assert "# keep me" in found.text
+    assert rows_of(found.text) == [*BASE, (9, "Nut", 9)]
+
+
+def test_a_line_that_looks_like_the_mark_of_rows_stays(tmp_path: Path) -> None:
+    line = "    # mergedump puts the rows of create_foo here\n"
+    texts = [text.replace("def objects():\n", f"def objects():\n{line}") for text in
+             (module(products(side)) for side in (BASE, BASE[:2], BASE))]  # fmt: skip
+    assert line in merged(tmp_path, *texts).text
+
+
 VALUES = st.dictionaries(st.integers(1, 4), st.tuples(*[st.sampled_from([1, 2, None])] * 2))
 
 

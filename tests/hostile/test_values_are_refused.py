@@ -87,6 +87,8 @@ VALUES = [
 ]
 # A column and what does not go into it.
 COLUMNS: list[tuple[str, str, str]] = [
+    ("zoo.Checkup", "binary", "5"),
+    ("zoo.Checkup", "binary", "[1]"),
     ("zoo.Checkup", "integer", "'a'"),
     ("zoo.Checkup", "integer", "'1; DROP TABLE zoo_species'"),
     ("zoo.Checkup", "integer", "None"),

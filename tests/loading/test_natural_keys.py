@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from dumps import Rows, rows
 from dumps import module as dump_of
-from loading_tools import Load, refusal, values
+from loading_tools import Load, fixture_of, refusal, values
 
-from zoo.models import Archive, Folder, Nation
+from zoo.models import Archive, Folder, Mascot, Nation
 
 pytestmark = pytest.mark.django_db
 
@@ -175,3 +175,36 @@ def test_a_row_that_waits_for_a_key_of_its_own_which_another_has_too_does_not_wa
         (2, None, None),
         (5, None, None),
     ]
+
+
+def test_rows_that_wait_for_each_other_and_are_refused_are_named(load: Load) -> None:
+    first = "'a', natural('zoo.Folder', 'b', 'a'), None"
+    second = "'b', natural('zoo.Folder', 'a', 'b'), 'code'"
+    error = refusal(load, dump_of(rows("zoo.Folder", "name parent_id code", first, second)))
+    assert {problem.model for problem in error.problems} == {"zoo.Folder"}
+    assert not Folder.objects.exists()
+
+
+def test_nobody_waits_for_a_natural_key_that_fails(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Nation) -> tuple[str]:
+        raise AttributeError(self)
+
+    monkeypatch.setattr(Nation, "natural_key", fail)
+    load(
+        fixture_of(
+            "yield Mascot(pk=1, name='Bear', nation_id=1)",
+            "yield Nation(pk=1, name='A')",
+        )
+    )
+    assert values(Mascot, "nation_id") == [1]
+
+
+def test_a_natural_key_with_a_list_in_it_is_refused_with_its_row(load: Load) -> None:
+    text = dump_of(
+        rows("zoo.Nation", "id name mascot_id", "1, 'A', natural('zoo.Mascot', [1], 'A')"),
+        rows("zoo.Mascot", "id name nation_id", "1, 'Bear', natural('zoo.Nation', 'A')"),
+    )
+    error = refusal(load, text)
+    assert ("zoo.Nation", 1) in [(one.model, one.pk) for one in error.problems]

@@ -17,6 +17,7 @@ from django.db import connection
 from running import Project, called, contents
 
 from dumpy.dump import natural
+from dumpy.errors import DumpyError
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.tables import table_of
 from music.models import Album, Artist, Employee, MediaType, Playlist, Track
@@ -482,3 +483,26 @@ def test_a_foreign_key_to_a_permission_is_led_to_the_row_here() -> None:
         3, "auth.Permission content_type_id=music.organ, codename=view_organ", is_named=True
     )
     assert here(4) == NotHere(4, "a row of auth.Permission")
+
+
+@pytest.fixture
+def natural_dump(tmp_path: Path) -> Path:
+    """A file in which a mascot refers to its nation, and to an ally, by natural key."""
+    home, ally = (zoo.Nation.objects.create(pk=pk, name=name) for pk, name in ((1, "A"), (2, "B")))
+    zoo.Mascot.objects.create(pk=1, name="Bear", nation=home).allies.add(ally)
+    path = tmp_path / "dump.py"
+    options = {"use_natural_foreign_keys": True, "format": "py", "verbosity": 0}
+    called("dumpdata", "zoo.Nation", "zoo.Mascot", output=str(path), **options)
+    return path
+
+
+def test_children_that_refer_by_natural_key_are_refused(natural_dump: Path) -> None:
+    with pytest.raises(DumpyError, match="by natural key"):
+        called("repair", str(natural_dump), "zoo.Nation", "1", with_children=True)
+
+
+def test_links_by_natural_key_come_back_with_a_row(natural_dump: Path) -> None:
+    zoo.Mascot.allies.through.objects.all().delete()
+    zoo.Nation.objects.filter(pk=2).delete()
+    assert repaired(natural_dump, "zoo.Nation", "2") == {"zoo.Nation": "1 restored"}
+    assert [nation.pk for nation in zoo.Mascot.objects.get().allies.all()] == [2]
