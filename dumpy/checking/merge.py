@@ -48,6 +48,14 @@ def merge(base: Path, ours: Path, theirs: Path) -> Merged:
         return _merged_lines(*(_text(path) for path in (base, ours, theirs)))
 
 
+@dataclass(frozen=True)
+class _Block:
+    """The lines of the rows of a create function, and their values by primary key."""
+
+    lines: range
+    rows: Mapping[Key, Values]
+
+
 class _Side:
     """One version: its rows by create function, and its text."""
 
@@ -62,55 +70,53 @@ class _Side:
             self.tables[name] = table
 
     @cached_property
-    def lines(self) -> dict[str, list[int]]:
-        """The lines of the rows of each create function that can be merged by rows.
-
-        They are one block, as dumpy writes it: without comments, and no key comes twice in it.
-        """
-        texts = self._texts
-        found = {}
-        for name in self.tables.keys() - self._repeated:
-            rows = list(self.tables[name].rows())
-            numbers = [row.line for row in rows]
-            is_block = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-            is_plain = all(texts[row.line - 1] == _line(name, row.values) for row in rows)
-            if is_block and is_plain and self._keys(name) and len(self.rows(name)) == len(rows):
-                found[name] = numbers
-        return found
+    def blocks(self) -> dict[str, _Block]:
+        """The rows of each create function that can be merged by rows."""
+        names = self.tables.keys() - self._repeated
+        found = {name: _block_of(self.tables[name], self._texts) for name in names}
+        return {name: block for name, block in found.items() if block is not None}
 
     @cached_property
     def _texts(self) -> list[str]:
         return re.findall(r"[^\n]*\n|[^\n]+", self.text)
-
-    def _keys(self, name: str) -> list[int]:
-        """The positions of the primary key in a row, none for rows without it."""
-        table = self.tables[name]
-        if not has_key(table.label, table.fields):
-            return []
-        where = (table.fields[one] for one in key_of(table.label, list(table.fields)))
-        return [position for position in where if isinstance(position, int)]
 
     def shape(self, name: str) -> object:
         """Return what must be the same in all versions whose rows are merged."""
         table = self.tables[name]
         return table.label, table.parameters, dict(table.fields)
 
-    def rows(self, name: str) -> dict[Key, Values]:
+    def rows(self, name: str) -> Mapping[Key, Values]:
         """Return the rows of a create function by their keys; none if there is no such function."""
-        if name not in self.tables:
-            return {}
-        where = self._keys(name)
-        return {tuple(row.values[i] for i in where): row.values for row in self.tables[name].rows()}
+        return self.blocks[name].rows if name in self.blocks else {}
 
     def without_rows(self, names: set[str]) -> str:
         """Return the text with one line for the rows of each of these create functions."""
         lines = list(self._texts)
-        for name in names & self.lines.keys():
-            first, *others = self.lines[name]
+        for name in names & self.blocks.keys():
+            first, *others = self.blocks[name].lines
             lines[first - 1] = _ROWS.format(name)
             for number in others:
                 lines[number - 1] = ""
         return "".join(lines)
+
+
+def _block_of(table: DumpedTable, texts: Sequence[str]) -> _Block | None:
+    """Return rows that are one block as dumpy writes it, None for others.
+
+    They have their keys, none of them twice, and no comments among them.
+    """
+    rows = list(table.rows())
+    if not rows or not has_key(table.label, table.fields):
+        return None
+    key = (table.fields[name] for name in key_of(table.label, list(table.fields)))
+    where = [position for position in key if isinstance(position, int)]
+    by_key = {tuple(row.values[i] for i in where): row.values for row in rows}
+    lines = range(rows[0].line, rows[0].line + len(rows))
+    is_block = [row.line for row in rows] == list(lines)
+    name = table.function.name
+    is_plain = all(texts[row.line - 1] == _line(name, row.values) for row in rows)
+    is_whole = bool(where) and len(by_key) == len(rows)
+    return _Block(lines, by_key) if is_block and is_plain and is_whole else None
 
 
 def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
@@ -137,7 +143,7 @@ def _text_of(rows: _Rows | None, line: str) -> str:
 def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
     having = [side for side in sides if name in side.tables]
     is_same = all(side.shape(name) == having[0].shape(name) for side in having)
-    return is_same and all(name in side.lines for side in having)
+    return is_same and all(name in side.blocks for side in having)
 
 
 class _Rows:
