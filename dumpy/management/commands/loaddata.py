@@ -179,16 +179,17 @@ class Command(loaddata.Command):
     def _say(self, loader: Loader, fixture_labels: Any) -> None:
         for sentence in loader.report.ignored:
             self.stderr.write(printable_lines(sentence))
+        if self.verbosity < 1:
+            return  # Tests load fixtures quietly, often: nothing is asked of the database.
         total = loader.report.total()
-        if self.verbosity >= 1 and (total.updated or total.unchanged):
+        if total.updated or total.unchanged:
             self.stdout.write(f"  {total}")
         kept = [f"{label} {number}" for label, number in loader.kept().items()]
-        if self.verbosity >= 1 and kept:
+        if kept:
             hint = f"To replace them: manage.py restore {fixture_labels[0]}"
             self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}. {hint}")
         tables = [model._meta.db_table for model in self.models]
-        triggers = engine_of(connections[self.using]).triggers(tables)
-        if self.verbosity >= 1 and triggers:
+        if triggers := engine_of(connections[self.using]).triggers(tables):
             named = ", ".join(map(str, triggers))
             self.stdout.write(f"  triggers may have changed other rows: {named}")
         if self.verbosity >= 2:
