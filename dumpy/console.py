@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -38,6 +39,14 @@ def add_dry_run_option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="Do everything but commit; nothing is asked."
     )
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person, and return whether the answer is yes; the end of the input is no."""
+    answer = ""
+    with suppress(EOFError):
+        answer = input(f"{question} [y/N] ")
+    return answer.strip().lower() in ("y", "yes")
 
 
 class Progress:

@@ -15,6 +15,7 @@ from django.db import connections, router
 from django.db.models import CharField, TextField
 
 from dumpy.engines import engine_of
+from dumpy.restoring import schema
 from dumpy.schema.tables import (
     Column,
     ModelType,
@@ -192,13 +193,7 @@ class RawTable:
 
 def raw_tables(using: str) -> list[RawTable]:
     """Return the tables of the project that are in a database and that dumps are made of."""
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        there = {
-            table.name
-            for table in connection.introspection.get_table_list(cursor)
-            if table.type in ("t", "p")
-        }
+    there = schema.all_tables(connections[using])
     models = {
         model._meta.db_table: model
         for model in apps.get_models(include_auto_created=True)

@@ -182,7 +182,8 @@ def _is_alias(given: str) -> bool:
 def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
     """Dump the models with these labels, or all if there is none, to a file."""
     if alias not in connections:
-        raise DumpyError(f"There is no database {alias!r} in DATABASES.")
+        aliases = ", ".join(connections)
+        raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
     known = [model for model in map(TODAY.find, labels) if model is not None]
     models = known if labels else select([], [], alias)
     dump = DatabaseDump(models, Options(using=alias, all_rows=True))

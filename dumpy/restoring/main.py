@@ -19,6 +19,7 @@ from dumpy.console import (
     add_database_option,
     add_dry_run_option,
     add_noinput_option,
+    confirmed,
 )
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
@@ -295,8 +296,5 @@ def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:
     name, host = engine_of(connections[using]).location()
     rows = sum(summary.here.values())
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
-    answer = ""
-    with suppress(EOFError):
-        answer = input("Replace the contents of this database? [y/N] ")
-    if answer.strip().lower() not in ("y", "yes"):
+    if not confirmed("Replace the contents of this database?"):
         raise RestoreFailed("Not restored.")

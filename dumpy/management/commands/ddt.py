@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.double_dump import DoubleDump, Verdict
+from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, printable_lines
 
@@ -24,12 +24,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "directory", type=Path, nargs="?", help="A dump to take instead of making one."
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help='The database to test. Defaults to the "default" database.',
-        )
+        add_database_option(parser, "to test")
         parser.add_argument(
             "--ignore",
             action="append",

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
-from dumpy.console import add_database_option, add_noinput_option
+from dumpy.console import add_database_option, add_noinput_option, confirmed
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
@@ -70,10 +70,7 @@ class Command(BaseCommand):
     def _may_replace(self, directory: Path, options: dict[str, Any]) -> bool:
         if not options["interactive"] or not sys.stdin.isatty() or not holds_dump(directory):
             return False
-        return input(f"{directory} holds a dump already. Replace it? [y/N] ").lower() in (
-            "y",
-            "yes",
-        )
+        return confirmed(f"{directory} holds a dump already. Replace it?")
 
 
 def _add_selection(parser: CommandParser) -> None:
