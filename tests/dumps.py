@@ -58,6 +58,12 @@ def module(
     return text + objects_function(sections) + tail()
 
 
+def write(path: Path, *tables: Rows, version: str | None = None) -> Path:
+    """Write a dump with these rows, and return its path."""
+    path.write_text(module(*tables, version=version), encoding="utf-8")
+    return path
+
+
 def _arguments(row: str | tuple[Any, ...]) -> str:
     return row if isinstance(row, str) else ", ".join(map(source, row))
 

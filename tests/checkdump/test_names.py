@@ -12,23 +12,11 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from drift_dumps import checked
-from dumps import Rows, module, rows
+from dumps import Rows, rows, write
 
 NAMES = "--no-rehearsal"
 
 Finding = tuple[str, str | None, int, int, str]
-
-
-@pytest.fixture
-def dump(tmp_path: Path) -> Path:
-    """The path of a dump that a test writes."""
-    return tmp_path / "dump.py"
-
-
-def write(path: Path, *tables: Rows, version: str | None = None) -> Path:
-    """Write a dump, and return its path."""
-    path.write_text(module(*tables, version=version), encoding="utf-8")
-    return path
 
 
 def short(found: dict[str, Any]) -> Finding:

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
 from drift_dumps import Said, checked, report
-from dumps import Rows, module, rows
+from dumps import rows, write
 from pytest_django.plugin import DjangoDbBlocker
 from running import called, contents
 
@@ -74,18 +74,6 @@ def rehearsed(
     path = write(tmp_path_factory.mktemp("refused") / "dump.py", *REFUSED)
     with django_db_blocker.unblock():
         yield path, checked(path)
-
-
-@pytest.fixture
-def dump(tmp_path: Path) -> Path:
-    """The path of a dump that a test writes."""
-    return tmp_path / "dump.py"
-
-
-def write(path: Path, *tables: Rows, version: str | None = None) -> Path:
-    """Write a dump, and return its path."""
-    path.write_text(module(*tables, version=version), encoding="utf-8")
-    return path
 
 
 def keys(finding: dict[str, Any]) -> list[Any]:

@@ -102,6 +102,13 @@ LOAD = here(
 )  # fmt: skip
 
 # A database at the project's migrations, where a restore replaces rows and nothing else.
+_BEFORE_COMPARISON = Point(
+    "before the content is compared",
+    "All rows are in, and are about to be read again.",
+    r"sql SELECT (?!c\.).* FROM \Wshop_vault\b",
+    after=_LINKS,
+)
+
 ROWS_ONLY = here(
     Point("before the first change",
           "The dump is verified; the database has only been read.",
@@ -110,9 +117,7 @@ ROWS_ONLY = here(
           "Some tables have no rows any more.",
           r"sql DELETE FROM \Wshop_vault\b"),
     *_LOADING,
-    Point("before the content is compared",
-          "All rows are in, and are about to be read again.",
-          r"sql SELECT (?!c\.).* FROM \Wshop_vault\b", after=_LINKS),
+    _BEFORE_COMPARISON,
     Point("after COMMIT",
           "The transaction is over; the process has not said so.",
           "committed", after=_LINKS, leaves=NEW),
@@ -132,9 +137,7 @@ RESTORE = here(
     Point("in a migrator, after the load",
           "A handler of after_load() is at work.",
           r"sql SELECT 'after_load'", version="2"),
-    Point("before the content is compared",
-          "All rows are in, and are about to be read again.",
-          r"sql SELECT (?!c\.).* FROM \Wshop_vault\b", after=_LINKS),
+    _BEFORE_COMPARISON,
     Point("after COMMIT",
           "The transaction is over; the process has not said so.",
           "committed", after=_LINKS, leaves=_COMMITTED),
