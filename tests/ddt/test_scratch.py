@@ -70,13 +70,13 @@ def test_a_scratch_database_is_gone_after_an_error() -> None:
 
 
 def test_no_content_type_of_another_database_is_remembered() -> None:
-    live = ContentType.objects.create(pk=9000, app_label="music", model="organ")
-    assert ContentType.objects.get_for_id(9000) == live
+    live = ContentType.objects.create(app_label="music", model="organ")
+    assert ContentType.objects.get_for_id(live.pk) == live
     with scratch("default"):
         call_command("migrate", "contenttypes", verbosity=0)
-        ContentType.objects.create(pk=9000, app_label="music", model="flute")
-        assert ContentType.objects.get_for_id(9000).model == "flute"
-    assert ContentType.objects.get_for_id(9000).model == "organ"
+        ContentType.objects.create(pk=live.pk, app_label="music", model="flute")
+        assert ContentType.objects.get_for_id(live.pk).model == "flute"
+    assert ContentType.objects.get_for_id(live.pk).model == "organ"
 
 
 @pytest.mark.postgresql

@@ -23,6 +23,8 @@ from zoo.models import Animal, Label, Note, Species
 
 pytestmark = pytest.mark.django_db
 
+# The keys of these tests are in the millions because each flush of a test database makes all
+# permissions anew, under higher keys.
 ANIMAL = "natural('contenttypes.ContentType', 'zoo', 'animal')"
 
 
@@ -81,9 +83,9 @@ def test_a_missing_content_type_is_made_once_for_all_of_its_rows(load: Load) -> 
 
 def test_permissions_that_nobody_uses_give_way_to_those_of_the_dump(load: Load) -> None:
     """D2"""
-    feed(pk=8000)
-    load(dump_of(permissions((9000, "feed"))))
-    assert list(Permission.objects.filter(codename="feed").values_list("pk")) == [(9000,)]
+    feed(pk=8_000_000)
+    load(dump_of(permissions((9_000_000, "feed"))))
+    assert list(Permission.objects.filter(codename="feed").values_list("pk")) == [(9_000_000,)]
 
 
 def test_permissions_may_have_traded_their_primary_keys(load: Load) -> None:
@@ -121,73 +123,87 @@ def test_a_permission_that_only_the_target_has_moves_out_of_the_way(load: Load) 
     assert Permission.objects.get(codename="view_note").pk != other.pk
 
 
-@pytest.mark.parametrize("pk", [8000, 9000])
+@pytest.mark.parametrize("pk", [8_000_000, 9_000_000])
 def test_a_permission_in_use_here_is_kept_with_its_grants(load: Load, pk: int) -> None:
     """D2"""
     group = Group.objects.create(pk=5, name="here")
-    group.permissions.add(feed(pk=8000))
+    group.permissions.add(feed(pk=8_000_000))
     load(dump_of(permissions((pk, "feed"))))
-    assert list(group.permissions.values_list("pk", "codename")) == [(8000, "feed")]
+    assert list(group.permissions.values_list("pk", "codename")) == [(8_000_000, "feed")]
 
 
 def test_grants_of_the_dump_are_led_to_a_permission_in_use_here(load: Load) -> None:
     """D2"""
-    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8000))
-    load(dump_of(permissions((9000, "feed"), (9001, "pet")), groups(9000, 9001), users(9000)))
+    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8_000_000))
+    load(
+        dump_of(
+            permissions((9_000_000, "feed"), (9_000_001, "pet")),
+            groups(9_000_000, 9_000_001),
+            users(9_000_000),
+        )
+    )
     granted = Group.objects.get(pk=1).permissions.order_by("codename")
-    assert list(granted.values_list("pk", "codename")) == [(8000, "feed"), (9001, "pet")]
-    assert [permission.pk for permission in User.objects.get().user_permissions.all()] == [8000]
+    assert list(granted.values_list("pk", "codename")) == [(8_000_000, "feed"), (9_000_001, "pet")]
+    assert [permission.pk for permission in User.objects.get().user_permissions.all()] == [
+        8_000_000
+    ]
 
 
 def test_a_permission_whose_key_is_in_use_by_another_one_gets_a_key_of_its_own(load: Load) -> None:
     """D2"""
-    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8000))
-    load(dump_of(permissions((8000, "pet")), groups(8000)))
+    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8_000_000))
+    load(dump_of(permissions((8_000_000, "pet")), groups(8_000_000)))
     assert list(Group.objects.get(pk=5).permissions.values_list("codename")) == [("feed",)]
     assert list(Group.objects.get(pk=1).permissions.values_list("codename")) == [("pet",)]
 
 
 def test_each_permission_whose_key_is_in_use_gets_a_key_of_its_own(load: Load) -> None:
     animal = ContentType.objects.get_for_model(Animal)
-    for pk, codename in [(9001, "feed"), (9002, "wash")]:
+    for pk, codename in [(9_000_001, "feed"), (9_000_002, "wash")]:
         here = Permission.objects.create(pk=pk, codename=codename, content_type=animal)
         User.objects.create(username=codename).user_permissions.add(here)
-    dumped = permissions((9001, "lead"), (9002, "ride"), (9003, "sell"))
-    load(dump_of(dumped, groups(9001, 9002)))
+    dumped = permissions((9_000_001, "lead"), (9_000_002, "ride"), (9_000_003, "sell"))
+    load(dump_of(dumped, groups(9_000_001, 9_000_002)))
     granted = Group.objects.get().permissions.values_list("codename", flat=True)
     assert sorted(granted) == ["lead", "ride"]
-    assert Permission.objects.get(codename="sell").pk == 9003
+    assert Permission.objects.get(codename="sell").pk == 9_000_003
 
 
 def test_a_grant_of_the_dump_is_not_led_to_a_permission_twice(load: Load) -> None:
     """Two keys of the dump: one is matched by name with the key that the other one has here."""
-    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8000))
-    load(dump_of(permissions((8000, "pet"), (8001, "feed")), groups(8000), users(8001)))
+    Group.objects.create(pk=5, name="here").permissions.add(feed(pk=8_000_000))
+    load(
+        dump_of(
+            permissions((8_000_000, "pet"), (8_000_001, "feed")),
+            groups(8_000_000),
+            users(8_000_001),
+        )
+    )
     assert list(Group.objects.get(pk=1).permissions.values_list("codename")) == [("pet",)]
     assert [p.codename for p in User.objects.get().user_permissions.all()] == ["feed"]
 
 
 def test_loading_permissions_twice_changes_nothing(load: Load) -> None:
-    text = dump_of(permissions((9000, "feed")), groups(9000))
+    text = dump_of(permissions((9_000_000, "feed")), groups(9_000_000))
     load(text)
     before = values(Permission, "pk", "codename")
     load(text)
     assert values(Permission, "pk", "codename") == before
-    assert list(Group.objects.get().permissions.values_list("pk", flat=True)) == [9000]
+    assert list(Group.objects.get().permissions.values_list("pk", flat=True)) == [9_000_000]
 
 
 def test_the_permissions_of_a_shifted_target_come_back_exactly(load: Load) -> None:
     """D2: the dump of a database whose content types and permissions have other keys."""
-    load(dump_of(permissions((9000, "feed")), groups(9000)))
+    load(dump_of(permissions((9_000_000, "feed")), groups(9_000_000)))
     out = StringIO()
     call_command("dumpdata", "auth", format="py", stdout=out)
     before = values(Permission, "pk", "codename", "content_type")
     Group.objects.all().delete()
-    Permission.objects.filter(pk=9000).delete()
+    Permission.objects.filter(pk=9_000_000).delete()
     Permission.objects.update(id=F("id") + 500_000)
     load(out.getvalue())
     assert values(Permission, "pk", "codename", "content_type") == before
-    assert list(Group.objects.get().permissions.values_list("pk", flat=True)) == [9000]
+    assert list(Group.objects.get().permissions.values_list("pk", flat=True)) == [9_000_000]
 
 
 def test_the_default_site_is_there_if_the_dump_has_it(load: Load) -> None:
@@ -262,11 +278,11 @@ def test_content_types_get_the_keys_of_the_source_and_what_refers_to_them_follow
     before = keys_of_content_types()
     granted = set(Permission.objects.values_list("codename", "content_type__model"))
     swapped = {"zoo.note": before["zoo.label"], "zoo.label": before["zoo.note"]}
-    moved = {"zoo.chip": 9000, "zoo.animal": before["zoo.species"]}
+    moved = {"zoo.chip": 9_000_000, "zoo.animal": before["zoo.species"]}
     renumber_content_types(ContentType, {**swapped, **moved}, "default")
     after = keys_of_content_types()
     assert {**after, **swapped, **moved} == after
-    assert after["zoo.species"] > 9000
+    assert after["zoo.species"] > 9_000_000
     kept = before.keys() - {*swapped, *moved, "zoo.species"}
     assert {after[label] for label in kept} == {before[label] for label in kept}
     assert set(Permission.objects.values_list("codename", "content_type__model")) == granted
