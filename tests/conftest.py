@@ -48,18 +48,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         message = f"{settings.ENGINE} cannot be used: {reason}"
         pytest.exit(message, returncode=2 if is_required(settings.ENGINE) else 1)
     for item in items:
-        mark(item, item.path.relative_to(TESTS).parts[0])
+        mark(item, item.path.relative_to(TESTS))
     left_out = [item for item in items if not is_for(item, settings.ENGINE)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
 
 
-def mark(item: pytest.Item, directory: str) -> None:
+def mark(item: pytest.Item, file: Path) -> None:
     """Give a test the marks of its directory; raises ``UsageError`` if it may not be there."""
+    directory = file.parts[0]
     for name in DIRECTORIES[directory]:
         item.add_marker(name)
     is_long = item.get_closest_marker("slow") or hasattr(getattr(item, "obj", None), "hypothesis")
-    if directory not in NOT_QUICK and not is_long:
+    if not is_long and NOT_QUICK.isdisjoint({directory, file.as_posix()}):
         item.add_marker("quick")
     if directory in WITHOUT_DATABASE and "django_db_setup" in getattr(item, "fixturenames", ()):
         raise pytest.UsageError(f"{item.nodeid}: tests in {directory} do without a database")

@@ -50,9 +50,14 @@ NOT_QUICK = frozenset(
         "packaging",
         "roundtrip",
         "tools",
+        "migrating/test_golden.py",
+        "repair/test_repair_memory.py",
+        "restoring/test_rows_of_nobody.py",
+        "restoring/test_through_migrations.py",
+        "text/test_strings.py",
     }
 )
-"""Directories that are no part of ``make test-quick``, as are tests that are slow or random."""
+"""Directories and files that are no part of ``make test-quick``, nor are slow or random tests."""
 
 WITHOUT_DATABASE = frozenset({"architecture", "packaging", "text"})
 """Directories whose tests may not even ask for a database."""
