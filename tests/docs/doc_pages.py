@@ -107,8 +107,8 @@ def _do(block: Block, directory: Path, environment: Mapping[str, str]) -> None:
         for command, printed in _commands(block.text):
             _compare(command, printed, _printed(command, directory, environment))
     elif block.mark == "part of":
-        text = path.read_text(encoding="utf-8")
-        assert re.search(f"^{_pattern(block.text)}$", text, re.M | re.S), f"not in {path.name}"
+        text, shown = _without_seconds(path.read_text(encoding="utf-8"), block.text)
+        assert re.search(f"^{_pattern(shown)}$", text, re.M | re.S), f"not in {path.name}"
     elif block.mark in ("file", "append"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if block.mark == "file" else "a", encoding="utf-8") as file:
@@ -135,9 +135,13 @@ def _printed(command: str, directory: Path, environment: Mapping[str, str]) -> s
 
 
 def _compare(command: str, wanted: str, printed: str) -> None:
-    wanted, printed = (_SECONDS.sub("0.0s", text).rstrip() for text in (wanted, printed))
+    wanted, printed = _without_seconds(wanted.rstrip(), printed.rstrip())
     is_as_shown = re.fullmatch(_pattern(wanted), printed, re.DOTALL)
     assert is_as_shown, f"{command}\n--- is shown to print\n{wanted}\n--- but prints\n{printed}"
+
+
+def _without_seconds(*texts: str) -> list[str]:
+    return [_SECONDS.sub("0.0s", text) for text in texts]
 
 
 def _pattern(text: str) -> str:
