@@ -18,7 +18,8 @@ ENGINES = ("sqlite", "postgresql", "mysql")
 
 
 def _formats(place: Lab, arguments: Namespace) -> None:
-    formats.run(place, arguments.rows, arguments.runs, linked=not arguments.no_links)
+    linked = not arguments.no_links
+    formats.run(place, arguments.rows, arguments.runs, arguments.svg, linked=linked)
 
 
 def _chain(place: Lab, arguments: Namespace) -> None:
@@ -76,6 +77,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
     parser.add_argument("--rows", type=int, default=20_000, help="of formats, directories, lino")
     parser.add_argument("--runs", type=int, default=3, help="of all but memory")
+    parser.add_argument("--svg", type=Path, help="a file to draw formats in")
     parser.add_argument("--no-links", action="store_true", help="without many-to-many fields")
     parser.add_argument(
         "--lino", type=Path, help="a virtual environment for Lino, made if it is not there"
