@@ -261,6 +261,11 @@ def sentence(error: BaseException) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def shortened(text: str) -> str:
     """Return a message without most of a very long value in it: a dump may hold any."""
     return _LONG.sub(lambda found: f"{found[0][:200]}…", text) if len(text) > 200 else text

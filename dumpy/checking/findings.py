@@ -120,11 +120,6 @@ class Findings:
         return not self.damages and not self.stopping
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def text(value: object) -> str:
     """Return a value as the source of a migrator has it, ``...`` if it has no literal."""
     if type(value) is str and value.isprintable() and '"' not in value and "\\" not in value:

@@ -18,9 +18,9 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from packaging.version import Version
 
-from dumpy.checking.findings import Finding, Findings, counted
+from dumpy.checking.findings import Finding, Findings
 from dumpy.conf import configuration
-from dumpy.errors import DumpyError, printable
+from dumpy.errors import DumpyError, counted, printable
 from dumpy.migrating.chain import in_names, steps_of, version_of, version_of_step
 from dumpy.writing.output import replaced
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from dumpy.checking.findings import Example, Finding, Findings, NoScratch, counted
+from dumpy.checking.findings import Example, Finding, Findings, NoScratch
 from dumpy.errors import (
     ConfigurationError,
     DumpyError,
@@ -14,6 +14,7 @@ from dumpy.errors import (
     MigrationError,
     Place,
     RestoreFailed,
+    counted,
     printable,
 )
 

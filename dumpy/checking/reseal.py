@@ -9,7 +9,7 @@ from pathlib import Path
 from django.apps import apps
 
 from dumpy import reading
-from dumpy.errors import FixtureError, Place
+from dumpy.errors import FixtureError, Place, counted
 from dumpy.reading import Dump
 from dumpy.reading.dump import entry_of
 from dumpy.schema.tables import ModelType, table_of
@@ -96,7 +96,8 @@ def _arguments(dump: Dump, table: TableEntry) -> Iterator[str]:
     for rows in (rows for file in table.files for rows in dump.tables_of(file.name)):
         for row in rows.rows():
             if len(row.values) != len(table.fields):
-                reason = f"the row has {len(row.values)} values, the manifest {len(table.fields)}."
+                values = counted(len(row.values), "value")
+                reason = f"the row has {values}, the manifest {len(table.fields)}."
                 raise FixtureError(rows.place(row.line), reason)
             key = tuple(row.values[position] for position in positions)
             if last and not _is_after(key, last):

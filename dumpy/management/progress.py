@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from dumpy.console import Progress
+from dumpy.errors import counted
 from dumpy.writing.directory import Watcher
 
 
@@ -32,7 +33,7 @@ class TableProgress(Progress, Watcher):
 
     def total(self, seconds: float) -> None:
         """Say what became of all."""
-        self._say(f"{self._tables} tables", self._done, self._size, seconds)
+        self._say(counted(self._tables, "table"), self._done, self._size, seconds)
 
     def _say(self, what: str, rows: int, size: int, seconds: float) -> None:
         if self._verbosity > 0:

@@ -12,7 +12,7 @@ from django.db.models import AutoField, Max, Model, QuerySet
 
 from dumpy.dump import Natural, dumped_row
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, FixtureError, Place, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.migrating.migration import Migration
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
@@ -144,7 +144,7 @@ def created(
         dropped += not made
         yield from ((one, place) for one in made)
     if dropped:
-        note(f"{table.label}: {dropped} rows became nothing.")
+        note(f"{table.label}: {counted(dropped, 'row')} became nothing.")
 
 
 def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dumpy.conf import configuration
-from dumpy.errors import FixtureError, Place
+from dumpy.errors import FixtureError, Place, counted
 from dumpy.reading.block import Block, Row
 from dumpy.reading.permission import WAY_OUT, dump_of
 from dumpy.reading.relabelled import map_references, relabelled
@@ -180,7 +180,8 @@ class DumpedTable:
         if len(columns) != self.width and not self.takes_any:
             raise FixtureError(
                 self.place(lines[0]),
-                f"the row has {len(columns)} values, its create function takes {self.width}.",
+                f"the row has {counted(len(columns), 'value')}, "
+                f"its create function takes {self.width}.",
                 f"See the function at {self.skeleton_place(self.line)}.",
             )
         rename = self.renamed
@@ -407,22 +408,24 @@ class Dump:
             return
         for entry in self.unlisted:
             reason = f"{entry.model} is not listed in TABLES, or not all of it"
-            yield f"{self.source.place()}: {reason}: its rows are left out ({entry.rows} rows)."
+            rows = counted(entry.rows, "row")
+            yield f"{self.source.place()}: {reason}: its rows are left out ({rows})."
         for section in self.skeleton.unlisted:
-            rows = sum(map(_rows_of, section.parts))
-            if rows:
+            if number := sum(map(_rows_of, section.parts)):
+                rows = counted(number, "row")
                 reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
-                yield f"{place}: {reason}: its rows are left out ({rows} rows)."
-        for function, rows in self._rows_by_function().items():
+                yield f"{place}: {reason}: its rows are left out ({rows})."
+        for function, number in self._rows_by_function().items():
+            rows = counted(number, "row")
             known = self.skeleton.functions[function]
             place = self.source.place(known.line)
             if known.drops:
-                yield f"{place}: {function} returns nothing: its rows are left out ({rows} rows)."
+                yield f"{place}: {function} returns nothing: its rows are left out ({rows})."
             elif known.unused:
                 names = ", ".join(known.unused)
                 verb = "is" if len(known.unused) == 1 else "are"
-                yield f"{place}: {known.model}: {names} {verb} left out ({rows} rows)."
+                yield f"{place}: {known.model}: {names} {verb} left out ({rows})."
 
     def _rows_by_function(self) -> dict[str, int]:
         rows: dict[str, int] = {}

@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Model
 
 from dumpy.dump import FlushDeferredObjects
-from dumpy.errors import DumpyError, FixtureError, Place, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
 from dumpy.reading.permission import announce, dump_of, why_not
 from dumpy.reading.source import Source
@@ -72,7 +72,7 @@ class Program:
                 given = namespace["objects"]()
             yield from self._flat(given, self.source.place())
         for function, rows in self._dropped.items():
-            note(f"{function}: {rows} rows became nothing.")
+            note(f"{function}: {counted(rows, 'row')} became nothing.")
 
     @contextmanager
     def _running(self) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 
 from dumpy.dump import FieldText, Natural, dumped_row, new
 from dumpy.engines import engine_of
-from dumpy.errors import LoadError, Place, Problem
+from dumpy.errors import LoadError, Place, Problem, counted
 from dumpy.loading.batches import named_values
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, References
@@ -471,6 +471,10 @@ def _links_to(model: ModelType) -> Iterator[tuple[Table, Link]]:
 
 
 def _said(made: int, count: int, name: str) -> str:
+    verb = "is" if made == 1 else "are"
     if made == count:
-        return f"{count} links of {name} are restored."
-    return f"{made} of {count} links of {name} are restored; the rows with the others do not exist."
+        return f"{counted(count, 'link')} of {name} {verb} restored."
+    return (
+        f"{made} of {counted(count, 'link')} of {name} {verb} restored; the rows with the others "
+        "do not exist."
+    )

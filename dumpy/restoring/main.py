@@ -23,7 +23,7 @@ from dumpy.console import (
 )
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, sentence
+from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printable_lines, sentence
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import add_version_option, migrating, policy_of
@@ -294,7 +294,7 @@ def _plan(content: Content, options: argparse.Namespace) -> Today:
 def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:
     """Ask; raises ``RestoreFailed`` unless the answer is yes."""
     name, host = engine_of(connections[using]).location()
-    rows = sum(summary.here.values())
-    say(f"This replaces the database {name} on {host or 'this machine'}: {rows:,} rows.")
+    rows = counted(sum(summary.here.values()), "row")
+    say(f"This replaces the database {name} on {host or 'this machine'}: {rows}.")
     if not confirmed("Replace the contents of this database?"):
         raise RestoreFailed("Not restored.")

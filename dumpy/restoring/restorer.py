@@ -31,7 +31,7 @@ from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
 from dumpy.restoring.plans import Today
-from dumpy.restoring.summary import Summary, counted
+from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (
     AS_IT_WAS,
     Tables,
@@ -391,7 +391,7 @@ class Restorer:
         found = {label: strange.get(label, 0) for label in self.content.empty}
         if any(found.values()) and self._migration is None:
             raise RestoreFailed(
-                f"After loading, there are rows that the dump does not have: {counted(found)}. "
+                f"After loading, there are rows that the dump does not have: {by_label(found)}. "
                 "Receivers of signals, triggers, or methods of models make them; a receiver is to "
                 "do nothing if raw=True." + self._triggers_that_ran()
             )
@@ -402,7 +402,7 @@ class Restorer:
         rows = self._count(TODAY.models())
         added = {label: rows.get(label, 0) - count for label, count in self._rows.items()}
         if any(count > 0 for count in added.values()):
-            self.say(f"There are rows that the dump does not have: {counted(added)}.")
+            self.say(f"There are rows that the dump does not have: {by_label(added)}.")
 
     def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
         connection = connections[self.using]

@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.timesince import timesince
 from django.utils.translation import override
 
+from dumpy.errors import counted
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.text.manifest import NAME
@@ -44,9 +45,9 @@ class Summary:
         unlisted = set(self.content.unlisted)
         sessions = {name for name, label in self._labels.items() if label == _SESSION}
         known = {*self.content.db_tables, *unlisted, *sessions}
-        if rows := counted(self._going(self._labels.keys() - known)):
+        if rows := by_label(self._going(self._labels.keys() - known)):
             yield f"Not in the dump, so without rows afterwards{code}: {rows}."
-        if rows := counted(self._going(unlisted)):
+        if rows := by_label(self._going(unlisted)):
             yield f"Not listed in restore.py, so without rows afterwards{code}: {rows}."
         if count := sum(self._counts(sessions).values()):
             yield f"{count} sessions go: no dump has them, and everybody has to log in again."
@@ -65,7 +66,8 @@ class Summary:
                 yield f"{label:<40} {here:>13,} {there:>13,}"
         if count := sum(here > 0 for here, _there in alike.values()):
             same = sum(here for here, _there in alike.values())
-            yield f"{f'{count} models with as many rows':<40} {same:>13,} {same:>13,}"
+            models = f"{counted(count, 'model')} with as many rows"
+            yield f"{models:<40} {same:>13,} {same:>13,}"
         yield f"{'total':<40} {sum(self.here.values()):>13,} {sum(dumped.values()):>13,}"
         yield _age(self.content)
 
@@ -94,9 +96,11 @@ class Summary:
         return {label: schema.count(self.connection, [name]) for name, label in found.items()}
 
 
-def counted(rows: Mapping[str, int]) -> str:
+def by_label(rows: Mapping[str, int]) -> str:
     """Return labels with their numbers of rows, if there are any."""
-    return ", ".join(f"{label} ({count} rows)" for label, count in rows.items() if count > 0)
+    return ", ".join(
+        f"{label} ({counted(count, 'row')})" for label, count in rows.items() if count > 0
+    )
 
 
 def _age(content: Content) -> str:

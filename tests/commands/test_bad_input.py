@@ -129,7 +129,7 @@ BAD: list[tuple[str, Edit, str, str]] = [
         "a value too few",
         replaced(("(2, 'Panthera leo')", "(2)")),
         "create_zoo_species(2)",
-        "the row has 1 values, its create function takes 2",
+        "the row has 1 value, its create function takes 2",
     ),
     (
         "a value of the wrong type",

@@ -69,7 +69,7 @@ def test_a_dump_that_is_given_is_taken(dump: Path) -> None:
 
 def test_tables_that_are_not_in_a_given_dump_are_not_compared(dump: Path, tmp_path: Path) -> None:
     called("dump2py", str(tmp_path / "part"), "music.Genre", verbosity=0)
-    assert "has passed: 1 tables with 0 rows" in called("ddt", str(tmp_path / "part")).out
+    assert "has passed: 1 table with 0 rows" in called("ddt", str(tmp_path / "part")).out
 
 
 def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:

@@ -174,7 +174,7 @@ def test_content_that_is_not_the_dumps_is_refused(site: Site, dump: Path) -> Non
 def test_a_row_of_the_wrong_width_is_named(site: Site, dump: Path) -> None:
     edit(dump / "shop_artist.py", ("(1, 'Ada')", "(1)"))
     resealed(dump, "shop_artist.py")
-    assert "shop_artist.py:4: the row has 1 values" in site.refuse(dump)
+    assert "shop_artist.py:4: the row has 1 value" in site.refuse(dump)
 
 
 def test_an_unknown_model_is_named_with_the_line_to_edit(site: Site, dump: Path) -> None:

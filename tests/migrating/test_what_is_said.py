@@ -176,7 +176,7 @@ def test_rows_that_receivers_add_after_a_version_are_said(shop: Site) -> None:
     shop.write({"shop/models.py": models, "shop/apps.py": SEEDING})
     said = shop.succeed("run", shop.the_dump / "restore.py", "-b")
     assert "There are rows that the dump does not have: auth.Permission (4 rows)" in said
-    assert "shop.Part (1 rows)" in said
+    assert "shop.Part (1 row)" in said
 
 
 def test_a_restore_of_the_same_version_adds_nothing(shop: Site) -> None:

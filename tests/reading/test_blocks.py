@@ -74,7 +74,7 @@ def test_a_row_of_another_kind_than_those_before_is_read_like_any_other() -> Non
 
 
 def test_a_row_with_too_few_values_is_an_error_with_its_line() -> None:
-    with pytest.raises(FixtureError, match=rf":{FIRST + 1}: the row has 1 values"):
+    with pytest.raises(FixtureError, match=rf":{FIRST + 1}: the row has 1 value"):
         blocks(row(1, "Rock"), "    yield create_music_genre(2)")
 
 

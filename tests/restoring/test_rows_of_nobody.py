@@ -79,7 +79,7 @@ def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: Si
     shop.succeed("dumpdata", *PART, "--format=py", "-o", shop.the_file)
     before = shop.execute("SELECT COUNT(*) FROM auth_permission")
     said = shop.restore_file()
-    assert "so without rows afterwards: stock.Place (1 rows)." in said
+    assert "so without rows afterwards: stock.Place (1 row)." in said
     assert shop.execute("SELECT COUNT(*) FROM auth_permission") == before
 
 
@@ -99,22 +99,20 @@ def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: Site) -> No
     empty(shop, "stock_place")
     with_signals(shop)
     said = shop.refuse(shop.the_dump)
-    assert "After loading, there are rows that the dump does not have: stock.Place (1 rows)" in said
+    assert "After loading, there are rows that the dump does not have: stock.Place (1 row)" in said
     assert "a receiver is to do nothing if raw=True" in said
 
 
 def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: Site) -> None:
     empty(shop, "stock_place")
     with_signals(shop)
-    assert (
-        "There are rows that the dump does not have: stock.Place (1 rows)." in shop.restore_file()
-    )
+    assert "There are rows that the dump does not have: stock.Place (1 row)." in shop.restore_file()
 
 
 def test_rows_that_come_after_the_comparison_are_said(shop: Site) -> None:
     shop.write({"stock/apps.py": SEEDING, "fixes/migrations/0002_more.py": EMPTY_MIGRATION})
     shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")
-    said = "There are rows that the dump does not have: stock.Place (1 rows)."
+    said = "There are rows that the dump does not have: stock.Place (1 row)."
     assert said not in shop.restore(shop.the_dump)
     assert said in shop.restore(shop.the_dump, "--through-migrations")
 
@@ -170,7 +168,7 @@ def test_what_goes_is_said_beside_code_too(shop: Site) -> None:
 def test_rows_that_restore_py_does_not_list_are_named_before_it_asks(shop: Site) -> None:
     shop.edit("dump/restore.py", ("    'stock_place.py',\n", "    # 'stock_place.py',\n"))
     done = shop.manage("run", shop.the_dump / "restore.py", typed="n\n")
-    unlisted = "Not listed in restore.py, so without rows afterwards: stock.Place (1 rows)."
+    unlisted = "Not listed in restore.py, so without rows afterwards: stock.Place (1 row)."
     assert 0 <= done.stdout.index(unlisted) < done.stdout.index("Replace the contents")
 
 

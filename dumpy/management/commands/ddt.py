@@ -11,7 +11,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy.checking.double_dump import DoubleDump, Verdict
 from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError, printable_lines
+from dumpy.errors import DumpyError, counted, printable_lines
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
             )
-        counted = f"{len(verdict.tables)} tables with {verdict.rows:,} rows"
+        what = f"{counted(len(verdict.tables), 'table')} with {counted(verdict.rows, 'row')}"
         if verdict.different:
             named = ", ".join(verdict.different)
             raise CommandError(f"The double dump test has failed: {named} is not what it was.")
@@ -62,4 +62,4 @@ class Command(BaseCommand):
             "became what the database holds" if verdict.is_migrated else "came back as they were"
         )
         if verbosity > 0:
-            self.stdout.write(f"The double dump test has passed: {counted} {became}.")
+            self.stdout.write(f"The double dump test has passed: {what} {became}.")
