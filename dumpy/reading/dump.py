@@ -567,9 +567,6 @@ def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a directory; raises ``FixtureError``."""
     place = Place(str(path / manifests.NAME))
     hint = "A dump that dump2py has finished has one."
-    if path.is_file():
-        reason = "it is a file, not a directory that dump2py has written."
-        raise FixtureError(Place(str(path)), reason)
     try:
         with open_plain(path / manifests.NAME) as file:
             data = file.read(_LARGEST_MANIFEST + 1)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import starmap
-from pathlib import Path
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
@@ -18,7 +17,7 @@ from django.db.models import Model
 from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
-from dumpy.reading.permission import announce, dump_of, why_not
+from dumpy.reading.permission import announce, why_not
 from dumpy.reading.source import Source
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
@@ -97,7 +96,7 @@ class Program:
             raise FixtureError(
                 place,
                 "it defines no objects(), so that it is no fixture; it was not run.",
-                _instead(place.file),
+                "Write a function objects() that yields model instances.",
             )
         with self._blamed():
             return compile(tree, self._filename, "exec", dont_inherit=True)
@@ -177,11 +176,8 @@ class Program:
 
     def _run_row(self, line: int, text: str) -> Any:
         """Run a row that is code, alone; its value is what it would have yielded."""
-        statement = ast.parse(text.strip(), self._filename).body[0]
-        if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Yield):
-            raise FixtureError(self.source.place(line), "a row must be one yield.")
-        expression = ast.Expression(statement.value.value or ast.Constant(None))
-        ast.increment_lineno(ast.fix_missing_locations(expression), line - 1)
+        expression = ast.parse(text.strip().removeprefix("yield").strip(), mode="eval")
+        ast.increment_lineno(expression, line - 1)
         with self._blamed():
             return eval(compile(expression, self._filename, "eval"), self._module.__dict__)
 
@@ -206,13 +202,6 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
-
-
-def _instead(path: str) -> str:
-    directory = dump_of(path) if Path(path).is_file() else None
-    if directory is None:
-        return "Write a function objects() that yields model instances."
-    return f"It belongs to a dump. To restore that: manage.py restore {directory}"
 
 
 def means_words(namespace: Mapping[str, Any]) -> bool:

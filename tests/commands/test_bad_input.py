@@ -248,6 +248,7 @@ def test_a_damaged_dump_is_refused_with_its_line_and_nothing_is_changed(
     assert line_of(dump, where) in message if where else re.search(r"dump\.py:\d+: ", message)
 
 
+AS_A_PROGRAM = ("# dumpy: format 1", "# dumpy: program 1")
 PROGRAMS: list[tuple[str, str, str, str]] = [
     (
         "an exception in objects()",
@@ -321,7 +322,7 @@ def test_a_failing_program_is_refused_with_its_line_and_nothing_is_changed(
 
 def test_a_create_function_that_fails_is_named_with_the_line_of_the_row(dump: Path) -> None:
     edit = replaced(
-        ("# dumpy: format 1", "# dumpy: program 1"),
+        AS_A_PROGRAM,
         (
             "def create_zoo_weighing(id, kilos):\n",
             "def create_zoo_weighing(id, kilos):\n    kilos / 0\n",
@@ -331,6 +332,59 @@ def test_a_create_function_that_fails_is_named_with_the_line_of_the_row(dump: Pa
     message = refusal(dump)
     assert line_of(dump, "yield create_zoo_weighing(1, 3)") in message
     assert "ZeroDivisionError" in message
+
+
+# what is wrong in a row of a dump that is a program, and the sentence
+BAD_ROWS_OF_A_PROGRAM: list[tuple[str, str, str]] = [
+    ("no word", "weighing(1, Unicorn)", "NameError: name 'Unicorn' is not defined."),
+    ("a word misused", "weighing(1, Decimal(0.33))", "Decimal() takes no argument of type float."),
+    ("a value too many", "weighing(1, 3, 4)", "TypeError: create_zoo_weighing() takes 2"),
+    ("no Python", "weighing(1, 3; print()", "it is not valid Python: "),
+    ("more than one statement", "weighing(1, 3); print()", "it is not valid Python: "),
+    ("more than one value", "weighing(1, 3), 4", "objects() gives 4 (int), which is no object."),
+    ("a second yield", "weighing(1, (yield 3))", "'yield' outside function."),
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [bad[1:] for bad in BAD_ROWS_OF_A_PROGRAM],
+    ids=[bad[0] for bad in BAD_ROWS_OF_A_PROGRAM],
+)
+def test_a_bad_row_of_a_dump_that_is_a_program_is_refused_with_its_line(
+    dump: Path, row: str, sentence: str
+) -> None:
+    edit = replaced(AS_A_PROGRAM, ("weighing(1, 3)", row))
+    dump.write_bytes(edit(dump.read_bytes()))
+    assert f"{line_of(dump, row)} {sentence}" in refusal(dump)
+
+
+def test_rows_without_their_create_function_are_refused_with_the_one_that_may_be_meant(
+    dump: Path,
+) -> None:
+    edit = replaced(AS_A_PROGRAM, ("def create_zoo_weighing(", "def create_zoo_weighting("))
+    dump.write_bytes(edit(dump.read_bytes()))
+    said = "there is no function create_zoo_weighing. Did you mean create_zoo_weighting?"
+    assert f"{line_of(dump, 'yield create_zoo_weighing(')} {said}" in refusal(dump)
+
+
+def test_a_dump_that_is_a_program_but_no_python_is_refused_with_its_line(dump: Path) -> None:
+    edit = replaced(AS_A_PROGRAM, ("\ndef objects():", "\ndef objects(:"))
+    dump.write_bytes(edit(dump.read_bytes()))
+    assert f"{line_of(dump, 'def objects(:')} it is not valid Python: " in refusal(dump)
+
+
+def test_rows_for_which_a_program_creates_nothing_are_counted(dump: Path) -> None:
+    edit = replaced(
+        AS_A_PROGRAM,
+        (
+            "def create_zoo_weighing(id, kilos):\n",
+            "def create_zoo_weighing(id, kilos):\n    return\n",
+        ),
+    )
+    dump.write_bytes(edit(dump.read_bytes()))
+    assert loaded(dump).err == "create_zoo_weighing: 1 row became nothing.\n"
+    assert not zoo.Weighing.objects.exists()
 
 
 def test_all_bad_rows_of_all_tables_are_named_with_their_lines(dump: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dumps import resealed
 from sites import Site
 
 from dumpy import reading
@@ -227,6 +228,24 @@ def test_what_python_cannot_import_may_lie_beside_the_files(dump: Path) -> None:
 def test_line_ends_that_git_has_changed_are_named(dump: Path) -> None:
     (dump / ARTISTS).write_bytes((dump / ARTISTS).read_bytes().replace(b"\n", b"\r\n"))
     with pytest.raises(FixtureError, match="end with CRLF"):
+        reading.open(dump)
+
+
+def test_a_table_file_that_calls_itself_a_program_is_refused(dump: Path) -> None:
+    text = (dump / ARTISTS).read_text()
+    (dump / ARTISTS).write_text(text.replace("# dumpy: format 1", "# dumpy: program 1"))
+    resealed(dump, ARTISTS)
+    with pytest.raises(
+        FixtureError, match=r"shop_artist.py:1: a file of a directory is no program"
+    ):
+        reading.open(dump)
+
+
+def test_a_large_file_that_is_damaged_at_its_beginning_is_called_damaged(dump: Path) -> None:
+    text = (dump / ALBUMS).read_text()
+    size = 2**20
+    (dump / ALBUMS).write_text(f"<<<<<<< HEAD\n{text}#{'x' * size}\n")
+    with pytest.raises(FixtureError, match=r"bytes, the manifest says [0-9]+: damaged or edited"):
         reading.open(dump)
 
 

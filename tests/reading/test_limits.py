@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.test import override_settings
+from dumps import module, rows
 
 from dumpy import reading
 from dumpy.errors import FixtureError, Place
@@ -33,6 +34,7 @@ def create_music_genre(id, name):
 def music_genre_objects():
 """
 TAIL = "\n\ndef objects():\n    yield music_genre_objects()\n\n# dumpy: end\n"
+ROCK = "    yield create_music_genre(1, 'Rock')"
 LIMIT = 2**18
 
 
@@ -82,14 +84,14 @@ def test_a_file_that_is_many_times_as_large_when_it_is_unpacked_is_refused(tmp_p
 @override_settings(DUMPY={"MAX_UNPACKED_BYTES": LIMIT})
 def test_a_file_that_is_too_large_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.py.gz"
-    rows = [f"    yield create_music_genre({number}, '{'x' * 1000}')" for number in range(1000)]
-    path.write_bytes(gzip.compress(dump_of(*rows).encode()))
+    many = [f"    yield create_music_genre({number}, '{'x' * 1000}')" for number in range(1000)]
+    path.write_bytes(gzip.compress(dump_of(*many).encode()))
     assert f"unpacked, it has more than {LIMIT} bytes" in refusal(path)
 
 
 def test_what_was_read_once_must_be_the_same_when_it_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "dump.py"
-    path.write_text(dump_of("    yield create_music_genre(1, 'Rock')"))
+    path.write_text(dump_of(ROCK))
     with reading.open(path) as dump:
         before = path.stat()
         path.write_text(path.read_text().replace("Rock", "Jazz"))
@@ -98,10 +100,41 @@ def test_what_was_read_once_must_be_the_same_when_it_is_read_again(tmp_path: Pat
             list(dump.tables[0].rows())
 
 
+def test_a_stream_is_read_on_from_where_somebody_has_read_to(tmp_path: Path) -> None:
+    path = tmp_path / "dump.py"
+    path.write_text(f"Loading settings\n{dump_of(ROCK)}")
+    with path.open("rb") as stream:
+        stream.readline()
+        assert read(stream) == [1]
+
+
+def test_an_open_file_is_read_whose_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    path = tmp_path / "dump.py"
+    path.write_text(dump_of(ROCK))
+    monkeypatch.chdir(here)
+    here.rmdir()
+    with path.open("rb") as stream:
+        assert read(stream) == [1]
+
+
+def test_a_section_without_rows_may_be_left_out_in_silence() -> None:
+    text = module(rows("music.Genre", "id name", (1, "Rock")), rows("music.Track", "id name"))
+    with reading.open(text.replace("    yield music_track", "    # yield music_track")) as dump:
+        assert list(dump.left_out()) == []
+
+
+def test_a_single_file_has_no_manifest_to_be_verified_by() -> None:
+    with reading.open(dump_of(ROCK)) as dump:
+        assert list(dump.verify()) == []
+
+
 @pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> theirs"])
 def test_a_conflict_marker_is_called_by_its_name(mark: str) -> None:
-    row = "    yield create_music_genre(1, 'Rock')"
-    assert "conflict marker" in refusal(dump_of(row, mark, row))
+    assert "conflict marker" in refusal(dump_of(ROCK, mark, ROCK))
 
 
 def test_a_word_that_the_import_line_lacks_is_refused() -> None:
