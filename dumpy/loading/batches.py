@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -18,7 +17,6 @@ from dumpy.dump import Natural, new
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
-from dumpy.loading.integrity import Repeated
 from dumpy.loading.report import Counts, RejectedRow
 from dumpy.loading.statements import LinkLoader, Statements, existing
 from dumpy.loading.values import Failures, is_same, preparation, prepared, to_database, to_python
@@ -190,7 +188,6 @@ class TableLoader:
 
     Attributes:
         natural: the fields of which rows had references by natural key.
-        is_ordered: whether the primary keys ascend, as in a dump, so that none comes twice.
     """
 
     def __init__(self, layout: Layout, pending: Pending, counts: Counts) -> None:
@@ -199,7 +196,6 @@ class TableLoader:
         self.model = layout.table.model
         self.counts = counts
         self.natural: set[str] = set()
-        self.is_ordered = True
         self._pending = pending
         self._references = pending.references
         self._using = pending.using
@@ -209,7 +205,6 @@ class TableLoader:
         self._preparations = [preparation(c, connections[self._using]) for c in layout.columns]
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
-        self._last_key: Any = None
 
     def conflict(self, row: Row) -> str:
         """Say which row of the database has a unique value of a row that was refused."""
@@ -283,7 +278,8 @@ class TableLoader:
         """Write rows: all at once into an empty table, else each where it belongs."""
         failures: Failures = {}
         columns = self._columns(block, failures)
-        self._note_order(columns)
+        if self.layout.dumped is not None:
+            self._pending.arrivals.add_rows(self.table, self._keys(columns))
         if not failures and self._insert_all(columns):
             return
         self._keep_out(block, failures)
@@ -306,18 +302,6 @@ class TableLoader:
     def _keys(self, columns: Columns) -> Sequence[Any]:
         keys = [columns.python[i] for i in self.layout.key]
         return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))
-
-    def _note_order(self, columns: Columns) -> None:
-        """Note whether keys ascend, as in a dump: so that none comes twice."""
-        try:
-            keys = self._keys(columns)
-            following = [*keys[1:], None]
-            first = keys[0]
-            is_next = self._last_key is None or self._last_key < first
-            self.is_ordered &= is_next and all(map(lt, keys[:-1], following))
-            self._last_key = keys[-1]
-        except TypeError:
-            self.is_ordered = False
 
     def _insert_all(self, columns: Columns) -> bool:
         """Insert rows into an empty table; return whether that was possible."""
@@ -410,30 +394,10 @@ class TableLoader:
         return self._latest(rows)
 
     def _latest(self, rows: list[Converted]) -> list[Converted]:
-        """Leave one of several rows with the same key: the last, which counts as an update.
-
-        Where rows come once, it is the first, and the others are refused.
-        """
-        by_key: dict[object, Converted] = {}
-        for row in rows:
-            key = self.layout.key_of(row.python)
-            first = self._place(by_key[key]) if key in by_key else None
-            if self._pending.provenance and first and self._place(row):
-                self._pending.add(PendingRow(self, row.row, Repeated(first)))
-                continue
-            self.counts.updated += key in by_key
-            by_key[key] = row
+        """Leave one of several rows with the same key: the last, which counts as an update."""
+        by_key = {self.layout.key_of(row.python): row for row in rows}
+        self.counts.updated += len(rows) - len(by_key)
         return list(by_key.values())
-
-    def _place(self, row: Converted) -> Place | None:
-        return self.layout.place_of(row.row.line)
-
-    def _require_new(self, rows: list[Converted]) -> None:
-        """Raise ``Repeated`` if one of the rows has come before, where rows come once."""
-        if self._pending.provenance is not None:
-            places = {self.layout.dumped_key(row.row): self._place(row) for row in rows}
-            known = {key: place for key, place in places.items() if place}
-            self._pending.provenance.check(self.table, known)
 
     def _write(self, rows: list[Converted]) -> None:
         try:
@@ -477,7 +441,6 @@ class TableLoader:
             return rows, [], set()
         new = [row for row in rows if self.layout.key_of(row.python) not in stored]
         old = [row for row in rows if self.layout.key_of(row.python) in stored]
-        self._require_new(old)
         changed = [row for row in old if not self._is_stored(row, stored)]
         keys = {self.layout.key_of(row.python) for row in old}
         return new, changed, keys - {self.layout.key_of(row.python) for row in changed}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from operator import lt
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,51 +16,59 @@ from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Link, Table, table_of
 
 _KEYS_PER_QUERY = 500
+_REPEATED = (
+    "brings a row with the same key, and one of the two would be lost. "
+    "Give one of them another key."
+)
 Row = tuple[str, str]
 """A row by the label of its model and its primary key as text."""
 
 
-class Repeated(ValueError):
-    """A row with the key of another one of the load, which is at ``other``."""
+class Arrivals:
+    """The keys of the rows that come, to find those that come twice: one of two would be lost.
 
-    def __init__(self, other: Place) -> None:
-        super().__init__(other)
-        self.other = other
-
-    def __str__(self) -> str:
-        return (
-            f"{self.other} brings a row with the same key, and one of the two would be lost. "
-            "Give one of them another key."
-        )
-
-
-class Provenance:
-    """The places of rows, in a load that brings each of them once.
-
-    Of objects it keeps the keys, rows of a dump it reads again.
+    Keys of objects are kept. Rows of a dump are read again, unless their keys ascend.
     """
 
-    def __init__(self, dumped: Mapping[Table, list[DumpedTable]]) -> None:
-        self._objects: defaultdict[Table, dict[object, Place]] = defaultdict(dict)
-        self._dumped = dumped
+    def __init__(self) -> None:
+        self._objects: defaultdict[Table, list[tuple[object, Place]]] = defaultdict(list)
+        self._last: dict[Table, Any] = {}
+        self._unordered: set[Table] = set()
 
-    def claim(self, table: Table, key: object, place: Place) -> None:
-        """Take an object; raises ``Repeated`` if another one had its key."""
-        objects = self._objects[table]
-        if key in objects:
-            raise Repeated(objects[key])
-        objects[key] = place
+    def add_object(self, table: Table, key: object, place: Place) -> None:
+        """Take the key of an object that is saved."""
+        self._objects[table].append((key, place))
 
-    def check(self, table: Table, places: Mapping[object, Place]) -> None:
-        """Raise ``Repeated`` if there is one of these keys at another place as well."""
-        objects = self._objects[table]
-        for key in places.keys() & objects.keys():
-            if objects[key] != places[key]:
-                raise Repeated(objects[key])
-        wanted = {str(key): place for key, place in places.items()}
-        for text, place in occurrences(table, self._dumped.get(table, ()), wanted):
-            if place != wanted[text]:
-                raise Repeated(place)
+    def add_rows(self, table: Table, keys: Sequence[Any]) -> None:
+        """Take the keys of rows of a dump."""
+        series = [self._last[table], *keys] if table in self._last else keys
+        self._last[table] = keys[-1]
+        with suppress(TypeError):
+            if all(map(lt, series, series[1:])):
+                return
+        self._unordered.add(table)
+
+    def repeated(
+        self, dumped: Mapping[Table, list[DumpedTable]], *, by_file: bool
+    ) -> Iterator[Problem]:
+        """Yield a problem for each row with the key of another one, ``by_file`` or in the load."""
+        for table in {**self._objects, **dict.fromkeys(self._unordered)}:
+            first: dict[object, Place] = {}
+            for is_object, (key, place) in self._places(table, dumped.get(table, ())):
+                identity = str(key), by_file and place.file
+                other = first.get(identity)
+                first.setdefault(identity, place)
+                # A row that is not valid is saved as an object, and then read again.
+                if other is not None and (is_object or other != place):
+                    yield Problem(table.label, key, place, f"{other} {_REPEATED}")
+
+    def _places(
+        self, table: Table, dumped: Iterable[DumpedTable]
+    ) -> Iterator[tuple[bool, tuple[object, Place]]]:
+        objects = self._objects.get(table, [])
+        yield from ((True, one) for one in objects)
+        if table in self._unordered or (objects and table in self._last):
+            yield from ((False, one) for one in occurrences(table, dumped))
 
 
 def dangling_problems(
@@ -132,46 +142,23 @@ def _parent(one: Dangling) -> Row:
 
 def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:
     """Find rows in a dump by primary key, as text; reads it again, for which only errors pay."""
-    return dict(occurrences(table, dumped, wanted)) if wanted else {}
+    found = occurrences(table, dumped, wanted) if wanted else ()
+    return {str(key): place for key, place in found}
 
 
 def occurrences(
-    table: Table, dumped: Iterable[DumpedTable], wanted: Container[str]
-) -> Iterator[tuple[str, Place]]:
-    """Yield each row of a dump that has one of these primary keys, as text, with its place."""
+    table: Table, dumped: Iterable[DumpedTable], wanted: Container[str] | None = None
+) -> Iterator[tuple[object, Place]]:
+    """Yield the primary key and the place of each row of a dump, or of those ``wanted``."""
     for one in dumped:
         if not set(table.key) <= one.fields.keys():
             continue
         wheres = [one.fields[name] for name in table.key]
         for row in one.rows():
-            key = [row.values[w] if isinstance(w, int) else w.value for w in wheres]
-            text = str(key[0] if len(key) == 1 else tuple(key))
-            if text in wanted:
-                yield text, one.place(row.line)
-
-
-def repeated(table: Table, dumped: Iterable[DumpedTable]) -> Iterator[Problem]:
-    """Yield a problem for each row that has the key of another one of its file."""
-    by_file: defaultdict[str, list[DumpedTable]] = defaultdict(list)
-    for one in dumped:
-        by_file[one.place(one.line).file].append(one)
-    for some in by_file.values():
-        seen: set[str] = set()
-        twice: set[str] = set()
-        for text, _place in occurrences(table, some, _Everything()):
-            (twice if text in seen else seen).add(text)
-        first: dict[str, Place] = {}
-        for text, place in occurrences(table, some, twice) if twice else ():
-            other = first.setdefault(text, place)
-            if other is not place:
-                yield Problem(table.label, text, place, str(Repeated(other)))
-
-
-class _Everything:
-    """Contains whatever there is."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
+            values = [row.values[w] if isinstance(w, int) else w.value for w in wheres]
+            key = values[0] if len(values) == 1 else tuple(values)
+            if wanted is None or str(key) in wanted:
+                yield key, one.place(row.line)
 
 
 def _dangling_links(

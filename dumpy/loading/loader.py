@@ -18,7 +18,7 @@ from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
 from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table, unknowns, valueless
-from dumpy.loading.integrity import Provenance, consequences, dangling_problems, repeated
+from dumpy.loading.integrity import consequences, dangling_problems
 from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
 from dumpy.loading.references import References, holders
@@ -144,7 +144,8 @@ class Loader:
         self.dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
         self.loaders: dict[Hashable, TableLoader] = {}
         self.side_effects = SideEffects(using)
-        self.pending = Pending(self, Provenance(self.dumped) if come_once else None)
+        self.come_once = come_once
+        self.pending = Pending(self)
         self.objects = ObjectLoader(self)
         self.at_last: list[Callable[[Loader], object]] = []
         self.after_load: list[Callable[[Loader], object]] = []
@@ -431,8 +432,6 @@ class Loader:
         for handler in self.at_last:
             handler(self)
             self._load_deferred()
-        if repeated := list(self._repeated()):
-            raise LoadError(sorted(repeated, key=position))
         self._judge()
         loaded = self.report.total()
         for handler in self.after_load:
@@ -442,13 +441,6 @@ class Loader:
             self._judge()
         for label in self.references.made:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
-
-    def _repeated(self) -> Iterator[Problem]:
-        """The rows that have the key of another one in their file: of two, one would be lost."""
-        for table, some in self.dumped.items() if self.pending.provenance is None else ():
-            loaders = [self.loaders.get(id(one)) for one in some]
-            if len(some) > 1 or not all(loader and loader.is_ordered for loader in loaders):
-                yield from repeated(table, some)
 
     def _judge(self) -> None:
         """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
@@ -462,14 +454,17 @@ class Loader:
             raise LoadError(sorted(unsettled, key=position))
         problems += unsettled
         kept_out = {(problem.model, str(problem.pk)) for problem in problems}
+        repeated = list(self.pending.arrivals.repeated(self.dumped, by_file=not self.come_once))
         if self.rejects is None:
+            problems += repeated
             tables = [*self.dumped, *self._broken(), *self._dependents()]
             problems += self._dangling(tables, kept_out)
             if problems:
                 raise LoadError(sorted(problems, key=position))
             return
         self.rejects.left = left
-        if dangling := self._dangling([*self._was_empty, *self._dependents()], kept_out):
+        dangling = self._dangling([*self._was_empty, *self._dependents()], kept_out)
+        if dangling := [*repeated, *dangling]:
             if any(problem.model in self._keyless for problem in dangling):
                 # The database gives such rows another key in each attempt.
                 raise LoadError(sorted(dangling, key=position))

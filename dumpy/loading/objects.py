@@ -53,7 +53,6 @@ class PendingObject:
 
     Attributes:
         is_changed: whether it is a row of a model that has changed since the dump.
-        has_key: whether no other object of the load may have its key any more.
         is_incomplete: whether its row is there, but for references that are not there yet.
     """
 
@@ -61,7 +60,6 @@ class PendingObject:
     place: Place | None
     error: Exception | None = None
     is_changed: bool = False
-    has_key: bool = False
     is_incomplete: bool = False
 
     def problem(self) -> Problem:
@@ -149,7 +147,15 @@ class ObjectLoader:
             self._loader.pending.add(item)
             return False
         item.error = None
+        self._note_arrival(item)
         return True
+
+    def _note_arrival(self, item: PendingObject) -> None:
+        """Note the key of an object that may come once; code may save one as often as it likes."""
+        instance = item.instance
+        if item.place and (self._loader.come_once or dumped_row(instance)):
+            table = table_of(type(instance))
+            self._loader.pending.arrivals.add_object(table, instance.pk, item.place)
 
     @contextmanager
     def circle(self, items: Collection[PendingObject]) -> Iterator[None]:
@@ -244,7 +250,6 @@ class ObjectLoader:
         self._save_related(item)
         exempt, known = self._check_references(instance)
         if instance._state.adding:
-            self._claim_key(item)
             instance._state.adding = not self._is_stored(instance)
         adding = instance._state.adding
         with transaction.atomic(using=self._using):
@@ -254,7 +259,6 @@ class ObjectLoader:
                     instance.save(using=self._using, force_insert=True)
                 else:
                     instance.save(using=self._using)
-            self._claim_key(item)
         self._references.saved(instance, is_new=adding)
         counts = self._counts(instance)
         counts.inserted += adding
@@ -277,13 +281,6 @@ class ObjectLoader:
             instance.full_clean(exclude=exempt, validate_unique=is_read)
         finally:
             del vars(instance)["clean_fields"], vars(instance)["validate_unique"]
-
-    def _claim_key(self, item: PendingObject) -> None:
-        """Raise ``Repeated`` if another object of a load in which rows come once has the key."""
-        instance, provenance = item.instance, self._loader.pending.provenance
-        if provenance and item.place and not item.has_key and instance.pk is not None:
-            provenance.claim(table_of(type(instance)), instance.pk, item.place)
-            item.has_key = True
 
     def _save_related(self, item: PendingObject) -> None:
         """Save the unsaved objects that the object points at, as factories build them."""
@@ -357,7 +354,6 @@ class ObjectLoader:
             if instance._state.adding and not self._is_stored(instance):
                 self._insert(item, row)
                 return
-        self._claim_key(item)
         if self._loader.side_effects.is_heard(type(instance)):
             self._loader.flush()
             is_new = self._references.is_new(_key_of(instance))
@@ -392,7 +388,6 @@ class ObjectLoader:
 
         def insert() -> bool:
             self._insert_quietly(instance)
-            self._claim_key(item)
             return True
 
         try:

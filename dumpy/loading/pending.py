@@ -15,7 +15,7 @@ from dumpy.dump import Natural, dumped_row
 from dumpy.errors import SHOWN
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
 from dumpy.loading.conflicts import blank, conflicts
-from dumpy.loading.integrity import Provenance, lines_of
+from dumpy.loading.integrity import Arrivals, lines_of
 from dumpy.loading.references import Missing, RowKey, is_used, keys_of, read_by_natural_key
 from dumpy.loading.report import RejectedRow
 from dumpy.schema.tables import ModelType, Table, table_of
@@ -35,13 +35,13 @@ class Pending:
 
     Attributes:
         unwritten: the table loaders with rows that they have not written.
-        provenance: the places of rows, where each row comes once; None elsewhere.
+        arrivals: the keys of the rows that have come.
     """
 
-    def __init__(self, loader: Loader, provenance: Provenance | None = None) -> None:
+    def __init__(self, loader: Loader) -> None:
         self.references = loader.references
         self.using = loader.using
-        self.provenance = provenance
+        self.arrivals = Arrivals()
         self.unwritten: dict[TableLoader, None] = {}
         self._loader = loader
         self._waiting: dict[Hashable, list[PendingRow | PendingObject]] = {}
@@ -237,7 +237,7 @@ class Pending:
 
     def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:
         """Those rows that receivers have made: in this load, or before it in a fresh database."""
-        if self.provenance is not None or not keys:
+        if self._loader.come_once or not keys:
             # There were no rows before the load.
             return keys
         made = keys & self._loader.side_effects.of(table.model)

@@ -84,7 +84,7 @@ class Rejects:
 
     left: list[RejectedRow] = field(default_factory=list)
     sifted: list[RejectedRow] = field(default_factory=list)
-    _left_out: dict[tuple[str, str], Problem] = field(default_factory=dict)
+    _left_out: dict[tuple[str, str, Place | None], Problem] = field(default_factory=dict)
 
     def attempts(self, using: str, load: Callable[[], T]) -> T:
         """Call ``load`` until no row in the database refers to one that is not there.
@@ -109,7 +109,7 @@ class Rejects:
 
         Raises ``LoadAgain``, or ``LoadError`` if they come again, not being rows of the dump.
         """
-        found = {(problem.model, str(problem.pk)): problem for problem in problems}
+        found = {(problem.model, str(problem.pk), problem.place): problem for problem in problems}
         if found.keys() <= self._left_out.keys():
             raise LoadError(list(found.values()))
         self._left_out = {**found, **self._left_out}
@@ -117,11 +117,12 @@ class Rejects:
 
     def concerns(self, label: str) -> bool:
         """Whether rows of a model are to be left out."""
-        return any(label == one for one, _key in self._left_out)
+        return any(label == one for one, _key, _place in self._left_out)
 
     def reason(self, label: str, pk: object, place: Place | None) -> Problem | None:
         """Return why a row is to be left out, or None."""
-        problem = self._left_out.get((label, str(pk)))
+        left_out = (self._left_out.get((label, str(pk), where)) for where in (place, None))
+        problem = next(filter(None, left_out), None)
         return None if problem is None else replace(problem, pk=pk, place=place)
 
 

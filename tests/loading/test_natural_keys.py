@@ -208,3 +208,32 @@ def test_a_natural_key_with_a_list_in_it_is_refused_with_its_row(load: Load) -> 
     )
     error = refusal(load, text)
     assert ("zoo.Nation", 1) in [(one.model, one.pk) for one in error.problems]
+
+
+RASMUS = rows("zoo.Mascot", "id name nation_id", "5, 'Rasmus', natural('zoo.Nation', 'Estonia')")
+
+
+@pytest.mark.parametrize("second", ["'Estonia', 5", "'Estonia', None"], ids=["other", "equal"])
+def test_two_rows_without_a_primary_key_and_with_one_natural_key_are_refused(
+    load: Load, second: str
+) -> None:
+    """Django's json lets the last one win; a merge in git makes such files, and loses a row."""
+    text = dump_of(
+        RASMUS,
+        rows("zoo.Nation", "name mascot_id", "'Estonia', None", second),
+    )
+    (problem,) = refusal(load, text).problems
+    lines = enumerate(text.splitlines(), 1)
+    first, last = (number for number, line in lines if "nation('Estonia'" in line)
+    assert problem.model == "zoo.Nation"
+    assert problem.place is not None
+    assert problem.place.line == last
+    assert f"fixture.py:{first} brings a row with the same key" in problem.reason
+
+
+def test_a_later_fixture_may_bring_a_row_without_a_primary_key_again(load: Load) -> None:
+    nation = rows("zoo.Nation", "name mascot_id", "'Estonia', None")
+    load(dump_of(nation))
+    load(dump_of(RASMUS))
+    load(dump_of(rows("zoo.Nation", "name mascot_id", "'Estonia', 5")))
+    assert values(Nation, "name", "mascot_id") == [("Estonia", 5)]
