@@ -216,7 +216,7 @@ class TableLoader:
         if found is None:
             return ""
         said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
-        if not self._references.had_rows(self.model):
+        if self.model in self._references.others or not self._references.had_rows(self.model):
             return f"{said}."
         hint = "To replace all rows by those of a dump: manage.py restore FILE"
         return f"{said} and was there before. {hint}"

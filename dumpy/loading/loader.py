@@ -315,7 +315,8 @@ class Loader:
         """Return how many rows of the loaded tables were there before, and are not in the load."""
         found = {}
         for table in self.dumped:
-            if self.references.had_rows(table.model) and not is_special(table.model):
+            is_uncertain = table.model in self.references.others or is_special(table.model)
+            if self.references.had_rows(table.model) and not is_uncertain:
                 rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
                 found[table.label] = rows.count() - self.report.tables[table.label].total
         return {label: number for label, number in found.items() if number > 0}

@@ -85,7 +85,8 @@ class References:
 
     ``moved`` maps, per model, primary keys of the dump to those of the same rows here; ``made`` are
     the content types that were made for models that do not exist; ``stale`` the models of which
-    rows were found by natural keys that may lead to other rows by now.
+    rows were found by natural keys that may lead to other rows by now; ``others`` those of which
+    fixtures in other formats bring rows.
     """
 
     def __init__(self, using: str, registry: Registry = TODAY) -> None:
@@ -94,6 +95,7 @@ class References:
         self.made: list[str] = []
         self.moved: Moved = {}
         self.stale: set[ModelType] = set()
+        self.others: set[ModelType] = set()
         self._found: dict[tuple[Natural, str], Any] = {}
         self._resolved: set[ModelType] = set()
         self._provisional: dict[Natural, Model] = {}

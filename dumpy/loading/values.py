@@ -26,8 +26,8 @@ _WRAPPED = {FieldText, Stored}
 Failures = dict[int, Exception]
 
 _INSTANTS = frozenset({datetime.datetime})
-_BYTES = frozenset({bytes})
-
+# None: a field may take an empty text for it.
+_ALSO = (NONE, bytearray, memoryview)
 _NUMBERS = (int, float, Decimal)
 _MAX_EXPONENT = 400
 
@@ -169,8 +169,8 @@ def _converted(column: Column, value: Any) -> Any:
         made = column.target.to_python(value)
     except (TypeError, AttributeError) as error:
         raise ValidationError(f"{value!r} is no value for {column.name!r}.") from error
-    if column.types == _BYTES and not isinstance(made, bytes | bytearray | memoryview):
-        # Django's field takes what it is given, and SQLite stores it.
+    if column.types is not None and not isinstance(made, (*column.types, *_ALSO)):
+        # A field may give back what it is given, as Django's for bytes does; SQLite stores it.
         raise ValidationError(f"{value!r} is no value for {column.name!r}.")
     return made
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission, User
+from django.core import serializers
 from django.core.management.base import CommandError
 from django.db import connection
 from django.test import TestCase, override_settings
@@ -446,3 +447,28 @@ def test_a_dry_run_that_keeps_going_names_the_rows_and_writes_nothing(dump: Path
         loaded(dump, dry_run=True, keep_going=True)
     assert not zoo.Species.objects.exists()
     assert [one.name for one in dump.parent.iterdir()] == [dump.name]
+
+
+def as_json(path: Path, *keys: int) -> Path:
+    """Write species as a fixture in the format json."""
+    species = (zoo.Species(pk=key, latin=f"species {key}") for key in keys)
+    path.write_text(serializers.serialize("json", species), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("keys", [(7,), (1, 7)], ids=["others", "one of the dump"])
+def test_rows_of_a_json_beside_a_dump_are_not_said_to_have_been_there(
+    dump: Path, tmp_path: Path, keys: tuple[int, ...]
+) -> None:
+    out = loaded(as_json(tmp_path / "more.json", *keys), dump).out
+    assert "were there before" not in out
+    assert zoo.Species.objects.filter(pk=7).exists()
+
+
+def test_a_row_of_a_json_that_stands_in_the_way_was_not_there_before(
+    dump: Path, tmp_path: Path
+) -> None:
+    edited(dump, ("'Lutra lutra'", "'species 7'"))
+    with pytest.raises(LoadError) as caught:
+        loaded(as_json(tmp_path / "more.json", 7), dump)
+    assert "zoo.Species(pk=7) has the same latin." in str(caught.value)

@@ -25,6 +25,7 @@ from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, add_version_option, migrating, policy_of
 from dumpy.reading.permission import is_stray_program, named
 from dumpy.reading.source import check_file
+from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
 from dumpy.writing.rejected import write_rejected
 
@@ -135,6 +136,7 @@ class Command(loaddata.Command):
         """Save an object if its model is wanted; what holds for one row holds for its table."""
         model = getattr(obj, "model", None)
         if model is None:
+            self._loader.references.others.add(concrete(type(obj.object)))
             return bool(super().save_obj(obj))
         # Rows that come in blocks are counted here, but for the one that Django counts.
         more = getattr(obj, "count", 1) - 1
