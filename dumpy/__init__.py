@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dumpy.dump import FlushDeferredObjects as FlushDeferredObjects
     from dumpy.errors import DumpyError as DumpyError
     from dumpy.errors import FixtureError as FixtureError
     from dumpy.errors import LoadError as LoadError
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from dumpy.loading.loader import Loader as Loader
     from dumpy.migrating.migrator import Migrator as Migrator
     from dumpy.migrating.migrator import override as override
+    from dumpy.reading.program import FlushDeferredObjects as FlushDeferredObjects
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ _HOMES = {
     "UnreadableValue": "dumpy.errors",
     "UnwritableField": "dumpy.errors",
     "UnwritableRow": "dumpy.errors",
-    "FlushDeferredObjects": "dumpy.dump",
+    "FlushDeferredObjects": "dumpy.reading.program",
     "override": "dumpy.migrating.migrator",
 }
 

@@ -14,7 +14,6 @@ from django.db.models import AutoField, Model, QuerySet
 
 from dumpy import reading
 from dumpy.conf import project_version
-from dumpy.dump import Natural, dumped_row
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Destination, Loader, shared_loader
@@ -26,7 +25,9 @@ from dumpy.migrating.tables import KeylessRows, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
+from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.text.words import Natural
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii

@@ -14,7 +14,6 @@ from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, text
-from dumpy.dump import Natural
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import RejectedRow, Rejects
@@ -29,6 +28,7 @@ from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch
 from dumpy.schema.tables import Column, table_of
+from dumpy.text.words import Natural
 
 _HINTS = {
     "waits": "it comes in when the rows are right that it refers to",

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from django.db import connections
 
-from dumpy.dump import Natural
 from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, Place
 from dumpy.loading.batches import Layout, default_of
 from dumpy.loading.registry import Registry
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
+from dumpy.text.words import Natural
 
 _IGNORED = ", or use --ignorenonexistent."
 

@@ -13,7 +13,6 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
-from dumpy.dump import Natural
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
@@ -29,6 +28,7 @@ from dumpy.loading.validation import Invalid, Validation, is_changed, validate
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Block, Row
 from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.text.words import Natural
 
 # As many levels of natural keys may lean on each other where they have moved between rows.
 _PASSES = 100

@@ -12,7 +12,6 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections, router
 from django.db.models import ForeignObject, Model, QuerySet
 
-from dumpy.dump import Natural
 from dumpy.engines import engine_of
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.schema.tables import (
@@ -23,6 +22,7 @@ from dumpy.schema.tables import (
     is_content_type,
     primary_key_fields,
 )
+from dumpy.text.words import Natural
 
 # Beyond this they are looked up again, to keep memory flat.
 _REMEMBERED = 100_000

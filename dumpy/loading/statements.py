@@ -14,12 +14,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, JSONField, QuerySet, Value
 from django.db.models.sql import InsertQuery
 
-from dumpy.dump import JSON_NULL
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
 from dumpy.loading.values import Failures, to_database, to_python
 from dumpy.schema.stored import as_stored
 from dumpy.schema.tables import Column, Link, ModelType, Table
+from dumpy.text.words import JSON_NULL
 
 _KEYS_PER_QUERY = 500
 Tuples = Sequence[tuple[Any, ...]]

@@ -15,11 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from dumpy.conf import require_trusted
-from dumpy.dump import JSON_NULL, FieldText, Natural, Stored
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
 from dumpy.schema.stored import encoded, is_same_stored
 from dumpy.schema.tables import Column, from_text
+from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
 NONE = type(None)
 _WRAPPED = {FieldText, Stored}

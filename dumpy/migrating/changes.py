@@ -12,11 +12,12 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.text import camel_case_to_spaces
 
-from dumpy.dump import MissingModel, Natural, new
 from dumpy.reading.relabelled import map_references
+from dumpy.schema.instances import MissingModel, new
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names
 from dumpy.text.skeleton import Constant, CreateFunction
+from dumpy.text.words import Natural
 
 Fields = dict[str, Any]
 _PERMISSION = "auth.Permission"

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from dumpy import dump as words
 from dumpy.conf import configuration, imported, project_version
 from dumpy.errors import ConfigurationError, DumpyError, MigrationError, sentence
 from dumpy.migrating.chain import Chain, NoWay, newer, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump
-from dumpy.text.emit import IMPORTED, INSTALL
+from dumpy.schema.instances import MissingModel, new, resolve_model
+from dumpy.text.emit import INSTALL
 from dumpy.text.skeleton import CreateFunction
+from dumpy.text.words import NAMES
 
 _WAITS = "__dumpy_migrations_wait__"
 _log = logging.getLogger("dumpy")
@@ -92,7 +93,7 @@ def policy_of(
     )
 
 
-def install(globals_dict: dict[str, Any]) -> None:
+def install_migrations(globals_dict: dict[str, Any]) -> None:
     """Let migrators change the globals of a dump that is run; raises ``MigrationError``.
 
     In a script that is run itself this waits for ``restore()``, which knows the options.
@@ -113,8 +114,8 @@ def migration_of_dump(dump: Dump) -> Migration | None:
     if not skeleton.installs:
         _say_not_asked(skeleton.version)
         return None
-    namespace: dict[str, Any] = {name: getattr(words, name) for name in IMPORTED}
-    namespace |= {name: words.MissingModel(label) for name, label in skeleton.models.items()}
+    namespace: dict[str, Any] = {**NAMES, "new": new, "resolve_model": resolve_model}
+    namespace |= {name: MissingModel(label) for name, label in skeleton.models.items()}
     namespace["SOURCE_VERSION"] = skeleton.version
     return migrate(namespace, skeleton.functions, is_complete=dump.path is not None)
 

@@ -10,7 +10,6 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from dumpy.dump import MissingModel, Natural
 from dumpy.errors import DumpyError, MigrationError, sentence
 from dumpy.migrating.changes import (
     Change,
@@ -26,8 +25,10 @@ from dumpy.migrating.changes import (
     label_of,
 )
 from dumpy.migrating.typos import CLOSE, skipped
+from dumpy.schema.instances import MissingModel
 from dumpy.text.emit import ModelNames, Names
 from dumpy.text.skeleton import CreateFunction
+from dumpy.text.words import Natural
 
 Create = Callable[..., Any]
 Handler = Callable[[Any], object]

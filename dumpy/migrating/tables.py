@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 from django.db.models import AutoField, Max, Model, QuerySet
 
-from dumpy.dump import Natural, dumped_row
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.migrating.migration import Migration
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
+from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType
+from dumpy.text.words import Natural
 
 if TYPE_CHECKING:
     from dumpy.loading.loader import Loader

@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db.models import Model
 
-from dumpy.dump import FlushDeferredObjects
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
 from dumpy.reading.permission import announce, why_not
@@ -28,6 +27,10 @@ _LARGEST = 64 * 2**20
 _ROWS = "__dumpy_rows__"
 
 Placed = tuple[Any, Place]
+
+
+class FlushDeferredObjects:
+    """Yielded by ``objects()`` (the class or an instance): save now what was deferred so far."""
 
 
 class Program:

@@ -11,10 +11,10 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 
-from dumpy.dump import JSON_NULL, Natural
 from dumpy.errors import DumpyError
 from dumpy.loading.special import is_special
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, table_of
+from dumpy.text.words import JSON_NULL, Natural
 
 
 class NoChoice(DumpyError):

@@ -12,7 +12,6 @@ from django.apps import apps
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
-from dumpy.dump import FieldText, Natural, dumped_row, new
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, Place, Problem, counted
 from dumpy.loading.batches import named_values
@@ -25,8 +24,10 @@ from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.block import Row
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.special import NotHere, SpecialKeys
+from dumpy.schema.instances import dumped_row, new
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
+from dumpy.text.words import FieldText, Natural
 
 _PAIRS = 500
 

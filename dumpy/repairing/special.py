@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import ForeignKey, QuerySet
 
-from dumpy.dump import Natural
 from dumpy.loading.special import NATURAL_KEYS, is_special
 from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
+from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from django.db import connections
 
 from dumpy.conf import project_version
-from dumpy.dump import resolving
 from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
@@ -20,6 +19,7 @@ from dumpy.restoring import schema
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
 from dumpy.restoring.redirected import redirected
+from dumpy.schema.instances import resolving
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations, select
 

@@ -19,10 +19,10 @@ from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
 
-from dumpy.dump import FieldText, Natural, dumped_row
+from dumpy.schema.instances import dumped_row
 from dumpy.text import emit
 from dumpy.text.outline import YIELDED
-from dumpy.text.words import source
+from dumpy.text.words import FieldText, Natural, source
 
 END = "# dumpy: end"
 

@@ -7,7 +7,7 @@ from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, message, values
 
-from dumpy.dump import MissingModel, new, resolve_model
+from dumpy.schema.instances import MissingModel, new, resolve_model
 from zoo.models import Species
 
 pytestmark = pytest.mark.django_db
