@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache, reduce
-from itertools import count, islice, takewhile
+from ipaddress import IPv4Address
+from itertools import count, islice, product
 from operator import or_
 from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, connections
-from django.db.models import ForeignKey, Model, Q, QuerySet, UniqueConstraint
+from django.db.models import ForeignKey, GenericIPAddressField, Model, Q, QuerySet, UniqueConstraint
 from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import configuration
@@ -23,6 +24,9 @@ from dumpy.schema.tables import Column, Field, ModelType, Table, concrete
 
 _KEYS_PER_QUERY = 500
 _ROWS_PER_QUERY = 100
+_CHARACTERS = "~0123456789!#$&*+-"
+_LENGTH = 12
+_DIGITS = 15
 _FAR = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 _SERIES: dict[type, Callable[[int], object]] = {
@@ -224,14 +228,17 @@ def _named_in(expressions: Any) -> Iterator[str]:
 def _candidates(column: Column, using: str) -> Iterator[Any]:
     target: Any = column.target
     (kind,) = column.types or (object,)
+    if isinstance(target, GenericIPAddressField):
+        return (str(IPv4Address(2**32 - 1 - n)) for n in range(2**32))
     if kind is str:
-        longest = target.max_length or 40
-        return takewhile(lambda text: len(text) <= longest, (f"~{n}" for n in count()))
+        length = min(target.max_length or _LENGTH, _LENGTH)
+        return map("".join, product(_CHARACTERS, repeat=length))
     if kind is int:
         ranges = connections[using].ops.integer_field_range(target.get_internal_type())
         return iter(range(ranges[1] or 2**63 - 1, 0, -1))
     if kind is Decimal:
-        # Since Django 6.1, a field need not say how many digits its numbers have.
-        highest = 10 ** ((target.max_digits or 15) - (target.decimal_places or 0)) - 1
-        return (Decimal(n) for n in range(highest, 0, -1))
+        # SQLite tells no more digits apart; since Django 6.1, a field need not say how many it has.
+        highest = 10 ** min(target.max_digits or _DIGITS, _DIGITS) - 1
+        places = target.decimal_places or 0
+        return (Decimal(n).scaleb(-places) for n in range(highest, 0, -1))
     return map(_SERIES[kind], count()) if kind in _SERIES else iter(())

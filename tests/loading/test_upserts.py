@@ -10,10 +10,13 @@ from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, refusal, values
 
+from dumpy.loading.conflicts import spare_values
+from dumpy.schema.tables import Column, table_of
 from zoo.models import (
     Animal,
     Berth,
     Booking,
+    Checkup,
     Chip,
     Crate,
     Diet,
@@ -22,6 +25,7 @@ from zoo.models import (
     Perch,
     Species,
     Taxon,
+    Ticket,
 )
 
 pytestmark = pytest.mark.django_db
@@ -173,6 +177,24 @@ def test_texts_that_are_unique_whatever_their_case_may_be_exchanged(load: Load) 
     load(dump_of(rows("zoo.Nickname", "id text", (1, "a"), (2, "b"))))
     load(dump_of(rows("zoo.Nickname", "id text", (1, "B"), (2, "A"))))
     assert values(Nickname, "text") == ["B", "A"]
+
+
+FILLED = [*table_of(Checkup).columns[1:], table_of(Ticket).column("kind")]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [column for column in FILLED if column.types and column.types != {bool}],
+    ids=lambda column: column.name,
+)
+def test_a_field_of_any_type_holds_the_values_that_others_are_exchanged_by(column: Column) -> None:
+    model = column.field.model
+    spare = spare_values(column, 3, "default")
+    for number, value in enumerate(spare, 1):
+        model.objects.create(**{"pk": number, column.name: value})
+    stored = values(model, column.name)
+    assert stored == [column.target.to_python(value) for value in spare]
+    assert len({repr(value) for value in stored}) == 3
 
 
 def test_one_to_ones_may_be_exchanged(load: Load) -> None:
