@@ -93,6 +93,13 @@ def test_a_missing_table_is_named_with_the_command_that_makes_it(species: Path) 
     assert "manage.py migrate --database default" in said
 
 
+def test_the_missing_table_of_an_object_is_named_with_its_line(tmp_path: Path) -> None:
+    program = f"{HEAD}yield Species(pk=1, latin='Lutra lutra')\n    yield Dodo(name='Raphus')\n"
+    said = refusal(tmp_path / "dodo.py", program)
+    assert "dodo.py:6: the table 'zoo_dodo' of zoo.Dodo does not exist" in said
+    assert not zoo.Species.objects.exists()
+
+
 def test_an_empty_database_is_no_dump(monkeypatch: pytest.MonkeyPatch) -> None:
     introspection = connections["default"].introspection
     monkeypatch.setattr(introspection, "get_table_list", lambda *args: [])

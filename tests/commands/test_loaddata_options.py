@@ -193,6 +193,18 @@ def test_an_excluded_model_is_not_loaded(dump: Path) -> None:
     assert "Installed 2 object(s) (of 3) from 1 fixture(s)" in out
 
 
+def test_objects_of_an_excluded_model_are_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "objects.py"
+    path.write_text(
+        "from zoo.models import Animal, Species\n\n\ndef objects():\n"
+        "    yield Animal(pk=1, name='Olli')\n    yield Species(pk=1, latin='Lutra lutra')\n",
+        encoding="utf-8",
+    )
+    out = loaded(path, exclude=["zoo.Animal"]).out
+    assert "Installed 1 object(s) (of 2) from 1 fixture(s)" in out
+    assert (zoo.Animal.objects.count(), zoo.Species.objects.count()) == (0, 1)
+
+
 def test_an_excluded_app_is_not_loaded(dump: Path) -> None:
     loaded(dump, exclude=["zoo"])
     assert zoo.Species.objects.count() == 0

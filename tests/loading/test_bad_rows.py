@@ -121,6 +121,7 @@ def test_a_field_may_be_added_with_a_constant(load: Load) -> None:
         ("zoo.Perch", "id bird place", "1, 'jay', 1", "2, 'owl', [3]"),
         ("zoo.OptionalCheckup", "id moment", "1, None", "2, 'noon'"),
         ("zoo.OptionalCheckup", "id moment", "1, None", "2, 5"),
+        ("zoo.OptionalCheckup", "id day", "1, None", "2, True"),
         ("zoo.OptionalCheckup", "id uuid", "1, None", "2, 'not a uuid'"),
         ("zoo.OptionalCheckup", "id price", "1, None", "2, 'cheap'"),
         ("zoo.OptionalCheckup", "id boolean", "1, None", "2, 'maybe'"),

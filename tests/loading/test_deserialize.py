@@ -89,6 +89,16 @@ def test_object_is_an_unsaved_instance_with_the_values_of_the_row() -> None:
     assert (species.pk, species.latin, species._state.adding) == (1, "Lütra", True)
 
 
+def test_fields_and_models_that_do_not_exist_are_left_out_if_so_wished() -> None:
+    text = dump_of(
+        rows("zoo.Species", "id latin colour", (1, "Lütra", "brown")), rows("zoo.Moa", "id", (1,))
+    )
+    (found,) = objects(text, ignorenonexistent=True)
+    assert found.object.latin == "Lütra"
+    with pytest.raises(DeserializationError, match="no field 'colour'"):
+        objects(text)
+
+
 def test_what_was_changed_on_the_object_is_saved() -> None:
     first = objects()[0]
     first.object.latin = "changed"

@@ -12,6 +12,7 @@ from loading_tools import Load, refusal, values
 
 from dumpy.loading.conflicts import spare_values
 from dumpy.schema.tables import Column, table_of
+from zoo.fields import Colour
 from zoo.models import (
     Animal,
     Berth,
@@ -23,6 +24,7 @@ from zoo.models import (
     Folder,
     Nickname,
     Perch,
+    Plumage,
     Species,
     Taxon,
     Ticket,
@@ -77,6 +79,24 @@ def test_an_update_of_json_tells_one_from_true_and_from_a_float(load: Load) -> N
     Diet.objects.create(pk=1, plan=[1, 1.0, True])
     load(dump_of(rows("zoo.Diet", "id plan", (1, [True, 1, 1.0]))))
     assert repr(Diet.objects.get().plan) == "[True, 1, 1.0]"
+
+
+def test_values_that_a_field_puts_sql_around_are_inserted_updated_and_left_alone(
+    load: Load,
+) -> None:
+    text = "{}, field_text('{}')".format
+    old = [text(1, "red/dark"), text(2, "blue/pale")]
+    new = [text(1, "red/dark"), text(2, "blue/deep"), text(3, "grey/light")]
+    load(dump_of(rows("zoo.Plumage", "id colour", *old)))
+    said = load(dump_of(rows("zoo.Plumage", "id colour", *new)))
+    assert "1 inserted, 1 updated, 1 unchanged" in said
+    colours = [Colour("red", "dark"), Colour("blue", "deep"), Colour("grey", "light")]
+    assert values(Plumage, "colour") == colours
+
+
+def test_what_is_stored_is_the_value_of_a_field_of_django(load: Load) -> None:
+    load(dump_of(rows("zoo.Perch", "id bird place", "1, stored('jay'), stored(3)")))
+    assert values(Perch, "bird", "place") == [("jay", 3)]
 
 
 def test_two_rows_may_swap_their_unique_values(load: Load) -> None:
