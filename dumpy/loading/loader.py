@@ -83,7 +83,7 @@ class Destination:
             self._loader.validate(instance, self._layout.fields, is_changed=True)
         except Invalid:
             return False
-        except FixtureError:
+        except LoadError:
             # What is wrong with its values is said by the table loader.
             return True
         return True

@@ -57,6 +57,13 @@ def test_all_invalid_rows_are_named(load: Load) -> None:
     assert len(refusal(load, dump_of(rows("zoo.Permit", "id number", *numbers))).problems) == 5
 
 
+@pytest.mark.parametrize("value", ["'noon'", "field_text('noon')", "stored('noon')", "[]"])
+def test_all_rows_with_a_value_that_is_none_of_the_field_are_named(load: Load, value: str) -> None:
+    many = [f"{number}, {value}" for number in range(1, 6)]
+    text = dump_of(rows("zoo.OptionalCheckup", "id day", *many))
+    assert [problem.pk for problem in refusal(load, text).problems] == [1, 2, 3, 4, 5]
+
+
 def test_an_invalid_row_of_a_model_that_has_not_changed_is_loaded(load: Load) -> None:
     load(dump_of(rows("zoo.Permit", "id number holder", (1, "123", ""))))
     assert values(Permit, "number") == ["123"]
