@@ -193,7 +193,6 @@ class RawTable:
 
 def raw_tables(using: str) -> list[RawTable]:
     """Return the tables of the project that are in a database and that dumps are made of."""
-    there = schema.all_tables(connections[using])
     models = {
         model._meta.db_table: model
         for model in apps.get_models(include_auto_created=True)
@@ -201,7 +200,7 @@ def raw_tables(using: str) -> list[RawTable]:
         and model._meta.label_lower not in LEFT_OUT
         and router.allow_migrate_model(using, model)
     }
-    return [RawTable(models[name], using) for name in sorted(there & models.keys())]
+    return [RawTable(models[name], using) for name in schema.there(connections[using], models)]
 
 
 def keep(rows: Iterator[Keyed], path: Path) -> None:

@@ -151,6 +151,7 @@ class Engine(ABC):
 
     def tables(self, names: Iterable[str]) -> dict[str, str]:
         """Return the tables that exist, of those that models name, with "v" for each view."""
+        names = list(names)
         fold = str.lower if self.connection.features.ignores_table_name_case else str
         with self.connection.cursor() as cursor:
             found = self.connection.introspection.get_table_list(cursor)
@@ -264,8 +265,8 @@ class Engine(ABC):
         """Return the operations of a migration as they run within a transaction of others."""
         return list(operations)
 
-    def within_transaction(self, sql: str) -> str:
-        """Return a statement as it can run within a transaction."""
+    def as_rebuilt(self, sql: str) -> str:
+        """Return a statement of a migration as it can run in the transaction of a restore."""
         return sql
 
     @abstractmethod
@@ -282,6 +283,10 @@ class Engine(ABC):
         """Return the name of the database, and that of its host, or ``""`` for this machine."""
         settings = self.connection.settings_dict
         return str(settings["NAME"] or ""), str(settings["HOST"] or "")
+
+    def schemas(self) -> list[str]:
+        """Return the statements that make the schemas of this database in another one."""
+        return []
 
     def forget_types(self) -> None:  # noqa: B027
         """Clear what is remembered of the types of a database."""

@@ -120,6 +120,13 @@ _TRIGGERS = """
 _CONCURRENTLY = re.compile(
     r"\A((?:\s|--[^\n]*\n)*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX)\s+)CONCURRENTLY\b", re.I
 )
+_SCHEMA = re.compile(
+    r"\A((?:\s|--[^\n]*\n)*CREATE\s+SCHEMA)\s+(?!IF\s+NOT\s+EXISTS\b|AUTHORIZATION\b)", re.I
+)
+_SCHEMAS = """
+    SELECT format('CREATE SCHEMA IF NOT EXISTS %I', nspname) FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
+"""
 _STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 
@@ -279,9 +286,9 @@ class PostgreSQL(ServerEngine):
         """Return the operations of a migration as they run within a transaction of others."""
         return list(_within_transaction(operations))
 
-    def within_transaction(self, sql: str) -> str:
-        """Return the statement that makes or drops an index while others wait."""
-        return _CONCURRENTLY.sub(r"\1", sql)
+    def as_rebuilt(self, sql: str) -> str:
+        """Let others wait for an index; a schema that the migration makes may be there already."""
+        return _SCHEMA.sub(r"\1 IF NOT EXISTS ", _CONCURRENTLY.sub(r"\1", sql))
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers; those of tables of other owners cannot be switched off."""
@@ -318,7 +325,8 @@ class PostgreSQL(ServerEngine):
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield views, keys of other tables, and what belongs to the tables."""
-        for place, name in self._of(tables, _PLACES):
+        unplaced = [name for name in tables if not name.startswith('"')]
+        for place, name in self._of(unplaced, _PLACES):
             yield (
                 "",
                 f"The table {name!r} is in the schema {place!r}, but the search_path would have it "
@@ -368,6 +376,10 @@ class PostgreSQL(ServerEngine):
         with self.connection.cursor() as cursor:
             cursor.execute(query, {"tables": names})
             return list(cursor.fetchall())
+
+    def schemas(self) -> list[str]:
+        """Return the statements for all schemas: search_path and models may name them."""
+        return self.column(_SCHEMAS)
 
     def forget_types(self) -> None:
         """Clear the types of extensions."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 from django.apps import apps
@@ -77,10 +76,9 @@ def build(using: str, command: Migrate | None = None) -> None:
     engine = engine_of(connections[using])
 
     def execute(run: Any, sql: Any, *args: Any) -> Any:
-        return run(engine.within_transaction(sql) if isinstance(sql, str) else sql, *args)
+        return run(engine.as_rebuilt(sql) if isinstance(sql, str) else sql, *args)
 
-    is_within = connections[using].in_atomic_block
-    with connections[using].execute_wrapper(execute) if is_within else nullcontext():
+    with connections[using].execute_wrapper(execute):
         call_command(
             command or Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0
         )
@@ -150,10 +148,11 @@ def _collations() -> list[str]:
 def make_unmanaged(using: str, labels: Iterable[str]) -> None:
     """Make the tables of unmanaged models that are not there: where nobody else can make them."""
     connection = connections[using]
-    found = all_there(connection)
+    models = [model for model in map(TODAY.find, labels) if model and not model._meta.managed]
+    found = engine_of(connection).tables(model._meta.db_table for model in models)
     with connection.schema_editor() as editor:
-        for model in filter(None, map(TODAY.find, labels)):
-            if not model._meta.managed and model._meta.db_table not in found:
+        for model in models:
+            if model._meta.db_table not in found:
                 editor.create_model(model)
 
 
@@ -180,8 +179,8 @@ def numbered(
     using: str, models: Iterable[ModelType], unmanaged: Iterable[ModelType] = ()
 ) -> list[ModelType]:
     """Return the models whose tables are there, and of those without migrations the given ones."""
-    found = _names(connections[using], "t", "p")
     mine = {*(model for model in models if model._meta.managed), *unmanaged}
+    found = there(connections[using], (model._meta.db_table for model in mine))
     return [model for model in mine if model._meta.db_table in found]
 
 
@@ -192,12 +191,8 @@ def reset_sequences(using: str, models: Iterable[ModelType]) -> None:
 
 def there(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:
     """Return which tables are there of those with some names."""
-    return sorted(set(names) & all_tables(connection))
-
-
-def all_tables(connection: BaseDatabaseWrapper) -> set[str]:
-    """Return the names of all tables."""
-    return _names(connection, "t", "p")
+    found = engine_of(connection).tables(names)
+    return sorted(name for name, kind in found.items() if kind != "v")
 
 
 def columns_there(connection: BaseDatabaseWrapper, model: ModelType) -> bool:
@@ -228,16 +223,6 @@ def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[st
             raise
         return False
     return True
-
-
-def all_there(connection: BaseDatabaseWrapper) -> set[str]:
-    """Return the names of all tables and views."""
-    return _names(connection, "t", "p", "v")
-
-
-def _names(connection: BaseDatabaseWrapper, *types: str) -> set[str]:
-    with connection.cursor() as cursor:
-        return {i.name for i in connection.introspection.get_table_list(cursor) if i.type in types}
 
 
 def forget(connection: BaseDatabaseWrapper) -> None:

@@ -51,10 +51,12 @@ def scratch(using: str) -> Iterator[None]:
     if connection.in_atomic_block:
         raise RestoreFailed("A scratch database needs a connection without a transaction.")
     engine = engine_of(connection)
+    schemas = engine.schemas()
     with ExitStack() as stack:
         name = stack.enter_context(_database(engine))
         stack.enter_context(_leading_to(connection, name))
         _require(engine, name)
+        engine.execute(*schemas)
         others = [alias for alias in connections if alias != using]
         stack.enter_context(reading_only(others, _OTHERS.format(using)))
         yield

@@ -208,7 +208,7 @@ def require_rebuildable(using: str, tables: Collection[str], drop: Collection[st
     """Raise ``RestoreFailed`` with all that would go with tables, but for what may be dropped."""
     connection = connections[using]
     there = schema.there(connection, {*tables, *drop})
-    unknown = sorted({*drop} - schema.all_there(connection))
+    unknown = sorted({*drop} - engine_of(connection).tables(drop).keys())
     if unknown:
         raise RestoreFailed(f"--drop: there is no table or view {', '.join(map(repr, unknown))}.")
     found = [
