@@ -69,8 +69,12 @@ class Record:
         self._values[name] = value
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
-        return f"new({self._label!r}, {values})"
+        values = [f"{name}={value!r}" for name, value in self._values.items()]
+        return f"new({', '.join([repr(self._label), *values])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copy.copy() would set the slots as if they were fields.
+        return Record, (self._label, dict(self._values))
 
 
 @dataclass(frozen=True)

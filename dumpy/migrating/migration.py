@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from dumpy.errors import DumpyError, MigrationError, sentence
+from dumpy.errors import DumpyError, MigrationError, counted, sentence
 from dumpy.migrating.changes import (
     Change,
     DumpedModel,
@@ -47,7 +47,8 @@ class RowFunction:
         function = self.function
         if len(values) != len(function.parameters):
             parameters = ", ".join(function.parameters)
-            raise TypeError(f"{function.name}() takes ({parameters}), not {len(values)} values.")
+            given = counted(len(values), "value")
+            raise TypeError(f"{function.name}() takes ({parameters}), not {given}.")
         if function.drops:
             return None
         fields = function.fields.items()
@@ -250,10 +251,6 @@ class Migration:
     def has_renames(self) -> bool:
         """Whether models or apps have other names today."""
         return any(self._renames())
-
-    def creates(self) -> dict[str, Create]:
-        """Return the create functions as they are now."""
-        return {name: self.namespace[name] for name in self._creates}
 
     def is_changed(self, name: str) -> bool:
         """Whether steps have changed a create function."""

@@ -123,7 +123,11 @@ def override(globals_dict: dict[str, Any]) -> Callable[[_Function], _Function]:
     def decorate(function: _Function) -> _Function:
         migration: Migration | None = globals_dict.get(KEY)
         if migration is None:
-            raise MigrationError("", f"{function.__name__}() is not overridden in a migrator.")
+            raise MigrationError(
+                "",
+                f"override() of {function.__name__}(): these are not the globals of a dump.",
+                "Write @override(globals_dict), with what the step is given.",
+            )
         label = migration.label_of_function(function.__name__)
         migration.add(Override(migration.step, label, function))
         return function

@@ -13,6 +13,7 @@ from django.test import override_settings
 from dumpy import Migrator
 from dumpy.checks import check_format, check_migrator, check_settings
 from dumpy.conf import Configuration, configuration
+from dumpy.migrating.install import migrator_problems
 
 WRONG: list[tuple[Any, str]] = [
     ({"EXECUTED": True}, "DUMPY has no key 'EXECUTED'"),
@@ -149,6 +150,10 @@ class Careful(Migrator):
     def migrate_from_1_0(self, globals_dict: dict[str, Any]) -> str:
         """Lead to the next version."""
         return "1.1"
+
+
+def test_nothing_is_wrong_with_a_migrator_that_nobody_has() -> None:
+    assert list(migrator_problems()) == []
 
 
 @pytest.mark.parametrize(

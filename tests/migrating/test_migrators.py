@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from running import called
 from dumpy import LoadError, MigrationError, override
 from dumpy.dump import new
 from dumpy.errors import FixtureError, FixtureErrors
-from dumpy.migrating.changes import RenameModel
+from dumpy.migrating.changes import Record, RenameModel
 from dumpy.migrating.install import migration_of_dump
 from dumpy.reading import Dump
 from dumpy.reading.source import open_source
 from dumpy.text.skeleton import Skeleton
 from dumpy.text.words import Natural
 from music.models import Album, Artist, Genre, Playlist
+from zoo.models import Diet
 
 pytestmark = pytest.mark.django_db
 
@@ -307,6 +309,50 @@ def test_a_record_of_a_model_that_is_gone_can_be_read(tmp_path: Path) -> None:
     assert set(Artist.objects.values_list("name", flat=True)) == {"Accept", "Buddy"}
 
 
+def test_a_record_can_be_copied_so_that_one_row_becomes_two(tmp_path: Path) -> None:
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        before = globals_dict["create_music_genre"]
+
+        @override(globals_dict)
+        def create_music_genre(id: int, name: str) -> Any:
+            genre = before(id, name)
+            revival = copy(genre)
+            revival.id, revival.name = id + 10, f"{name} revival"
+            return [genre, revival]
+
+        return "2.0"
+
+    loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=migrate))
+    assert genres() == [*NAMES, (11, "Rock revival"), (12, "Jazz revival")]
+
+
+def test_a_record_is_shown_as_what_makes_it() -> None:
+    assert repr(Record("shop.Song", {"id": 1, "band": "Accept"})) == (
+        "new('shop.Song', id=1, band='Accept')"
+    )
+    assert repr(Record("shop.Song", {})) == "new('shop.Song')"
+
+
+def test_a_parameter_with_a_default_need_not_be_a_field_of_the_rows(tmp_path: Path) -> None:
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        @override(globals_dict)
+        def create_music_genre(id: int, name: str = "unknown") -> Any:
+            return new(globals_dict["music_Genre"], id=id, name=name)
+
+        return "2.0"
+
+    table = "music.Genre", "id", [(1,)]
+    loaded(tmp_path, dump("1.0", table), "2.0", migrator(v1_0=migrate))
+    assert genres() == [(1, "unknown")]
+
+
+def test_a_mapping_leaves_alone_values_that_it_cannot_hold(tmp_path: Path) -> None:
+    diets = "zoo.Diet", "id plan", [(1, ["hay"]), (2, "grass")]
+    change = step(("change_values", "zoo.Diet", "plan", {"grass": "hay"}))
+    loaded(tmp_path, dump("1.0", diets), "2.0", migrator(v1_0=change))
+    assert [diet.plan for diet in Diet.objects.order_by("pk")] == [["hay"], "hay"]
+
+
 def test_objects_without_a_key_do_not_take_the_keys_of_dumped_rows(tmp_path: Path) -> None:
     def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
         @override(globals_dict)
@@ -466,6 +512,7 @@ def test_permissions_of_models_that_become_one_become_one_with_all_grants(tmp_pa
 REFERENCES = [
     (("contenttypes.ContentType", ("Shop", "track")), ("Shop", "song")),
     (("auth.Permission", ("add_track", "Shop", "track")), ("add_song", "Shop", "song")),
+    (("auth.Permission", ("play", "Shop", "track")), ("play", "Shop", "song")),
 ]
 
 
@@ -474,6 +521,11 @@ def test_references_keep_the_capitals_of_an_app(
     natural: tuple[str, tuple[str, ...]], key: tuple[str, ...]
 ) -> None:
     assert RenameModel("", "Shop.Track", "Shop.Song").natural(Natural(*natural)).key == key
+
+
+def test_a_natural_key_of_a_renamed_model_is_one_of_its_new_name() -> None:
+    natural = RenameModel("", "Shop.Track", "Shop.Song").natural(Natural("Shop.track", ("Jam",)))
+    assert natural == Natural("Shop.Song", ("Jam",))
 
 
 def test_migrated_rows_may_be_validated_by_the_drift_check_before_the_first_write(
@@ -524,6 +576,10 @@ WRONG: dict[str, tuple[Step, str]] = {
     "an override of nothing": (
         lambda self, g: override(lambda id: None),
         "override() takes the globals. Write @override(globals_dict).",
+    ),
+    "an override of other globals": (
+        lambda self, g: override({})(create_music_gerne),
+        "override() of create_music_gerne(): these are not the globals of a dump.",
     ),
     "no such model": (
         step(("remove_model", "music.Gerne")),
@@ -580,9 +636,11 @@ def test_an_override_that_fits_nothing_is_refused(
 
 def making(value: Any) -> Step:
     def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        before = globals_dict["create_music_genre"]
+
         @override(globals_dict)
         def create_music_genre(id: int, name: str) -> Any:
-            return value(globals_dict, id)
+            return value({**globals_dict, "before": before}, id)
 
         return "2.0"
 
@@ -597,6 +655,11 @@ def making(value: Any) -> Step:
         (lambda g, id: "Rock", "migrate_from_1_0: TypeError: it gives 'Rock', which is no object."),
         (lambda g, id: new(g["music_Genre"], id=id, nom="x"), "music.Genre has no field 'nom'"),
         (lambda g, id: new(g["resolve_model"]("a.B"), id=id), "there is no model 'a.B'"),
+        (lambda g, id: g["before"](id), "create_music_genre() takes (id, name), not 1 value."),
+        (
+            lambda g, id: g["before"](id, "Rock").nom,
+            "AttributeError: the rows of music.Genre have no field 'nom'; they have id, name.",
+        ),
     ],
 )
 def test_a_row_that_a_step_cannot_make_is_named_and_nothing_is_loaded(
@@ -606,6 +669,30 @@ def test_a_row_that_a_step_cannot_make_is_named_and_nothing_is_loaded(
         loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=making(value)))
     assert sentence in str(caught.value)
     assert "old.py:29" in str(caught.value)
+    assert genres() == []
+
+
+def test_a_change_of_a_field_that_code_does_not_give_is_named_with_the_row(tmp_path: Path) -> None:
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        making(lambda g, id: new(g["music_Genre"], id=id))(self, globals_dict)
+        self.change_values("music.Genre", "name", str.title)
+        return "2.0"
+
+    said = r"old.py:29: migrate_from_1_0: the rows of music.Genre have no field 'name'"
+    with pytest.raises(FixtureError, match=said):
+        loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=migrate))
+
+
+def test_a_refusal_of_a_handler_is_said_as_it_is(tmp_path: Path) -> None:
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        @self.after_load
+        def count(loader: Any) -> None:
+            raise MigrationError("count", "there are too few genres.")
+
+        return "2.0"
+
+    with pytest.raises(MigrationError, match=r"^count: there are too few genres\.$"):
+        loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=migrate))
     assert genres() == []
 
 
@@ -623,6 +710,7 @@ def test_a_dump_of_an_older_version_may_lack_what_a_later_step_names(tmp_path: P
     def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
         self.rename_field("music.Genre", "colour", "color")
         self.remove_model("a.B")
+        self.change_values("a.C", "name", {})
         override(globals_dict)(create_music_voucher)
         return "2.0"
 
@@ -631,6 +719,8 @@ def test_a_dump_of_an_older_version_may_lack_what_a_later_step_names(tmp_path: P
     assert genres() == NAMES
     assert "migrate_from_1_1: nothing has a function create_music_voucher(): skipped." in said
     assert "migrate_from_1_1: nothing has a field 'colour' of music.Genre: skipped." in said
+    assert "migrate_from_1_1: nothing has a model 'a.C': skipped." in said
+    assert "a.B" not in said
 
 
 TYPOS: dict[str, tuple[Step, str]] = {

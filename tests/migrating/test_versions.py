@@ -254,6 +254,19 @@ def test_without_the_line_that_installs_them_no_step_is_called(tmp_path: Path) -
     assert is_loaded()
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "is_said"),
+    [("1.0", "2.0", True), ("2.0", "2.0", False), (None, "2.0", False), ("1.0", None, False)],
+)
+def test_that_the_line_is_missing_is_said_where_versions_differ(
+    source: str | None, target: str | None, is_said: bool, tmp_path: Path
+) -> None:
+    text = dump(source, GENRES).replace("\ninstall_migrations(globals())", "")
+    said = loaded(tmp_path, text, target, NEVER)
+    assert ("without the line install_migrations(globals())" in said) is is_said
+    assert is_loaded()
+
+
 def test_without_the_line_a_newer_dump_is_taken_as_it_is(tmp_path: Path) -> None:
     text = dump("3.0", GENRES).replace("\ninstall_migrations(globals())", "")
     loaded(tmp_path, text, "2.0", NEVER)
