@@ -20,6 +20,9 @@ _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 class DumpyError(CommandError):
     """Anything that dumpy refuses or cannot do; any command shows it as a sentence."""
 
+    # Of a command that it ends; the classes below are data, and do not call CommandError.
+    returncode = 1
+
     def __str__(self) -> str:
         return printable_lines(shortened(self._said()))
 
@@ -43,17 +46,16 @@ class ConfigurationError(DumpyError, ImproperlyConfigured):
     """A setting ``DUMPY`` that is wrong; the reason is the sentence."""
 
 
+@dataclass(eq=False, repr=False)
 class FixtureError(DumpyError, DeserializationError):
     """A fixture that cannot be read: damaged, of an unknown format, or code that may not run.
 
     ``place`` (file and line), ``reason`` and ``hint`` (what to do next, or ``""``).
     """
 
-    def __init__(self, place: Place, reason: str, hint: str = "") -> None:
-        super().__init__(place, reason, hint)
-        self.place = place
-        self.reason = reason
-        self.hint = hint
+    place: Place
+    reason: str
+    hint: str = ""
 
     def _said(self) -> str:
         sentence = f"{self.place}: {self.reason}"
@@ -62,23 +64,20 @@ class FixtureError(DumpyError, DeserializationError):
         return f"{sentence} {self.hint}"
 
 
+@dataclass(eq=False, repr=False)
 class FixtureErrors(DumpyError, DeserializationError):
     """Several things that are wrong with a fixture: a ``FixtureError`` for each in ``errors``.
 
     ``hint`` says what to do about all of them, or is ``""``.
     """
 
-    def __init__(self, errors: Sequence[FixtureError], hint: str = "") -> None:
-        super().__init__(errors, hint)
-        self.errors = tuple(errors)
-        self.hint = hint
+    errors: Sequence[FixtureError]
+    hint: str = ""
 
     def _said(self) -> str:
         lines = ["the dump does not fit the models here; nothing was written."]
-        lines += map(str, self.errors[:SHOWN])
-        if len(self.errors) > SHOWN:
-            lines.append(f"… and {len(self.errors) - SHOWN} more.")
-        return "\n".join(filter(None, [*lines, self.hint]))
+        lines += [*map(str, self.errors[:SHOWN]), *_more(self.errors), self.hint]
+        return "\n".join(filter(None, lines))
 
 
 @dataclass(frozen=True)
@@ -101,52 +100,42 @@ class Problem:
         return f"{where}{self.model}(pk={self.pk!r}): {self.reason}"
 
 
+@dataclass(eq=False, repr=False)
 class LoadError(DumpyError, DeserializationError):
-    """Objects that could not be loaded; nothing was written.
+    """Objects that could not be loaded, a ``Problem`` for each; nothing was written."""
 
-    ``problems`` holds one ``Problem`` for each that is known by name, ``total`` how many there are.
-    """
-
-    def __init__(self, problems: Sequence[Problem], total: int | None = None) -> None:
-        super().__init__(problems, total)
-        self.problems = tuple(problems)
-        self.total = len(problems) if total is None else total
+    problems: Sequence[Problem]
 
     def _said(self) -> str:
-        noun = "object" if self.total == 1 else "objects"
-        shown = self.problems[:SHOWN]
-        lines = [f"{self.total} {noun} could not be loaded; nothing was written."]
-        lines += [f"  {problem}" for problem in shown]
-        if self.total > len(shown):
-            lines.append(f"  … and {self.total - len(shown)} more.")
-        return "\n".join(lines)
+        count = counted(len(self.problems), "object")
+        lines = [f"{count} could not be loaded; nothing was written."]
+        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
+        return "\n".join([*lines, *_more(self.problems, "  ")])
 
 
+@dataclass(eq=False, repr=False)
 class UnwritableRow(DumpyError, SerializationError):
     """A row that cannot be dumped: ``model``, ``pk``, ``reason`` and ``hint`` (what to do)."""
 
-    def __init__(self, model: str, pk: object, reason: str, hint: str) -> None:
-        super().__init__(model, pk, reason, hint)
-        self.model = model
-        self.pk = pk
-        self.reason = reason
-        self.hint = hint
+    model: str
+    pk: object
+    reason: str
+    hint: str
 
     def _said(self) -> str:
         row = self.model if self.pk is None else f"{self.model}(pk={self.pk!r})"
         return f"{row}: {self.reason} {self.hint}"
 
 
+@dataclass(eq=False, repr=False)
 class UnwritableField(DumpyError, SerializationError):
     """A value that would not come back as it is: ``model``, ``pk``, ``field`` and ``value``."""
 
-    def __init__(self, model: str, pk: object, field: str, value: object, reason: str) -> None:
-        super().__init__(model, pk, field, value, reason)
-        self.model = model
-        self.pk = pk
-        self.field = field
-        self.value = value
-        self.reason = reason
+    model: str
+    pk: object
+    field: str
+    value: object
+    reason: str
 
     def _said(self) -> str:
         return (
@@ -156,12 +145,11 @@ class UnwritableField(DumpyError, SerializationError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class UntrustedField(DumpyError, ValueError):
     """A field that is not Django's own, and would read a text where nothing may be run."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+    name: str
 
     def _said(self) -> str:
         return (
@@ -170,15 +158,14 @@ class UntrustedField(DumpyError, ValueError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class UnreadableValue(DumpyError, SerializationError):
     """A value in the database that its field cannot read: ``model``, ``pk`` and ``field``."""
 
-    def __init__(self, model: str, pk: object, field: str, reason: str) -> None:
-        super().__init__(model, pk, field, reason)
-        self.model = model
-        self.pk = pk
-        self.field = field
-        self.reason = reason
+    model: str
+    pk: object
+    field: str
+    reason: str
 
     def _said(self) -> str:
         return (
@@ -187,17 +174,16 @@ class UnreadableValue(DumpyError, SerializationError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class MigrationError(DumpyError, DeserializationError):
     """A dump that cannot be brought to the version of the project; nothing was written.
 
     ``step`` is the method of the migrator, or ``""``; ``reason``, and ``hint`` (what to do next).
     """
 
-    def __init__(self, step: str, reason: str, hint: str = "") -> None:
-        super().__init__(step, reason, hint)
-        self.step = step
-        self.reason = reason
-        self.hint = hint
+    step: str
+    reason: str
+    hint: str = ""
 
     def _said(self) -> str:
         return " ".join(filter(None, (self.step and f"{self.step}:", self.reason, self.hint)))
@@ -207,15 +193,14 @@ class RestoreFailed(DumpyError):
     """A restore that was refused or given up; the database is as it was."""
 
 
+@dataclass(eq=False, repr=False)
 class LockedOut(DumpyError):
     """A row that cannot be written, since another session holds what it needs.
 
     ``reason`` is what the database says.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def _said(self) -> str:
         return (
@@ -224,17 +209,16 @@ class LockedOut(DumpyError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class RowsRejected(DumpyError):
     """Rows that were kept out while all others were loaded.
 
     ``count`` says how many, ``path`` is the fixture that holds them, ``using`` the database.
     """
 
-    def __init__(self, count: int, path: str, using: str) -> None:
-        super().__init__(count, path, using)
-        self.count = count
-        self.path = path
-        self.using = using
+    count: int
+    path: str
+    using: str
 
     def _said(self) -> str:
         one = self.count == 1
@@ -264,6 +248,11 @@ def sentence(error: BaseException) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _more(shown: Sequence[object], indent: str = "") -> list[str]:
+    """Return the line for those that are not shown, if there are more than can be."""
+    return [f"{indent}… and {len(shown) - SHOWN} more."] if len(shown) > SHOWN else []
 
 
 def shortened(text: str) -> str:

@@ -420,7 +420,7 @@ def test_of_5000_waiting_objects_none_is_given_up_silently(load: Load) -> None:
     text = fixture_of("yield [Taxon(pk=n, name='x', parent_id=99999) for n in range(1, 5001)]")
     error = refusal(load, text)
     assert {problem.pk for problem in error.problems} == set(range(1, 5001))
-    assert error.total == 5000
+    assert len(error.problems) == 5000
 
 
 @pytest.mark.slow
