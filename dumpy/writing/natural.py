@@ -8,8 +8,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db import transaction
-from django.db.models import IntegerField, Model, QuerySet, Value, prefetch_related_objects
+from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.utils.functional import Promise
 
 from dumpy.errors import UnwritableRow, sentence
@@ -17,7 +16,6 @@ from dumpy.schema.tables import Column, ModelType, is_content_type
 from dumpy.text.words import Natural, Unwritable, source
 
 FOREIGN, PRIMARY = "--natural-foreign", "--natural-primary"
-_AT_ONCE = 100  # SQLite takes 500 queries in one UNION.
 _REMEMBERED = 100_000
 
 _Answer = list[object] | Exception
@@ -26,8 +24,8 @@ _Answer = list[object] | Exception
 class NaturalKeys:
     """The natural keys of one dump.
 
-    Each is looked up before it is written, many in one query: it has to lead back to its row, and
-    to no other. A primary key that is left out must not be held by another row of the dump.
+    Each is looked up before it is written: it has to lead back to its row, and to no other. A
+    primary key that is left out must not be held by another row of the dump.
     """
 
     def __init__(self, using: str) -> None:
@@ -53,7 +51,8 @@ class NaturalKeys:
 
     def leave_out(self, model: ModelType, keys: Collection[object]) -> None:
         """Prove that rows are found without their primary keys; raises ``UnwritableRow``."""
-        self.find(model, "pk", keys, PRIMARY)
+        assert model._meta.pk is not None
+        self.find(model, model._meta.pk.attname, keys, PRIMARY)
         self._left_out.add(model)
         if model in self._held:
             raise self._held[model]
@@ -82,41 +81,15 @@ class NaturalKeys:
         self, model: ModelType, instances: list[Model], naturals: list[Natural], option: str
     ) -> None:
         manager: Any = model._default_manager.db_manager(self.using)
-        found = self._found(model, manager, list(dict.fromkeys(naturals)))
         for instance, natural in zip(instances, naturals, strict=True):
-            if found.get(natural) == [instance.pk]:
-                continue
             answer = _answer(manager, natural.key)
             if answer != [instance.pk]:
-                several = found.get(natural, [])
-                reason = _fault(natural, answer if len(several) < 2 else several)
+                reason = _fault(natural, answer)
                 raise UnwritableRow(model._meta.label, instance.pk, reason, _without(option))
-
-    def _found(
-        self, model: ModelType, manager: Any, naturals: list[Natural]
-    ) -> dict[Natural, list[object]]:
-        """Return the primary keys that natural keys lead to, of those that a query can answer."""
-        queries = {natural: _query(manager, natural.key) for natural in naturals}
-        asked = [(natural, query) for natural, query in queries.items() if query is not None]
-        found: dict[Natural, list[object]] = {natural: [] for natural, _ in asked}
-        for start in range(0, len(asked), _AT_ONCE):
-            batch = asked[start : start + _AT_ONCE]
-            for natural, query in batch:
-                self._hold_parts(model, natural, query)
-            try:
-                for position, key in self._answers([query for _, query in batch]):
-                    found[batch[position][0]].append(key)
-            except Exception:  # a manager may do what no UNION takes
-                return {}
-        return found
-
-    def _answers(self, queries: list[QuerySet[Any]]) -> list[tuple[int, object]]:
-        numbered = (
-            query.order_by().values_list(Value(number, IntegerField()), "pk")
-            for number, query in enumerate(queries)
-        )
-        with transaction.atomic(using=self.using):
-            return list(next(numbered).union(*numbered, all=True))
+        whole = next((natural for natural in naturals if None not in natural.key), None)
+        query = None if whole is None else _query(manager, whole.key)
+        if whole is not None and query is not None:
+            self._hold_parts(model, whole, query)
 
     def _hold_parts(self, model: ModelType, natural: Natural, query: QuerySet[Any]) -> None:
         """Note the primary keys of other rows that are parts of a natural key."""
@@ -201,6 +174,9 @@ def _answer(manager: Any, key: Iterable[object]) -> _Answer:
         return [manager.get_by_natural_key(*key).pk]
     except ObjectDoesNotExist:
         return []
+    except MultipleObjectsReturned as error:
+        query = _query(manager, key)
+        return error if query is None else list(query.order_by("pk").values_list("pk", flat=True))
     except Exception as error:
         return error
 
