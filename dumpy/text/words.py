@@ -26,14 +26,18 @@ _MAX_ODD_KEYS = 1000  # The hash of a number can be chosen so that a dict become
 
 
 class Unwritable(ValueError):
-    """A value that has no source in the vocabulary; it is in `value`."""
+    """A value that has no source in the vocabulary; it is in `value`, and the `reason` says why."""
 
-    def __init__(self, value: object) -> None:
-        super().__init__(value)
+    is_sentence = True
+
+    def __init__(self, value: object, reason: str = "") -> None:
+        super().__init__(value, reason)
         self.value = value
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"a value of type {type(self.value).__qualname__} cannot be written as a literal"
+        kind, reason = type(self.value).__qualname__, self.reason and f": {self.reason}"
+        return f"a value of type {kind} cannot be written as a literal{reason}"
 
 
 class NotAWord(ValueError):
@@ -150,7 +154,7 @@ _FLOAT = (
 
 def _write_int(value: int) -> str:
     if not -_MAX_INT < value < _MAX_INT:
-        raise Unwritable(value)
+        raise Unwritable(value, "Python does not read more than 4300 digits")
     return repr(value)
 
 
@@ -164,8 +168,8 @@ _UUID_TEXT = re.compile(r"(?:urn:uuid:)?\{?[0-9A-Fa-f-]{32,64}\}?")
 
 def _write_decimal(value: Decimal) -> str:
     text = str(value)
-    if _decimal_fault(value, text):
-        raise Unwritable(value)
+    if fault := _decimal_fault(value, text):
+        raise Unwritable(value, fault)
     return f"Decimal('{text}')"
 
 
@@ -238,7 +242,7 @@ def _write_datetime(value: datetime) -> str:
     try:
         clock = value.astimezone(timezone.utc)
     except OverflowError:
-        raise Unwritable(value) from None
+        raise Unwritable(value, "in UTC it is not in the years 1 to 9999") from None
     if clock.fold:
         clock = clock.replace(fold=0)
     return f"utc{repr(clock)[_MODULE + len('datetime') : -_ZONE]})"
@@ -254,7 +258,7 @@ def _read_utc(text: str) -> datetime:
 
 def _write_time(value: time) -> str:
     if value.tzinfo is not None:
-        raise Unwritable(value)
+        raise Unwritable(value, "it has a time zone")
     return repr(value)[_MODULE:]
 
 
@@ -314,7 +318,7 @@ def _write_inside(value: object, depth: int) -> str:
     if nested is None:
         return _WRITERS.get(type(value), _refuse)(value)
     if depth >= MAX_DEPTH:
-        raise Unwritable(value)
+        raise Unwritable(value, f"lists and dicts are nested more than {MAX_DEPTH} levels deep")
     return nested(value, depth + 1)
 
 

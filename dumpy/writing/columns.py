@@ -98,7 +98,7 @@ class ColumnWriter:
         except Exception as error:
             raise self._unreadable(key, error) from error
         if made is None and value is not None and self.column.types is not None:
-            reason = f"{value!r} is none of a {type(self.column.target).__name__}."
+            reason = _not_valid(self.column, value)
             raise UnreadableValue(self.label, key, self.column.name, reason)
         if type(made) is not Decimal:
             return made
@@ -282,14 +282,23 @@ def _plain(column: Column, value: Any) -> Any:
     """Return a value as an instance of exactly the type that a field of Django holds."""
     if value is None or column.types is None or type(value) in column.types:
         return value
-    if isinstance(value, memoryview | bytearray):
-        return bytes(value)
+    given = bytes(value) if isinstance(value, memoryview | bytearray) else value
     wanted = next(iter(column.types))
-    if wanted is str:
-        return plain_text(value) if isinstance(value, str | Promise) else str(value)
-    if wanted in _REBUILT and isinstance(value, wanted):
-        return _REBUILT[wanted](value)
-    return column.target.to_python(value)
+    if wanted is str and type(given) is not bytes:
+        return plain_text(given) if isinstance(given, str | Promise) else str(given)
+    if wanted in _REBUILT and isinstance(given, wanted):
+        return _REBUILT[wanted](given)
+    made = column.target.to_python(given)
+    # SQLite stores values of any type in any column.
+    is_cut = wanted is int and isinstance(given, float | Decimal) and made != given
+    is_binary = type(given) is bytes and wanted is not bytes
+    if type(made) not in column.types or is_cut or is_binary:
+        raise ValidationError(_not_valid(column, given))
+    return made
+
+
+def _not_valid(column: Column, value: object) -> str:
+    return f"{value!r} is not a valid value of a {type(column.target).__name__}."
 
 
 _REBUILT: dict[type, Callable[[Any], Any]] = {
@@ -345,7 +354,7 @@ def _date(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _date_of(value: Any) -> str:
-    return source(_read_date(value) if type(value) is str else value)
+    return source(_read_date(value) if type(value) is str else _exactly(date, value))
 
 
 def _datetime(word: str) -> Shortcut:
@@ -353,10 +362,16 @@ def _datetime(word: str) -> Shortcut:
         if value is None:
             return "None"
         if type(value) is not str:
-            return source(value)
+            return source(_exactly(datetime, value))
         return f"{word}{_clock(_read_datetime(value))}"
 
     return write
+
+
+def _exactly(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise ValueError(value)
+    return value
 
 
 def _clock(value: datetime) -> str:

@@ -28,6 +28,22 @@ UNREADABLE = {
     "hour": "noon",
     "duration": "abc",
 }
+# Values that a field would read as another one, or give back as they are.
+MISTAKEN = [
+    ("integer", 1.5),
+    ("integer", b"1"),
+    ("boolean", ""),
+    ("floating", b"1"),
+    ("char", b"x"),
+    ("binary", "text"),
+    ("binary", 5),
+    ("day", 20240131),
+    ("day", "2024-01-31 00:00:00"),
+    ("moment", 20240131),
+    ("moment", "2024-01-31 09:30:00+02:00"),
+    ("hour", 930),
+    ("uuid", 5),
+]
 
 
 def checkups(column: str, value: object) -> None:
@@ -74,6 +90,16 @@ def test_a_table_with_such_a_value_can_be_left_out(tmp_path: Path) -> None:
     said = refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup", "--tolerate", "-v0")
     assert said.endswith("dump is complete but for zoo.OptionalCheckup.")
     assert (tmp_path / "dump").is_dir()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("column", "value"), MISTAKEN)
+def test_a_dump_does_not_write_another_value_than_the_one_that_is_stored(
+    column: str, value: object
+) -> None:
+    checkups(column, value)
+    expected = f"zoo.OptionalCheckup(pk=2): the value of '{column}' cannot be read: "
+    assert expected in refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
 
 
 @pytest.mark.sqlite

@@ -125,6 +125,21 @@ def test_the_command_says_which_value_was_refused_and_writes_no_file(tmp_path: A
 
 
 @pytest.mark.sqlite
+@pytest.mark.postgresql
+def test_json_that_is_nested_too_deeply_for_python_is_refused_by_name() -> None:
+    plan: list[Any] = []
+    for _level in range(150):
+        plan = [plan]
+    Diet.objects.create(pk=7, plan=plan)
+    with pytest.raises(CommandError) as caught:
+        call_command("dumpdata", "zoo.Diet", format="py", stdout=StringIO())
+    assert "zoo.Diet(pk=7): the value of 'plan', of type list, cannot be written" in str(
+        caught.value
+    )
+    assert "lists and dicts are nested more than 100 levels deep" in str(caught.value)
+
+
+@pytest.mark.sqlite
 def test_a_number_within_json_that_no_float_holds_is_refused_by_name() -> None:
     put(Diet(pk=7, plan=1))
     with connection.cursor() as cursor:
