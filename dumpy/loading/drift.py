@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from django.db import connections
-
-from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, Place
 from dumpy.loading.batches import Layout, default_of
 from dumpy.loading.registry import Registry
@@ -28,44 +25,41 @@ def layout_of(dumped: DumpedTable, registry: Registry) -> Layout | None:
     return Layout(table, fields, dumped, model)
 
 
+class Unknown(FixtureError):
+    """A model or a field that does not exist; ``left_out`` is what goes with it."""
+
+    left_out = "It is left out."
+
+
+class UnknownModel(Unknown):
+    """A model that does not exist."""
+
+    left_out = "Its rows are left out."
+
+
 def mismatches(
-    dumped: DumpedTable, layout: Layout | None, *, may_be_ignored: bool = False
+    dumped: DumpedTable, layout: Layout | None, *, may_be_ignored: bool, has_all_fields: bool
 ) -> Iterator[FixtureError]:
     """Yield an error for all that does not fit; a field that was renamed is one error, not two.
 
-    ``may_be_ignored`` says that whoever loads can ask for what does not exist to be left out.
+    ``may_be_ignored`` says that whoever loads can ask for what does not exist to be left out,
+    ``has_all_fields`` that rows must have a value for each field that needs one.
     """
-    unknown, missing = _unknown_fields(dumped, layout), _missing(layout)
-    likely = missing[0] if _is_rename(unknown, missing) else None
-    yield from unknowns(dumped, layout, likely=likely, may_be_ignored=may_be_ignored)
-    if likely is None:
-        yield from valueless(dumped, layout)
-
-
-def unknowns(
-    dumped: DumpedTable,
-    layout: Layout | None,
-    *,
-    likely: Column | None = None,
-    may_be_ignored: bool = False,
-) -> Iterator[FixtureError]:
-    """Yield an error for a model or for fields that do not exist.
-
-    ``likely`` is the field that the only one of them may be called today.
-    """
-    if dumped.drops:
-        return
+    way_out = _IGNORED if may_be_ignored else "."
     if layout is None:
-        yield _no_model(dumped, may_be_ignored=may_be_ignored)
+        yield from () if dumped.drops else (_no_model(dumped, way_out),)
         return
-    for name in _unknown_fields(dumped, layout):
-        yield _no_field(layout.table, name, dumped, likely, may_be_ignored=may_be_ignored)
-
-
-def valueless(dumped: DumpedTable, layout: Layout | None) -> Iterator[FixtureError]:
-    """Yield an error for each field that needs a value which the rows do not have."""
-    for column in _missing(layout):
-        yield _no_value(column, dumped, _unknown_fields(dumped, layout))
+    unknown = sorted(dumped.fields.keys() - layout.table.names.keys())
+    missing = (
+        [c for c in layout.columns if c.name not in layout.fields and not _may_be_absent(c)]
+        if has_all_fields and layout.has_key
+        else []
+    )
+    likely = missing.pop() if _is_rename(unknown, missing) else None
+    for name in unknown:
+        yield _no_field(layout.table, name, dumped, likely, way_out)
+    for column in missing:
+        yield _no_value(column, dumped, unknown)
 
 
 def lost_keys(layouts: Sequence[Layout]) -> Iterator[FixtureError]:
@@ -108,25 +102,12 @@ def _is_rename(unknown: list[str], missing: list[Column]) -> bool:
     return unknown[0].endswith("_id") == (missing[0].references is not None)
 
 
-def _unknown_fields(dumped: DumpedTable, layout: Layout | None) -> list[str]:
-    return [] if layout is None else sorted(dumped.fields.keys() - layout.table.names.keys())
-
-
-def _missing(layout: Layout | None) -> list[Column]:
-    if layout is None or not layout.has_key:
-        return []
-    return [c for c in layout.columns if c.name not in layout.fields and not _may_be_absent(c)]
-
-
-def no_table(model: ModelType, place: Place, using: str, there: set[str]) -> FixtureError | None:
-    """Return the error for a model whose table is not one of those that are there, or None."""
-    name = model._meta.db_table
-    # The database may find it by a name that is not in a list: quoted, or in other letters.
-    if name in there or engine_of(connections[using]).tables([name]):
-        return None
+def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
+    """Return the error for a model whose table is not there."""
     return FixtureError(
         place,
-        f"the table {name!r} of {model._meta.label} does not exist in the database {using!r}.",
+        f"the table {model._meta.db_table!r} of {model._meta.label} does not exist in the database "
+        f"{using!r}.",
         f"Make it first: manage.py migrate --database {using}",
     )
 
@@ -136,28 +117,30 @@ def _may_be_absent(column: Column) -> bool:
     return field.null or default_of(field) is not None
 
 
-def _no_model(dumped: DumpedTable, *, may_be_ignored: bool) -> FixtureError:
-    return FixtureError(
+def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
+    return UnknownModel(
         dumped.skeleton_place(dumped.line),
         f"there is no model {dumped.label!r}.",
         _remedy(
             dumped,
             "Change its name in resolve_model() if it was renamed, comment its line out in "
-            f"{dumped.listed_in} if it was removed{_IGNORED if may_be_ignored else '.'}",
+            f"{dumped.listed_in} if it was removed{way_out}",
         ),
     )
 
 
 def _no_field(
-    table: Table, name: str, dumped: DumpedTable, likely: Column | None, *, may_be_ignored: bool
+    table: Table, name: str, dumped: DumpedTable, likely: Column | None, way_out: str
 ) -> FixtureError:
-    return FixtureError(
+    # One that was renamed must not be left out: the value that it has is wanted.
+    error = FixtureError if likely else Unknown
+    return error(
         dumped.skeleton_place(dumped.field_lines.get(name, dumped.line)),
         f"{table.label} has no field {name!r}.",
         _remedy(
             dumped,
             "Comment the line out if it was removed, change the name left of the '=' if it was "
-            f"renamed{_IGNORED if may_be_ignored else '.'}{_new_name(likely, dumped, name)}",
+            f"renamed{way_out}{_new_name(likely, dumped, name)}",
         ),
     )
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cached_property
 from itertools import count
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
+from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
-from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table, unknowns, valueless
+from dumpy.loading.drift import Unknown, layout_of, lost_keys, mismatches, no_table
 from dumpy.loading.integrity import consequences, dangling_problems
 from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
@@ -152,12 +161,12 @@ class Loader:
         self._checks_objects = checks_objects
         self._layouts: dict[int, tuple[DumpedTable, Layout | None]] = {}
         self._wanted: dict[ModelType, bool] = {}
+        self._has_table: set[ModelType] = set()
         self._was_empty: dict[Table, bool] = {}
         self._saved: set[Table] = set()
         self._settling = Pending(self)
         self._postponed: list[Layout] = []
-        self._is_finished = False
-        self._is_claimed = False
+        self._is_finished = self._is_claimed = False
         self._resources = ExitStack()
 
     def destination(self, dumped: DumpedTable) -> Destination | None:
@@ -236,48 +245,40 @@ class Loader:
         pairs = [(dumped, self.layout(dumped)) for dumped in tables]
         # Where rows are not loaded, it does not matter whether they fit.
         found = [(d, one) for d, one in pairs if one is None or self._is_wanted(one.model)]
-        layouts = [one for _dumped, one in found if one is not None]
+        places = {layout.model: d.skeleton_place(d.line) for d, layout in found if layout}
+        # To restore is to lose nothing: only who adds rows to a database may leave out any.
         errors = [
             error
             for dumped, layout in found
-            for error in self._mismatches(dumped, layout, is_built, has_all_fields)
+            for error in mismatches(
+                dumped, layout, may_be_ignored=is_built, has_all_fields=has_all_fields
+            )
         ]
-        errors += lost_keys(layouts)
+        errors += lost_keys([layout for _dumped, layout in found if layout is not None])
+        errors += self._missing_tables(places) if is_built else []
+        ignored = [e for e in errors if self.ignore_nonexistent and isinstance(e, Unknown)]
+        errors = [error for error in errors if error not in ignored]
         errors.sort(key=lambda error: error.place.line or 0)
         if errors:
             raise errors[0] if len(errors) == 1 else FixtureErrors(errors)
-        for layout in layouts:
-            self.references.expect(layout.model)
-        for dumped, known in found:
-            left_out = "Its rows are left out." if known is None else "It is left out."
-            for error in unknowns(dumped, known):
-                self.report.ignore(f"{error.place}: {error.reason} {left_out}")
+        for model in places:
+            self.references.expect(model)
+        for error in ignored:
+            self.report.ignore(f"{error.place}: {error.reason} {error.left_out}")
 
-    @cached_property
-    def _table_names(self) -> set[str]:
-        connection = connections[self.using]
-        with connection.cursor() as cursor:
-            return set(connection.introspection.table_names(cursor, include_views=True))
+    def _missing_tables(self, places: Mapping[ModelType, Place]) -> list[FixtureError]:
+        """The errors for models whose tables do not exist; ``places`` are where they are named."""
+        names = [model._meta.db_table for model in places if model not in self._has_table]
+        there = engine_of(connections[self.using]).tables(names) if names else {}
+        self._has_table |= {m for m in places if m._meta.db_table in there}
+        absent = places.keys() - self._has_table
+        return [no_table(model, places[model], self.using) for model in absent]
 
     def require_table(self, model: ModelType, place: Place | None) -> None:
         """Raise ``FixtureError`` if the table of a model does not exist."""
-        error = no_table(model, place or Place("<objects>"), self.using, self._table_names)
-        if error is not None:
-            raise error
-
-    def _mismatches(
-        self, dumped: DumpedTable, layout: Layout | None, is_built: bool, has_all_fields: bool
-    ) -> Iterator[FixtureError]:
-        if not self.ignore_nonexistent:
-            # To restore is to lose nothing: only who adds rows to a database may ask for that.
-            find = mismatches if has_all_fields else unknowns
-            yield from find(dumped, layout, may_be_ignored=is_built)
-        elif has_all_fields:
-            yield from valueless(dumped, layout)
-        if is_built and layout is not None:
-            place = dumped.skeleton_place(dumped.line)
-            error = no_table(layout.model, place, self.using, self._table_names)
-            yield from [error] if error else ()
+        if model not in self._has_table:
+            for error in self._missing_tables({model: place or Place("<objects>")}):
+                raise error
 
     def layout(self, dumped: DumpedTable) -> Layout | None:
         """Return what the rows of a table mean here, None where there is no such model."""
@@ -355,7 +356,7 @@ class Loader:
     def flush_deferred_objects(self) -> None:
         """Try the deferred objects again, as long as some of them can be saved."""
         self.flush()
-        while not self.objects.is_in_hook and self.pending.retry():
+        while not self.objects.is_in_hook and self.pending and self.pending.retry():
             self.flush()
 
     def finish(self) -> None:
@@ -381,7 +382,7 @@ class Loader:
 
     def _load_pending(self) -> None:
         self.flush_deferred_objects()
-        while self.pending.retry_at_last():
+        while self.pending and self.pending.retry_at_last():
             self.flush_deferred_objects()
         self.pending.replace()
 
