@@ -110,7 +110,7 @@ def test_of_5000_dangling_keys_none_is_given_up_silently(load: Load) -> None:
     """L7: the message counts them all."""
     many = [(pk, "x", 99999) for pk in range(1, 5001)]
     said = message(load, dump_of(rows("zoo.Taxon", "id name parent_id", *many)))
-    assert "5000 objects could not be loaded" in said
+    assert "5,000 objects could not be loaded" in said
 
 
 ESTONIA = "natural('zoo.Nation', 'Estonia')"
