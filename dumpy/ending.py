@@ -45,6 +45,27 @@ def cleaning_up() -> Iterator[None]:
         _set(taken, signal.SIG_DFL)
 
 
+class InterruptedAfter(KeyboardInterrupt):
+    """Ctrl-C that has waited for what must not be interrupted, which is done."""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block; raises ``InterruptedAfter`` then."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    noted: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if noted:
+        raise InterruptedAfter
+
+
 def _say_interrupted(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:

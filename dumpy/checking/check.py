@@ -203,7 +203,8 @@ class _Check:
             first = unsettled[0] if unsettled else found.stopping[0]
             name = f"{first.model}.{first.field}" if first.field else first.model
             found.unrehearsed = (
-                f"The rows were not rehearsed: nobody knows yet what becomes of {name}."
+                f"The rows were not rehearsed, because {name} does not fit the models. "
+                "Edit the dump or write a migrator as shown above, then check again."
             )
             return
         try:

@@ -6,7 +6,7 @@ import secrets
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -16,6 +16,7 @@ from django.db.models import CharField, F, Model, TextField
 from django.db.models.functions import Collate
 from django.db.utils import Error
 
+from dumpy.ending import uninterrupted
 from dumpy.errors import DumpFailed, RestoreFailed
 from dumpy.schema.stored import as_driven
 from dumpy.schema.tables import Column, ModelType
@@ -214,9 +215,13 @@ class Engine(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block in one transaction that restores the database: alone, and patiently."""
-        with transaction.atomic(using=self.connection.alias):
+        """Run the block in one transaction that restores the database: alone, and patiently.
+
+        Ctrl-C waits for a COMMIT: nobody could tell what becomes of one that is interrupted.
+        """
+        with ExitStack() as end, transaction.atomic(using=self.connection.alias):
             yield
+            end.enter_context(uninterrupted())
 
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:

@@ -260,7 +260,7 @@ class PostgreSQL(ServerEngine):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Wait for others for a while only, and for another restore not at all."""
-        with self.patient():
+        with super().transaction(), self.patient():
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
                 raise other_restore(self.location()[0])
             yield

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from dumpy.errors import Place, Problem
-from dumpy.loading.references import Dangling, dangling, is_constrained
+from dumpy.loading.references import Dangling, dangling, dangling_composites, is_constrained
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import Column, Link, Table, table_of
 
@@ -86,6 +86,18 @@ def dangling_problems(
         yield Problem(table.label, one.pk, place, str(one), _parent(one) in kept_out)
     for link in table.links:
         yield from _dangling_links(table, link, dumped, using, kept_out)
+
+
+def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
+    """Yield a sentence for each table with foreign keys of several columns that lead nowhere.
+
+    No database has a constraint for them. One that has such rows must come back from its own dump.
+    """
+    for table in tables:
+        if found := list(dangling_composites(table, using)):
+            others = len(found) - 1
+            more = f" ({others:,} more row{'s'[: others > 1]} of {table.label})" if others else ""
+            yield f"{table.label}(pk={found[0].pk!r}): {found[0]}{more}"
 
 
 def consequences(

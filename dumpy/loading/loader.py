@@ -26,7 +26,7 @@ from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
 from dumpy.loading.drift import Unknown, layout_of, lost_keys, mismatches, no_table
-from dumpy.loading.integrity import consequences, dangling_problems
+from dumpy.loading.integrity import consequences, dangling_problems, unconstrained
 from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
 from dumpy.loading.references import References, holders
@@ -457,6 +457,8 @@ class Loader:
         problems += unsettled
         kept_out = {(problem.model, str(problem.pk)) for problem in problems}
         repeated = list(self.pending.arrivals.repeated(self.dumped, by_file=not self.come_once))
+        for sentence in unconstrained(self.dumped, self.using):
+            self.report.ignore(sentence)
         if self.rejects is None:
             problems += repeated
             tables = [*self.dumped, *self._broken(), *self._dependents()]

@@ -295,11 +295,15 @@ class Dangling:
 
 
 def dangling(table: Table, using: str) -> Iterator[Dangling]:
-    """Yield the foreign keys of a table that lead nowhere, those of several columns as well."""
+    """Yield the foreign keys of a table that lead nowhere."""
     for column in table.columns:
         if is_constrained(column, using):
             pairs = [(column, Column(column.parent_field))]
             yield from _dangling_by(table, column.references, column.name, pairs, using)
+
+
+def dangling_composites(table: Table, using: str) -> Iterator[Dangling]:
+    """Yield the foreign keys of several columns that lead nowhere, which no database refuses."""
     for field in _composite_keys(table.model):
         model = concrete(field.remote_field.model)
         if model._meta.managed and router.allow_migrate_model(using, model):
@@ -308,7 +312,7 @@ def dangling(table: Table, using: str) -> Iterator[Dangling]:
 
 
 def _composite_keys(model: ModelType) -> list[Any]:
-    """The foreign keys of several columns, which no database has a constraint for."""
+    """The foreign keys of several columns of a model itself."""
     fields: list[Any] = [f for f in model._meta.local_fields if type(f) is ForeignObject]
     return [f for f in fields if all(own.model is model for own, _ in f.related_fields)]
 

@@ -37,7 +37,7 @@ RowsOf = Callable[[Table, Callable[[Values], bool]], Iterator[Values]]
 
 @dataclass(frozen=True)
 class Target:
-    """A row that is referred to: by the value of one of its fields."""
+    """A row that is referred to: by the value of a field, or without a name by natural key."""
 
     model: ModelType
     name: str
@@ -162,9 +162,8 @@ class Repair:
         while rows:
             keys: defaultdict[Target, str] = defaultdict(str)
             for row in rows:
-                for name, value in row.values.items():
-                    if not isinstance(value, list | dict | NotHere):
-                        keys[Target(row.table.model, name, value)] = str(row)
+                for target in self._names_of(row):
+                    keys[target] = str(row)
             rows = []
             for table in tables:
                 for column in () if is_special(table.model) else table.columns:
@@ -181,11 +180,8 @@ class Repair:
         def parent(values: Values) -> str | None:
             value = values.get(name)
             if isinstance(value, Natural):
-                raise NoChoice(
-                    f"--with-children: rows of {table.label} refer to {model._meta.label} by "
-                    "natural key, which is not followed. Name them, or restore a dump without "
-                    "--natural-foreign."
-                )
+                _require_natural(table, model, keys)
+                return keys.get(Target(model, "", value.key))
             is_key = value is not None and not isinstance(value, list | dict | NotHere)
             return keys.get(Target(model, to, value)) if is_key else None
 
@@ -194,6 +190,29 @@ class Repair:
                 seen.add((table.label, row.key))
                 self._take_missing([row], f"it refers to {parent(row.values)}.")
                 yield row
+
+    def _names_of(self, row: Picked) -> Iterator[Target]:
+        """Yield all by which other rows may refer to a row."""
+        for name, value in row.values.items():
+            if not isinstance(value, list | dict | NotHere):
+                yield Target(row.table.model, name, value)
+        if hasattr(row.table.model, "natural_key"):
+            yield Target(row.table.model, "", self._natural_key(row))
+
+    def _natural_key(self, row: Picked) -> object:
+        """Compute the natural key of a row; None if it cannot be, for a row that is not here."""
+        own = {
+            one.name: row.values[one.name] for one in row.table.columns if one.name in row.values
+        }
+        try:
+            with transaction.atomic(using=self._using):
+                instance: Any = row.table.model(**own)
+                instance._state.db = self._using
+                key = tuple(instance.natural_key())
+                hash(key)
+        except Exception:  # it is code of the project
+            return None
+        return key
 
     def _require(self, choice: Choice, found: set[object]) -> None:
         for key in sorted(choice.keys - found, key=str):
@@ -353,6 +372,16 @@ class Repair:
         assert column.references is not None
         python = column.target.to_python(value)
         return self._is_there(Target(column.references, column.parent_field.attname, python))
+
+
+def _require_natural(table: Table, model: ModelType, keys: Mapping[Target, str]) -> None:
+    """Raise ``NoChoice`` if the natural key of a row is not known, which others may refer to."""
+    if row := keys.get(Target(model, "", None)):
+        raise NoChoice(
+            f"--with-children: rows of {table.label} refer to {model._meta.label} by natural key, "
+            f"and that of {row} cannot be computed while rows are missing. Restore {row} first, "
+            "without --with-children."
+        )
 
 
 def _picked(table: Table, values: Mapping[str, Any], place: Place) -> Picked:

@@ -21,7 +21,7 @@ from dumpy.console import (
     add_noinput_option,
     confirmed,
 )
-from dumpy.ending import cleaning_up
+from dumpy.ending import InterruptedAfter, cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printable_lines, sentence
 from dumpy.loading.report import Rejects, Report
@@ -152,7 +152,7 @@ def restore(
     """
     is_quiet = options.verbosity == 0 and not options.interactive
     said = Said(stdout, 0 if is_quiet else 1)
-    outcome = _Outcome()
+    outcome = _Outcome(is_dry=options.dry_run)
     with outcome.told():
         content = _content_at(path, namespace)
         with content.dump:
@@ -204,7 +204,8 @@ class Said:
 class _Outcome:
     """What became of the database, for whoever is told that a restore has failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_dry: bool) -> None:
+        self.is_dry = is_dry
         self.restorer: Restorer | None = None
         self.is_done = False
 
@@ -233,7 +234,8 @@ class _Outcome:
         except SystemExit as error:
             said = f"In code of the dump: {sentence(error)}"
             raise RestoreFailed(f"{said}\n{self.sentence}") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            self.is_done |= isinstance(error, InterruptedAfter) and not self.is_dry
             sys.stderr.write(f"\nInterrupted. {self.sentence}\n")
             sys.exit(130)
 

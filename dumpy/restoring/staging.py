@@ -10,6 +10,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
+from dumpy.ending import uninterrupted
 from dumpy.engines import engine_of
 from dumpy.engines.base import other_restore
 from dumpy.engines.mysql import quote
@@ -46,7 +47,8 @@ def staged(
             _make_alike(connection, live, filled)
             yield
         if not dry_run:
-            _swap(connection, {*known, *filled, *dropped}, live, stage, old)
+            with uninterrupted():
+                _swap(connection, {*known, *filled, *dropped}, live, stage, old)
     finally:
         # What stays is dropped by the next restore; whether this one succeeded is known by now.
         with suppress(Error):

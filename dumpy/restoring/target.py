@@ -26,7 +26,6 @@ _IN_THE_WAY = (
     "until it is over, and restore again."
 )
 _WITHIN = "A restore is a transaction of its own: call it outside of atomic()."
-_INTERRUPTED = "Interrupted at the last moment:"
 _LOST = "The connection was lost at the last moment:"
 _UNKNOWN = "whether the database was restored is unknown. Look at it, or restore it again."
 
@@ -136,8 +135,6 @@ def _honest(
             yield
             held = connection.connection
     except DatabaseError as error:
-        if held is not None and _is_interrupted(error):
-            raise UnknownOutcome(f"{_INTERRUPTED} {_UNKNOWN}") from error
         # Django may have made a new connection by now.
         is_known = held is None or (connection.connection is held and connection.is_usable())
         if not is_known:
@@ -145,17 +142,6 @@ def _honest(
         if not engine_of(connection).is_locked_out(error):
             raise
         raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
-    except KeyboardInterrupt as error:
-        if held is None:
-            raise
-        raise UnknownOutcome(f"{_INTERRUPTED} {_UNKNOWN}") from error
-
-
-def _is_interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C came first: psycopg lets no transaction be ended after it."""
-    while error.__context__ is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__
-    return isinstance(error, KeyboardInterrupt)
 
 
 @contextmanager

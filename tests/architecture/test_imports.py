@@ -38,7 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "console": frozenset(),
     "text": frozenset({"errors"}),
     "schema": BASICS | {"text"},
-    "engines": frozenset({"errors", "schema"}),
+    "engines": frozenset({"errors", "ending", "schema"}),
     "dump": frozenset({"text", "schema", "migrating"}),
     "writing": BASICS | {"text", "schema", "engines"},
     "reading": BASICS | {"text", "schema", "engines"},

@@ -72,7 +72,7 @@ def test_a_restore_that_is_ended_leaves_the_database_and_none_beside_it(
     ("point", "sentence"),
     [
         ("between tables", "Interrupted. The database is as it was.\n"),
-        ("before COMMIT", "Interrupted at the last moment: whether the database was restored is "),
+        ("before COMMIT", "Interrupted. The database is restored.\n"),
     ],
 )
 def test_an_interrupted_restore_says_in_one_sentence_what_became_of_the_database(

@@ -120,7 +120,7 @@ def test_nothing_is_changed_unless_it_is_meant(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     before = contents()
     said = called("repair", str(dump), "music.Track", "2").out
-    assert counts(said) == {"music.Track": "1 restored"}
+    assert counts(said) == {"music.Track": "1 would be restored"}
     assert said.endswith("Nothing was changed. To restore the rows, add --really.\n")
     assert contents() == before
 
@@ -308,7 +308,7 @@ def test_what_is_neither_here_nor_in_the_dump_is_an_error(tmp_path: Path) -> Non
 def test_a_key_that_is_not_in_the_dump_is_an_error(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     said, reason = failed(dump, "music.Track", "2", "9")
-    assert said == {"music.Track": "1 restored, 1 errors"}
+    assert said == {"music.Track": "1 would be restored, 1 errors"}
     assert "music.Track(pk=9): the dump has no such row." in reason
     assert not Track.objects.filter(pk=2).exists()
 
@@ -496,9 +496,21 @@ def natural_dump(tmp_path: Path) -> Path:
     return path
 
 
-def test_children_that_refer_by_natural_key_are_refused(natural_dump: Path) -> None:
-    with pytest.raises(DumpyError, match="by natural key"):
-        called("repair", str(natural_dump), "zoo.Nation", "1", with_children=True)
+def test_children_that_refer_by_natural_key_come_with_a_row(natural_dump: Path) -> None:
+    zoo.Mascot.objects.all().delete()
+    zoo.Nation.objects.filter(pk=1).delete()
+    said = repaired(natural_dump, "zoo.Nation", "1", with_children=True)
+    assert said == {"zoo.Nation": "1 restored", "zoo.Mascot": "1 restored"}
+    assert zoo.Mascot.objects.get().nation_id == 1
+
+
+def test_a_natural_key_that_needs_a_missing_row_is_named(natural_dump: Path) -> None:
+    zoo.Nation.objects.update(mascot=1)
+    options = {"use_natural_foreign_keys": True, "format": "py", "verbosity": 0}
+    called("dumpdata", "zoo.Nation", "zoo.Mascot", output=str(natural_dump), **options)
+    zoo.Nation.objects.all().delete()
+    with pytest.raises(DumpyError, match=r"that of zoo.Mascot\(pk=1\) cannot be computed"):
+        called("repair", str(natural_dump), "zoo.Mascot", "1", with_children=True)
 
 
 def test_links_by_natural_key_come_back_with_a_row(natural_dump: Path) -> None:

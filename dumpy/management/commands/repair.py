@@ -61,18 +61,19 @@ class Command(BaseCommand):
                 )
         except DatabaseError as error:
             raise CommandError(f"{error}\nThe database is as it was.") from error
-        self._say(outcome)
+        self._say(outcome, is_done=options["really"] and not outcome.problems)
         if outcome.problems:
             lines = [*map(str, outcome.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
         if not options["really"]:
             self._say_why(outcome)
 
-    def _say(self, outcome: Outcome) -> None:
+    def _say(self, outcome: Outcome, *, is_done: bool) -> None:
+        restored = "restored" if is_done else "would be restored"
         errors = [problem.model for problem in outcome.problems]
         for label in sorted({*outcome.restored, *outcome.ignored, *errors}):
             self.stdout.write(
-                f"{label:<40} {outcome.restored[label]} restored, "
+                f"{label:<40} {outcome.restored[label]} {restored}, "
                 f"{outcome.ignored[label]} ignored (exists), {errors.count(label)} errors"
             )
         for sentence in outcome.notes:
