@@ -46,8 +46,6 @@ class ModuleWriter:
         count = 0
         prefix = ""
         for page in pages:
-            if not page.keys:
-                continue
             prefix = prefix or self._open(writer.shape)
             lines = [
                 f"{prefix}{arguments}{YIELDED.suffix}\n" for arguments in writer.arguments(page)

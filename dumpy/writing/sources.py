@@ -160,11 +160,14 @@ def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -
 
 
 def _json_nulls(column: Column, instances: Sequence[Model]) -> set[object]:
-    model, using = type(instances[0]), instances[0]._state.db
-    if using is None:
-        return set()
-    stored = QuerySet(model, using=using).filter(pk__in=[instance.pk for instance in instances])
-    return set(stored.filter(**{f"{column.name}__isnull": False}).values_list("pk", flat=True))
+    """Return the primary keys of the saved instances in whose rows the column is no SQL NULL."""
+    found: set[object] = set()
+    for using in {instance._state.db for instance in instances} - {None}:
+        keys = [instance.pk for instance in instances if instance._state.db == using]
+        stored = QuerySet(type(instances[0]), using=using).filter(pk__in=keys)
+        nulls = stored.filter(**{f"{column.name}__isnull": False})
+        found.update(nulls.values_list("pk", flat=True))
+    return found
 
 
 def _links_of_instances(link: Link, instances: Sequence[Model]) -> list[list[Any]]:

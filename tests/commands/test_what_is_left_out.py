@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.management.commands.dumpdata import ProxyModelWarning
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
-from django.db.models import Manager
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Manager, QuerySet
 from running import called, dumped, loaded
 
 from music.models import Genre
-from zoo.models import Crate
+from zoo.models import Crate, Nation
 
 
 @pytest.mark.django_db(transaction=True)
@@ -65,6 +67,44 @@ def test_a_table_is_there_if_the_database_finds_it(
 
 def _knows_no_case() -> bool:
     return connection.features.ignores_table_name_case
+
+
+@pytest.mark.django_db
+def test_a_manager_that_hides_all_rows_gives_a_dump_without_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Nation.objects.create(name="Ghana")
+
+    def hide(self: Manager[Nation]) -> QuerySet[Nation]:
+        return QuerySet(self.model, using=self.db).none()
+
+    monkeypatch.setattr(type(Nation.objects), "get_queryset", hide)
+    said = called("dumpdata", "zoo.Nation", format="py")
+    assert "create_zoo_nation(" not in said.out
+    assert "zoo.Nation: 1 of 1 rows are not in the dump, because the default manager" in said.err
+
+
+@pytest.mark.django_db
+def test_a_proxy_that_is_asked_for_alone_is_said_to_bring_no_rows() -> None:
+    with pytest.warns(ProxyModelWarning, match=r"zoo\.Chick is a proxy model"):
+        assert "create_zoo_chick(" not in dumped("zoo.Chick")
+
+
+@pytest.mark.django_db
+def test_a_squashed_migration_is_named_where_all_that_it_replaces_is_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    applied = MigrationRecorder(connection).applied_migrations()
+    load_disk = MigrationLoader.load_disk
+
+    def load(loader: MigrationLoader) -> None:
+        load_disk(loader)
+        squashed = Migration("0001_squashed", "music")
+        squashed.replaces = [key for key in applied if key[0] == "music"]
+        loader.disk_migrations["music", "0001_squashed"] = squashed
+
+    monkeypatch.setattr(MigrationLoader, "load_disk", load)
+    assert "SOURCE_MIGRATIONS = {'music': '0001_squashed'}" in dumped("music.Genre")
 
 
 @pytest.mark.django_db

@@ -431,6 +431,21 @@ def test_names_are_exchanged_where_the_library_has_no_function_for_it(
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["one"]
 
 
+def test_where_files_cannot_be_locked_or_exchanged_a_dump_is_replaced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*args: object, **options: object) -> None:
+        raise TypeError("Windows has no library without a name.")
+
+    monkeypatch.setattr(ctypes, "CDLL", unknown)
+    monkeypatch.setattr("dumpy.writing.aside.fcntl", None)
+    for text in ("old", "new"):
+        with published(tmp_path / "dump", overwrite=True) as aside:
+            fill(aside, text)
+    assert version_of(tmp_path / "dump") == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
 @pytest.mark.parametrize(("typed", "status"), [(b"y\n", 0), (b"\n", 1)])
 def test_on_a_terminal_it_asks_before_it_replaces(
     site: Site, dump: Path, typed: bytes, status: int

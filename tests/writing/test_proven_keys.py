@@ -108,6 +108,35 @@ def test_a_lookup_that_does_more_than_get_is_asked_for_each_key(
     assert "natural('zoo.Nation', 'Greece')" in dumped("zoo.Mascot", **FOREIGN)
 
 
+def looked_up(monkeypatch: pytest.MonkeyPatch, find: Any) -> str:
+    """Return why a dump is refused whose natural keys are looked up so."""
+
+    def get_by_natural_key(self: Any, name: str) -> Nation:
+        return Nation(pk=find(self, name).pk)
+
+    monkeypatch.setattr(type(Nation.objects), "get_by_natural_key", get_by_natural_key)
+    return refused("zoo.Mascot", **FOREIGN)
+
+
+def test_a_lookup_that_fails_is_named_with_the_row(
+    nations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = looked_up(monkeypatch, lambda rows, name: {}[name])
+    assert "zoo.Nation(pk=1): get_by_natural_key() fails for its natural key ('Ghana',)" in said
+    assert "KeyError: 'Ghana'." in said
+
+
+def test_a_row_that_cannot_be_made_has_no_natural_key(
+    nations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> Nation:
+        raise ValueError("no nation")
+
+    monkeypatch.setattr(Nation, "from_db", fail)
+    said = refused("zoo.Mascot", **FOREIGN)
+    assert "zoo.Nation: rows with id in [1, 2] cannot be made: ValueError: no nation." in said
+
+
 def test_a_natural_key_is_looked_up_once_by_whomever_it_is_used() -> None:
     """As the key of its row, which is left out, and as a reference."""
 

@@ -12,14 +12,14 @@ from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
 from django.core.serializers import deserialize, get_serializer
 from django.db import connection
-from django.db.models import Model
+from django.db.models import JSONField, Model, Value
 from django.test.utils import CaptureQueriesContext
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 from writing_tools import dumped, row, rows_in
 
 from dumpy.serializer import Serializer
-from zoo.models import Animal, Bird, Chick, Creature, Mascot, Nation, Note, Species, Ticket
+from zoo.models import Animal, Bird, Chick, Creature, Diet, Mascot, Nation, Note, Species, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +76,13 @@ def test_no_objects_are_a_whole_dump_too() -> None:
 
 def test_unsaved_objects_are_written(species: list[Species]) -> None:
     assert row(dumped([Species(latin="new")])) == "'new'"
+
+
+def test_a_json_null_is_none_of_an_unsaved_object_and_itself_of_a_saved_one() -> None:
+    saved = Diet.objects.create(pk=2, plan=2, optional_plan=Value(None, JSONField()))
+    saved.refresh_from_db()
+    written = rows_in(dumped([Diet(pk=1, plan=1), saved], fields=["plan", "optional_plan"]))
+    assert written == ["1, 1, None", "2, 2, json_null"]
 
 
 def test_fields_leaves_the_others_out_but_never_the_key(species: list[Species]) -> None:
