@@ -349,7 +349,10 @@ def name_on_server(name: str) -> str:
     """Return the name of a database that no other process of the tests has."""
     if project_settings.ENGINE == "sqlite":
         return name
-    return f"{name}_{connections['default'].settings_dict['NAME']}"
+    found = connections["default"].settings_dict["NAME"]
+    # It is the name of the live database if no test of the process has a database of its own.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return f"{name}_{found}" if worker in found else f"{name}_{found}_{worker}"
 
 
 def _texts(cursor: Any, name: str) -> list[str]:

@@ -1,0 +1,3 @@
+"""The names of the programs that were loaded in this process."""
+
+LOADS: list[str] = []
