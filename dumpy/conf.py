@@ -74,7 +74,7 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
     "EXECUTE": ("True or False", lambda value: isinstance(value, bool)),
     "SIGNALS": ("None or 'raw'", lambda value: value is None or value == "raw"),
     "VERSION": (
-        "a version as '1.2', or the dotted path of one",
+        "a version such as '1.2', or the dotted path of one",
         lambda value: _is_version(value) or _is_dotted(value),
     ),
     "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
@@ -134,7 +134,7 @@ def project_version() -> str | None:
     version = _found_version(given)
     if not _is_version(version):
         raise ConfigurationError(
-            f"DUMPY['VERSION'] leads to {given!r}, which gives {version!r}, not a version as '1.2'."
+            f"DUMPY['VERSION'] is {given!r}, which gives {version!r}, not a version such as '1.2'."
         )
     return str(version)
 

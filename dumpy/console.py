@@ -30,14 +30,16 @@ def add_noinput_option(parser: ArgumentParser, *more: str) -> None:
         "--no-input",
         action="store_false",
         dest="interactive",
-        help="Do not ask before something is replaced (as batch jobs must).",
+        help="Do not ask for confirmation.",
     )
 
 
 def add_dry_run_option(parser: ArgumentParser) -> None:
     """Let a command have the option ``--dry-run``."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="Do everything but commit; nothing is asked."
+        "--dry-run",
+        action="store_true",
+        help="Do everything except commit. Do not ask for confirmation.",
     )
 
 

@@ -71,7 +71,7 @@ def _say_interrupted(
 ) -> None:
     """Say in a sentence what Python says with a traceback."""
     if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("Interrupted: nothing is half done.\n")
+        sys.stderr.write("Interrupted: incomplete changes were undone.\n")
     else:
         sys.__excepthook__(kind, error, traceback)
 

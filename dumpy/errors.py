@@ -153,8 +153,8 @@ class UntrustedField(DumpyError, ValueError):
 
     def _said(self) -> str:
         return (
-            f"{self.name} would read a text of the dump with code of its own, and DUMPY['EXECUTE'] "
-            "is False. If its to_python() is harmless, name it in DUMPY['FIELD_TEXT']."
+            f"{self.name} would pass a text of the dump to its own code, but DUMPY['EXECUTE'] is "
+            "False. If its to_python() is harmless, add it to DUMPY['FIELD_TEXT']."
         )
 
 
@@ -204,8 +204,8 @@ class LockedOut(DumpyError):
 
     def _said(self) -> str:
         return (
-            f"Another session uses the tables ({self.reason}); nothing was written. "
-            "Wait until it is done, then load again."
+            f"Another session uses the tables ({self.reason}); nothing was written. Wait until it "
+            "ends, then load again."
         )
 
 
@@ -224,9 +224,9 @@ class RowsRejected(DumpyError):
         one = self.count == 1
         database = "" if self.using == DEFAULT_DB_ALIAS else f" --database {self.using}"
         return (
-            f"{self.count} {'row was' if one else 'rows were'} rejected; all others are in the "
-            f"database. Correct {'it' if one else 'them'} in {self.path}, which says what is wrong "
-            f"with each, and load it: manage.py loaddata {self.path}{database}"
+            f"{self.count} {'row was' if one else 'rows were'} rejected; the other rows are in "
+            f"the database. Correct {'it' if one else 'them'} in {self.path}, which gives the "
+            f"reason for each, and load it: manage.py loaddata {self.path}{database}"
         )
 
 

@@ -64,6 +64,6 @@ def _loader(file: DumpFile, namespace: Mapping[str, Any]) -> Any:
     try:
         return namespace["loader"]
     except KeyError:
-        reason = "its rows are for a loader, but there is no such name."
+        reason = "its rows need a loader, but the name loader is not defined."
         hint = "Set loader to an object with save(obj) and flush_deferred_objects() first."
         raise FixtureError(file.source.place(), reason, hint) from None

@@ -364,7 +364,7 @@ def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
     deferred = [*dict.fromkeys(problems)][:SHOWN]
     if not deferred:
         return error
-    said = "\n  ".join(["Objects that were not saved by then:", *deferred])
+    said = "\n  ".join(["Objects that were not saved before the error:", *deferred])
     return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
 
 

@@ -35,12 +35,12 @@ _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 def refers(table: str, target: str) -> str:
     """Return the sentence about a table whose foreign key keeps another one from being dropped."""
-    return f"The table {table!r}, which is not of the project, has a foreign key to {target!r}."
+    return f"The table {table!r}, not part of the project, has a foreign key to {target!r}."
 
 
 def other_restore(name: str) -> RestoreFailed:
     """Return the error which says that a database is being restored."""
-    return RestoreFailed(f"Another restore of {name!r} is going on. Wait until it is over.")
+    return RestoreFailed(f"Another restore of {name!r} is running. Wait until it ends.")
 
 
 class Trigger(NamedTuple):
@@ -367,8 +367,9 @@ class ServerEngine(Engine):
                 cursor.execute(f"CREATE DATABASE {quoted} {self._character_set()}")
             except Error as error:
                 raise RestoreFailed(
-                    f"{error}\nThe scratch database is one on the same server, whose name begins "
-                    f"with {SCRATCH}. Let the user of the database make and drop such."
+                    f"{error}\nThe scratch database is created on the same server, with a name "
+                    f"that begins with {SCRATCH}. Grant the database user the right to create and "
+                    "drop it."
                 ) from error
             try:
                 yield name

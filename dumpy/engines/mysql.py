@@ -123,8 +123,8 @@ class MySQL(ServerEngine):
         for table, engine in self.rows(_WITHOUT_TRANSACTIONS):
             if table in tables:
                 yield (
-                    f"The table {table!r} is of the engine {engine}, which takes nothing back if a "
-                    f"restore fails. First: ALTER TABLE {quote(table)} ENGINE=InnoDB"
+                    f"The table {table!r} is of the engine {engine}, which cannot roll back a "
+                    f"failed restore. First: ALTER TABLE {quote(table)} ENGINE=InnoDB"
                 )
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -279,7 +279,8 @@ class PostgreSQL(ServerEngine):
             self.execute(f"DROP TABLE {', '.join(map(self.connection.ops.quote_name, tables))}")
         except InternalError as error:
             raise RestoreFailed(
-                f"{error}\nDrop what depends on them, and make it again after the restore."
+                f"{error}\nDrop the objects that depend on them, and create them again after the "
+                "restore."
             ) from error
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
@@ -319,8 +320,8 @@ class PostgreSQL(ServerEngine):
                 yield (
                     f"The table {table} is not restored, and its foreign key {key} to {target} "
                     f"{what} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "
-                    f"{table} DROP CONSTRAINT {self.connection.ops.quote_name(key)}) and make it "
-                    "again after the restore, or restore into an empty database."
+                    f"{table} DROP CONSTRAINT {self.connection.ops.quote_name(key)}) and create "
+                    "it again after the restore, or restore into an empty database."
                 )
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -98,7 +98,7 @@ def require_movable(connection: BaseDatabaseWrapper, live: str, tables: Collecti
     if found := [trigger for trigger in _triggers(connection, live) if trigger.table in tables]:
         named = ", ".join(f"{trigger.name!r} of {trigger.table!r}" for trigger in found)
         raise RestoreFailed(
-            f"This server cannot move tables with triggers: {named}. Drop them first, and make "
+            f"This server cannot move tables with triggers: {named}. Drop them first, and create "
             "them again after the restore."
         )
 

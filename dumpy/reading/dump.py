@@ -45,7 +45,7 @@ from dumpy.text.skeleton import (
 from dumpy.text.words import Natural
 
 _LARGEST_MANIFEST = 8 * 2**20
-_RESEAL = "If the change is meant, accept it: manage.py checkdump {} --reseal"
+_RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
 _IGNORED = "__pycache__"
 _IMPORTABLE = tuple(all_suffixes())
@@ -256,7 +256,7 @@ class DumpFile:
         outline = self.outline
         if outline.is_program:
             hint = "Its rows are data: put code into the create functions of restore.py."
-            raise FixtureError(self.source.place(1), "a file of a directory is no program.", hint)
+            raise FixtureError(self.source.place(1), "a table file cannot be a program.", hint)
         return _understood(self.source, lambda: interpret_table(outline, self.functions))
 
     def tables(self, namespace: Mapping[str, Any], label: str = "") -> list[DumpedTable]:
@@ -349,15 +349,15 @@ class Dump:
         if names is None:
             names = list(lines)
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-            hint = "List the names of files that dump2py has written."
-            reason = f"TABLES is of type {type(names).__name__}, which is no list of texts."
+            hint = "List the names of files that dump2py wrote."
+            reason = f"TABLES is of type {type(names).__name__}, not a list of texts."
             raise FixtureError(self.source.place(), reason, hint)
         for name in names:
             if name not in self.files:
                 raise FixtureError(
                     self.source.place(lines.get(name)),
                     f"the file {name!r} is not in the manifest.",
-                    "Name a file that dump2py has written.",
+                    "Name a file that dump2py wrote.",
                 )
         return {name: lines.get(name, 1) for name in names}
 
@@ -530,8 +530,8 @@ def _file(source: Source) -> Dump:
         _refuse_dump(source)
         return Dump(source)
     if source.path and dump_of(source.path) is not None:
-        hint = f"To restore that: manage.py restore {Path(source.name).parent}"
-        raise FixtureError(source.place(), "it belongs to a dump.", hint)
+        hint = f"To restore it: manage.py restore {Path(source.name).parent}"
+        raise FixtureError(source.place(), "it belongs to a directory dump.", hint)
     outline, skeleton = _skeleton(source, YIELDED)
     return Dump(source, skeleton, outline)
 
@@ -546,7 +546,7 @@ def _refuse_dump(source: Source) -> None:
         # The text after the mark may say which format, or that something stands before it.
         _understood(source, lambda: split(source.lines()))
     if b"\0" in start:
-        raise FixtureError(source.place(1), "it holds NUL bytes, so that it is no text.")
+        raise FixtureError(source.place(1), "it contains NUL bytes, so it is not a text file.")
     if start.lstrip()[:1] in (b"[", b"{", b"<"):
         hint = "Make a dump of this format with dumpdata --format=py."
         raise FixtureError(source.place(1), "it is JSON or XML, not Python.", hint)
@@ -566,7 +566,7 @@ def _directory(path: Path) -> Dump:
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a directory; raises ``FixtureError``."""
     place = Place(str(path / manifests.NAME))
-    hint = "A dump that dump2py has finished has one."
+    hint = "Every complete directory dump has one."
     try:
         with open_plain(path / manifests.NAME) as file:
             data = file.read(_LARGEST_MANIFEST + 1)
@@ -594,7 +594,7 @@ def _difference(found: FileEntry, entry: FileEntry, source: Source) -> str | Non
     if found == entry:
         return None
     if source.first_line().endswith(b"\r\n"):
-        return "its lines end with CRLF, as git or an editor makes them: damaged or edited."
+        return "its lines end with CRLF (from git or an editor): it is damaged or edited."
     if found.size != entry.size:
         return f"it has {found.size} bytes, the manifest says {entry.size}: damaged or edited."
-    return "its content is not what the manifest says: damaged or edited."
+    return "its content does not match the manifest: it is damaged or edited."

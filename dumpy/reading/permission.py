@@ -80,15 +80,15 @@ def dump_of(path: str | Path) -> Path | None:
 def why_not(path: str | None) -> str | None:
     """Return None if the file may be run, else what to do so that it may."""
     if not configuration().execute:
-        return "DUMPY['EXECUTE'] is False, so that no fixture is run."
+        return "DUMPY['EXECUTE'] is False, so no program may run."
     if path is None:
         return "Only files are run: save it in a fixtures directory and load it from there."
     real = os.path.realpath(path)
     if real in _named.get() or os.path.dirname(real) in _fixture_directories(real):
         return None
     return (
-        "Only fixtures in the fixtures directory of an app or in FIXTURE_DIRS are run, and files "
-        f"that are named with their ending: loaddata {os.path.relpath(path)}"
+        "Programs run only from the fixtures directory of an app, from FIXTURE_DIRS, or if they "
+        f"are named with their extension: loaddata {os.path.relpath(path)}"
     )
 
 

@@ -52,7 +52,7 @@ class Program:
     def _require_permission(self, dump: Dump) -> None:
         hint = why_not(self.source.path)
         if hint is not None:
-            reason = f"the first line is not {FIRST_LINE!r}, so that it is a program, not a dump."
+            reason = f"the first line is not {FIRST_LINE!r}, so it is a program, not a dump."
             raise FixtureError(self.source.place(1), reason, hint)
 
     def run(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Program:
             place = self.source.place()
             raise FixtureError(
                 place,
-                "it defines no objects(), so that it is no fixture; it was not run.",
+                "it does not define objects(), so it is not a fixture. It was not run.",
                 "Write a function objects() that yields model instances.",
             )
         with self._blamed():

@@ -147,14 +147,16 @@ class Source:
         self.size += len(page)
 
     def _changed(self) -> FixtureError:
-        return FixtureError(self.place(), "it was changed while it was read.", "Read it again.")
+        return FixtureError(self.place(), "it changed while it was read.", "Read it again.")
 
     def _too_long(self, number: int, *, is_row: bool) -> FixtureError:
         key = "MAX_ROW_BYTES" if is_row else "MAX_SKELETON_BYTES"
         limit = getattr(configuration(), key.lower())
-        noun = "row" if is_row else "line, which is no row,"
+        noun = "row" if is_row else "line, which is not a row,"
         reason = f"the {noun} has more than {limit} bytes."
-        return FixtureError(self.place(number), reason, f"If it is meant, raise DUMPY[{key!r}].")
+        return FixtureError(
+            self.place(number), reason, f"If this is intended, raise DUMPY[{key!r}]."
+        )
 
 
 def open_source(given: object) -> Source:
@@ -192,7 +194,7 @@ def open_plain(path: Path) -> IO[bytes]:
         raise FixtureError(Place(str(path)), reason) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FixtureError(Place(str(path)), "it is no regular file.")
+        raise FixtureError(Place(str(path)), "it is not a regular file.")
     return os.fdopen(descriptor, "rb")
 
 
@@ -200,7 +202,7 @@ def check_file(path: str) -> None:
     """Raise ``FixtureError`` for what is no regular file, or a zip file of several files."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FixtureError(Place(path), "it is no regular file.")
+            raise FixtureError(Place(path), "it is not a regular file.")
         if path.endswith(".zip"):
             with ZipFile(path) as archive:
                 archive.open(_only_member(archive)).close()
@@ -337,7 +339,7 @@ class _Spool(io.RawIOBase):
         data = _encoded(block, self._name) if isinstance(block, str) else block
         if self._size + len(data) > self._limit:
             reason = f"unpacked, it has more than {self._limit} bytes."
-            hint = f"If it is meant, raise DUMPY[{self._key!r}]."
+            hint = f"If this is intended, raise DUMPY[{self._key!r}]."
             raise FixtureError(Place(self._name), reason, hint)
         self._kept.seek(self._size)
         self._size += self._kept.write(data)

@@ -132,7 +132,7 @@ def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:
         return file_content(path)
     if path not in (directory, directory / RESTORE) and path.name != RESTORE:
         raise RestoreFailed(
-            f"{path} belongs to a dump. To restore that: manage.py restore {directory}"
+            f"{path} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
     return directory_content(directory, {}, is_run_again=True)
 

@@ -14,7 +14,7 @@ NAME = "manifest.json"
 RESTORE = "restore.py"
 FORMAT = 1
 _MAX_PARTS = 300_000
-_NONE = "it is no manifest of a dump, or not a whole one."
+_NONE = "it is not a complete manifest of a dump."
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py")
 
 
@@ -87,7 +87,7 @@ def from_text(text: str) -> Manifest:
     if found != FORMAT:
         raise ManifestError(f"its format is {found!r:.100}; to read it, a newer dumpy is needed.")
     if seal != _seal({"format": found, **content}):
-        raise ManifestError("it was edited or damaged: it does not agree with its own seal.")
+        raise ManifestError("it was edited or damaged: its content does not match its seal.")
     # Manifests of 0.1 do not say it.
     return _checked(_made(Manifest, {"content_types": {}, **content}))
 
@@ -107,7 +107,7 @@ def _checked(manifest: Manifest) -> Manifest:
     files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
     for file in files:
         if not _PLAIN.fullmatch(file.name):
-            raise ManifestError(f"it names {file.name!r:.100}, which is no file of a dump.")
+            raise ManifestError(f"it names {file.name!r:.100}, which is not a file of a dump.")
     if len({file.name for file in files[1:]}) < len(files) - 1:
         raise ManifestError("it names a file twice.")
     return manifest

@@ -24,8 +24,8 @@ _OTHER_FORMAT = re.compile(rb"# dumpy: (format|program) (\S+)")
 _CONFLICT = re.compile(r"(<<<<<<<|>>>>>>>|\|\|\|\|\|\|\|)( |$)|=======$")
 _COOKIE = re.compile(rb"[ \t]*#.*?coding[:=][ \t]*([-\w.]+)")
 _PRINTED = (
-    "here begins a dump, but something stands before it. Something was printed into the file: make "
-    "the dump again with dumpdata -o FILE."
+    "the dump begins here, but there is text before it. Something was printed into the file: "
+    "make the dump again with dumpdata -o FILE."
 )
 _NO_BLOCK = b"\n\n"  # No line starts so.
 
@@ -180,7 +180,7 @@ class _Splitter:
             reason = f"the file is truncated: its last line is not {LAST_LINE!r}."
             raise FormatError(number, reason)
         if self._trailer != number:
-            raise FormatError(self._trailer + 1, f"there is more after the line {LAST_LINE!r}.")
+            raise FormatError(self._trailer + 1, f"there is text after the line {LAST_LINE!r}.")
         if not line.endswith(b"\n"):
             raise FormatError(number, "the file is truncated: its last line has no line end.")
 
@@ -232,11 +232,11 @@ def _decoded(line: bytes, number: int, limit: int) -> str:
     if text.endswith("\r\n"):
         text = text[:-2] + "\n"
     if "\0" in text or "\r" in text or "\f" in text:
-        raise FormatError(number, "the line has a NUL, a form feed or a carriage return in it.")
+        raise FormatError(number, "the line contains a NUL, a form feed or a carriage return.")
     if PLACEHOLDER in (text if text.isascii() else normalize("NFKC", text)):
-        raise FormatError(number, f"the name {PLACEHOLDER} is dumpy's own.")
+        raise FormatError(number, f"the name {PLACEHOLDER} is reserved for dumpy.")
     if _CONFLICT.match(text):
-        raise FormatError(number, "here is a conflict marker: settle the merge in git first.")
+        raise FormatError(number, "found a conflict marker: resolve the merge in git first.")
     cookie = _COOKIE.match(line) if number == 2 else None
     if cookie is not None and cookie[1].lower().replace(b"_", b"-") not in (b"utf-8", b"utf8"):
         raise FormatError(number, "a dump is utf-8, whatever its second line says.")
@@ -304,7 +304,7 @@ def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt
         raise FormatError(outline.true_line(error.line), error.reason) from None
     for block in outline.blocks:
         if found.get(block.number) != block.first_line:
-            raise FormatError(block.first_line, "expected a row, found what only looks like one.")
+            raise FormatError(block.first_line, "expected a row; this line only looks like one.")
 
 
 def _parsed(text: str, line: int) -> ast.Module:

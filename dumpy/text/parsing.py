@@ -111,8 +111,8 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
     if count > limit:
         most = _MAX_STATEMENT if limit == _MAX_STATEMENT else _MAX_TOKENS
         reason = (
-            f"there are more than {most} words and signs that are not rows. If a formatter has "
-            "broken the rows over several lines, take the dump as it was written, or make it again."
+            f"there are more than {most} tokens outside of rows. If a formatter has broken the "
+            "rows over several lines, use the original dump, or make it again."
         )
         raise Unparsable(reason, line)
     return count

@@ -377,7 +377,7 @@ def _create(module: _Module, node: ast.FunctionDef) -> CreateFunction:
             model = _model(module, call, parameters)
             fields, lines = _fields(module, parameters, call.keywords)
             return CreateFunction(node.name, model, parameters, fields, lines, node.lineno, False)
-    _refuse(node, f"{node.name} does more than to return new(…) of its parameters.")
+    _refuse(node, f"{node.name} does more than return new(…) with its parameters.")
 
 
 def _model(module: _Module, call: ast.Call, parameters: Sequence[str]) -> str:
@@ -443,7 +443,7 @@ def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     for name in sorted(name for name in used if name in hidden or name not in module.bound):
-        _refuse(node, f"the name {name} is not the word of that name here.")
+        _refuse(node, f"the name {name} has another meaning here.")
     return _value(node)
 
 

@@ -189,7 +189,7 @@ def _make_decimal(value: Any = "0") -> Decimal:
 
 def _decimal_fault(value: Decimal, text: str) -> str:
     if value.is_nan() and (value.is_snan() or text.strip("+- ").lower() not in ("nan", "")):
-        return "a signaling NaN or a NaN with a payload is no value of a database"
+        return "a signaling NaN or a NaN with a payload cannot be stored in a database"
     if abs(value.adjusted()) > _MAX_EXPONENT or len(text) > _MAX_DIGITS + 32:
         return f"the number has an exponent beyond {_MAX_EXPONENT} or too many digits"
     return ""

@@ -105,8 +105,8 @@ class ColumnWriter:
         if type(value) is float and value != float(made):
             # SQLite computes with floats, and its columns take any.
             self._say(
-                f"{self.label}(pk={key!r}): {self.column.name!r} is {value!r} in the database. The "
-                f"field reads {made}, and so are such values in the dump."
+                f"{self.label}(pk={key!r}): {self.column.name!r} is {value!r} in the database. "
+                f"The field reads it as {made}, which is the value in the dump."
             )
         # No database keeps the sign of a decimal zero.
         return made or abs(made)
@@ -193,8 +193,8 @@ class StoredWriter(ColumnWriter):
             raise self.refusal(value, key, sentence(error)) from error
         if fault:
             self._say(
-                f"{self.label}(pk={key!r}): from_db_value() of {self.column.name!r} fails: {fault} "
-                "Such values are in the dump as they are stored."
+                f"{self.label}(pk={key!r}): from_db_value() of {self.column.name!r} fails: "
+                f"{fault} The dump contains such values as they are stored."
             )
         return text
 
@@ -336,7 +336,7 @@ def _read_date(text: str) -> date:
     """Return the date of a text in the form in which databases store it."""
     value = date.fromisoformat(text)
     if str(value) != text:
-        raise ValueError(f"{text!r} is no date")
+        raise ValueError(f"{text!r} is not a date")
     return value
 
 
@@ -344,7 +344,7 @@ def _read_datetime(text: str) -> datetime:
     """Return the datetime of a text in the form in which databases store it."""
     value = datetime.fromisoformat(text)
     if len(text) not in (19, 23, 26) or value.tzinfo is not None:
-        raise ValueError(f"{text!r} is no date and time")
+        raise ValueError(f"{text!r} is not a date and time")
     return value
 
 

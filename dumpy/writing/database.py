@@ -141,7 +141,7 @@ class DatabaseDump:
             name = connections[self.using].settings_dict["NAME"]
             raise DumpFailed(
                 f"The database {self.using!r} ({name}) has none of the tables to dump. Is it the "
-                f"right one? Its tables are made by: manage.py migrate --database {self.using}"
+                f"right database? To create its tables: manage.py migrate --database {self.using}"
             )
 
     def missing(self) -> list[str]:
@@ -181,8 +181,8 @@ class DatabaseDump:
             )
         except Exception as error:
             raise DumpFailed(
-                f"The default manager of {table.label} fails with {error!r}. Use --all, which goes "
-                "around it."
+                f"The default manager of {table.label} fails with {error!r}. Use --all, which "
+                "bypasses it."
             ) from error
         return self._with_keys(rows) if options.keys else rows
 
@@ -193,7 +193,7 @@ class DatabaseDump:
         except (ValueError, ValidationError) as error:
             keys = ", ".join(self._options.keys)
             raise DumpFailed(
-                f"--pks: one of {keys} is no primary key of {rows.model._meta.label}: {error}"
+                f"--pks: one of {keys} is not a primary key of {rows.model._meta.label}: {error}"
             ) from error
 
     def _hidden(self, table: Table) -> Iterator[str]:
@@ -216,7 +216,7 @@ class DatabaseDump:
         unknown = [name for name in there if name.lower() not in known]
         if unknown:
             yield (
-                f"{table.label}: columns of {meta.db_table!r} that no field has are not in the "
+                f"{table.label}: columns of {meta.db_table!r} without a field are not in the "
                 f"dump: {', '.join(unknown)}."
             )
 

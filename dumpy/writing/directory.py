@@ -171,7 +171,7 @@ class DirectoryDump:
         files = [file.name for entry in self._entries for file in entry.files]
         begin = head(description(version), version, self._dump.migrations(), "TABLES")
         text = "".join([begin, *self._functions, main_function(files), tail()])
-        require_readable(text, "Let the files be fewer: use a larger --max-row-count.")
+        require_readable(text, "Use a larger --max-row-count, which makes fewer files.")
         with _File(directory / manifests.RESTORE) as file:
             file.write(text)
         return file.entry

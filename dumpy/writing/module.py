@@ -66,7 +66,7 @@ class ModuleWriter:
         Raises ``DumpFailed`` if it could not be read.
         """
         self._write_skeleton(objects_function(self._sections))
-        require_readable("".join(self._skeleton), "Dump apps apart, or use dump2py.")
+        require_readable("".join(self._skeleton), "Dump each app separately, or use dump2py.")
         self._write(tail())
 
     def _write_skeleton(self, text: str) -> None:

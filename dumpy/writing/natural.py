@@ -160,7 +160,7 @@ def _natural_key(instance: Any, option: str) -> Natural:
         hint = _without(option)
         if isinstance(error, Unwritable):
             reason = f"its natural_key() gives {_kind(error.value)}, which cannot be written."
-            hint = f"Let it give texts, numbers, dates or UUIDs, or dump without {option}."
+            hint = f"Return texts, numbers, dates or UUIDs, or dump without {option}."
         raise UnwritableRow(label, instance.pk, reason, hint) from error
     return natural
 

@@ -84,17 +84,17 @@ def _is_unchanged(path: Path, entry: FileEntry) -> bool:
 
 def _refuse_others(target: Path, overwrite: bool) -> None:
     if not target.parent.is_dir():
-        raise DumpFailed(f"{target.parent} is no directory. Make it first.")
+        raise DumpFailed(f"{target.parent} is not a directory. Create it first.")
     if _is_free(target):
         return
     if not holds_dump(target):
-        raise DumpFailed(f"{target} is there and is no dump. Choose another name, or remove it.")
+        raise DumpFailed(f"{target} exists and is not a dump. Choose another name, or remove it.")
     if not overwrite:
-        raise DumpFailed(f"{target} holds a dump already. Use --overwrite to replace it.")
+        raise DumpFailed(f"{target} already contains a dump. Use --overwrite to replace it.")
     if foreign := _foreign(target):
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise DumpFailed(
-            f"{target} holds files that dump2py has not written like that: "
+            f"{target} contains files that dump2py did not write in this form: "
             f"{', '.join(foreign[:_SHOWN])}{more}. Nothing was replaced: move them out of it, or "
             "choose another name."
         )

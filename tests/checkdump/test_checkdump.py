@@ -85,7 +85,7 @@ def test_all_damages_are_in_one_list(dump: Path) -> None:
         "music_genre.py",
     ]
     assert verdict == "The dump is damaged or edited: a restore would not go through."
-    assert "damaged or edited. If the change is meant" in sentences[0]
+    assert "damaged or edited. If the change is intended" in sentences[0]
 
 
 def test_damages_and_differences_are_in_one_report(dump: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_directory_without_its_manifest_is_refused(dump: Path, text: str) -> N
 
 def test_an_edited_manifest_is_refused_even_to_be_resealed(dump: Path) -> None:
     edit(dump / "manifest.json", '"rows": 2', '"rows": 3')
-    assert "it does not agree with its own seal" in refused(dump, "--reseal")[0]
+    assert "its content does not match its seal" in refused(dump, "--reseal")[0]
 
 
 def test_a_resealed_edit_is_whole(dump: Path) -> None:
@@ -195,7 +195,7 @@ def test_an_edit_that_cannot_be_restored_is_not_accepted(
     first, last = refused(dump, "--reseal")
     assert first.startswith(str(dump / "music_genre.py"))
     assert reason in first
-    assert last == "The manifest is as it was."
+    assert last == "The manifest was not changed."
     assert (dump / "manifest.json").read_bytes() == before
 
 
@@ -232,4 +232,4 @@ def test_a_missing_or_broken_dump_is_a_report_for_programs_too(
 
 
 def test_a_step_is_written_only_beside_the_option_that_makes_it(dump: Path) -> None:
-    assert "add --write-migrator" in refused(dump, "--write")[0]
+    assert "needs --write-migrator" in refused(dump, "--write")[0]

@@ -149,7 +149,7 @@ def test_a_step_is_printed_unless_it_is_to_be_written(package: Path) -> None:
             call_command("checkdump", str(dump), *options, stdout=out)
         with pytest.raises(SystemExit):
             call_command("checkdump", str(dump), *options, "--json", stdout=report)
-    assert f"\n{METHOD}\nTo put it into the project, add --write.\n" in out.getvalue()
+    assert f"\n{METHOD}\nTo add it to the project, use --write.\n" in out.getvalue()
     assert json.loads(report.getvalue())["migrator"].startswith(METHOD)
     assert [path.name for path in package.iterdir()] == ["__init__.py"]
 
@@ -367,7 +367,7 @@ def test_a_dump_that_does_not_fit_is_restored_with_the_migrator_that_was_written
         "checkdump", "backup"
     )
     again = site.succeed("checkdump", "backup", "--write-migrator", "--write")
-    assert "The dump needs no further step of a migrator." in again
+    assert "The dump needs no other migrator step." in again
     site.succeed("run", "backup/restore.py", "--noinput")
     assert site.shell(
         "from shop.models import Customer\n"

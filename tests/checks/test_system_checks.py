@@ -25,8 +25,11 @@ WRONG: list[tuple[Any, str]] = [
     ({"SIGNALS": "all"}, "DUMPY['SIGNALS'] must be None or 'raw', not 'all'"),
     ({"SIGNALS": True}, "DUMPY['SIGNALS'] must be None or 'raw', not True"),
     ({"SIGNALS": ["raw"]}, "DUMPY['SIGNALS'] must be None or 'raw', not ['raw']"),
-    ({"VERSION": 2.3}, "DUMPY['VERSION'] must be a version as '1.2', or the dotted path of one"),
-    ({"VERSION": "latest"}, "DUMPY['VERSION'] must be a version as '1.2'"),
+    (
+        {"VERSION": 2.3},
+        "DUMPY['VERSION'] must be a version such as '1.2', or the dotted path of one",
+    ),
+    ({"VERSION": "latest"}, "DUMPY['VERSION'] must be a version such as '1.2'"),
     ({"MIGRATION_CLASS": "Shop"}, "DUMPY['MIGRATION_CLASS'] must be the dotted path of a class"),
     (["EXECUTE"], "The setting DUMPY must be a dict, not list"),
     (None, "The setting DUMPY must be a dict, not NoneType"),

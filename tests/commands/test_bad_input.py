@@ -75,7 +75,7 @@ BAD: list[tuple[str, Edit, str, str]] = [
         "something follows the end",
         lambda data: data + b"x = 1\n",
         "x = 1",
-        "there is more after the line",
+        "there is text after the line",
     ),
     (
         "a row is not utf-8",
@@ -219,7 +219,7 @@ BAD: list[tuple[str, Edit, str, str]] = [
         "text before the dump",
         lambda data: b"DEBUG: settings are read\n" + data,
         "# dumpy: format 1",
-        "something stands before it",
+        "there is text before it",
     ),
     (
         "a byte order mark",

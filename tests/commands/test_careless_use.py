@@ -131,7 +131,7 @@ def test_a_typo_is_named_and_makes_no_program(species: Path) -> None:
     text = species.read_text(encoding="utf-8").replace("latin=latin", "latin=latn")
     said = refusal(species, text)
     line = text[: text.index("latin=latn")].count("\n") + 1
-    assert f"{species}:{line}: the name latn is not the word of that name here." in said
+    assert f"{species}:{line}: the name latn has another meaning here." in said
 
 
 def test_a_content_type_that_is_made_for_no_model_is_said(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_columns_that_no_field_has_are_named() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE music_genre DROP COLUMN extra")
     assert said == (
-        "music.Genre: columns of 'music_genre' that no field has are not in the dump: extra.\n"
+        "music.Genre: columns of 'music_genre' without a field are not in the dump: extra.\n"
     )
 
 

@@ -79,7 +79,7 @@ def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:
     reason, diff = failed(str(dump))
     assert reason == (
         f"{FAILED}music_genre in the database, music_playlist in the database, music_track in the "
-        "database, music_track_playlists in the database is not what it was."
+        "database, music_track_playlists in the database differs."
     )
     assert "music_track in the database → after the restore:\n  music_track(pk=1): name" in diff
     assert " name 'Overdose (live)' → 'Overdose'\n" in diff
@@ -124,7 +124,7 @@ def test_a_field_that_is_lost_in_both_dumps_is_found_in_the_database(shop: None)
             reason, diff = failed()
         finally:
             cursor.execute(f"ALTER TABLE {quote('music_artist')} DROP COLUMN legacy")
-    assert reason == f"{FAILED}music_artist in the database is not what it was."
+    assert reason == f"{FAILED}music_artist in the database differs."
     assert diff.endswith("(pk=1): legacy 5 → (no such column)\n")
 
 

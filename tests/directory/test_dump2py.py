@@ -149,7 +149,7 @@ def test_what_is_no_dump_is_never_overwritten(site: Site, tmp_path: Path) -> Non
     other = tmp_path / "photos"
     other.mkdir()
     (other / "cat.jpg").touch()
-    assert "is there and is no dump" in site.fail("dump2py", other, "--overwrite")
+    assert "exists and is not a dump" in site.fail("dump2py", other, "--overwrite")
     assert (other / "cat.jpg").exists()
 
 
@@ -158,7 +158,7 @@ def test_what_has_a_manifest_of_another_kind_is_never_overwritten(
 ) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "app.js").touch()
-    assert "is there and is no dump" in site.fail("dump2py", tmp_path, "--overwrite")
+    assert "exists and is not a dump" in site.fail("dump2py", tmp_path, "--overwrite")
     assert (tmp_path / "app.js").exists()
 
 
@@ -167,13 +167,13 @@ def test_what_lies_in_a_dump_and_is_not_of_it_is_never_overwritten(site: Site, d
     (dump / "restore.py.bak").touch()
     before = files(dump)
     said = site.fail("dump2py", dump, "--overwrite")
-    assert "like that: NOTES.txt, restore.py.bak." in said
+    assert "in this form: NOTES.txt, restore.py.bak." in said
     assert files(dump) == before
 
 
 def test_a_file_is_never_overwritten(site: Site, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
-    assert "is there and is no dump" in site.fail("dump2py", tmp_path / "notes", "-o")
+    assert "exists and is not a dump" in site.fail("dump2py", tmp_path / "notes", "-o")
     assert (tmp_path / "notes").read_text() == "mine"
 
 
@@ -184,7 +184,7 @@ def test_an_empty_directory_is_filled(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_directory_without_a_parent_is_refused(site: Site, tmp_path: Path) -> None:
-    assert "Make it first" in site.fail("dump2py", tmp_path / "no" / "dump")
+    assert "Create it first" in site.fail("dump2py", tmp_path / "no" / "dump")
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_tolerate_leaves_it_out_and_says_so(site: Site, tmp_path: Path, unreadab
     done = site.manage("dump2py", tmp_path / "most", "--tolerate")
     assert done.returncode == 1
     assert "shop.Album is left out: " in done.stderr
-    assert "is complete but for shop.Album." in done.stderr
+    assert "is complete except for shop.Album." in done.stderr
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
     assert "# shop.Album is left out: " in (tmp_path / "most" / "restore.py").read_text()
     assert list(reading.open(tmp_path / "most").manifest.left_out) == ["shop.Album"]
@@ -234,7 +234,7 @@ def test_a_table_that_migrations_should_have_made_is_missed(
     done = site.manage("dump2py", tmp_path / "most")
     assert done.returncode == 1
     assert "shop.Album is left out: the table 'shop_album' does not exist." in done.stderr
-    assert "is complete but for shop.Album." in done.stderr
+    assert "is complete except for shop.Album." in done.stderr
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
 
 
@@ -259,7 +259,7 @@ def test_tolerate_leaves_out_what_may_not_be_read(site: Site, tmp_path: Path) ->
     site.execute("CREATE ROLE dumpy_reader")
     site.execute("GRANT SELECT ON shop_artist, django_migrations TO dumpy_reader")
     try:
-        assert "complete but for shop.Album" in site.fail("run", "reader.py")
+        assert "complete except for shop.Album" in site.fail("run", "reader.py")
     finally:
         site.execute("DROP OWNED BY dumpy_reader")
         site.execute("DROP ROLE dumpy_reader")
@@ -273,10 +273,10 @@ def test_a_dump_that_could_not_be_read_again_is_not_published(site: Site, tmp_pa
         "call_command(*sys.argv[1:])\n"
     )
     said = site.fail("run", "small.py", "dump2py", str(tmp_path / "much"))
-    assert "The dump could not be read again: there are more than 100 words" in said
-    assert "use a larger --max-row-count" in said
+    assert "The dump could not be read again: there are more than 100 tokens" in said
+    assert "Use a larger --max-row-count" in said
     said = site.fail("run", "small.py", "dumpdata", "--format=py", "-o", str(tmp_path / "much.py"))
-    assert "The dump could not be read again: there are more than 100 words" in said
+    assert "The dump could not be read again: there are more than 100 tokens" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -293,7 +293,7 @@ def test_a_table_that_was_left_out_midway_leaves_no_file(site: Site, tmp_path: P
         "from django.core.management import call_command\n"
         f"call_command('dump2py', {str(tmp_path / 'most')!r}, tolerate=True)\n"
     )
-    assert "complete but for shop.Album" in site.fail("run", "broken.py")
+    assert "complete except for shop.Album" in site.fail("run", "broken.py")
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
     assert "'title' cannot be read: AssertionError: cannot be read." in (
         tmp_path / "most" / "restore.py"
@@ -316,7 +316,7 @@ def test_two_dumps_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
         with published(tmp_path / "dump", overwrite=False) as second:
             fill(second, "second")
         fill(first, "first")
-        with pytest.raises(DumpFailed, match="holds a dump already"):
+        with pytest.raises(DumpFailed, match="already contains a dump"):
             stack.close()
     assert version_of(tmp_path / "dump") == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
@@ -385,7 +385,7 @@ def test_a_dump_that_was_taken_away_by_a_killed_process_comes_back(taken_away: P
 
 def test_a_dump_that_has_come_back_is_not_overwritten_unasked(taken_away: Path) -> None:
     with (
-        pytest.raises(DumpFailed, match="holds a dump already"),
+        pytest.raises(DumpFailed, match="already contains a dump"),
         published(taken_away, overwrite=False),
     ):
         pytest.fail("the new dump was begun")
@@ -453,7 +453,7 @@ def test_on_a_terminal_it_asks_before_it_replaces(
     keyboard, terminal = os.openpty()
     os.write(keyboard, typed)
     done = site.manage("dump2py", dump, "shop.Artist", stdin=terminal)
-    assert "holds a dump already. Replace it? [y/N]" in done.stdout
+    assert "already contains a dump. Replace it? [y/N]" in done.stdout
     assert done.returncode == status
     assert (dump / "shop_album.py").exists() == bool(status)
 
@@ -493,5 +493,5 @@ def test_overwrite_removes_only_what_dump2py_has_written(
     with (dump / name).open("a") as file:
         file.write("# mine\n")
     before = files(dump)
-    assert f"like that: {named}" in site.fail("dump2py", dump, "--overwrite")
+    assert f"in this form: {named}" in site.fail("dump2py", dump, "--overwrite")
     assert files(dump) == before

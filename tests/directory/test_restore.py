@@ -317,7 +317,7 @@ def test_what_code_lists_must_be_a_file_of_the_dump(site: Site, dump: Path) -> N
 
 def test_what_code_lists_must_be_a_list(site: Site, dump: Path) -> None:
     add_code(dump, "globals()['TABLES'] = {'shop_artist.py': 1}")
-    assert "TABLES is of type dict, which is no list of texts." in site.refuse(dump)
+    assert "TABLES is of type dict, not a list of texts." in site.refuse(dump)
 
 
 def test_a_function_that_code_takes_away_is_missed_where_its_rows_are(
@@ -405,7 +405,7 @@ def test_rows_that_cannot_be_restored_are_kept_out_with_what_refers_to_them(
     said = keep_going(site, damaged)
     path = damaged.parent / "dump-rejected.py"
     # Album 6 is similar to album 3.
-    assert "4 rows were rejected; all others are in the database." in said
+    assert "4 rows were rejected; the other rows are in the database." in said
     assert said.endswith(f"manage.py loaddata {path}\n")
     assert data(site)["shop_artist"] == ["(7, \"Bach \\u2028 'quoted'\")"]
     assert len(data(site)["shop_album"]) == 22

@@ -123,24 +123,24 @@ def truncate_restore(path: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (truncate_at_a_line_end, "shop_album.py: it has "),
-    (flip_a_bit, "shop_album.py: its content is not what the manifest says"),
-    (put_zeros, "shop_album.py: its content is not what the manifest says"),
+    (flip_a_bit, "shop_album.py: its content does not match the manifest"),
+    (put_zeros, "shop_album.py: its content does not match the manifest"),
     (empty, "shop_album.py: it has 0 bytes"),
     (lose, "shop_album.py: it cannot be opened: No such file"),
     (add, "shop_album_2.py: it is not in the manifest. Move it out of the directory."),
     (swap, "shop_artist.py: it has "),
     (rename, "shop_albums.py: it is not in the manifest."),
     (link_to_it, "shop_album.py: it cannot be opened"),
-    (make_it_a_pipe, "shop_album.py: it is no regular file."),
+    (make_it_a_pipe, "shop_album.py: it is not a regular file."),
     (lose_the_manifest, "manifest.json: the manifest cannot be read"),
     (link_to_the_manifest, "manifest.json: the manifest cannot be read: it cannot be opened"),
     (
         make_the_manifest_a_pipe,
-        "manifest.json: the manifest cannot be read: it is no regular file.",
+        "manifest.json: the manifest cannot be read: it is not a regular file.",
     ),
     (blow_up_the_manifest, "manifest.json: the manifest cannot be read: it has more than"),
     (nest_the_manifest, "manifest.json: it has more than"),
-    (truncate_the_manifest, "manifest.json: it is no manifest of a dump, or not a whole one."),
+    (truncate_the_manifest, "manifest.json: it is not a complete manifest of a dump."),
     (edit_the_manifest, "manifest.json: it was edited or damaged"),
     (give_another_format, "manifest.json: its format is 2"),
     (list_a_strange_file, "the file '../x.py' is not in the manifest."),
@@ -235,9 +235,7 @@ def test_a_table_file_that_calls_itself_a_program_is_refused(dump: Path) -> None
     text = (dump / ARTISTS).read_text()
     (dump / ARTISTS).write_text(text.replace("# dumpy: format 1", "# dumpy: program 1"))
     resealed(dump, ARTISTS)
-    with pytest.raises(
-        FixtureError, match=r"shop_artist.py:1: a file of a directory is no program"
-    ):
+    with pytest.raises(FixtureError, match=r"shop_artist.py:1: a table file cannot be a program"):
         reading.open(dump)
 
 

@@ -193,7 +193,7 @@ def test_a_script_without_objects_is_not_run_even_when_named(here: Path, ran: Pa
     (here / "script.py").write_text(SCRIPT.format(ran=str(ran)))
     message = is_refused("script.py")
     assert not ran.exists()
-    assert "script.py: it defines no objects()" in message
+    assert "script.py: it does not define objects()" in message
 
 
 def test_a_script_without_objects_is_not_run_in_fixture_dirs(here: Path, ran: Path) -> None:
@@ -514,5 +514,5 @@ def test_with_execute_off_texts_go_to_no_code_of_custom_fields(here: Path, named
         if named:
             loaded("map")
         else:
-            assert f"{POINT} would read a text" in is_refused("map")
+            assert f"{POINT} would pass a text" in is_refused("map")
     assert zoo.Waypoint.objects.count() == named

@@ -80,7 +80,7 @@ def test_of_two_dumps_at_once_the_first_is_kept_and_the_second_says_why(
     with bank.paused(named(point, DUMP2PY), *command) as slower:
         bank.succeed(*command)
     assert slower.status == 1
-    assert f"{path} holds a dump already" in slower.said
+    assert f"{path} already contains a dump" in slower.said
     assert content(path) == content(bank.directory / "dumped")
     assert list(tmp_path.iterdir()) == [path]
 

@@ -51,7 +51,7 @@ def test_dumpdata_that_is_ended_leaves_the_old_file_and_nothing_beside_it(
     ended = bank.hit(name, named("between tables", DUMPDATA), *command)
     assert is_status_of(name, ended.status), ended.said
     assert "Traceback" not in ended.said
-    assert ("Interrupted: nothing is half done." in ended.said) == (name == "SIGINT")
+    assert ("Interrupted: incomplete changes were undone." in ended.said) == (name == "SIGINT")
     assert content(tmp_path) == before
 
 

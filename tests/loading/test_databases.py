@@ -79,4 +79,4 @@ def test_rows_that_were_there_and_stay_are_counted(load: Load) -> None:
     Species.objects.create(pk=8, latin="a")
     Species.objects.create(pk=9, latin="b")
     text = dump_of(rows("zoo.Species", "id latin", (1, "x"), (9, "y")))
-    assert "rows that were there before stay: zoo.Species 1" in load(text)
+    assert "existing rows kept: zoo.Species 1" in load(text)

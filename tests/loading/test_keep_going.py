@@ -73,7 +73,7 @@ def test_without_a_bad_row_it_is_a_load_like_any_other(load: Load, tmp_path: Pat
 
 def test_the_sentence_says_how_many_rows_and_where_they_are(load: Load, tmp_path: Path) -> None:
     said = str(rejected(load, dump_of(SPECIES, BAD_ANIMALS)))
-    assert said.startswith("1 row was rejected; all others are in the database. Correct it in ")
+    assert said.startswith("1 row was rejected; the other rows are in the database. Correct it in ")
     assert said.endswith(f"loaddata {tmp_path / 'fixture-rejected.py'}")
 
 

@@ -42,7 +42,7 @@ def test_a_foreign_key_of_another_table_is_named(old: Site) -> None:
     )
     old.execute("INSERT INTO payroll SELECT id FROM shop_product")
     said = old.refuse(old.the_dump)
-    assert "The table 'payroll', which is not of the project, has a foreign key to 'shop_pr" in said
+    assert "The table 'payroll', not part of the project, has a foreign key to 'shop_pr" in said
     assert "To let it go: --drop payroll" in said
     restored_with(old, "--drop", "payroll")
     assert "payroll" not in old.contents()

@@ -121,7 +121,7 @@ def test_a_directory_is_restored_as_with_run(first: Site, path: str, first_line:
 
 def test_a_file_of_a_directory_is_refused_with_what_to_type(first: Site) -> None:
     said = first.fail("restore", "dump/shop_product.py", "-b")
-    assert "belongs to a dump. To restore that: manage.py restore dump" in said
+    assert "belongs to a directory dump. To restore it: manage.py restore dump" in said
 
 
 def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:

@@ -161,7 +161,7 @@ def test_no_sequence_is_set_back_by_a_restore_that_comes_to_nothing(shop: Site) 
 def test_a_table_that_takes_nothing_back_is_named(shop: Site) -> None:
     shop.execute("ALTER TABLE stock_place ENGINE=MyISAM")
     said = shop.refuse(shop.the_dump)
-    assert "The table 'stock_place' is of the engine MyISAM, which takes nothing back" in said
+    assert "The table 'stock_place' is of the engine MyISAM, which cannot roll back" in said
     assert "ALTER TABLE `stock_place` ENGINE=InnoDB" in said
 
 

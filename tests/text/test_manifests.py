@@ -40,7 +40,7 @@ def test_a_manifest_that_was_written_is_read() -> None:
 )
 def test_a_name_that_is_not_plain_is_refused(name: str) -> None:
     files = [{"name": name, "size": 1, "sha256": ""}]
-    with pytest.raises(ManifestError, match="no file of a dump"):
+    with pytest.raises(ManifestError, match="not a file of a dump"):
         manifests.from_text(resealed(tables=table(files=files)))
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_is_named_twice_is_refused() -> None:
     ],
 )
 def test_a_value_of_another_type_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ManifestError, match="no manifest of a dump"):
+    with pytest.raises(ManifestError, match="not a complete manifest of a dump"):
         manifests.from_text(resealed(**changes))
 
 

@@ -24,19 +24,19 @@ from dumpy.migrating.install import Policy, add_as_version_option, migrating
 class Command(BaseCommand):
     """Says what a restore would meet, writes a migrator for it, and accepts edits of files."""
 
-    help = "Check a dump: is it whole, does it fit the models, and would it be restored?"
+    help = "Check whether a dump is complete, fits the models, and can be restored."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "path", type=Path, metavar="PATH", help="The directory or the file to check."
+            "path", type=Path, metavar="PATH", help="The directory or file to check."
         )
-        add_database_option(parser, "it is for")
+        add_database_option(parser, "to check the dump for")
         add_as_version_option(parser)
         parser.add_argument(
             "--reseal",
             action="store_true",
-            help="Accept the edits of a directory: write the manifest anew.",
+            help="Accept edits of a directory dump: update its manifest.",
         )
         parser.add_argument(
             "--json", action="store_true", help="Print the report as one JSON object."
@@ -45,25 +45,24 @@ class Command(BaseCommand):
             "--no-rehearsal",
             action="store_false",
             dest="is_rehearsed",
-            help="Check files and names only. By default the dump is restored into a scratch "
-            "database as well, with migrators and code.",
+            help="Check files and names only, without restoring the dump into a scratch database.",
         )
         parser.add_argument(
             "--write-migrator",
             action="store_true",
-            help="Print the step of a migrator for what has changed.",
+            help="Print a migrator step for the differences.",
         )
         parser.add_argument(
             "--write",
             action="store_true",
-            help="With --write-migrator: write the step into the project.",
+            help="With --write-migrator: add the step to the project.",
         )
 
     @cleaning_up()
     def handle(self, *, path: Path, **options: Any) -> None:
         """Check the dump; the status is 1 unless a restore would go through."""
         if options["write"] and not options["write_migrator"]:
-            raise CommandError("--write says what becomes of a step: add --write-migrator.")
+            raise CommandError("--write needs --write-migrator.")
         if options["reseal"]:
             self._reseal(path, is_told=not options["json"])
         with migrating(Policy(as_version=options["as_version"])):
@@ -80,9 +79,9 @@ class Command(BaseCommand):
     def _migrator(self, found: Findings, is_written: bool) -> str:
         step = step_for(found)
         if step is None:
-            return "The dump needs no further step of a migrator."
+            return "The dump needs no other migrator step."
         if not is_written:
-            return f"{step.text}\nTo put it into the project, add --write."
+            return f"{step.text}\nTo add it to the project, use --write."
         said = write_step(step)
         # The step is there by now.
         found.damages = [error for error in found.damages if not isinstance(error, NoWay)]
@@ -91,7 +90,7 @@ class Command(BaseCommand):
     def _reseal(self, path: Path, *, is_told: bool) -> None:
         resealed = reseal(path)
         if resealed.problems:
-            lines = [*map(str, resealed.problems), "The manifest is as it was."]
+            lines = [*map(str, resealed.problems), "The manifest was not changed."]
             raise CommandError("\n".join(lines))
         if is_told:
             names = ", ".join(resealed.changed) or "nothing had changed"

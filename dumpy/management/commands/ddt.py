@@ -17,12 +17,15 @@ from dumpy.errors import DumpyError, counted, printable_lines
 class Command(BaseCommand):
     """Says whether a dump that is restored and dumped again has lost anything."""
 
-    help = "Dump the database, restore it in a scratch database, dump that, and compare."
+    help = "Dump the database, restore the dump into a scratch database, dump that, and compare."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "directory", type=Path, nargs="?", help="A dump to take instead of making one."
+            "directory",
+            type=Path,
+            nargs="?",
+            help="An existing dump to restore instead of a new one.",
         )
         add_database_option(parser, "to test")
         parser.add_argument(
@@ -57,7 +60,7 @@ class Command(BaseCommand):
         what = f"{counted(len(verdict.tables), 'table')} with {counted(verdict.rows, 'row')}"
         if verdict.different:
             named = ", ".join(verdict.different)
-            raise CommandError(f"The double dump test has failed: {named} is not what it was.")
+            raise CommandError(f"The double dump test has failed: {named} differs.")
         became = (
             "became what the database holds" if verdict.is_migrated else "came back as they were"
         )

@@ -24,14 +24,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument("first", help="A file, a directory, or a database as database:ALIAS.")
-        parser.add_argument("second", nargs="?", help="What the first is compared with.")
+        parser.add_argument("second", nargs="?", help="The dump or database to compare with.")
         form = parser.add_mutually_exclusive_group()
-        form.add_argument("--summary", action="store_true", help="Print the numbers only.")
+        form.add_argument("--summary", action="store_true", help="Print the counts only.")
         form.add_argument("--json", action="store_true", help="Print one JSON object.")
         form.add_argument(
             "--textconv",
             action="store_true",
-            help="Print each value of one dump in a line of its own, for git diff.",
+            help="Print each value of one dump on its own line, for git diff.",
         )
 
     def handle(self, *, first: str, second: str | None, **options: Any) -> None:

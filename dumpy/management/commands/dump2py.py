@@ -25,7 +25,7 @@ ROWS_PER_FILE = 1_000_000
 class Command(BaseCommand):
     """Writes a directory with ``restore.py`` and a file per table, from one snapshot."""
 
-    help = "Dump the database as a directory of Python files, to be restored with its restore.py."
+    help = "Dump the database as a directory of Python files that restore.py restores."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments: what to dump, and how to write it."""
@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 raise
             raise CommandError(f"Unable to dump the database: {error}") from error
         if left_out:
-            raise CommandError(f"{directory} is complete but for {', '.join(left_out)}.")
+            raise CommandError(f"{directory} is complete except for {', '.join(left_out)}.")
 
     def _dump(self, directory: Path, options: dict[str, Any]) -> list[str]:
         """Write the dump; return the models whose rows should be there, and are not."""
@@ -70,7 +70,7 @@ class Command(BaseCommand):
     def _may_replace(self, directory: Path, options: dict[str, Any]) -> bool:
         if not options["interactive"] or not sys.stdin.isatty() or not holds_dump(directory):
             return False
-        return confirmed(f"{directory} holds a dump already. Replace it?")
+        return confirmed(f"{directory} already contains a dump. Replace it?")
 
 
 def _add_selection(parser: CommandParser) -> None:
@@ -79,7 +79,7 @@ def _add_selection(parser: CommandParser) -> None:
         metavar="app_label[.ModelName]",
         nargs="*",
         default=[],
-        help="The apps or models to dump; all if none is given.",
+        help="The apps or models to dump. Defaults to all.",
     )
     parser.add_argument(
         "-e",
@@ -92,19 +92,17 @@ def _add_selection(parser: CommandParser) -> None:
 
 
 def _add_manner(parser: CommandParser) -> None:
-    parser.add_argument(
-        "-o", "--overwrite", action="store_true", help="Replace a dump that is there."
-    )
+    parser.add_argument("-o", "--overwrite", action="store_true", help="Replace an existing dump.")
     parser.add_argument(
         "--max-row-count",
         type=int,
         default=ROWS_PER_FILE,
-        help=f"The number of rows in one file at most. Defaults to {ROWS_PER_FILE:,}.",
+        help=f"The maximum number of rows per file. Defaults to {ROWS_PER_FILE:,}.",
     )
     parser.add_argument(
         "-t",
         "--tolerate",
         action="store_true",
-        help="Leave out a table that cannot be read, say so, and end with status 1.",
+        help="Leave out tables that cannot be read, name them, and exit with status 1.",
     )
     add_noinput_option(parser)

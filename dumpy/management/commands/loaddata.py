@@ -52,8 +52,8 @@ class Command(loaddata.Command):
         parser.add_argument(
             "--keep-going",
             action="store_true",
-            help="Load what can be loaded of fixtures in the format py, write the rest to a "
-            "fixture of its own, and end with status 1.",
+            help="Load the rows of py fixtures that can be loaded, write the others to a "
+            "separate fixture, and exit with status 1.",
         )
 
     @cleaning_up()
@@ -189,7 +189,7 @@ class Command(loaddata.Command):
         kept = [f"{label} {number}" for label, number in loader.kept().items()]
         if kept:
             hint = f"To replace them: manage.py restore {fixture_labels[0]}"
-            self.stdout.write(f"  rows that were there before stay: {', '.join(kept)}. {hint}")
+            self.stdout.write(f"  existing rows kept: {', '.join(kept)}. {hint}")
         tables = [model._meta.db_table for model in self.models]
         if triggers := engine_of(connections[self.using]).triggers(tables):
             named = ", ".join(map(str, triggers))

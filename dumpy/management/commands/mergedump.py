@@ -15,13 +15,15 @@ from dumpy.errors import DumpyError
 class Command(BaseCommand):
     """Merges versions of a dump: the status is 0 without conflicts, 1 with some, 2 for an error."""
 
-    help = "Merge two versions of a dump into the first, by primary key and field, as git asks."
+    help = "Merge two versions of a dump by primary key and field, as a merge driver for git."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("base", type=Path, help="The version that both come from.")
-        parser.add_argument("ours", type=Path, help="The version that the result is written to.")
+        parser.add_argument("base", type=Path, help="The common base of both versions.")
+        parser.add_argument(
+            "ours", type=Path, help="The version to merge into. The result replaces it."
+        )
         parser.add_argument("theirs", type=Path, help="The other version.")
 
     def handle(self, *, base: Path, ours: Path, theirs: Path, **options: Any) -> None:

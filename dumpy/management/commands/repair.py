@@ -19,31 +19,31 @@ from dumpy.repairing.repair import Outcome, Repair
 class Command(BaseCommand):
     """Restores rows that are missing, with what they need, and changes none that exist."""
 
-    help = "Restore chosen rows of a dump. Changes nothing by default."
+    help = "Restore selected rows of a dump. Nothing is changed without --really."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "path", type=Path, metavar="PATH", help="The directory, or the file, with the rows."
+            "path", type=Path, metavar="PATH", help="The directory or file that contains the rows."
         )
         parser.add_argument("model", metavar="app_label.ModelName", help="The model of the rows.")
         parser.add_argument(
-            "keys", metavar="pk", nargs="*", default=[], help="Primary keys of rows."
+            "keys", metavar="pk", nargs="*", default=[], help="The primary keys of the rows."
         )
         parser.add_argument(
             "--where",
             action="append",
             default=[],
             metavar="field=value",
-            help="Restore only rows that meet this; also !=, <, >, and 'field in value,value'. Can "
-            "be used multiple times.",
+            help="Restore only rows with this value; also !=, <, >, and 'field in value,value'. "
+            "Can be used multiple times.",
         )
         parser.add_argument(
             "--with-children",
             action="store_true",
-            help="Restore the rows that refer to them, too, and what refers to those.",
+            help="Also restore the rows that refer to these rows, and so on.",
         )
-        parser.add_argument("--really", action="store_true", help="Do it: commit.")
+        parser.add_argument("--really", action="store_true", help="Commit the changes.")
         add_database_option(parser, "to repair")
         add_version_option(parser)
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         dump = reading.open(path)
         if dump.is_program:
             place = dump.source.place(1)
-            raise CommandError(f"{place}: it is a program; a repair reads data only.")
+            raise CommandError(f"{place}: the dump is a program; repair only reads data.")
         try:
             with dump, migrating(policy_of(options)):
                 outcome = Repair(dump, options["database"]).run(

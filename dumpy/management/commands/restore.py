@@ -14,13 +14,16 @@ from dumpy.restoring.main import add_arguments, restore
 class Command(BaseCommand):
     """Replaces the rows of a database by those of a dump: all of them, or nothing."""
 
-    help = "Replace a database by a dump: a file of dumpdata --format=py, or a directory."
+    help = "Replace the contents of a database with a dump: a file or a directory."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "path", type=Path, metavar="PATH", help="The directory, or the file (also compressed)."
+            "path",
+            type=Path,
+            metavar="PATH",
+            help="The directory or file of the dump, which may be compressed.",
         )
         add_arguments(parser)
 

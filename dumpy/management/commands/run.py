@@ -70,7 +70,7 @@ def _require_script(script: Path) -> None:
     directory = dump_of(script)
     if directory is not None and script != directory / RESTORE:
         raise CommandError(
-            f"{script} belongs to a dump. To restore that: manage.py restore {directory}"
+            f"{script} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
     if is_beheaded(script) and directory is None:
         raise CommandError(
@@ -78,6 +78,6 @@ def _require_script(script: Path) -> None:
         )
     if script.name != RESTORE and program_at(script) is not None:
         raise CommandError(
-            f"{script} is a dump, not a script. To replace the database by it: manage.py restore "
-            f"{script}. To add its rows: manage.py loaddata {script}"
+            f"{script} is a dump, not a script. To replace the database with it: manage.py "
+            f"restore {script}. To add its rows: manage.py loaddata {script}"
         )
