@@ -144,6 +144,12 @@ def test_a_resealed_edit_is_whole(dump: Path) -> None:
     assert "The dump is whole" in called("checkdump", str(dump), NAMES).out
 
 
+def test_json_is_all_that_is_said_of_a_resealed_edit(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    said = called("checkdump", str(dump), "--reseal", "--json", NAMES).out
+    assert json.loads(said)["fine"] is True
+
+
 def test_a_resealed_restore_is_no_longer_edited(dump: Path) -> None:
     edit(dump / "restore.py", "        name=name,\n", "        name=name,  # as it was\n")
     assert called("checkdump", str(dump), "--reseal", NAMES).out.startswith(

@@ -222,6 +222,12 @@ def test_the_ending_of_the_output_says_how_it_is_compressed(
     assert decompress(path.read_bytes()) == dumped("zoo.Species").encode()
 
 
+def test_a_zip_archive_is_not_written_and_that_is_said(species: None, tmp_path: Path) -> None:
+    with pytest.warns(RuntimeWarning, match=r"Unsupported file extension \(.zip\)"):
+        called("dumpdata", "zoo.Species", format="py", output=str(tmp_path / "dump.py.zip"))
+    assert [path.name for path in tmp_path.iterdir()] == ["dump.py"]
+
+
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 def test_compressed_dumps_of_the_same_data_are_the_same_bytes(
     species: None, tmp_path: Path, suffix: str

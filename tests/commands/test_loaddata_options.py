@@ -18,7 +18,7 @@ from django.core import serializers
 from django.core.management.base import CommandError
 from django.db import connection
 from django.test import TestCase, override_settings
-from running import contents, dumped, loaded, shuffle_content_types
+from running import Said, contents, dumped, loaded, shuffle_content_types
 
 from dumpy.errors import LoadError
 from zoo import models as zoo
@@ -443,6 +443,17 @@ class HandWrittenFixtureTests(TestCase):
     def test_each_test_begins_with_it(self) -> None:
         zoo.Animal.objects.all().delete()
         assert zoo.Species.objects.count() == 2
+
+
+def test_a_dry_run_at_verbosity_0_says_nothing(dump: Path) -> None:
+    assert loaded(dump, dry_run=True, verbosity=0) == Said("", "")
+    assert not zoo.Species.objects.exists()
+
+
+def test_a_zip_file_of_another_format_that_is_damaged_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "genres.json.zip").write_bytes(b"[]")
+    with pytest.raises(CommandError, match=r"genres.json.zip: File is not a zip file"):
+        loaded(tmp_path / "genres.json.zip")
 
 
 def test_a_dry_run_says_what_would_be_loaded_and_changes_nothing(dump: Path) -> None:

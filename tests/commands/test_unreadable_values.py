@@ -11,6 +11,7 @@ from django.db import connection
 from running import called, dumped, loaded
 
 from dumpy.checking.comparison import raw_tables
+from dumpy.errors import UnreadableValue
 from dumpy.schema.tables import table_of
 from dumpy.writing.rows import shape_of
 from dumpy.writing.sources import pages_of_query
@@ -90,6 +91,19 @@ def test_a_table_with_such_a_value_can_be_left_out(tmp_path: Path) -> None:
     said = refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup", "--tolerate", "-v0")
     assert said.endswith("dump is complete except for zoo.OptionalCheckup.")
     assert (tmp_path / "dump").is_dir()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("command", "args"), [("dumpdata", ["--format=py"]), ("dump2py", ["dump"]), ("ddt", [])]
+)
+def test_with_traceback_the_error_of_a_dump_is_raised_as_it_is(
+    command: str, args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkups("integer", 1.5)
+    with pytest.raises(UnreadableValue, match=r"^zoo.OptionalCheckup\(pk=2\): the value of"):
+        call_command(command, *args, traceback=True)
 
 
 @pytest.mark.sqlite

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from django.db.models.signals import post_migrate
-from running import called, contents
+from running import Said, called, contents
 
 from dumpy.reading.dump import read_manifest
 from dumpy.text import manifest as manifests
@@ -65,6 +65,19 @@ def test_a_dump_that_is_given_is_taken(dump: Path) -> None:
     files = {path.name: path.read_bytes() for path in dump.iterdir()}
     assert "has passed: 10 tables with 6 rows" in called("ddt", str(dump)).out
     assert {path.name: path.read_bytes() for path in dump.iterdir()} == files
+
+
+def test_at_verbosity_0_only_a_difference_is_said(dump: Path) -> None:
+    assert called("ddt", str(dump), verbosity=0) == Said("", "")
+    Track.objects.update(name="Overdose (live)")
+    assert "music_track(pk=1): name" in failed(str(dump), "--verbosity=0")[1]
+
+
+def test_a_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("def objects():\n    yield\n", encoding="utf-8")
+    reason = "it is a program; only a dump that is data can come back as it was."
+    assert failed(str(path))[0] == f"{FAILED}{path}:1: {reason}"
 
 
 def test_tables_that_are_not_in_a_given_dump_are_not_compared(dump: Path, tmp_path: Path) -> None:

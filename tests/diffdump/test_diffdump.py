@@ -70,6 +70,10 @@ def test_the_same_dump_does_not_differ(two: tuple[Path, Path]) -> None:
     assert called("diffdump", str(two[0]), str(two[0])).out == ""
 
 
+def test_at_verbosity_0_the_numbers_are_not_said(two: tuple[Path, Path]) -> None:
+    assert compared(*two, "--summary", "--verbosity=0") == ""
+
+
 def test_json_is_one_object(two: tuple[Path, Path]) -> None:
     found = json.loads(compared(*two, "--json"))
     assert found["rows"][0] == {

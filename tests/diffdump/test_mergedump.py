@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from dumps import Rows, module, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -194,6 +194,14 @@ def test_the_command_writes_the_merge_over_ours_and_ends_with_1_for_conflicts(
     assert end.value.code == 1
     assert "Conflicts in" in said.getvalue()
     assert "<<<<<<< ours" in paths[1].read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_read_is_one_sentence_and_ends_with_2(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("base.py", "ours.py", "theirs.py")]
+    with pytest.raises(CommandError, match=r"base\.py") as caught:
+        call_command("mergedump", *paths)
+    assert caught.value.returncode == 2
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,14 +14,15 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
-from running import Project, called, contents
+from running import Project, called, contents, dumped
 
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.tables import table_of
-from music.models import Album, Artist, Employee, MediaType, Playlist, Track
+from music.models import Album, Artist, Employee, Genre, MediaType, Playlist, Track
 from zoo import models as zoo
+from zoo.fields import Point
 
 pytestmark = pytest.mark.django_db
 
@@ -405,6 +406,37 @@ def test_rows_without_a_key_are_refused(dump: Path) -> None:
         called("repair", str(dump), "music.Playlist", where=["name=List 1"])
 
 
+def test_a_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("def objects():\n    yield\n", encoding="utf-8")
+    with pytest.raises(CommandError, match=r"program.py:1: it is a program; a repair reads data"):
+        called("repair", str(path), "music.Track", "1")
+
+
+def test_a_row_without_a_value_meets_no_comparison(dump: Path) -> None:
+    _said, problem = failed(dump, "music.Employee", "--where=reports_to_id>9")
+    assert problem.startswith("music.Employee: the dump has no row with reports_to_id>9.")
+
+
+def test_a_value_of_a_custom_field_comes_back(tmp_path: Path) -> None:
+    zoo.Waypoint.objects.create(pk=1, point=Point(0.1, -2.0))
+    called("dump2py", str(tmp_path / "dump"), "zoo.Waypoint", verbosity=0)
+    zoo.Waypoint.objects.all().delete()
+    assert repaired(tmp_path / "dump", "zoo.Waypoint", "1") == {"zoo.Waypoint": "1 restored"}
+    assert zoo.Waypoint.objects.get().point == Point(0.1, -2.0)
+
+
+def test_of_very_many_rows_a_dry_run_shows_a_hundred(tmp_path: Path) -> None:
+    Genre.objects.bulk_create(Genre(pk=pk, name=f"genre {pk}") for pk in range(1, 102))
+    path = tmp_path / "dump.py"
+    path.write_text(dumped("music.Genre"), encoding="utf-8")
+    Genre.objects.all().delete()
+    said = called("repair", str(path), "music.Genre", where=["id>0"]).out
+    assert "… and 1 more row.\nNothing was changed." in said
+    assert said.count("music.Genre(pk=") == 100
+    assert not Genre.objects.exists()
+
+
 def test_a_damaged_dump_is_refused(dump: Path) -> None:
     (dump / "music_genre.py").write_text("", encoding="utf-8")
     with pytest.raises(CommandError, match="it has 0 bytes"):
@@ -482,6 +514,10 @@ def test_a_foreign_key_to_a_permission_is_led_to_the_row_here() -> None:
     assert here(3) == NotHere(
         3, "auth.Permission content_type_id=music.organ, codename=view_organ", is_named=True
     )
+    assert here(3).reason == (
+        "refers to auth.Permission content_type_id=music.organ, codename=view_organ, which is not "
+        "here."
+    )
     assert here(4) == NotHere(4, "a row of auth.Permission")
 
 
@@ -518,3 +554,20 @@ def test_links_by_natural_key_come_back_with_a_row(natural_dump: Path) -> None:
     zoo.Nation.objects.filter(pk=2).delete()
     assert repaired(natural_dump, "zoo.Nation", "2") == {"zoo.Nation": "1 restored"}
     assert [nation.pk for nation in zoo.Mascot.objects.get().allies.all()] == [2]
+
+
+def test_a_row_comes_back_with_its_links_by_natural_key(natural_dump: Path) -> None:
+    zoo.Mascot.objects.all().delete()
+    assert repaired(natural_dump, "zoo.Mascot", "1") == {"zoo.Mascot": "1 restored"}
+    assert [nation.name for nation in zoo.Mascot.objects.get().allies.all()] == ["B"]
+
+
+def test_a_link_of_another_row_by_a_natural_key_that_leads_nowhere_is_not_made(
+    natural_dump: Path,
+) -> None:
+    zoo.Mascot.allies.through.objects.all().delete()
+    zoo.Nation.objects.filter(name="B").delete()
+    text = natural_dump.read_text(encoding="utf-8")
+    natural_dump.write_text(text.replace("nation(2, 'B'", "nation(2, 'D'"), encoding="utf-8")
+    repaired(natural_dump, "zoo.Nation", "2")
+    assert not zoo.Mascot.objects.get().allies.exists()

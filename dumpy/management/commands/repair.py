@@ -10,7 +10,7 @@ from django.db.utils import Error as DatabaseError
 
 from dumpy import reading
 from dumpy.console import add_database_option
-from dumpy.errors import SHOWN, printable_lines
+from dumpy.errors import SHOWN, counted, printable_lines
 from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
@@ -83,6 +83,6 @@ class Command(BaseCommand):
         for reason in outcome.reasons[:SHOWN]:
             self.stdout.write(printable_lines(reason))
         if len(outcome.reasons) > SHOWN:
-            self.stdout.write(f"… and {len(outcome.reasons) - SHOWN} more rows.")
+            self.stdout.write(f"… and {counted(len(outcome.reasons) - SHOWN, 'more row')}.")
         more = " To restore the rows, add --really." if outcome.reasons else ""
         self.stdout.write(f"Nothing was changed.{more}")
