@@ -35,9 +35,9 @@ def reseal(path: Path) -> Resealed:
     dump = reading.open(path, damages=[])
     manifest, problems = dump.manifest, list[FixtureError]()
     if manifest is None:
-        raise FixtureError(Place(str(path)), "it is no directory that dump2py has written.")
+        raise FixtureError(Place(str(path)), "it is not a directory that dump2py has written.")
     if dump.is_program:
-        raise FixtureError(dump.source.place(1), "it is a program, which nobody can seal.")
+        raise FixtureError(dump.source.place(1), "it is a program; only data can be sealed.")
     tables = []
     for table in manifest.tables:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from drift_dumps import checked
-from running import called
+from dumps import write_manifest
+from running import called, dumped
 
 from dumpy import reading
 from dumpy.checking.check import check
+from dumpy.checking.reseal import reseal
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.digests import DumpedContent, differing
 from music.models import Artist, Genre, MediaType
@@ -181,6 +184,37 @@ def test_resealing_what_has_not_changed_leaves_the_manifest_as_it_is(dump: Path)
     before = (dump / "manifest.json").read_bytes()
     assert "nothing had changed" in called("checkdump", str(dump), "--reseal", NAMES).out
     assert (dump / "manifest.json").read_bytes() == before
+
+
+def test_only_a_directory_of_data_can_be_resealed(dump: Path, tmp_path: Path) -> None:
+    path = tmp_path / "dump.py"
+    path.write_text(dumped("music.Genre"), encoding="utf-8")
+    said = f"{path}: it is not a directory that dump2py has written."
+    assert refused(path, "--reseal") == [said]
+    edit(dump / "restore.py", "# dumpy: format 1", "# dumpy: program 1")
+    said = f"{dump / 'restore.py'}:1: it is a program; only data can be sealed."
+    assert refused(dump, "--reseal") == [said]
+
+
+def test_an_edit_must_have_the_fields_of_the_manifest_to_be_resealed(dump: Path) -> None:
+    edit(dump / "restore.py", "create_music_genre(id, name)", "create_music_genre(id, name, size)")
+    edit(dump / "music_genre.py", "(1, 'Rock')", "(1, 'Rock', 'XL')")
+    edit(dump / "music_genre.py", "(2, 'Jazz')", "(2, 'Jazz', 'S')")
+    assert "the row has 3 values, the manifest 2." in refused(dump, "--reseal")[0]
+
+
+def test_rows_of_a_model_that_is_gone_can_be_resealed(dump: Path) -> None:
+    manifest = reading.open(dump).manifest
+    assert manifest is not None
+    tables = [replace(one, model=one.model.replace("Genre", "Gone")) for one in manifest.tables]
+    write_manifest(dump, replace(manifest, tables=tuple(tables)))
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    assert reseal(dump).changed == ("music_genre.py",)
+
+
+def test_keys_that_python_cannot_compare_can_be_resealed(dump: Path) -> None:
+    edit(dump / "music_genre.py", "(2, 'Jazz')", "('two', 'Jazz')")
+    assert reseal(dump).changed == ("music_genre.py",)
 
 
 @pytest.mark.parametrize(

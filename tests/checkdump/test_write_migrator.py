@@ -228,6 +228,30 @@ def test_settings_that_are_no_module_have_no_place_for_a_migrator() -> None:
         migrator._target()
 
 
+def test_a_package_that_is_not_there_is_named(package: Path) -> None:
+    with (
+        override_settings(DUMPY={"MIGRATION_CLASS": "nowhere.migrators.MusicMigrator"}),
+        pytest.raises(NotWritten, match="There is no package 'nowhere'"),
+    ):
+        migrator._target()
+
+
+@pytest.mark.parametrize(
+    ("field", "lines"),
+    [
+        ("x" * 40, [f'self.remove_field("music.Genre", "{"x" * 40}")']),
+        ("x" * 55, ["self.remove_field(", f'    "music.Genre", "{"x" * 55}"', ")"]),
+        ("x" * 80, ["self.remove_field(", '    "music.Genre",', f'    "{"x" * 80}",', ")"]),
+    ],
+)
+def test_a_long_step_is_written_as_formatters_have_it(
+    write: Write, package: Path, field: str, lines: list[str]
+) -> None:
+    write(module(rows("music.Genre", f"id name {field}", (1, "Rock", "red")), version="1.0"))
+    text = (package / "migrators.py").read_text(encoding="utf-8")
+    assert indent("\n".join(lines), " " * 8) in text
+
+
 def test_the_step_begins_where_those_that_are_there_end(write: Write, package: Path) -> None:
     (package / "migrators.py").write_text(OTHER, encoding="utf-8")
     said = write(DUMP.replace("'1.0'", "'0.9'"))
@@ -265,6 +289,7 @@ def test_a_class_at_the_end_of_a_file_without_a_line_end_gets_the_step(
         (OTHER.replace("0_9", "1_0").replace('"1.0"', '"1.1"'), "has a method migrate_from_1_0"),
         (OTHER.replace("MusicM", "M"), "has no class MusicMigrator"),
         ("class MusicMigrator: pass\n", "on lines of its own"),
+        ("class MusicMigrator(\n", "'(' was never closed"),
     ],
 )
 def test_a_file_that_a_step_cannot_be_added_to_is_left_as_it_is(

@@ -409,7 +409,7 @@ def test_rows_without_a_key_are_refused(dump: Path) -> None:
 def test_a_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "program.py"
     path.write_text("def objects():\n    yield\n", encoding="utf-8")
-    with pytest.raises(CommandError, match=r"program.py:1: it is a program; a repair reads data"):
+    with pytest.raises(CommandError, match=r"program.py:1: .* is a program"):
         called("repair", str(path), "music.Track", "1")
 
 
