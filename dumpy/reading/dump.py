@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import all_suffixes
@@ -141,17 +141,20 @@ class DumpedTable:
         for block in self.blocks():
             yield from block.rows()
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the rows in the order of the file, many at once; raises ``FixtureError``."""
+    def blocks(self, words: Collection[str] = ()) -> Iterator[Block]:
+        """Yield the rows in the order of the file, many at once; raises ``FixtureError``.
+
+        With ``words``, only blocks in whose text one of them stands.
+        """
         for part in self.parts:
             if isinstance(part, InlineRow):
                 yield self._block([(value,) for value in part.values], [part.line], 0)
             else:
-                yield from self._blocks_of(part)
+                yield from self._blocks_of(part, words)
 
-    def _blocks_of(self, extent: Extent) -> Iterator[Block]:
+    def _blocks_of(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
         scanner = RowScanner(self.style.prefix(extent.function), self.style.suffix, self.missing)
-        for lines, texts in row_lines(self.source, extent):
+        for lines, texts in row_lines(self.source, extent, words):
             columns = scanner.scan_lines(texts)
             if columns is None:
                 lines, texts = without_comments(lines, texts)
@@ -200,10 +203,19 @@ def scanned(scanner: RowScanner, text: str, place: Place) -> tuple[object, ...]:
         raise FixtureError(place, error.reason) from error
 
 
-def row_lines(source: Source, extent: Extent) -> Iterator[tuple[Sequence[int], list[str]]]:
-    """Yield the numbers and the texts of the lines with rows, some 256 KB at once."""
+def row_lines(
+    source: Source, extent: Extent, words: Collection[str] = ()
+) -> Iterator[tuple[Sequence[int], list[str]]]:
+    """Yield the numbers and the texts of the lines with rows, some 256 KB at once.
+
+    With ``words``, only where one of them stands.
+    """
     first = extent.first_line
+    wanted = [word.encode() for word in words]
     for data in source.whole_lines(extent.start, extent.end):
+        if wanted and not any(word in data for word in wanted):
+            first += data.count(b"\n") + 1
+            continue
         text = _decoded(source, first, data)
         if "\r" in text:
             text = text.replace("\r\n", "\n").removesuffix("\r")

@@ -14,7 +14,6 @@ from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, Place, Problem, counted
-from dumpy.loading.batches import named_values
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, References
 from dumpy.loading.special import is_special
@@ -27,12 +26,14 @@ from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.instances import dumped_row, new
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
-from dumpy.text.words import FieldText, Natural
+from dumpy.text.skeleton import Constant
+from dumpy.text.words import FieldText, Natural, Unwritable, source
 
 _PAIRS = 500
+_FEW = 20
 
 Values = Mapping[str, Any]
-RowsOf = Callable[[Table, Callable[[Values], bool]], Iterator[Values]]
+RowsOf = Callable[[Table, str, Callable[[Values], bool]], Iterator[Values]]
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,19 @@ class Repair:
         return self._outcome
 
     def _choose(self, choice: Choice) -> list[Picked]:
-        found = list(self._pick(choice.table, lambda values: values in choice))
+        found = self._chosen(choice)
         if choice.conditions and not found:
             raise NoChoice(f"{choice.table.label}: the dump has no row with {choice}.")
         if not choice.conditions:
             self._require(choice, {row.key[0] for row in found})
         self._take_missing(found, "it was chosen.")
         return found
+
+    def _chosen(self, choice: Choice) -> list[Picked]:
+        names = {choice.table.key[0], *(one.name for one in choice.conditions)}
+        if choice.keys and not choice.conditions:
+            return self._pick_by(choice.table, choice.table.key[0], choice.keys)
+        return list(self._pick(choice.table, names, lambda values: values in choice))
 
     def _take_missing(self, found: list[Picked], why: str) -> list[Picked]:
         """Take those of some rows that do not exist."""
@@ -185,7 +192,7 @@ class Repair:
             is_key = value is not None and not isinstance(value, list | dict | NotHere)
             return keys.get(Target(model, to, value)) if is_key else None
 
-        for row in list(self._pick(table, lambda values: parent(values) is not None)):
+        for row in list(self._pick(table, {name}, lambda values: parent(values) is not None)):
             if (table.label, row.key) not in seen:
                 seen.add((table.label, row.key))
                 self._take_missing([row], f"it refers to {parent(row.values)}.")
@@ -238,7 +245,7 @@ class Repair:
             return []
         found = [
             replace(row, why=f"{wanted[row.values[name]]} refers to it.")
-            for row in self._pick(table_of(model), lambda values: values.get(name) in wanted)
+            for row in self._pick_by(table_of(model), name, wanted)
         ]
         self._known.update({Target(model, name, row.values[name]): True for row in found})
         return self._take(found)
@@ -252,14 +259,40 @@ class Repair:
                 self._known[Target(row.table.model, row.table.key[0], row.key[0])] = True
         return list(new_rows.values())
 
-    def _pick(self, table: Table, is_wanted: Callable[[Values], bool]) -> Iterator[Picked]:
-        """Yield the rows of the dump that are wanted; nothing else of it stays in memory."""
+    def _pick_by(self, table: Table, name: str, wanted: Collection[object]) -> list[Picked]:
+        """Return the rows of which a field has one of some values, none of them twice.
+
+        Few values are looked for as texts first: a person may have written them in another way.
+        """
+
+        def is_wanted(values: Values) -> bool:
+            return values.get(name) in wanted
+
+        if len(wanted) <= _FEW:
+            found = list(self._pick(table, {name}, is_wanted, wanted))
+            if {row.values[name] for row in found}.issuperset(wanted):
+                return found
+        return list(self._pick(table, {name}, is_wanted))
+
+    def _pick(
+        self,
+        table: Table,
+        names: Collection[str],
+        is_wanted: Callable[[Values], bool],
+        texts_of: Collection[object] = (),
+    ) -> Iterator[Picked]:
+        """Yield the rows of the dump that are wanted; nothing else of it stays in memory.
+
+        Rows of the dump are judged by the values of the fields with these ``names``. Blocks in
+        which none of the values ``texts_of`` is written are left out.
+        """
         dumped = [one for one in self._data if one.label == table.label and not one.drops]
         self._loader.check(dumped)
         for one in dumped:
-            for row in one.rows():
-                values = self._special.here(table, _values(table, one, row))
-                if is_wanted(values):
+            some, whole = _Reader(table, one, names), _Reader(table, one)
+            for row in some.rows(texts_of):
+                if is_wanted(self._special.here(table, some.values(row))):
+                    values = self._special.here(table, whole.values(row))
                     yield _picked(table, values, one.place(row.line))
         for instance, place in self._objects():
             if table_of(type(instance)) is table:
@@ -269,7 +302,8 @@ class Repair:
                     yield _picked(table, values, place)
 
     def _all_rows_of(self, model: ModelType) -> Iterator[Values]:
-        return self._rows_of(table_of(model), lambda values: True)
+        table = table_of(model)
+        return (row.values for row in self._pick(table, (), lambda values: True))
 
     def _objects(self) -> Iterator[tuple[Model, Place]]:
         """Yield what migrators make by code of rows of any model."""
@@ -324,8 +358,10 @@ class Repair:
         for model, keys in restored.items():
             self._outcome.notes += links.restore(model, keys)
 
-    def _rows_of(self, table: Table, is_wanted: Callable[[Values], bool]) -> Iterator[Values]:
-        return (row.values for row in self._pick(table, is_wanted))
+    def _rows_of(
+        self, table: Table, name: str, is_wanted: Callable[[Values], bool]
+    ) -> Iterator[Values]:
+        return (row.values for row in self._pick(table, {name}, is_wanted))
 
     def _misses(self, row: Picked) -> bool:
         """Note what a row needs that is nowhere; return whether there is anything."""
@@ -393,17 +429,47 @@ def _picked(table: Table, values: Mapping[str, Any], place: Place) -> Picked:
     return Picked(table, values, place)
 
 
-def _values(table: Table, dumped: DumpedTable, row: Row) -> dict[str, Any]:
-    """The values of a row by the names of columns and links, keys as Python's."""
-    links = {link.name for link in table.links}
-    found: dict[str, Any] = {}
-    for name, value in named_values(dumped.fields, row.values).items():
-        if name in links:
-            found[name] = value
-        else:
-            column = table.column(name)
-            found[column.name] = _value(column, value)
-    return found
+class _Reader:
+    """Reads rows by the names of columns and links, keys as Python's; of some ``names`` only."""
+
+    def __init__(
+        self, table: Table, dumped: DumpedTable, names: Collection[str] | None = None
+    ) -> None:
+        self._dumped = dumped
+        links = {link.name for link in table.links}
+        self._fields: list[tuple[str, Column | None, int | Constant]] = []
+        for name, where in dumped.fields.items():
+            column = None if name in links else table.column(name)
+            own = name if column is None else column.name
+            if names is None or own in names:
+                self._fields.append((own, column, where))
+
+    def values(self, row: Row) -> dict[str, Any]:
+        """Return the values of a row."""
+        found: dict[str, Any] = {}
+        for name, column, where in self._fields:
+            value = row.values[where] if isinstance(where, int) else where.value
+            found[name] = value if column is None else _value(column, value)
+        return found
+
+    def rows(self, values: Collection[object] = ()) -> Iterator[Row]:
+        """Yield the rows, at least those in which the first of the fields has one of some values.
+
+        Blocks in which none of these is written as dumpy does it are left out.
+        """
+        for block in self._dumped.blocks(self._words(values)):
+            yield from block.rows()
+
+    def _words(self, values: Collection[object]) -> list[str]:
+        where = self._fields[0][2] if self._fields else None
+        if not isinstance(where, int):
+            return []
+        before = " " if where else "("
+        try:
+            texts = [f"{before}{source(value)}" for value in values]
+        except Unwritable:
+            return []
+        return [f"{text}{after}" for text in texts for after in ",)"]
 
 
 def _values_of(table: Table, instance: Model) -> dict[str, Any]:
@@ -459,7 +525,7 @@ class BackLinks:
         is_own = table.model is link.target.references
         found = (
             (values[table.key[0]], target)
-            for values in self._rows_of(table, lambda values: any(targets(values)))
+            for values in self._rows_of(table, link.name, lambda values: any(targets(values)))
             if not (is_own and values[table.key[0]] in restored)
             for target in targets(values)
         )

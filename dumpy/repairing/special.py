@@ -13,6 +13,7 @@ from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
 from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]
+_Special = tuple[list[tuple[str, ModelType]], list[tuple[str, ModelType, Callable[[Any], object]]]]
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,33 @@ class SpecialKeys:
         self._rows_of = rows_of
         self._using = using
         self._known: dict[ModelType, dict[object, object]] = {}
+        self._found: dict[Table, _Special] = {}
 
     def here(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a row, where keys of special rows are those here, or ``NotHere``."""
+        columns, links = self._special_of(table)
         changed = {
-            column.name: self._key(model, values[column.name])
-            for column in table.columns
-            if column.name in values and (model := special_of(column)) is not None
+            name: self._key(model, values[name]) for name, model in columns if name in values
         }
-        for link in table.links:
-            model, listed = special_of(link.target), values.get(link.name)
-            if model is not None and isinstance(listed, list):
-                to_python = link.target.target.to_python
-                changed[link.name] = [self._key(model, value, to_python) for value in listed]
+        for name, model, to_python in links:
+            listed = values.get(name)
+            if isinstance(listed, list):
+                changed[name] = [self._key(model, value, to_python) for value in listed]
         return {**values, **changed} if changed else values
+
+    def _special_of(self, table: Table) -> _Special:
+        """Return the columns and links of a table that lead to special rows."""
+        if table not in self._found:
+            columns = [
+                (column.name, model) for column in table.columns if (model := special_of(column))
+            ]
+            links = [
+                (link.name, model, link.target.target.to_python)
+                for link in table.links
+                if (model := special_of(link.target))
+            ]
+            self._found[table] = columns, links
+        return self._found[table]
 
     def _key(
         self, model: ModelType, value: Any, to_python: Callable[[Any], object] = lambda value: value

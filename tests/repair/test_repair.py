@@ -375,6 +375,18 @@ def test_a_dry_run_says_why_rows_would_be_restored(dump: Path) -> None:
     assert not Artist.objects.exists()
 
 
+def test_a_row_is_found_whose_key_a_person_has_written_in_another_way(tmp_path: Path) -> None:
+    """Rows are looked for by the text of their keys first."""
+    fill_shop()
+    path = tmp_path / "shop.py"
+    called("dumpdata", "music", format="py", output=str(path))
+    text = path.read_text()
+    assert "create_music_track(2, " in text
+    path.write_text(text.replace("create_music_track(2, ", "create_music_track(0x2, "))
+    Track.objects.filter(pk__gt=1).delete()
+    assert repaired(path, "music.Track", "2", "3") == {"music.Track": "2 restored"}
+
+
 def test_rows_come_from_a_file_as_well(tmp_path: Path) -> None:
     fill_shop()
     called("dumpdata", "music", format="py", output=str(tmp_path / "shop.py"))
