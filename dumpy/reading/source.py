@@ -51,7 +51,7 @@ class Source:
 
     def __init__(
         self,
-        opened: Callable[[], AbstractContextManager[IO[bytes]]],
+        opened: Callable[[], AbstractContextManager[_File]],
         name: str,
         path: str | None,
         close: Callable[[], object] = lambda: None,
@@ -211,7 +211,7 @@ def check_file(path: str) -> None:
 
 
 def _kept(
-    file: IO[bytes], name: str, path: str | None, close: Callable[[], object] = lambda: None
+    file: _File, name: str, path: str | None, close: Callable[[], object] = lambda: None
 ) -> Source:
     """A source that is open until it is closed."""
 
@@ -226,10 +226,10 @@ def _of_stream(stream: Any, close: Callable[[], object] = lambda: None) -> Sourc
     name = _name(stream)
     path = os.path.realpath(name) if name and _is_open_on(stream, name) else None
     shown = os.path.relpath(path) if path and _is_below_here(path) else path or name or "<stream>"
-    own = _own_file(stream)
+    own: _File | None = _own_file(stream)
     if own is None:
         packed = os.path.getsize(path) if path and not isinstance(stream, io.FileIO) else None
-        own = io.BufferedReader(_Spool(_binary(stream), shown, packed))
+        own = _Spool(_binary(stream), shown, packed)
     return _kept(own, shown, path, close)
 
 
@@ -285,7 +285,7 @@ def _only_member(archive: ZipFile) -> str:
     return names[0]
 
 
-class _Spool(io.RawIOBase):
+class _Spool:
     """A stream that is read when it is needed, and kept in a temporary file to be read again.
 
     ``packed`` is the size of the compressed file that it comes from.
@@ -296,6 +296,7 @@ class _Spool(io.RawIOBase):
         self._name = name
         self._kept = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115
         self._size = self._position = 0
+        self._is_whole = False
         limits = configuration()
         self._limit = limits.max_unpacked_bytes
         self._key = "MAX_UNPACKED_BYTES"
@@ -303,33 +304,20 @@ class _Spool(io.RawIOBase):
         if packed is not None and max(ratio, _FREE) < self._limit:
             self._limit, self._key = max(ratio, _FREE), "MAX_UNPACKED_RATIO"
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
+    def seek(self, offset: int) -> None:
+        """Go to a place."""
+        self._position = offset
 
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place that has been read."""
-        self._position = offset + (self._position if whence == os.SEEK_CUR else 0)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Read on, from what is kept as far as it goes; raises ``FixtureError``."""
-        if self._position == self._size:
+    def read(self, size: int) -> bytes:
+        """Return what is kept, which is read first as far as it goes; raises ``FixtureError``."""
+        while self._size < self._position + size and not self._is_whole:
             self._read_on()
         self._kept.seek(self._position)
-        data = self._kept.read(len(buffer))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        return self._kept.read(size)
 
     def close(self) -> None:
         """Throw away what is kept."""
         self._kept.close()
-        super().close()
 
     def _read_on(self) -> None:
         try:
@@ -343,6 +331,10 @@ class _Spool(io.RawIOBase):
             raise FixtureError(Place(self._name), reason, hint)
         self._kept.seek(self._size)
         self._size += self._kept.write(data)
+        self._is_whole = not data
+
+
+_File = IO[bytes] | _Spool
 
 
 def _encoded(text: str, name: str) -> bytes:
