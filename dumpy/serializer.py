@@ -71,7 +71,9 @@ class Serializer(base.Serializer):
         natural_keys = cache(NaturalKeys)
         module.begin(_DESCRIPTION, project_version())
         count = 0
-        for model, instances in runs(_iterated(queryset)):
+        if isinstance(queryset, QuerySet) and queryset._result_cache is None:
+            queryset = queryset.iterator(chunk_size=CHUNK)
+        for model, instances in runs(queryset):
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
             for shape, pages in self._pages(model, instances):
                 rows = RowWriter(shape, natural_keys(using), is_stored=False, ascii_only=ascii_only)
@@ -402,9 +404,3 @@ def _listed(links: dict[str, Any]) -> dict[str, Any]:
         else values
         for name, values in links.items()
     }
-
-
-def _iterated(queryset: Iterable[Model]) -> Iterable[Model]:
-    if isinstance(queryset, QuerySet) and queryset._result_cache is None:
-        return queryset.iterator(chunk_size=CHUNK)
-    return queryset

@@ -157,11 +157,6 @@ class PendingRow:
     error: Exception
 
     @property
-    def may_succeed(self) -> bool:
-        """Whether it may get in when other rows have changed."""
-        return isinstance(self.error, DatabaseError)
-
-    @property
     def instance(self) -> Model:
         """The row as an unsaved instance."""
         return self.loader.layout.instance(self.row)

@@ -50,11 +50,9 @@ def mismatches(
         yield from () if dumped.drops else (_no_model(dumped, way_out),)
         return
     unknown = sorted(dumped.fields.keys() - layout.table.names.keys())
-    missing = (
-        [c for c in layout.columns if c.name not in layout.fields and not _may_be_absent(c)]
-        if has_all_fields and layout.has_key
-        else []
-    )
+    wanted = layout.columns if has_all_fields and layout.has_key else ()
+    absent = [column for column in wanted if column.name not in layout.fields]
+    missing = [one for one in absent if not one.field.null and default_of(one.field) is None]
     likely = missing.pop() if _is_rename(unknown, missing) else None
     for name in unknown:
         yield _no_field(layout.table, name, dumped, likely, way_out)
@@ -110,11 +108,6 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
         f"{using!r}.",
         f"Make it first: manage.py migrate --database {using}",
     )
-
-
-def _may_be_absent(column: Column) -> bool:
-    field = column.field
-    return field.null or default_of(field) is not None
 
 
 def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.errors import SHOWN
@@ -97,9 +97,10 @@ class Pending:
 
     def retry_at_last(self) -> bool:
         """Try rows again whose references or conflicts need others of them; has one got in?"""
+        waiting = [item for items in self._waiting.values() for item in items]
         # A provisional row may refer to nothing for a while, and be found by the key of a root.
         return (
-            self._provide(self._waiting_instances())
+            self._provide(item.instance for item in waiting if isinstance(item, PendingRow))
             or self._retry_rows(_WORTHWHILE)
             or self._provide(self._dumped_instances())
             or self._save_circles()
@@ -158,7 +159,9 @@ class Pending:
         return [item for key in keys for item in self._waiting.pop(key, ())]
 
     def _refused_rows(self) -> list[PendingRow]:
-        return [i for i in self._refused if isinstance(i, PendingRow) and i.may_succeed]
+        """The rows that may get in when others have changed."""
+        rows = [item for item in self._refused if isinstance(item, PendingRow)]
+        return [row for row in rows if isinstance(row.error, DatabaseError)]
 
     def _objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
         for key, items in self._waiting.items():
@@ -185,10 +188,6 @@ class Pending:
             self.references.provide(natural, instance)
         self.work(self._woken_by(ready))
         return bool(ready)
-
-    def _waiting_instances(self) -> Iterator[Model]:
-        items = [item for items in self._waiting.values() for item in items]
-        return (item.instance for item in items if isinstance(item, PendingRow))
 
     def _dumped_instances(self) -> Iterator[Model]:
         """All rows of the dump by which the natural keys that are waited for may be found.

@@ -194,17 +194,13 @@ def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | Non
     elif old > new:
         policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
     elif migrator is None:
-        policy.say(_without_migrator(old, new))
+        policy.say(
+            f"The dump is of version {old}, the project of {new}. "
+            "There is no DUMPY['MIGRATION_CLASS']: its rows are taken as they are."
+        )
     else:
         return Chain(old, new, migrator), migrator
     return None
-
-
-def _without_migrator(old: object, new: object) -> str:
-    return (
-        f"The dump is of version {old}, the project of {new}. "
-        "There is no DUMPY['MIGRATION_CLASS']: its rows are taken as they are."
-    )
 
 
 def _migrator() -> type[Migrator] | None:
@@ -254,7 +250,8 @@ def _run(found: tuple[Chain, type[Migrator]], migration: Migration, policy: Poli
     chain, migrator = found[0], _made(found[1], migration)
     for step in _steps(chain, policy):
         method = getattr(migrator, step)
-        policy.say(f"{step}: {_first_line(method.__doc__)}")
+        first_line = (method.__doc__ or "").strip().partition("\n")[0]
+        policy.say(f"{step}: {first_line or 'it has no docstring.'}")
         migration.begin(step)
         chain.arrive(step, _returned(step, method, migration))
         migration.end()
@@ -283,7 +280,3 @@ def _returned(step: str, method: Callable[..., object], migration: Migration) ->
         raise
     except (Exception, SystemExit) as error:
         raise MigrationError(step, sentence(error)) from error
-
-
-def _first_line(docstring: str | None) -> str:
-    return (docstring or "").strip().partition("\n")[0] or "it has no docstring."

@@ -143,7 +143,8 @@ class Migration:
         """Let a step begin: changes are its own from now on."""
         self._is_first = not self.step
         self.step = step
-        self._show()
+        for name, (create, start) in self._creates.items():
+            self.namespace[name] = Changed(create, tuple(self._changes[start:]))
 
     def end(self) -> None:
         """Take what the step has put into the namespace itself."""
@@ -288,10 +289,6 @@ class Migration:
             self._creates[name] = (RowFunction(function), 0)
             self._labels[name] = function.model
             self.namespace[name] = RowFunction(function)
-
-    def _show(self) -> None:
-        for name, (create, start) in self._creates.items():
-            self.namespace[name] = Changed(create, tuple(self._changes[start:]))
 
     def _known_labels(self) -> list[str]:
         return sorted(set(self._labels.values()) - {""})

@@ -17,7 +17,6 @@ from dumpy.reading import DumpedTable
 from dumpy.reading.block import Row
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType
-from dumpy.text.words import Natural
 
 if TYPE_CHECKING:
     from dumpy.loading.loader import Loader
@@ -27,7 +26,11 @@ def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
     """Return a table that is data as it is after a migration."""
     if migration is None:
         return table
-    renamed = _then(table.renamed, migration.natural) if migration.has_renames else table.renamed
+    first, then = table.renamed, migration.natural
+    if not migration.has_renames:
+        renamed = first
+    else:
+        renamed = then if first is None else lambda natural: then(first(natural))
     name = table.function.name
     if not migration.is_changed(name):
         return replace(table, renamed=renamed)
@@ -35,12 +38,6 @@ def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
     if function is None:
         return replace(table, create=migration.namespace[name], is_migrated=True)
     return replace(table, function=function, is_migrated=True, renamed=renamed)
-
-
-def _then(
-    first: Callable[[Natural], Natural] | None, second: Callable[[Natural], Natural]
-) -> Callable[[Natural], Natural]:
-    return second if first is None else lambda natural: second(first(natural))
 
 
 @dataclass
@@ -152,7 +149,8 @@ def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
     assert table.create is not None
     try:
         given = table.create(*row.values)
-        made = list(given) if _is_several(given) else [given]
+        is_several = isinstance(given, Iterable) and not isinstance(given, str | bytes | dict)
+        made = list(given) if is_several else [given]
     except DumpyError as error:
         raise FixtureError(place, str(error)) from error
     except Exception as error:
@@ -163,7 +161,3 @@ def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
             reason = f"{table.function.name} gives {one!r:.100}, which is no object."
             raise FixtureError(place, reason)
     return [one for one in made if one is not None]
-
-
-def _is_several(given: object) -> bool:
-    return isinstance(given, Iterable) and not isinstance(given, str | bytes | dict)

@@ -94,7 +94,7 @@ class Program:
     def _compiled(self, dump: Dump) -> CodeType:
         with self._blamed():
             tree = tree_of(dump)
-        if not _binds_objects(tree):
+        if not any("objects" in _bound(statement) for statement in tree.body):
             place = self.source.place()
             raise FixtureError(
                 place,
@@ -243,10 +243,6 @@ def labels_in(dump: Dump) -> dict[str, Place]:
 def migrations_named(dump: Dump) -> dict[str, str]:
     """Return the newest migrations that a program names, which is not run for it."""
     return migrations_in(tree_of(dump))
-
-
-def _binds_objects(tree: ast.Module) -> bool:
-    return any("objects" in _bound(statement) for statement in tree.body)
 
 
 def _bound(statement: ast.stmt) -> set[str]:

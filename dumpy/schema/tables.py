@@ -115,8 +115,7 @@ class Column:
     @cached_property
     def wraps_sql(self) -> bool:
         """Whether a custom field puts SQL around its values, as geometries do."""
-        methods = (getattr(type(self.target), name, None) for name in _WRAPPERS)
-        return not all(method is None or _is_djangos(method) for method in methods)
+        return _overrides(type(self.target), _WRAPPERS)
 
     @cached_property
     def key_owner(self) -> ModelType | None:
@@ -129,7 +128,7 @@ class Column:
         if self.is_json:
             return None
         for base, types in _TYPES:
-            if isinstance(self.target, base) and _keeps_conversions(type(self.target)):
+            if isinstance(self.target, base) and not _overrides(type(self.target), _CONVERSIONS):
                 return types
         return None
 
@@ -290,11 +289,8 @@ def _column_of(model: ModelType, name: str) -> Column:
     return Column(field)
 
 
-def _keeps_conversions(own: type[Any]) -> bool:
-    methods = (getattr(own, name, None) for name in _CONVERSIONS)
-    return all(method is None or _is_djangos(method) for method in methods)
-
-
-def _is_djangos(method: object) -> bool:
-    module: str = getattr(method, "__module__", None) or ""
-    return module.startswith("django.db.models.")
+def _overrides(own: type[Any], names: tuple[str, ...]) -> bool:
+    """Whether a field has methods of these names that are not Django's own."""
+    methods = filter(None, (getattr(own, name, None) for name in names))
+    modules = [getattr(method, "__module__", None) or "" for method in methods]
+    return not all(module.startswith("django.db.models.") for module in modules)

@@ -165,7 +165,8 @@ class _Splitter:
             self._begin(row, number, offset)
             return self._prefix
         text = _decoded(line, number, self._limit)
-        self._note_trailer(text, number)
+        if self._trailer is None and text.rstrip("\n") == LAST_LINE:
+            self._trailer = number
         # Comments between the rows of a block mean nothing, and there may be many.
         if self._open is None or not _is_comment(text):
             self._close(number, end)
@@ -206,10 +207,6 @@ class _Splitter:
         if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
             self.shifts.append((ours, number))
         self.text.append(text)
-
-    def _note_trailer(self, text: str, number: int) -> None:
-        if self._trailer is None and text.rstrip("\n") == LAST_LINE:
-            self._trailer = number
 
 
 def _too_much(limit: int) -> str:

@@ -227,7 +227,7 @@ _MODULE = len("datetime.")
 _ZONE = len(", tzinfo=datetime.timezone.utc)")
 
 
-def _write_date(value: date) -> str:
+def _write_repr(value: date | timedelta) -> str:
     return repr(value)[_MODULE:]
 
 
@@ -263,15 +263,7 @@ def _write_time(value: time) -> str:
 
 
 def _read_time(text: str) -> time:
-    return _plain_time(*map(int, text.split(", ")))
-
-
-def _plain_time(hour: int, minute: int, second: int = 0, microsecond: int = 0) -> time:
-    return time(hour, minute, second, microsecond)
-
-
-def _write_timedelta(value: timedelta) -> str:
-    return repr(value)[_MODULE:]
+    return time(*map(int, text.split(", ")))  # type: ignore[arg-type]  # a zone is no number
 
 
 def _read_timedelta(text: str) -> timedelta:
@@ -351,11 +343,11 @@ FLAT: dict[str, Kind] = {
     "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, strings.unquote_bytes),
     "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", Decimal),
     "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", UUID),
-    "date": Kind(date, _write_date, rf"date\({_NUMBERS % '2'}\)", _read_date),
+    "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _read_date),
     "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _read_datetime),
     "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _read_utc),
     "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _read_time),
-    "timedelta": Kind(timedelta, _write_timedelta, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
+    "timedelta": Kind(timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
 }
 """The kinds whose canonical text a regular expression with one group recognises."""
 SCALARS = frozenset(kind.type for kind in FLAT.values())

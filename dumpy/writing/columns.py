@@ -38,6 +38,7 @@ _LARGE = 2**64
 _HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
 _BOOLEANS = {None: "None", False: "False", True: "True"}
 _DIGITS = 15  # A float of SQLite has so many for certain.
+_SHORT = range(_DIGITS + 1)
 
 
 class ColumnWriter:
@@ -327,7 +328,7 @@ def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | Non
     kind = next(iter(column.types or ()), None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
         return _datetime("utc" if settings.USE_TZ else "datetime")
-    if isinstance(column.target, DecimalField) and kind and _is_short(column.target):
+    if isinstance(column.target, DecimalField) and kind and column.target.max_digits in _SHORT:
         return _decimal(column.target.decimal_places)
     return _SHORTCUTS.get(kind)
 
@@ -387,10 +388,6 @@ def _uuid(value: Any) -> str:
     if value is None or type(value) is UUID:
         return source(value)
     raise ValueError(value)
-
-
-def _is_short(field: DecimalField[Any, Any]) -> bool:
-    return field.max_digits is not None and field.max_digits <= _DIGITS
 
 
 def _decimal(places: int) -> Shortcut:

@@ -247,7 +247,9 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
     ``excluded`` are labels too. Models that a router keeps out of the database ``using`` and proxy
     models are left out. Raises ``NoSuchModel``.
     """
-    wanted = [model for label in labels for model in _named(label)] if labels else _all_models()
+    # In the order in which Django has them, as dumpdata has.
+    every = [model for config in apps.get_app_configs() for model in config.get_models()]
+    wanted = [model for label in labels for model in _named(label)] if labels else every
     _warn_of_proxies(wanted)
     unwanted = {model for label in excluded for model in _named(label)}
     return [
@@ -257,10 +259,6 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
         and not model._meta.proxy
         and router.allow_migrate_model(using, model)
     ]
-
-
-def _all_models() -> list[ModelType]:
-    return [model for config in apps.get_app_configs() for model in config.get_models()]
 
 
 def _warn_of_proxies(models: list[ModelType]) -> None:

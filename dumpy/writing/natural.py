@@ -159,14 +159,11 @@ def _natural_key(instance: Any, option: str) -> Natural:
         reason = f"its natural_key() fails: {sentence(error)}"
         hint = _without(option)
         if isinstance(error, Unwritable):
-            reason = f"its natural_key() gives {_kind(error.value)}, which cannot be written."
+            kind = f"{type(error.value).__module__}.{type(error.value).__qualname__}"
+            reason = f"its natural_key() gives a value of type {kind}, which cannot be written."
             hint = f"Return texts, numbers, dates or UUIDs, or dump without {option}."
         raise UnwritableRow(label, instance.pk, reason, hint) from error
     return natural
-
-
-def _kind(value: object) -> str:
-    return f"a value of type {type(value).__module__}.{type(value).__qualname__}"
 
 
 def _answer(manager: Any, key: Iterable[object]) -> _Answer:

@@ -54,11 +54,6 @@ class Shape:
         """The names of the fields, in the order of the values of a row."""
         return [column.name for column in self.columns] + [link.name for link in self.links]
 
-    @property
-    def leaves_out_key(self) -> bool:
-        """Whether the rows of this table are written without their primary keys."""
-        return self.without_keys and self.table.is_found_by_natural_key
-
     def is_natural(self, model: ModelType) -> bool:
         """Whether references to ``model`` are written as natural keys."""
         return is_content_type(model) or (self.natural and has_natural_key(model))
@@ -171,7 +166,7 @@ class RowWriter:
 
     def _prove_keys(self, page: Page) -> None:
         """Prove that nobody needs the primary keys that are left out."""
-        if self.shape.leaves_out_key:
+        if self.shape.table.is_found_by_natural_key:
             keys = [key for key in page.keys if key is not None]
             self._natural_keys.leave_out(self.shape.table.model, keys)
         for position, owner in self._references_by_key:

@@ -69,7 +69,8 @@ def _blocks(
     selected: QuerySet[Any], keys: Sequence[Column], is_wide: bool
 ) -> Iterator[list[tuple[Any, ...]]]:
     size = _FEW if is_wide else CHUNK
-    if engine_of(connections[selected.db]).streams or not _is_counted(keys):
+    is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
+    if engine_of(connections[selected.db]).streams or not is_counted:
         yield from _streamed(selected, size)
         return
     # The client of MySQL would hold the whole result in memory.
@@ -111,10 +112,6 @@ def _is_wide(column: Column) -> bool:
     if column.types is None:
         return True
     return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
-
-
-def _is_counted(keys: Sequence[Column]) -> bool:
-    return len(keys) == 1 and isinstance(keys[0].target, IntegerField)
 
 
 def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[Any]]:
