@@ -9,10 +9,9 @@ Django is imported within functions only: projects without it have this plugin, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
-from unittest import mock
 
 import pytest
 
@@ -300,25 +299,14 @@ def _is_skipped(item: pytest.Item) -> bool:
 
 def _entered(*levels: Level) -> ExitStack:
     """Load levels; what is returned undoes them when it is closed."""
+    from dumpy.testing import rolled_back
+
     with ExitStack() as stack:
         stack.callback(_forget_caches)
         for alias in _aliases(levels):
-            stack.enter_context(_undone(alias))
+            stack.enter_context(rolled_back(alias))
         _load(levels)
         return stack.pop_all()
-
-
-@contextmanager
-def _undone(alias: str) -> Iterator[None]:
-    """Roll back what is written to a database when the block ends."""
-    from django.db import connections, transaction
-
-    atomic = transaction.atomic(using=alias)
-    atomic._from_testcase = True  # type: ignore[attr-defined]  # durable blocks are allowed in it
-    # The end of each TestCase class closes all connections.
-    with atomic, mock.patch.object(connections[alias], "close"):
-        yield
-        transaction.set_rollback(True, using=alias)
 
 
 def _aliases(levels: Iterable[Level]) -> list[str]:

@@ -186,7 +186,11 @@ def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
         raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
     known = [model for model in map(TODAY.find, labels) if model is not None]
     models = known if labels else select([], [], alias)
-    dump = DatabaseDump(models, Options(using=alias, all_rows=True))
+    write_dump(DatabaseDump(models, Options(using=alias, all_rows=True)), path)
+
+
+def write_dump(dump: DatabaseDump, path: Path) -> None:
+    """Write a dump to a file that nobody else looks for; raises ``DumpyError``."""
     with dump.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
         dump.write(file)
 

@@ -48,6 +48,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "restoring": BELOW_RESTORING | {"writing", "ending", "console"},
     "repairing": BELOW_RESTORING,
     "checking": BELOW_RESTORING | {"writing", "restoring"},
+    "testing": frozenset({"errors", "writing", "restoring", "checking"}),
     "registration": frozenset({"checks"}),
     "apps": frozenset({"registration"}),
     "checks": BASICS | {"migrating"},

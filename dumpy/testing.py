@@ -1,0 +1,74 @@
+"""Assertions about data, for the tests of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from dumpy.checking.diff import DATABASE, comparing, write_dump
+from dumpy.errors import SHOWN, counted
+from dumpy.restoring.schema import empty
+from dumpy.writing.database import DatabaseDump, Options, select
+
+
+def assert_same_data(first: str | Path, second: str | Path) -> None:
+    """Fail if two dumps or databases have different rows, with what ``diffdump`` prints.
+
+    Each is the path of a file or directory, or the alias of a database. Of a database that is
+    compared with a dump, only the models of the dump are compared. Raises ``DumpyError`` if a dump
+    cannot be read.
+    """
+    if lines := _differences(_named(first), _named(second)):
+        raise AssertionError("\n".join([f"{first} and {second} differ:", *lines]))
+
+
+def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
+    """Fail if rows that are dumped, and loaded into empty tables, are not what they were.
+
+    ``labels`` are those of apps or models, as for ``dumpdata``; without any, it is all of them.
+    The database is left as it was. Raises ``DumpyError`` if the rows cannot be dumped or loaded.
+    """
+    dump = DatabaseDump(select(labels, [], database), Options(database, all_rows=True))
+    with TemporaryDirectory(prefix="dumpy-trip-") as directory, rolled_back(database):
+        before, after = Path(directory, "before.py"), Path(directory, "after.py")
+        write_dump(dump, before)
+        with connections[database].constraint_checks_disabled():
+            names = (name for table in dump.tables for name in table.db_tables)
+            empty(connections[database], names)
+        call_command("loaddata", before, database=database, verbosity=0)
+        write_dump(dump, after)
+        lines = _differences(str(before), str(after))
+    if lines:
+        raise AssertionError("\n".join(["Rows that are not what they were:", *lines]))
+
+
+@contextmanager
+def rolled_back(alias: str) -> Iterator[None]:
+    """Undo what is written to a database when the block ends; the connection stays open in it."""
+    atomic = transaction.atomic(using=alias)
+    # As in a TestCase: a durable block and a dump are allowed in it.
+    atomic._from_testcase = True  # type: ignore[attr-defined]
+    # The end of each TestCase class closes all connections.
+    with atomic, mock.patch.object(connections[alias], "close"):
+        yield
+        transaction.set_rollback(True, using=alias)
+
+
+def _differences(first: str, second: str) -> list[str]:
+    with comparing(first, second) as diff:
+        rows = diff.rows()
+        lines = [str(row) for row in islice(rows, SHOWN)]
+        if more := sum(1 for _row in rows):
+            lines.append(f"… and {counted(more, 'more row')}.")
+    return [*lines, *(f"{label:<40} {model}" for label, model in diff.models.items())]
+
+
+def _named(given: str | Path) -> str:
+    return f"{DATABASE}{given}" if isinstance(given, str) and given in connections else str(given)
