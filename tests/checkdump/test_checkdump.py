@@ -186,6 +186,14 @@ def test_resealing_what_has_not_changed_leaves_the_manifest_as_it_is(dump: Path)
     assert (dump / "manifest.json").read_bytes() == before
 
 
+def test_a_program_is_refused_with_the_command_that_runs_it(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("def objects():\n    yield\n", encoding="utf-8")
+    (first, *_others) = refused(path)
+    assert first.startswith(f"{path}:1: ")
+    assert f"manage.py loaddata {path}" in first
+
+
 def test_only_a_directory_of_data_can_be_resealed(dump: Path, tmp_path: Path) -> None:
     path = tmp_path / "dump.py"
     path.write_text(dumped("music.Genre"), encoding="utf-8")

@@ -96,6 +96,12 @@ def test_rows_in_another_order_are_the_same(two: tuple[Path, Path], tmp_path: Pa
     assert called("diffdump", str(two[0]), str(dump(tmp_path / "c.py", *BEFORE[::-1]))).out == ""
 
 
+def test_keys_of_several_types_are_compared(tmp_path: Path) -> None:
+    one = dump(tmp_path / "a.py", (1, "Saw", Decimal("1.00")), ("x", "Axe", Decimal("2.00")))
+    other = dump(tmp_path / "b.py", (1, "Saw", Decimal("1.00")), ("x", "Axe", Decimal("3.00")))
+    assert compared(one, other).splitlines()[0] == "shop.Product(pk='x'): price 2.00 → 3.00"
+
+
 def test_a_value_of_another_type_differs(tmp_path: Path) -> None:
     one = dump(tmp_path / "a.py", (1, True), fields="id size")
     other = dump(tmp_path / "b.py", (1, 1), fields="id size")

@@ -18,7 +18,7 @@ from running import Project
 
 from dumpy import reading
 from dumpy.checking.merge import Merged, merge
-from dumpy.errors import FixtureError
+from dumpy.errors import DumpyError, FixtureError
 
 BASE = [(1, "Saw", 1), (2, "Axe", 2), (3, "Nail", 3)]
 
@@ -80,6 +80,20 @@ def test_a_row_that_one_side_has_removed_and_the_other_changed_is_a_conflict(
 
 def test_a_key_that_both_sides_have_given_to_a_new_row_is_a_conflict(tmp_path: Path) -> None:
     assert together(tmp_path, [*BASE, (4, None, 4)], [*BASE, (4, "Nut", 4)]).conflicts == 1
+
+
+def test_keys_of_several_types_are_merged(tmp_path: Path) -> None:
+    base = [(1, "Saw", 1), ("x", "Axe", 2)]
+    found = together(tmp_path, [(1, "A", 1), ("x", "B", 2)], [(1, "C", 1), ("x", "D", 2)], base)
+    assert found.conflicts == 2
+
+
+def test_without_git_lines_cannot_be_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DumpyError, match="git cannot be run to merge the lines"):
+        merged(tmp_path, "a\n", "b\n", "c\n")
 
 
 def test_the_same_change_on_both_sides_is_no_conflict(tmp_path: Path) -> None:

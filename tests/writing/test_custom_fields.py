@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from running import Said, called, loaded
 from writing_tools import dumped, put, reload, row, stored
 
 from dumpy.errors import UnwritableField
+from dumpy.schema.stored import is_same_stored
 from zoo.fields import Colour, Point, Size
 from zoo.models import Basket, Collar, Diet, Plumage, Waypoint
 
@@ -97,6 +99,24 @@ def test_an_instance_of_a_row_gives_a_stored_value_to_the_database_as_it_is(tmp_
     Basket.objects.all().delete()
     instance.save()
     assert stored(Basket, "fruits") == ["'pear,apple'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "same"),
+    [
+        (memoryview(b"x"), b"x", True),
+        (bytearray(b"x"), b"y", False),
+        ("1.50", 1.5, True),
+        (Decimal("1.5"), "1.50", True),
+        ("1.5", 1.25, False),
+        ("abc", 5, False),
+        ("x", b"x", False),
+    ],
+)
+def test_what_a_field_gives_and_a_driver_has_given_are_compared_by_value(
+    given: Any, stored: Any, same: bool
+) -> None:
+    assert is_same_stored(given, stored) is same
 
 
 def test_a_value_whose_text_does_not_give_it_back_is_refused_by_name() -> None:
