@@ -15,6 +15,8 @@ from typing import Any
 FLOORS = {
     "dumpy": (97.3, 94.4),
     "dumpy/checking": (96.4, 92.8),
+    # The report is of SQLite: what PostgreSQL and MySQL do in their own ways runs on these alone.
+    "dumpy/engines": (80.2, 57.7),
     "dumpy/loading": (98.2, 95.5),
     "dumpy/management": (98.3, 92.6),
     "dumpy/migrating": (97.4, 95.0),

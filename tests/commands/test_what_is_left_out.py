@@ -65,6 +65,17 @@ def test_a_table_is_there_if_the_database_finds_it(
     loaded(tmp_path / "dump.py")
 
 
+@pytest.mark.django_db
+def test_a_table_that_a_model_quotes_and_no_database_finds_is_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = connection.ops.quote_name("no_such_table")
+    monkeypatch.setattr(Genre._meta, "db_table", name)
+    said = called("dumpdata", "music.Genre", "music.Artist", format="py")
+    assert said.err == f"music.Genre is left out: the table {name!r} does not exist.\n"
+    assert "music_Genre" not in said.out
+
+
 def _knows_no_case() -> bool:
     return connection.features.ignores_table_name_case
 
