@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -100,14 +100,21 @@ class SpecialLoader(TableLoader):
         else:
             kept = is_used(self.model, stored.values(), self._using)
         moved = self._references.moved.setdefault(self.model, {})
-        given, rows = rows, self._first_of_each(rows)
-        self._give_way(rows, stored, kept)
-        taken = {self.layout.key_of(row.python) for row in rows}
+        first: dict[tuple[object, ...], Converted] = {}
+        for row in rows:
+            first.setdefault(self._natural(row), row)
+        coming = {natural: self.layout.key_of(row.python) for natural, row in first.items()}
+        self._give_way(coming, stored, kept)
+        taken = set(coming.values())
         written = []
         for row in rows:
-            key = self.layout.key_of(row.python)
-            here = stored.get(self._natural(row))
-            if here is not None and here != key and here in kept:
+            natural, key = self._natural(row), self.layout.key_of(row.python)
+            here = stored.get(natural)
+            if row is not first[natural]:
+                # It means the same as an earlier one, as permissions of models that became one.
+                moved[key] = moved.get(coming[natural], coming[natural])
+                self.counts.unchanged += 1
+            elif here is not None and here != key and here in kept:
                 moved[key] = here
                 self.counts.unchanged += 1
             elif key in kept and key != here:
@@ -116,30 +123,7 @@ class SpecialLoader(TableLoader):
                 written.append(self._with_key(row, moved[key]))
             else:
                 written.append(row)
-        self._follow(given, rows, moved)
         return written
-
-    def _first_of_each(self, rows: Sequence[Converted]) -> list[Converted]:
-        """The rows without those that mean the same, as permissions of models that became one."""
-        by_natural: dict[tuple[object, ...], Converted] = {}
-        for row in rows:
-            by_natural.setdefault(self._natural(row), row)
-        return list(by_natural.values())
-
-    def _follow(
-        self, given: Sequence[Converted], first: Sequence[Converted], moved: dict[object, object]
-    ) -> None:
-        """Lead references to rows that mean the same to the first of them."""
-        here = {}
-        for row in first:
-            key = self.layout.key_of(row.python)
-            here[self._natural(row)] = key, moved.get(key, key)
-        for row in given:
-            key = self.layout.key_of(row.python)
-            first_key, stored_key = here[self._natural(row)]
-            if key != first_key:
-                moved[key] = stored_key
-                self.counts.unchanged += 1
 
     def _stored_keys(self) -> dict[tuple[object, ...], object]:
         rows = QuerySet(self.model, using=self._using).order_by("pk")
@@ -150,12 +134,11 @@ class SpecialLoader(TableLoader):
 
     def _give_way(
         self,
-        rows: Sequence[Converted],
+        coming: Mapping[tuple[object, ...], object],
         stored: dict[tuple[object, ...], object],
         kept: set[object],
     ) -> None:
         """Remove unused rows that come again under another key; give a new key to the others."""
-        coming = {self._natural(row): self.layout.key_of(row.python) for row in rows}
         taken = set(coming.values())
         for natural, here in list(stored.items()):
             if here in kept or coming.get(natural) == here:
