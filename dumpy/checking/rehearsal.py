@@ -14,9 +14,17 @@ from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, text
-from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
+from dumpy.errors import (
+    DumpyError,
+    FixtureError,
+    FixtureErrors,
+    LoadError,
+    Problem,
+    RejectedRow,
+    RestoreFailed,
+)
 from dumpy.loading.registry import TODAY
-from dumpy.loading.report import RejectedRow, Rejects
+from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump

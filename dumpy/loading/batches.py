@@ -14,9 +14,9 @@ from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
 from dumpy.engines import engine_of
-from dumpy.errors import LoadError, LockedOut, Place, Problem
+from dumpy.errors import LoadError, LockedOut, Place, Problem, RejectedRow
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
-from dumpy.loading.report import Counts, RejectedRow
+from dumpy.loading.report import Counts
 from dumpy.loading.statements import LinkLoader, Statements, existing
 from dumpy.loading.values import Failures, is_same, preparation, prepared, to_database, to_python
 from dumpy.reading import DumpedTable

@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, tra
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
+from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem, RejectedRow
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
 from dumpy.loading.drift import Unknown, layout_of, lost_keys, mismatches, no_table
@@ -31,7 +31,7 @@ from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
 from dumpy.loading.references import References, holders
 from dumpy.loading.registry import TODAY, Registry, led_to
-from dumpy.loading.report import Counts, RejectedRow, Rejects, Report, position
+from dumpy.loading.report import Counts, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
 from dumpy.loading.validation import Invalid, Validation, is_changed, validate
 from dumpy.reading import DumpedTable

@@ -17,11 +17,11 @@ from django.db.models import ForeignKey, Manager, Model
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
 
-from dumpy.errors import DumpyError, Place, Problem
+from dumpy.errors import DumpyError, Place, Problem, RejectedRow
 from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
 from dumpy.loading.conflicts import HOOK
 from dumpy.loading.references import Ambiguous, Missing, RowKey, keys_of, stored_key
-from dumpy.loading.report import Counts, RejectedRow
+from dumpy.loading.report import Counts
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.statements import LinkLoader
 from dumpy.loading.validation import Invalid

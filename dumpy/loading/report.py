@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
 
-from dumpy.errors import LoadError, Place, Problem
-from dumpy.schema.tables import ModelType
+from dumpy.errors import LoadError, Place, Problem, RejectedRow
 
 T = TypeVar("T")
 
@@ -59,15 +58,6 @@ class Report:
     def ignore(self, sentence: str) -> None:
         """Note, once, that something was left out."""
         self._ignored[sentence] = None
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row that was kept out: its values by the names that fields have today, and the reason."""
-
-    model: ModelType
-    values: Mapping[str, Any]
-    problem: Problem
 
 
 class LoadAgain(Exception):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Protocol
 
 from dumpy.conf import project_version
-from dumpy.errors import Problem, RowsRejected
+from dumpy.errors import RejectedRow, RowsRejected
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.outline import PLACEHOLDER
@@ -22,18 +21,7 @@ from dumpy.writing.rows import Shape
 _DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
 
 
-class Rejected(Protocol):
-    """A row that was rejected."""
-
-    @property
-    def model(self) -> ModelType: ...
-    @property
-    def values(self) -> Mapping[str, Any]: ...
-    @property
-    def problem(self) -> Problem: ...
-
-
-def write_rejected(rows: Sequence[Rejected], using: str, beside: Path) -> RowsRejected:
+def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> RowsRejected:
     """Write rows to a new file beside another one; return the error that says so.
 
     ``using`` is the database that they were kept out of.
@@ -49,9 +37,9 @@ def write_rejected(rows: Sequence[Rejected], using: str, beside: Path) -> RowsRe
     return RowsRejected(len(rows), str(path), using)
 
 
-def _by_shape(rows: Sequence[Rejected]) -> list[tuple[Shape, list[Rejected]]]:
+def _by_shape(rows: Sequence[RejectedRow]) -> list[tuple[Shape, list[RejectedRow]]]:
     """The rows by model and fields, parents first."""
-    groups: dict[tuple[ModelType, frozenset[str]], list[Rejected]] = {}
+    groups: dict[tuple[ModelType, frozenset[str]], list[RejectedRow]] = {}
     for row in rows:
         groups.setdefault((table_of(row.model).model, frozenset(row.values)), []).append(row)
     return [
@@ -71,7 +59,7 @@ def _shape(model: ModelType, names: frozenset[str]) -> Shape:
     )
 
 
-def _lines(shape: Shape, rows: Sequence[Rejected], using: str) -> Iterator[str]:
+def _lines(shape: Shape, rows: Sequence[RejectedRow], using: str) -> Iterator[str]:
     writers = [ValueWriter(shape.table.label, column, using) for column in shape.columns]
     for row in rows:
         cells = [writer.text(row.values[writer.column.name], row.problem.pk) for writer in writers]
@@ -79,7 +67,7 @@ def _lines(shape: Shape, rows: Sequence[Rejected], using: str) -> Iterator[str]:
         yield ", ".join([*cells, *links])
 
 
-def _comment(row: Rejected) -> str:
+def _comment(row: RejectedRow) -> str:
     """What is wrong, in one line in which no reader of dumps finds anything else."""
     problem = row.problem
     place = problem.place
