@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,17 @@ def no_memory_of_content_types() -> Iterator[None]:
 
     yield
     ContentType.objects.clear_cache()
+
+
+@pytest.fixture(autouse=True)
+def no_memory_of_patched_models(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget what was learned of models while a test had changed them."""
+    yield
+    if "monkeypatch" not in request.fixturenames:
+        return
+    for module in [module for name, module in sys.modules.items() if name.startswith("dumpy.")]:
+        for cached in [one for one in vars(module).values() if hasattr(one, "cache_clear")]:
+            cached.cache_clear()
 
 
 @pytest.fixture
