@@ -14,6 +14,7 @@ from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, fixture_of, line_of, message, refusal, values
 
+from dumpy.errors import DumpyError
 from zoo.models import (
     Curator,
     Exhibit,
@@ -284,6 +285,18 @@ def test_what_waits_for_an_object_that_a_failing_hook_saves_is_not_lost(
         )
     )
     assert values(Taxon, "pk", "parent") == [(1, 2), (2, None)]
+
+
+def test_a_hook_may_end_the_load_with_a_sentence_of_its_own(
+    load: Load, snack_hook: SetHook
+) -> None:
+    def refuse(snack: Snack) -> None:
+        raise DumpyError("There are no snacks before lunch.")
+
+    snack_hook(refuse)
+    said = message(load, fixture_of("yield Snack(pk=1, name='nut')", "yield Snack(pk=2, name='x')"))
+    assert said == "There are no snacks before lunch."
+    assert not Snack.objects.exists()
 
 
 def test_a_hook_that_never_succeeds_is_named_with_its_line(load: Load) -> None:

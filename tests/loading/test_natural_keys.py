@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from dumps import Rows, rows
 from dumps import module as dump_of
 from loading_tools import Load, fixture_of, refusal, values
 
+from dumpy.loading import references
 from zoo.models import Archive, Folder, Mascot, Nation
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +178,29 @@ def test_a_row_that_waits_for_a_key_of_its_own_which_another_has_too_does_not_wa
         (2, None, None),
         (5, None, None),
     ]
+
+
+@pytest.mark.parametrize("form", [as_dump, as_program])
+def test_a_load_that_remembers_no_keys_for_long_comes_to_the_same(
+    load: Load, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], str]
+) -> None:
+    monkeypatch.setattr(references, "_REMEMBERED", 1)
+    nation = "natural('zoo.Nation', {!r})".format
+    nations = "1, 'A', natural('zoo.Mascot', 'Owl', 'A')", "2, 'B', None", "3, 'C', None"
+    mascots = (
+        f"1, 'Owl', {nation('A')}, [{nation('B')}, {nation('C')}]",
+        f"2, 'Fox', {nation('C')}, [{nation('A')}, {nation('B')}]",
+        f"3, 'Elk', {nation('B')}, []",
+    )
+    text = dump_of(
+        rows("zoo.Nation", "id name mascot_id", *nations),
+        rows("zoo.Mascot", "id name nation_id allies", *mascots),
+    )
+    load(form(text))
+    assert values(Nation, "mascot") == [1, None, None]
+    assert values(Mascot, "nation") == [1, 3, 2]
+    links = Mascot.allies.through.objects.values_list("mascot_id", "nation_id")
+    assert set(links) == {(1, 2), (1, 3), (2, 1), (2, 2)}
 
 
 def test_rows_that_wait_for_each_other_and_are_refused_are_named(load: Load) -> None:

@@ -137,6 +137,14 @@ def test_a_row_that_cannot_be_made_has_no_natural_key(
     assert "zoo.Nation: rows with id in [1, 2] cannot be made: ValueError: no nation." in said
 
 
+def test_a_dump_that_remembers_no_natural_keys_for_long_is_the_same(
+    nations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = dumped("zoo.Nation", "zoo.Mascot", **FOREIGN)
+    monkeypatch.setattr("dumpy.writing.natural._REMEMBERED", 1)
+    assert dumped("zoo.Nation", "zoo.Mascot", **FOREIGN) == text
+
+
 def test_a_natural_key_is_looked_up_once_by_whomever_it_is_used() -> None:
     """As the key of its row, which is left out, and as a reference."""
 
