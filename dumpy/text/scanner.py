@@ -213,9 +213,9 @@ def _read_json(text: str) -> object:
         return canonical.read_value(text)
     parts = text.split("'")
     outside = "\n".join(parts[::2])
-    if _JSON.fullmatch(outside) is None:
+    if not _JSON_WORDS.keys() >= set(_LETTERS.findall(outside)):
         return canonical.read_value(text)
-    for word, name in (("None", "null"), ("True", "true"), ("False", "false")):
+    for word, name in _JSON_WORDS.items():
         outside = outside.replace(word, name)
     parts[::2] = outside.split("\n")
     try:
@@ -228,8 +228,9 @@ def _repeated(item: str) -> str:
     return rf"{item}(?:, {item})*"
 
 
-# What may stand between the texts of a value that JSON reads as Python does.
-_JSON = re.compile(r"(?:None|True|False|-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,20})?|[\[\]{}:, \n])*")
+# Between the texts of a value that JSON reads as Python does, there are no letters but these words.
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+_LETTERS = re.compile(r"[^\[\]{}:, \n0-9.-]+")
 _OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
 _COLUMNS = {
     **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},

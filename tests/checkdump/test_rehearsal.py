@@ -250,7 +250,7 @@ def test_fields_that_code_of_the_project_reads_are_named_and_refused_where_none_
         ("point", "zoo.fields.PointField"),
         ("optional_point", "zoo.fields.PointField"),
     ]
-    assert "zoo.fields.PointField would read a text" in said.of("refused")["reason"]
+    assert "zoo.fields.PointField would pass a text" in said.of("refused")["reason"]
     with override_settings(DUMPY={"EXECUTE": False, "FIELD_TEXT": ["zoo.fields.PointField"]}):
         assert checked(dump).status == 0
 
