@@ -1,4 +1,4 @@
-"""``dump2py`` and ``restore.py``: dumpy's directories beside ``dumpdata`` and ``loaddata``."""
+"""``dump2py`` and restores: dumpy's directories beside ``dumpdata`` and ``loaddata``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def restored(place: Lab, source: dict[str, Any]) -> Cost:
     """Restore the directory into the target, with a new schema; raises ``WorkDiffers``."""
     script = place.path("dump/restore.py")
     return place.into_target(source, "manage", "run", script, "-b", "--database", "target")
+
+
+def _restored_file(place: Lab, source: dict[str, Any]) -> Cost:
+    arguments = place.path("dump.py"), "--noinput", "--database", "target"
+    return place.into_target(source, "manage", "restore", *arguments)
 
 
 def _dump(place: Lab, count: int, runs: int) -> None:
@@ -78,6 +83,7 @@ _ROWS = {"dump": _rows_of_directory, "dump.py": _rows_of_py, "dump.json": _rows_
 def _restore(place: Lab, source: dict[str, Any], count: int, runs: int) -> None:
     tasks: dict[str, Callable[[], Cost]] = {
         "restore.py": partial(restored, place, source),
+        "restore dump.py": partial(_restored_file, place, source),
         "loaddata py": partial(place.load, place.path("dump.py"), source),
         "loaddata json": partial(place.load, place.path("dump.json"), source),
     }

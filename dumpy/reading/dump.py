@@ -43,6 +43,7 @@ from dumpy.text.skeleton import (
     interpret_table,
 )
 from dumpy.text.words import Natural
+from dumpy.text.words import source as written
 
 _LARGEST_MANIFEST = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
@@ -151,6 +152,19 @@ class DumpedTable:
                 yield self._block([(value,) for value in part.values], [part.line], 0)
             else:
                 yield from self._blocks_of(part, words)
+
+    def arguments(self) -> Iterator[str]:
+        """Yield what stands between the parentheses of each row; raises ``FixtureError``.
+
+        For rows as dumpy writes them that is the source of their values.
+        """
+        for part in self.parts:
+            if isinstance(part, InlineRow):
+                yield from map(written, part.values)
+                continue
+            start, end = len(self.style.prefix(part.function)), -len(self.style.suffix)
+            for _lines, texts in row_lines(self.source, part):
+                yield from (text[start:end] for text in texts)
 
     def _blocks_of(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
         scanner = RowScanner(self.style.prefix(extent.function), self.style.suffix, self.missing)

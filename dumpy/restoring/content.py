@@ -217,12 +217,11 @@ def _contents(
 
 
 def _with_digest(content: DumpedContent, entry: TableEntry | None) -> DumpedContent:
-    """The rows with the digest of a manifest, if they still have all of their values."""
-    fields = {_fields(table) for table in content.tables}
-    if entry is None or len(fields) != 1:
+    """The rows with the digest of a manifest, if there is one and they still have all values."""
+    (names, *others) = {_fields(table) for table in content.tables}
+    if others or not names:
         return content
-    (names,) = fields
-    return replace(content, digest=entry.digest, fields=names) if names else content
+    return replace(content, digest=entry.digest if entry else None, fields=names)
 
 
 def _fields(table: DumpedTable) -> tuple[str, ...]:

@@ -90,14 +90,19 @@ def _dumped(
 
 def rows_digest(tables: Iterable[DumpedTable], names: Sequence[str] | None = None) -> str:
     """Return the digest of the rows of a dump, or of their values with some names."""
-    digest = manifests.digest()
-    for table in tables:
-        where = range(table.width) if names is None else [table.fields[name] for name in names]
-        positions = [position for position in where if isinstance(position, int)]
-        for row in table.rows():
-            values = [row.values[position] for position in positions]
-            digest.update(f"{', '.join(map(source, values))}\n".encode())
-    return str(digest.hexdigest())
+    return _digest(text for table in tables for text in _written(table, names))
+
+
+def _written(table: DumpedTable, names: Sequence[str] | None) -> Iterator[str]:
+    where = range(table.width) if names is None else [table.fields[name] for name in names]
+    positions = [position for position in where if isinstance(position, int)]
+    for row in table.rows():
+        yield ", ".join([source(row.values[position]) for position in positions])
+
+
+def _text_digest(tables: Iterable[DumpedTable]) -> str:
+    """Return the digest of rows that are as dumpy writes them, without reading their values."""
+    return _digest(text for table in tables for text in table.arguments())
 
 
 def is_renamed(content: DumpedContent, table: Table) -> bool:
@@ -114,8 +119,10 @@ def _is_different(content: DumpedContent, registry: Registry, using: str) -> boo
         return False
     shape = shape_of(table)
     whole = _arranged(shape, content.fields)
-    if content.digest is not None and whole is not None and not is_renamed(content, table):
-        return _digest_of(whole, using) != content.digest
+    if whole is not None and not is_renamed(content, table):
+        stored = _digest_of(whole, using)
+        if content.digest is not None or stored == _text_digest(content.tables):
+            return content.digest not in (None, stored)
     shared = _reduced(shape, given)
     return _digest_of(shared, using) != rows_digest(content.tables, shared.names)
 
@@ -144,9 +151,14 @@ def _arranged(shape: Shape, names: Sequence[str]) -> Shape | None:
 
 
 def _digest_of(shape: Shape, using: str) -> str:
+    return _digest(_texts(shape, using))
+
+
+def _digest(arguments: Iterable[str]) -> str:
+    """Return the digest of rows, each as the text of its values."""
     digest = manifests.digest()
-    for arguments in _texts(shape, using):
-        digest.update(f"{arguments}\n".encode())
+    for text in arguments:
+        digest.update(f"{text}\n".encode())
     return str(digest.hexdigest())
 
 
