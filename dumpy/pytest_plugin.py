@@ -299,7 +299,7 @@ def _is_skipped(item: pytest.Item) -> bool:
 
 def _entered(*levels: Level) -> ExitStack:
     """Load levels; what is returned undoes them when it is closed."""
-    from dumpy.testing import rolled_back
+    from dumpy.restoring.scratch import rolled_back
 
     with ExitStack() as stack:
         stack.callback(_forget_caches)

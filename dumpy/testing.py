@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest import mock
 
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from dumpy.checking.diff import DATABASE, comparing, write_dump
 from dumpy.errors import SHOWN, counted
 from dumpy.restoring.schema import empty
+from dumpy.restoring.scratch import rolled_back
 from dumpy.writing.database import DatabaseDump, Options, select
 
 
@@ -47,18 +45,6 @@ def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
         lines = _differences(str(before), str(after))
     if lines:
         raise AssertionError("\n".join(["Rows that are not what they were:", *lines]))
-
-
-@contextmanager
-def rolled_back(alias: str) -> Iterator[None]:
-    """Undo what is written to a database when the block ends; the connection stays open in it."""
-    atomic = transaction.atomic(using=alias)
-    # As in a TestCase: a durable block and a dump are allowed in it.
-    atomic._from_testcase = True  # type: ignore[attr-defined]
-    # The end of each TestCase class closes all connections.
-    with atomic, mock.patch.object(connections[alias], "close"):
-        yield
-        transaction.set_rollback(True, using=alias)
 
 
 def _differences(first: str, second: str) -> list[str]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from django.db import connections
+from django.db import connections, transaction
 
 from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
@@ -111,6 +112,18 @@ def _require(engine: Engine, name: str) -> None:
     found = engine.name()
     if found != name and not (os.path.exists(name) and os.path.samefile(found, name)):
         raise RestoreFailed(f"The connection leads to {found!r}, not to the scratch database.")
+
+
+@contextmanager
+def rolled_back(alias: str) -> Iterator[None]:
+    """Undo what is written to a database when the block ends; the connection stays open in it."""
+    atomic = transaction.atomic(using=alias)
+    # As in a TestCase: a durable block and a dump are allowed in it.
+    atomic._from_testcase = True  # type: ignore[attr-defined]
+    # The end of each TestCase class closes all connections.
+    with atomic, mock.patch.object(connections[alias], "close"):
+        yield
+        transaction.set_rollback(True, using=alias)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from dumpy.text.outline import FIRST_LINE, LAST_LINE
 from dumpy.text.words import NAMES
 
 REPLACED = ("dumpdata", "loaddata")
-OWN = ("checkdump", "ddt", "repair", "restore")
+OWN = ("checkdump", "convertfixtures", "ddt", "repair", "restore")
 COMMANDS = (*REPLACED, *OWN)
 
 

@@ -1,0 +1,209 @@
+"""``convertfixtures``: fixtures in json, jsonl, yaml and xml become dumps."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.commands import loaddata
+from django.core.serializers import get_public_serializer_formats
+from django.core.serializers.base import DeserializationError
+from django.db import DEFAULT_DB_ALIAS, IntegrityError
+
+from dumpy.checking.proof import Laboratory, laboratory
+from dumpy.console import add_database_option
+from dumpy.ending import cleaning_up
+from dumpy.errors import DumpyError, counted, printable_lines, sentence
+from dumpy.writing.conversion import READERS, converted
+from dumpy.writing.fixture_names import rewritten
+from dumpy.writing.output import replaced
+
+_WITH = " If it needs rows of another fixture: --with FIXTURE"
+# Fixtures of applications that are installed are not the project's.
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A fixture to convert: its path, format, and compression, and the path of its dump."""
+
+    path: Path
+    format: str
+    compression: str | None
+    target: Path
+
+
+class Command(BaseCommand):
+    """Converts a fixture when a load into a scratch database has shown that its rows are kept."""
+
+    help = (
+        "Convert fixtures in json, jsonl, yaml and xml to dumps, which are loaded many times "
+        "faster. Each is proved to load to the same rows, in a scratch database."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument(
+            "args",
+            metavar="fixture",
+            nargs="*",
+            help="Fixtures, named as for loaddata; all of the project if none is given.",
+        )
+        parser.add_argument(
+            "--with",
+            action="append",
+            default=[],
+            metavar="FIXTURE",
+            dest="needed",
+            help="A fixture whose rows the others refer to: it is loaded before each of them. Can "
+            "be used multiple times.",
+        )
+        parser.add_argument(
+            "--rewrite",
+            action="store_true",
+            help='Write "demo.py" for "demo.json" where tests of the project name their fixtures.',
+        )
+        parser.add_argument("--delete", action="store_true", help="Delete the old files.")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Prove, and show what would be written; nothing is changed.",
+        )
+        add_database_option(parser, "to make the scratch database beside")
+
+    @cleaning_up()
+    def handle(self, *fixtures: str, **options: Any) -> None:
+        """Convert; a fixture that was not converted makes the status 1."""
+        found = list(_found(fixtures, options["database"]))
+        self._verbosity = options["verbosity"]
+        self._options = options
+        done: list[Fixture] = []
+        if found:
+            with laboratory(options["database"], options["needed"]) as place:
+                done = [one for one in found if self._convert(one, place)]
+        if options["rewrite"]:
+            self._rewrite(done)
+        self._finish(done, found)
+
+    def _convert(self, fixture: Fixture, place: Laboratory) -> bool:
+        """Convert a fixture if that can be proved to be right; return whether it was."""
+        name = os.path.relpath(fixture.path)
+        try:
+            if fixture.target.exists():
+                reason = f"{fixture.target.name} is there already. Delete one of them."
+                raise DumpyError(reason)
+            text = self._text(fixture)
+            proved = place.directory / "converted.py"
+            proved.write_text(text, encoding="utf-8")
+            old, new = place.prove(fixture.path, proved)
+            if not self._options["dry_run"]:
+                with replaced(fixture.target) as stream:
+                    stream.write(text)
+                fixture.target.chmod(fixture.path.stat().st_mode & 0o777)
+        except Exception as error:  # a file may be wrong in any way that a parser knows
+            if self._options["traceback"]:
+                raise
+            hint = _WITH if isinstance(error, IntegrityError | DeserializationError) else ""
+            said = f"{name} was not converted: {sentence(error)}{hint}"
+            self.stderr.write(printable_lines(said))
+            return False
+        won = f", {old / new:.0f} times faster" if new and old >= 2 * new else ""
+        self._say(
+            f"{name}: {fixture.target.name} loads the same rows in {new:.2f} s instead of "
+            f"{old:.2f} s of CPU time{won}."
+        )
+        return True
+
+    def _text(self, fixture: Fixture) -> str:
+        opener, mode = _finder().compression_formats[fixture.compression]
+        with opener(str(fixture.path), mode) as stream:
+            return converted(READERS[fixture.format](stream))
+
+    def _rewrite(self, done: Sequence[Fixture]) -> None:
+        """Name the dumps in ``fixtures = […]`` where the old files were named with an ending."""
+        names = {fixture.path: fixture.target.name for fixture in done}
+        for path in _modules(Path.cwd()):
+            try:
+                before = path.read_bytes().decode()
+            except UnicodeDecodeError:
+                continue
+            after = rewritten(before, names)
+            name = os.path.relpath(path)
+            if after == before:
+                continue
+            if self._options["dry_run"]:
+                lines = difflib.unified_diff(
+                    before.splitlines(), after.splitlines(), name, name, lineterm=""
+                )
+                self.stdout.write(printable_lines("\n".join(lines)))
+            else:
+                with replaced(path) as stream:
+                    stream.write(after)
+                self._say(f"{name} was rewritten.")
+
+    def _finish(self, done: Sequence[Fixture], found: Sequence[Fixture]) -> None:
+        if self._options["dry_run"]:
+            self._say("Dry run complete: nothing was changed.")
+        elif self._options["delete"]:
+            for fixture in done:
+                fixture.path.unlink()
+        elif done:
+            self._say(
+                'The old files are there, too: Django refuses a name without an ending, as "demo" '
+                'for demo.json and demo.py. Use --delete, or name "demo.py".'
+            )
+        if len(done) < len(found):
+            left = len(found) - len(done)
+            raise CommandError(f"{counted(left, 'fixture')} of {len(found)} not converted.")
+        if not found:
+            self._say("There are no fixtures to convert.")
+
+    def _say(self, text: str) -> None:
+        if self._verbosity > 0:
+            self.stdout.write(printable_lines(text))
+
+
+def _found(names: Sequence[str], using: str) -> Iterator[Fixture]:
+    """Yield the fixtures of these names, or all of the project; raises ``CommandError``."""
+    finder = _finder(using)
+    if names:
+        paths = [Path(path) for name in names for path, *_ in finder.find_fixtures(name)]
+    else:
+        # The last one is the current directory.
+        directories = [Path(path) for path in finder.fixture_dirs[:-1]]
+        own = [path for path in directories if _INSTALLED.isdisjoint(path.parts)]
+        paths = [path for directory in own for path in sorted(directory.rglob("*.*"))]
+    for path in paths:
+        try:
+            name, kind, compression = finder.parse_name(path.name)
+        except CommandError:
+            continue  # no fixture
+        if kind in READERS and path.is_file():
+            kept = f".{compression}" if compression not in (None, "zip") else ""
+            yield Fixture(path, kind, compression, path.with_name(f"{name}.py{kept}"))
+        elif names:
+            raise CommandError(f"{path} is not in one of the formats {', '.join(READERS)}.")
+
+
+def _finder(using: str = DEFAULT_DB_ALIAS) -> Any:
+    """Return Django's command, which knows where fixtures are, and what their names mean."""
+    finder: Any = loaddata.Command()
+    finder.using, finder.app_label, finder.verbosity = using, None, 0
+    finder.serialization_formats = get_public_serializer_formats()
+    return finder
+
+
+def _modules(directory: Path) -> Iterator[Path]:
+    """Yield the Python files of a project, without those of virtual environments."""
+    for parent, directories, files in os.walk(directory):
+        directories[:] = [
+            one
+            for one in sorted(directories)
+            if not one.startswith(".") and not Path(parent, one, "pyvenv.cfg").exists()
+        ]
+        yield from (Path(parent, one) for one in sorted(files) if one.endswith(".py"))

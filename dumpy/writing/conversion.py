@@ -1,0 +1,186 @@
+"""Fixtures of Django's other formats, as dumps: each object stays what it is in the old file.
+
+A natural key stays one, an object without a primary key has none in the dump either, and objects
+stay in their order. Only what depends on nothing is computed: the defaults of missing fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from itertools import groupby
+from typing import Any, NamedTuple
+from xml.dom import pulldom
+
+from django.apps import apps
+from django.conf import settings
+from django.core.serializers.xml_serializer import DefusedExpatParser, getInnerText
+from django.db.models import NOT_PROVIDED, Model
+from django.utils.timezone import is_naive, make_aware
+
+from dumpy.conf import project_version
+from dumpy.errors import DumpyError
+from dumpy.schema.tables import Column, ModelType, Table, table_of
+from dumpy.text import emit
+from dumpy.text.outline import YIELDED
+from dumpy.text.words import FieldText, Natural, Unwritable, source
+
+
+class Record(NamedTuple):
+    """An object of a fixture: the label of its model, its primary key or None, and its fields."""
+
+    label: str
+    pk: Any
+    fields: dict[str, Any]
+
+
+class _Row(NamedTuple):
+    label: str
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
+
+
+def converted(records: Iterable[Record]) -> str:
+    """Return a dump of records; raises ``DumpyError`` for one that the models cannot hold."""
+    names = emit.Names()
+    known: dict[tuple[str, tuple[str, ...]], emit.ModelNames] = {}
+    parts = [emit.head("A fixture, written by dumpy.", project_version(), {})]
+    sections = []
+    for (label, fields), rows in groupby(map(_row, records), key=lambda row: row[:2]):
+        if (label, fields) not in known:
+            own = known[label, fields] = names.for_model(*label.split("."))
+            pairs = list(zip(names.parameters(fields, own.variable), fields, strict=True))
+            parts += [emit.model_line(own.variable, label), emit.create_function(own, pairs)]
+        own = known[label, fields]
+        sections.append(names.section(own))
+        parts.append(emit.section_head(sections[-1]))
+        prefix = YIELDED.prefix(own.create)
+        parts += [f"{prefix}{', '.join(map(source, row.values))}{YIELDED.suffix}\n" for row in rows]
+    return "".join([*parts, emit.objects_function(sections), emit.tail()])
+
+
+def _row(record: Record) -> _Row:
+    try:
+        model: ModelType = apps.get_model(record.label)
+    except (LookupError, ValueError) as error:
+        raise DumpyError(f"the project has no model {record.label!r}.") from error
+    table = table_of(model)
+    given = dict(record.fields)
+    if record.pk is not None:
+        given[table.key[0]] = record.pk
+    if unknown := given.keys() - table.names.keys():
+        raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
+    values = {table.names[name]: value for name, value in given.items()}
+    written = dict(_written(table, values, (model._meta.label, record.pk)))
+    return _Row(model._meta.label, tuple(written), tuple(written.values()))
+
+
+def _written(
+    table: Table, values: dict[str, Any], row: tuple[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a row by column, in the order of the model."""
+    for column in table.columns:
+        if column.name in values:
+            yield column.name, _value(column, values[column.name], row)
+        elif column.name not in table.key and _has_one_default(column.field):
+            yield column.name, _typed(column.field, column.field.get_default())
+    for link in table.links:
+        given = values.get(link.name) or []
+        yield link.name, [_value(link.target, one, row) for one in given]
+
+
+def _value(column: Column, given: Any, row: tuple[str, Any]) -> Any:
+    """Return what a fixture holds as the value of a column; raises ``DumpyError``."""
+    if given is None:
+        return None
+    if column.references is not None and isinstance(given, list | tuple):
+        return Natural(column.references._meta.label, tuple(given))
+    field = column.parent_field if column.references is not None else column.field
+    try:
+        value = _typed(field, field.to_python(given))
+        source(value)
+        return value
+    except Unwritable:
+        return FieldText(str(given))
+    except Exception as error:
+        label, pk = row
+        said = " ".join(getattr(error, "messages", [str(error)]))
+        raise DumpyError(
+            f"{label}(pk={pk!r}): {column.name} cannot be {given!r}: {said}"
+        ) from error
+
+
+def _typed(field: Any, value: Any) -> Any:
+    """Return a value as rows of a dump have it: bytes, and times in UTC."""
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, datetime):
+        value = make_aware(value) if settings.USE_TZ and is_naive(value) else value
+        return value if is_naive(value) else value.astimezone(timezone.utc)
+    return value.pk if isinstance(value, Model) else value
+
+
+def _has_one_default(field: Any) -> bool:
+    """Whether a field that is missing gets the same value in each load."""
+    if getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED:
+        return False
+    return bool(field.get_default() == field.get_default())
+
+
+def _records(given: Iterable[Any]) -> Iterator[Record]:
+    for one in given:
+        if not isinstance(one, dict) or not isinstance(one.get("fields"), dict):
+            raise DumpyError(f"expected objects with a model and fields, found: {one!r:.80}")
+        yield Record(str(one.get("model")), one.get("pk"), one["fields"])
+
+
+def _json(stream: Any) -> Iterator[Record]:
+    return _records(json.load(stream))
+
+
+def _jsonl(stream: Any) -> Iterator[Record]:
+    return _records(json.loads(line) for line in stream if line.strip())
+
+
+def _yaml(stream: Any) -> Iterator[Record]:
+    import yaml
+
+    return _records(yaml.safe_load(stream) or [])
+
+
+def _xml(stream: Any) -> Iterator[Record]:
+    events: Any = pulldom.parse(stream, DefusedExpatParser())
+    for event, node in events:
+        if event == pulldom.START_ELEMENT and node.nodeName == "object":
+            events.expandNode(node)
+            fields = {
+                one.getAttribute("name"): _xml_value(node.getAttribute("model"), one)
+                for one in node.getElementsByTagName("field")
+            }
+            yield Record(node.getAttribute("model"), node.getAttribute("pk") or None, fields)
+
+
+def _xml_value(label: str, node: Any) -> Any:
+    if node.getAttribute("rel") == "ManyToManyRel":
+        links = node.getElementsByTagName("object")
+        return [_natural(one) or one.getAttribute("pk") for one in links]
+    if node.getElementsByTagName("None"):
+        return None
+    if natural := _natural(node):
+        return natural
+    text = getInnerText(node).strip()
+    return json.loads(text) if node.getAttribute("type") == "JSONField" else text
+
+
+def _natural(node: Any) -> list[str]:
+    return [getInnerText(one).strip() for one in node.getElementsByTagName("natural")]
+
+
+READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
+    "json": _json,
+    "jsonl": _jsonl,
+    "yaml": _yaml,
+    "xml": _xml,
+}
+"""Read the objects of an open fixture, by format."""

@@ -1,0 +1,210 @@
+"""`convertfixtures` makes dumps of fixtures that load to the same rows, or leaves all as it is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from sites import NewSite, Site, Version
+
+from dumpy.writing.fixture_names import rewritten
+
+MODELS = """
+import uuid
+
+from django.db import models
+
+
+class AuthorManager(models.Manager):
+    def get_by_natural_key(self, name):
+        return self.get(name=name)
+
+
+class Author(models.Model):
+    name = models.CharField(max_length=40, unique=True)
+    parent = models.ForeignKey("self", models.CASCADE, null=True)
+    objects = AuthorManager()
+
+    def natural_key(self):
+        return (self.name,)
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=20)
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=40)
+    author = models.ForeignKey(Author, models.CASCADE, null=True)
+    price = models.DecimalField(max_digits=6, decimal_places=2, default="1.00")
+    added = models.DateTimeField(null=True)
+    data = models.JSONField(default=dict)
+    cover = models.BinaryField(default=b"")
+    tags = models.ManyToManyField(Tag)
+
+
+class Ticket(models.Model):
+    code = models.UUIDField(default=uuid.uuid4)
+"""
+BOOKS = [
+    {"model": "books.tag", "pk": 9, "fields": {"name": "epic"}},
+    {
+        "model": "books.book",
+        "pk": 5,
+        "fields": {
+            "title": "Odyssey",
+            "author": ["Homer"],
+            "price": "7.50",
+            "added": "2024-01-31T09:30:00.123+02:00",
+            "data": {"pages": [1, 2.5, None]},
+            "cover": "AAH/",
+            "tags": [9],
+        },
+    },
+    {"model": "books.book", "pk": 6, "fields": {"title": "Iliad", "author": 3}},
+    {"model": "books.author", "pk": 3, "fields": {"name": "Homer"}},
+    {"model": "books.author", "pk": None, "fields": {"name": "Hesiod", "parent": ["Homer"]}},
+    {"model": "books.author", "fields": {"name": "Virgil", "parent": ["Hesiod"]}},
+    {"model": "books.tag", "pk": None, "fields": {"name": "free"}},
+]
+XML = """<?xml version="1.0" encoding="utf-8"?>
+<django-objects version="1.0">
+<object model="books.author" pk="3"><field name="name" type="CharField">Homer</field>
+<field name="parent" rel="ManyToOneRel" to="books.author"><None></None></field></object>
+<object model="books.tag" pk="1"><field name="name" type="CharField">epic</field></object>
+<object model="books.book" pk="5"><field name="title" type="CharField">Odyssey</field>
+<field name="author" rel="ManyToOneRel" to="books.author"><natural>Homer</natural></field>
+<field name="added" type="DateTimeField"><None></None></field>
+<field name="data" type="JSONField">{"pages": 2}</field>
+<field name="tags" rel="ManyToManyRel" to="books.tag"><object pk="1"></object></field></object>
+</django-objects>
+"""
+YAML = """
+- {model: books.author, pk: 3, fields: {name: Homer}}
+- {model: books.book, pk: 5, fields: {title: Odyssey, author: 3, added: 2024-01-31 09:30:00+00:00}}
+"""
+TESTS = """
+class FirstTests(TestCase):
+    fixtures = ["all.json", 'packed.json.gz', "markup", "other.json"]  # "all.json"
+
+
+NAME = "all.json"
+"""
+SETTINGS = {"INSTALLED_APPS": ["books", "dumpy"]}
+
+
+@pytest.fixture(scope="module")
+def made_site(new_site: NewSite) -> Site:
+    """Return a project with fixtures in every format."""
+    files = {
+        "books/models.py": MODELS,
+        "books/fixtures/all.json": json.dumps(BOOKS),
+        "books/fixtures/lines.jsonl": "".join(f"{json.dumps(one)}\n" for one in BOOKS),
+        "books/fixtures/markup.xml": XML,
+        "books/fixtures/listed.yaml": YAML,
+        "books/fixtures/notes.txt": "no fixture",
+        "tests.py": TESTS,
+    }
+    site = new_site("convert", Version(files, SETTINGS))
+    with gzip.open(site.directory / "books/fixtures/packed.json.gz", "wt") as file:
+        json.dump(BOOKS, file)
+    return site
+
+
+@pytest.fixture
+def site(made_site: Site, tmp_path: Path, unblocked: None) -> Site:
+    return made_site.copied(tmp_path / "site")
+
+
+def fixtures(site: Site) -> set[str]:
+    """Return the names of the fixtures of a project."""
+    return {path.name for path in (site.directory / "books" / "fixtures").iterdir()}
+
+
+def write(site: Site, name: str, *objects: object) -> None:
+    """Write a fixture in JSON."""
+    site.write({f"books/fixtures/{name}": json.dumps(objects)})
+
+
+def test_fixtures_in_every_format_are_converted_and_timed(site: Site) -> None:
+    before = fixtures(site)
+    said = site.succeed("convertfixtures", "--rewrite")
+    new = {"all.py", "lines.py", "markup.py", "listed.py", "packed.py.gz"}
+    assert fixtures(site) - {"__pycache__"} == before | new
+    assert said.count("loads the same rows in") == len(new)
+    assert site.shell("from books.models import *; print(Author.objects.count())") == "0\n"
+    text = (site.directory / "books/fixtures/all.py").read_text()
+    # What the old file leaves open is open in the dump.
+    assert "natural('books.Author', 'Homer'), Decimal('7.50'), utc(2024, 1, 31, 7, 30" in text
+    assert "('Hesiod', natural('books.Author', 'Homer'))" in text
+    tests = (site.directory / "tests.py").read_text()
+    assert 'fixtures = ["all.py", \'packed.py.gz\', "markup", "other.json"]  # "all.json"' in tests
+    assert 'NAME = "all.json"' in tests
+    # A second time there is nothing to do, and that is no success.
+    assert "all.py is there already" in site.fail("convertfixtures", "all.json")
+
+
+def test_a_dump_can_take_the_place_of_the_old_file(site: Site) -> None:
+    site.succeed("convertfixtures", "all", "--delete")
+    assert {"all.json", "all.py", "lines.jsonl"} & fixtures(site) == {"all.py", "lines.jsonl"}
+    assert "Installed 7 object(s)" in site.succeed("loaddata", "all")
+
+
+def test_a_dry_run_shows_the_changes_and_makes_none(site: Site) -> None:
+    before = fixtures(site)
+    said = site.succeed("convertfixtures", "all", "--rewrite", "--delete", "--dry-run")
+    assert '+    fixtures = ["all.py"' in said
+    assert "Dry run complete: nothing was changed." in said
+    assert fixtures(site) == before
+    assert (site.directory / "tests.py").read_text() == TESTS
+
+
+def test_what_cannot_be_converted_is_named_and_stays(site: Site) -> None:
+    author = {"model": "books.author", "pk": 3, "fields": {"name": "Homer"}}
+    write(site, "gone.json", {"model": "books.shelf", "pk": 1, "fields": {}})
+    write(site, "field.json", {"model": "books.tag", "pk": 1, "fields": {"colour": "red"}})
+    write(site, "value.json", {"model": "books.tag", "pk": "one", "fields": {"name": "red"}})
+    write(site, "shape.json", author, 5)
+    write(site, "chance.json", {"model": "books.ticket", "pk": 1, "fields": {}})
+    write(
+        site,
+        "alone.json",
+        {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": 3}},
+    )
+    site.write({"books/fixtures/broken.json": "[{"})
+    names = ["gone", "field", "value", "shape", "chance", "alone", "broken"]
+    before = fixtures(site)
+    said = site.fail("convertfixtures", "listed", *names)
+    for name, reason in {
+        "gone.json": "the project has no model 'books.shelf'.",
+        "field.json": "books.Tag has no field colour.",
+        "value.json": "books.Tag(pk='one'): id cannot be 'one'",
+        "shape.json": "expected objects with a model and fields, found: 5",
+        "chance.json": "it would not load to the same rows:\n  books.Ticket(pk=1): code",
+        "alone.json": "",
+        "broken.json": "JSONDecodeError",
+    }.items():
+        assert f"books/fixtures/{name} was not converted: {reason}" in said
+    assert "If it needs rows of another fixture: --with FIXTURE" in said
+    assert "7 fixtures of 8 not converted." in said
+    assert "Traceback" not in said
+    assert fixtures(site) == before | {"listed.py"}
+
+
+def test_a_fixture_that_refers_to_rows_of_another_is_converted_with_it(site: Site) -> None:
+    write(site, "authors.json", {"model": "books.author", "pk": 3, "fields": {"name": "Homer"}})
+    book = {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": ["Homer"]}}
+    write(site, "alone.json", book)
+    assert "alone.py loads" in site.succeed("convertfixtures", "alone", "--with", "authors")
+
+
+def test_only_what_is_assigned_to_fixtures_is_rewritten() -> None:
+    names = {Path("/shop/fixtures/a.json"): "a.py", Path("/shop/fixtures/sub/é.xml"): "é.py"}
+    text = (
+        "x = 'é'; fixtures: list = ['sub/é.xml',\r\n 'a.json', 'b/a.json']\r\nother = 'a.json'\r\n"
+    )
+    after = "x = 'é'; fixtures: list = ['sub/é.py',\r\n 'a.py', 'b/a.json']\r\nother = 'a.json'\r\n"
+    assert rewritten(text, names) == after
+    assert rewritten("fixtures = [", names) == "fixtures = ["
