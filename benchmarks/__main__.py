@@ -11,7 +11,7 @@ from pathlib import Path
 import django
 
 import dumpy
-from benchmarks import chain, directories, formats, lino, memory, startup
+from benchmarks import chain, directories, formats, lino, memory, startup, suite
 from benchmarks.lab import Lab, WorkDiffers, WorkerFailed, lab
 
 ENGINES = ("sqlite", "postgresql", "mysql")
@@ -42,6 +42,10 @@ def _memory_of_directories(place: Lab, arguments: Namespace) -> None:
     memory.of_directories(place)
 
 
+def _suite(place: Lab, arguments: Namespace) -> None:
+    suite.run(place, arguments.rows, arguments.runs)
+
+
 def _startup(place: Lab, arguments: Namespace) -> None:
     startup.run()
 
@@ -56,6 +60,7 @@ SUITES = {
     "memory": (_memory, SHOP),
     "memory-directories": (_memory_of_directories, PLAIN),
     "startup": (_startup, SHOP),
+    "suite": (_suite, SHOP),
 }
 
 
@@ -75,7 +80,9 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser("python -m benchmarks", description=formats.__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="formats")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
-    parser.add_argument("--rows", type=int, default=20_000, help="of formats, directories, lino")
+    parser.add_argument(
+        "--rows", type=int, default=20_000, help="of formats and directories, lino, suite"
+    )
     parser.add_argument("--runs", type=int, default=3, help="of all but memory")
     parser.add_argument("--svg", type=Path, help="a file to draw formats in")
     parser.add_argument("--no-links", action="store_true", help="without many-to-many fields")

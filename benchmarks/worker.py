@@ -147,6 +147,13 @@ def write(way: str) -> Run:
     return run
 
 
+def run_tests(way: str, fixture: str, digests: str) -> dict[str, float]:
+    """Ten TestCases on a fixture."""
+    from benchmarks.suite import run_tests as run
+
+    return run(way, fixture, digests)
+
+
 def measured(run: Run) -> dict[str, float]:
     """Run something on a warm processor; return seconds and peak memory in KB."""
     until = time.perf_counter() + _WARM_UP
@@ -173,7 +180,7 @@ def _peak() -> int:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    task.__name__: task for task in (create, drop, fill, fill_plain, fill_chain, digests)
+    task.__name__: task for task in (create, drop, fill, fill_plain, fill_chain, digests, run_tests)
 }
 MEASURED: dict[str, Callable[..., Run]] = {
     task.__name__: task for task in (dump, load, manage, read, write)
