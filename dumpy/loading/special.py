@@ -94,7 +94,9 @@ class SpecialLoader(TableLoader):
 
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Make room for the rows, and return those that are to be written."""
-        stored = self._stored_keys()
+        there = QuerySet(self.model, using=self._using).order_by("pk")
+        pairs = there.values_list("pk", *self._natural_key)
+        stored = {tuple(natural): key for key, *natural in pairs}
         if self.model._meta.label_lower == "contenttypes.contenttype":
             kept = set(stored.values())
         else:
@@ -124,10 +126,6 @@ class SpecialLoader(TableLoader):
             else:
                 written.append(row)
         return written
-
-    def _stored_keys(self) -> dict[tuple[object, ...], object]:
-        rows = QuerySet(self.model, using=self._using).order_by("pk")
-        return {tuple(row[1:]): row[0] for row in rows.values_list("pk", *self._natural_key)}
 
     def _natural(self, row: Converted) -> tuple[object, ...]:
         return tuple(row.python[i] for i in self._positions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from enum import Enum
 from typing import Any
@@ -59,20 +59,16 @@ def validate(instance: Model, names: Collection[str], *, is_strict: bool, using:
         if _is_left_to_the_database(column, instance)
         or not (is_strict or _is_told(column, instance, names))
     }
+    # A query of somebody's own ``clean()`` that fails must not end the load.
+    is_own = type(instance).clean is not Model.clean
     with _untouched(instance):
         try:
-            with _savepoint(instance, using):
+            with transaction.atomic(using=using) if is_own else nullcontext():
                 _clean(instance, exempt)
         except ValidationError as error:
             raise Invalid(error.update_error_dict({})) from error
         except (Exception, SystemExit) as error:  # clean() may do anything
             raise Invalid({NON_FIELD_ERRORS: sentence(error)}) from error
-
-
-def _savepoint(instance: Model, using: str) -> AbstractContextManager[object]:
-    """Where ``clean()`` is somebody's own: a query of it that fails must not end the load."""
-    is_own = type(instance).clean is not Model.clean
-    return transaction.atomic(using=using) if is_own else nullcontext()
 
 
 def _clean(instance: Model, exempt: set[str]) -> None:

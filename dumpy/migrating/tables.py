@@ -89,7 +89,10 @@ class KeylessRows:
         """Keys above those that rows had which have lost them, None where any will do."""
         lost = [table for name, table in self.tables[model].items() if name not in self.keyed]
         highest = max((_highest_dumped(table, model) for table in lost), default=0)
-        return count(1 + max(highest, _highest_key(model, using))) if highest else repeat(None)
+        if not highest:
+            return repeat(None)
+        stored: Any = QuerySet(model, using=using).aggregate(highest=Max("pk"))["highest"]
+        return count(1 + max(highest, stored or 0))
 
 
 def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
@@ -100,11 +103,6 @@ def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
     position = table.parameters.index(key.attname)
     keys = (row.values[position] for row in table.rows())
     return max((key for key in keys if type(key) is int), default=0)
-
-
-def _highest_key(model: ModelType, using: str) -> int:
-    rows: QuerySet[Model] = QuerySet(model, using=using)
-    return rows.aggregate(highest=Max("pk"))["highest"] or 0
 
 
 def start(loader: Loader, migration: Migration | None) -> KeylessRows:

@@ -241,14 +241,9 @@ def row_lines(
 
 def without_comments(lines: Sequence[int], texts: Sequence[str]) -> tuple[Sequence[int], list[str]]:
     """Return those lines that are no comment between rows, and their numbers."""
-    rows = [(line, text) for line, text in zip(lines, texts, strict=True) if _is_row(text)]
+    pairs = zip(lines, texts, strict=True)
+    rows = [(line, text) for line, text in pairs if text.lstrip()[:1] not in ("", "#")]
     return [line for line, _text in rows], [text for _line, text in rows]
-
-
-def _is_row(text: str) -> bool:
-    """Whether a line between rows is not a comment."""
-    stripped = text.lstrip()
-    return bool(stripped) and not stripped.startswith("#")
 
 
 def _decoded(source: Source, line: int, data: bytes) -> str:

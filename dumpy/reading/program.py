@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import starmap
@@ -147,7 +147,9 @@ class Program:
         block = self._blocks[number]
         create = self._create_function(block)
         scanner = RowScanner(YIELDED.prefix(block.function), YIELDED.suffix)
-        is_plain = means_words(self._module.__dict__)
+        namespace = self._module.__dict__
+        # Whether the words of a row mean what they mean in rows that are data.
+        is_plain = all(namespace.get(name, word) is word for name, word in NAMES.items())
         for line, text in _lines(self.source, block):
             self._row_line = line
             try:
@@ -205,11 +207,6 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
-
-
-def means_words(namespace: Mapping[str, Any]) -> bool:
-    """Whether the words of a row mean in a namespace what they mean in rows that are data."""
-    return all(namespace.get(name, word) is word for name, word in NAMES.items())
 
 
 def _lines(source: Source, extent: Extent) -> Iterator[tuple[int, str]]:

@@ -127,9 +127,13 @@ def head(
 
     `listed_in` says where the tables are listed.
     """
+    indent = "    "
+    names = textwrap.fill(
+        f"{', '.join(IMPORTED)},", _WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
     return (
         f'{_FIRST_LINES}"""{_docstring(description)}\n\n{_HINT.format(listed_in)}"""\n'
-        f"from dumpy.dump import (\n{_wrapped(IMPORTED)}\n)\n\n"
+        f"from dumpy.dump import (\n{names}\n)\n\n"
         f"SOURCE_VERSION = {_quoted(version) if version is not None else None}\n"
         f"SOURCE_MIGRATIONS = {_mapping(migrations)}"
     )
@@ -142,12 +146,6 @@ def _quoted(text: str) -> str:
 
 def _docstring(text: str) -> str:
     return _quoted(text)[1:-1].replace('"', '\\"')
-
-
-def _wrapped(names: Sequence[str]) -> str:
-    return textwrap.fill(
-        f"{', '.join(names)},", _WIDTH, initial_indent="    ", subsequent_indent="    "
-    )
 
 
 def _mapping(mapping: Mapping[str, str]) -> str:

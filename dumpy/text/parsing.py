@@ -139,7 +139,8 @@ def _marks(text: str) -> Iterator[tuple[str, int, int]]:
     while (found := _MARK.search(text, position)) is not None:
         mark, position = found[0], found.end()
         if mark == "#":
-            position = _line_end(text, position)
+            end = text.find("\n", position)
+            position = len(text) if end < 0 else end
         elif mark in _STRING_END:
             position = _string_end(text, position, mark)
         yield mark, found.start(), position
@@ -150,8 +151,3 @@ def _string_end(text: str, start: int, mark: str) -> int:
         if not found[0].startswith("\\"):
             return found.end() if found[0] == mark else found.start()
     return len(text)
-
-
-def _line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return end if end >= 0 else len(text)

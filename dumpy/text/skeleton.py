@@ -431,15 +431,10 @@ def _field_value(module: _Module, positions: Mapping[str, int], value: ast.expr)
 _VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
 
 
-def _is_value(node: ast.expr) -> bool:
-    """Whether an expression has the shape of a value, whatever its names mean."""
-    is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return is_word or isinstance(node, _VALUES)
-
-
 def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object:
     """The value of a literal in which no word means something else here."""
-    if not _is_value(node):
+    is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    if not (is_word or isinstance(node, _VALUES)):
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     for name in sorted(name for name in used if name in hidden or name not in module.bound):
@@ -459,17 +454,11 @@ def _value(node: ast.expr) -> object:
 
 def _section(module: _Module, node: ast.FunctionDef) -> Section:
     statements = list(_without_docstring(node.body))
-    if _is_bare_return(statements[-1:]):
-        statements.pop()
+    match statements[-1:]:
+        case [ast.Return(value=None)]:
+            statements.pop()
     parts = tuple(_part(module, statement) for statement in statements)
     return Section(node.name, node.lineno, parts)
-
-
-def _is_bare_return(statements: Sequence[ast.stmt]) -> bool:
-    match statements:
-        case [ast.Return(value=None)]:
-            return True
-    return False
 
 
 def _part(module: _Module, statement: ast.stmt) -> Part:

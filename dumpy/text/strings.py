@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 # `repr` asks the Unicode tables of the running Python what is printable. This set asks nobody.
@@ -44,6 +45,9 @@ def quote(text: str) -> str:
         return written
     mark = '"' if "'" in text and '"' not in text else "'"
     return mark + _SPECIAL[mark].sub(_escape, text) + mark
+
+
+codecs.lookup("utf-16-le")  # Imported now: reading a row imports nothing.
 
 
 def _has_odd(text: str) -> bool:
