@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dumpy.api import check as check
+    from dumpy.api import diff as diff
+    from dumpy.api import restore as restore
+    from dumpy.api import write as write
     from dumpy.errors import DumpyError as DumpyError
     from dumpy.errors import FixtureError as FixtureError
     from dumpy.errors import LoadError as LoadError
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from dumpy.loading.loader import Loader as Loader
     from dumpy.migrating.migrator import Migrator as Migrator
     from dumpy.migrating.migrator import override as override
+    from dumpy.reading.opened import open as open
     from dumpy.reading.program import FlushDeferredObjects as FlushDeferredObjects
 
 __version__ = "0.1.0"
@@ -31,6 +36,8 @@ _HOMES = {
     "UnwritableRow": "dumpy.errors",
     "FlushDeferredObjects": "dumpy.reading.program",
     "override": "dumpy.migrating.migrator",
+    "open": "dumpy.reading.opened",
+    **dict.fromkeys(("check", "diff", "restore", "write"), "dumpy.api"),
 }
 
 __all__ = [
@@ -44,7 +51,12 @@ __all__ = [
     "UnreadableValue",
     "UnwritableField",
     "UnwritableRow",
+    "check",
+    "diff",
+    "open",
     "override",
+    "restore",
+    "write",
 ]
 
 
@@ -55,3 +67,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also those that are not imported yet."""
+    return ["__version__", *__all__]

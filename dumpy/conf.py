@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
@@ -101,8 +102,12 @@ def problems(value: object) -> list[tuple[str, str]]:
 
 @cache
 def configuration() -> Configuration:
-    """Return the current configuration; raises ``ConfigurationError`` for a wrong one."""
-    value: Any = getattr(settings, "DUMPY", {})
+    """Return the current configuration; raises ``ConfigurationError`` for a wrong one.
+
+    Without settings, it is the default: a dump can be read where there is no project.
+    """
+    has_settings = settings.configured or ENVIRONMENT_VARIABLE in os.environ
+    value: Any = getattr(settings, "DUMPY", {}) if has_settings else {}
     for _key, problem in problems(value):
         raise ConfigurationError(problem)
     known = {field.name for field in fields(Configuration)}

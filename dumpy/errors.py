@@ -51,12 +51,14 @@ class ConfigurationError(DumpyError, ImproperlyConfigured):
 class FixtureError(DumpyError, DeserializationError):
     """A fixture that cannot be read: damaged, of an unknown format, or code that may not run.
 
-    ``place`` (file and line), ``reason`` and ``hint`` (what to do next, or ``""``).
+    ``place`` (file and line), ``reason`` and ``hint`` (what to do next, or ``""``); ``left_out`` is
+    what ``--ignorenonexistent`` says instead, or ``""`` where it does not help.
     """
 
     place: Place
     reason: str
     hint: str = ""
+    left_out: str = ""
 
     def _said(self) -> str:
         sentence = f"{self.place}: {self.reason}"

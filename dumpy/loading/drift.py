@@ -25,18 +25,6 @@ def layout_of(dumped: DumpedTable, registry: Registry) -> Layout | None:
     return Layout(table, fields, dumped, model)
 
 
-class Unknown(FixtureError):
-    """A model or a field that does not exist; ``left_out`` is what goes with it."""
-
-    left_out = "It is left out."
-
-
-class UnknownModel(Unknown):
-    """A model that does not exist."""
-
-    left_out = "Its rows are left out."
-
-
 def mismatches(
     dumped: DumpedTable, layout: Layout | None, *, may_be_ignored: bool, has_all_fields: bool
 ) -> Iterator[FixtureError]:
@@ -111,7 +99,7 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
 
 
 def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
-    return UnknownModel(
+    return FixtureError(
         dumped.skeleton_place(dumped.line),
         f"there is no model {dumped.label!r}.",
         _remedy(
@@ -119,15 +107,14 @@ def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
             "Change its name in resolve_model() if it was renamed, comment its line out in "
             f"{dumped.listed_in} if it was removed{way_out}",
         ),
+        "Its rows are left out.",
     )
 
 
 def _no_field(
     table: Table, name: str, dumped: DumpedTable, likely: Column | None, way_out: str
 ) -> FixtureError:
-    # One that was renamed must not be left out: the value that it has is wanted.
-    error = FixtureError if likely else Unknown
-    return error(
+    return FixtureError(
         dumped.skeleton_place(dumped.field_lines.get(name, dumped.line)),
         f"{table.label} has no field {name!r}.",
         _remedy(
@@ -135,6 +122,8 @@ def _no_field(
             "Comment the line out if it was removed, change the name left of the '=' if it was "
             f"renamed{way_out}{_new_name(likely, dumped, name)}",
         ),
+        # A field that may have been renamed must not be left out: its value is wanted.
+        "" if likely else "It is left out.",
     )
 
 

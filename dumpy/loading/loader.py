@@ -25,7 +25,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem, RejectedRow
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
-from dumpy.loading.drift import Unknown, layout_of, lost_keys, mismatches, no_table
+from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table
 from dumpy.loading.integrity import consequences, dangling_problems, unconstrained
 from dumpy.loading.objects import ObjectLoader, PendingObject
 from dumpy.loading.pending import Pending
@@ -256,7 +256,7 @@ class Loader:
         ]
         errors += lost_keys([layout for _dumped, layout in found if layout is not None])
         errors += self._missing_tables(places) if is_built else []
-        ignored = [e for e in errors if self.ignore_nonexistent and isinstance(e, Unknown)]
+        ignored = [e for e in errors if self.ignore_nonexistent and e.left_out]
         errors = [error for error in errors if error not in ignored]
         errors.sort(key=lambda error: error.place.line or 0)
         if errors:

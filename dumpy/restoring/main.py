@@ -143,7 +143,7 @@ def restore(
     options: argparse.Namespace,
     stdout: OutputWrapper,
     namespace: dict[str, Any] | None = None,
-) -> None:
+) -> Report:
     """Restore what a dump holds, as the options say; ``stdout`` is told what happens.
 
     ``namespace`` holds what the ``restore.py`` of a directory has defined, if that is being run.
@@ -164,6 +164,7 @@ def restore(
         except OSError as error:
             done = "Nothing was changed" if options.dry_run else "The database is restored"
             raise _Untold(f"{done}, but that cannot be written: {error}") from error
+        return report
 
 
 class _Untold(DumpyError):

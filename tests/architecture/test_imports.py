@@ -15,7 +15,16 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-EDGES = ("dump", "apps", "checks", "serializer", "management.commands", "pytest_plugin", "admin")
+EDGES = (
+    "dump",
+    "api",
+    "apps",
+    "checks",
+    "serializer",
+    "management.commands",
+    "pytest_plugin",
+    "admin",
+)
 DATABASE = (
     "django.db.connection",
     "django.db.connections",

@@ -1,0 +1,188 @@
+"""The verbs of the commands, as functions that return what the commands print."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from django.core.management.base import OutputWrapper
+from django.db import DEFAULT_DB_ALIAS
+
+from dumpy.checking import check as checks
+from dumpy.checking.diff import ModelDiff, RowDiff, comparing
+from dumpy.checking.findings import Findings
+from dumpy.checking.report import lines, verdict
+from dumpy.errors import printable_lines
+from dumpy.loading.report import Report
+from dumpy.restoring import main
+from dumpy.writing.database import DatabaseDump, Options, select
+from dumpy.writing.directory import DirectoryDump
+from dumpy.writing.output import replaced
+from dumpy.writing.publishing import published
+
+_Path = str | os.PathLike[str]
+_ROWS_PER_FILE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Written:
+    """A dump that was written.
+
+    Attributes:
+        path: the file or the directory.
+        notes: what is not in it, a sentence each.
+    """
+
+    path: Path
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.notes)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check has found.
+
+    Attributes:
+        findings: all of it, by model and field.
+    """
+
+    findings: Findings
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether a restore would go through."""
+        return self.findings.is_fine
+
+    def __str__(self) -> str:
+        found = self.findings
+        return "\n".join([*lines(found), *map(str, found.damages), verdict(found)])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Where two dumps differ.
+
+    Attributes:
+        rows: the rows that only one of them has, or that differ.
+        models: how many of them there are, and the fields that only one dump has, by label.
+    """
+
+    rows: tuple[RowDiff, ...]
+    models: Mapping[str, ModelDiff]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether there is no difference."""
+        return not self.models
+
+    def __str__(self) -> str:
+        counts = (f"{label:<40} {model}" for label, model in self.models.items())
+        return printable_lines("\n".join([*map(str, self.rows), *counts]))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore has done.
+
+    Attributes:
+        report: the rows by model, and what was left out.
+        said: what the command prints.
+    """
+
+    report: Report
+    said: str
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def write(
+    path: _Path,
+    *labels: str,
+    exclude: Iterable[str] = (),
+    database: str = DEFAULT_DB_ALIAS,
+    natural_foreign: bool = False,
+    natural_primary: bool = False,
+    overwrite: bool = False,
+    max_row_count: int = _ROWS_PER_FILE,
+) -> Written:
+    """Write a dump of the apps and models that ``labels`` name, or of all.
+
+    A path that ends in ``.py``, or in ``.py`` and the ending of a compression, becomes one module,
+    as with ``dumpdata --format=py``; any other one a directory, as with ``dump2py``, with
+    ``max_row_count`` rows in a file. Raises ``DumpyError``, for a directory that is there too,
+    unless it is to be ``overwrite``-n; what was at the path stays there then.
+    """
+    target = Path(path)
+    models = select(labels, exclude, database)
+    options = Options(database, natural_foreign, natural_primary, all_rows=True)
+    dump = DatabaseDump(models, options)
+    if ".py" in target.suffixes:
+        with dump.snapshot(), replaced(target) as stream:
+            dump.write(stream)
+            notes = tuple(dump.notes())
+        return Written(target, notes)
+    with published(target, overwrite=overwrite) as aside, dump.snapshot():
+        DirectoryDump(dump, max_row_count).write(aside)
+        notes = tuple(dump.notes())
+    return Written(target, notes)
+
+
+def check(path: _Path, *, database: str = DEFAULT_DB_ALIAS, rehearsal: bool = True) -> Checked:
+    """Return whether a dump would be restored, and what keeps it from that, as ``checkdump`` does.
+
+    Without a ``rehearsal`` only files and names are checked. Raises ``ConfigurationError``.
+    """
+    return Checked(checks.check(Path(path), database, is_rehearsed=rehearsal))
+
+
+def diff(first: _Path, second: _Path) -> Compared:
+    """Return where two dumps differ, row by row, as ``diffdump`` does.
+
+    Each is a file, a directory, or a database as ``"database:ALIAS"``. All differences are held in
+    memory. Raises ``DumpyError``.
+    """
+    with comparing(os.fspath(first), os.fspath(second)) as found:
+        rows = tuple(found.rows())
+    return Compared(rows, found.models)
+
+
+def restore(
+    path: _Path,
+    *,
+    database: str = DEFAULT_DB_ALIAS,
+    dry_run: bool = False,
+    through_migrations: bool = False,
+    keep_going: bool = False,
+    quick: bool = False,
+    full_clean: bool = False,
+    drop: Iterable[str] = (),
+    as_version: str | None = None,
+) -> Restored:
+    """Replace the content of a database by that of a dump, as the command ``restore`` does.
+
+    Nothing is asked. All or nothing: raises ``RestoreFailed``, which says what became of the
+    database; ``LoadError`` or ``RowsRejected`` for rows that ``keep_going`` has kept out.
+    """
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(verbosity=1)
+    main.add_arguments(parser)
+    flags = {
+        "--dry-run": dry_run,
+        "--through-migrations": through_migrations,
+        "--keep-going": keep_going,
+        "--quick": quick,
+        "--full-clean": full_clean,
+    }
+    given = [f"--database={database}", *(f"--drop={name}" for name in drop)]
+    given += [name for name, is_on in flags.items() if is_on]
+    given += [] if as_version is None else [f"--as-version={as_version}"]
+    out = StringIO()
+    report = main.restore(Path(path), parser.parse_args(["--noinput", *given]), OutputWrapper(out))
+    return Restored(report, out.getvalue())
