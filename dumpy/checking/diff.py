@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cmp_to_key
@@ -107,13 +107,29 @@ class Diff:
         for label in dict.fromkeys([*first, *second]):
             found = self.models[label] = ModelDiff()
             one, other = first.get(label, []), second.get(label, [])
-            names, found.fields = _fields(one, other)
-            key = key_of(label, names)
-            for row in differences(_rows(one, key, names), _rows(other, key, names)):
+            found.fields, rows = model_differences(label, one, other)
+            for row in rows:
                 diff = row_diff(label, row)
                 setattr(found, diff.kind, getattr(found, diff.kind) + 1)
                 yield diff
         self.models = {label: found for label, found in self.models.items() if found}
+
+
+def model_differences(
+    label: str,
+    first: Sequence[DumpedTable],
+    second: Sequence[DumpedTable],
+    ignored: Collection[str] = (),
+) -> tuple[list[str], Iterator[Difference]]:
+    """Return the fields that one side alone has, and the rows that differ in the others.
+
+    Differences in fields that are ``ignored`` are none.
+    """
+    names, only = _fields(first, second)
+    key = key_of(label, names)
+    wanted = [name for name in names if name not in ignored]
+    rows = differences(_rows(first, key, wanted), _rows(second, key, wanted))
+    return [name for name in only if name not in ignored], rows
 
 
 @contextmanager

@@ -16,14 +16,13 @@ from django.core.exceptions import FieldDoesNotExist
 from dumpy import reading
 from dumpy.checking.comparison import (
     Difference,
-    Keyed,
     RawTable,
     differences,
     keep,
     kept,
     raw_tables,
 )
-from dumpy.checking.diff import key_of, row_diff
+from dumpy.checking.diff import by_model, model_differences, row_diff
 from dumpy.checking.findings import SHOWN
 from dumpy.checking.rehearsal import InScratch
 from dumpy.conf import project_version
@@ -36,7 +35,6 @@ from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE, TableEntry
-from dumpy.text.words import source
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
 
@@ -160,14 +158,17 @@ class DoubleDump:
         return self._ignored.get(table.model._meta.label, set())
 
     def _different_files(self, first: Dump, second: Dump) -> Iterator[tuple[str, tuple[str, ...]]]:
-        again = {table.model: table for table in second.entries}
-        for table in first.entries:
-            other = again.get(table.model)
-            if other != table and TODAY.find(table.model) is not None:
-                ignored = self._ignored.get(table.model, set())
-                found = differences(_rows(first, table, ignored), _rows(second, other, ignored))
-                what = f"{table.model} in the first dump"
-                yield from _shown(what, "in the second", table.model, found)
+        again = {entry.model: entry for entry in second.entries}
+        one, other = by_model(first), by_model(second)
+        for entry in first.entries:
+            label = entry.model
+            if again.get(label) != entry and TODAY.find(label) is not None:
+                ignored = self._ignored.get(label, set())
+                tables = one.get(label, []), other.get(label, [])
+                only, rows = model_differences(label, *tables, ignored)
+                if only:
+                    yield label, (f"Fields of one dump only: {', '.join(only)}.",)
+                yield from _shown(f"{label} in the first dump", "in the second", label, rows)
         is_comparable = _is_of_today(first) and not first.is_edited
         if is_comparable and (lines := _different_text(first, second)):
             yield RESTORE, lines
@@ -235,20 +236,6 @@ def _rows_per_file(directory: Dump) -> int:
             first = directory.tables_of(table.files[0].name)
             return sum(1 for rows in first for _row in rows.rows())
     return sys.maxsize
-
-
-def _rows(directory: Dump, table: TableEntry | None, ignored: set[str]) -> Iterator[Keyed]:
-    if table is None:
-        return
-    key = [table.fields.index(name) for name in key_of(table.model, table.fields)]
-    for file in table.files:
-        for rows in directory.tables_of(file.name):
-            for row in rows.rows():
-                cells = zip(table.fields, map(source, row.values), strict=True)
-                yield Keyed(
-                    tuple(row.values[position] for position in key),
-                    {name: text for name, text in cells if name not in ignored},
-                )
 
 
 def _shown(
