@@ -17,6 +17,7 @@ MODULES = {
 }
 EDGES = (
     "dump",
+    "__main__",
     "api",
     "apps",
     "checks",
