@@ -76,7 +76,7 @@ class _Check:
         if is_rehearsed and all(isinstance(one, NoWay) for one in self.found.damages):
             self._rehearse()
         elif is_rehearsed:
-            self.found.unrehearsed = "The dump was not rehearsed, as it is damaged."
+            self.found.unrehearsed = "The dump was not rehearsed, because it is damaged."
 
     def _note_program(self, *, is_rehearsed: bool) -> None:
         if not is_rehearsed:
@@ -99,7 +99,7 @@ class _Check:
         found.findings += _read_by_code(models)
         if changes.scripts and any(one.stops for one in found.findings):
             found.notes.append(
-                "Migrations since the dump run code or SQL, which a restore does not: "
+                "Migrations since the dump run code or SQL that a restore does not run: "
                 f"{', '.join(changes.scripts)}."
             )
         if found.stopping:

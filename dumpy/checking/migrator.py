@@ -28,14 +28,14 @@ _FILE = "migrators"
 _WIDTH = 88
 _ORDER = ("model-renamed", "model-removed", "field-renamed", "field-removed", "field-added")
 _BY_HAND = ("code", "no-migration", "no-table", "waits")
-_HAS_STEP = "{} already. What it would have to do for this dump, too:\n\n{}"
-_HEAD = '''"""How dumps of older versions become dumps of this one."""
+_HAS_STEP = "{} already. For this dump, it would also need:\n\n{}"
+_HEAD = '''"""Migrators for dumps of older versions."""
 
 from dumpy import Migrator
 
 
 class {name}(Migrator):
-    """Brings dumps of older versions to today's."""
+    """Brings dumps of older versions to the current models."""
 
 {method}'''
 
@@ -103,7 +103,7 @@ def _versions(found: Findings) -> tuple[Version, Version]:
     if source is None or today is None:
         who = "The dump" if source is None else "The project"
         raise NotWritten(
-            f"{who} names no version, so that no migrator would run. Set DUMPY['VERSION'] in the "
+            f"{who} names no version, so no migrator would run. Set DUMPY['VERSION'] in the "
             "project, and make dumps that name it."
         )
     if source >= today:
@@ -137,7 +137,7 @@ def _write(path: Path, text: bytes) -> None:
 
 
 def _said(target: _Target, name: str) -> str:
-    lines = [f"Wrote {name}() into {target.path}: look at it, and check the dump again."]
+    lines = [f"Wrote {name}() into {target.path}. Review it, and check the dump again."]
     if configuration().migration_class != target.dotted:
         lines.append(f'Set it in the settings: DUMPY = {{"MIGRATION_CLASS": "{target.dotted}", …}}')
     return "\n".join(lines)
@@ -150,7 +150,7 @@ def _target() -> _Target:
         return _Target(_path_of(module), module, name)
     if found is None:
         raise NotWritten(
-            "The settings are no module that a migrator could stand beside. Name one in "
+            "The settings are not in a package to write a migrator to. Name a class in "
             "DUMPY['MIGRATION_CLASS']: \"package.migrators.OurMigrator\", say."
         )
     package = found.partition(".")[0] if "." in found else ""
@@ -280,8 +280,8 @@ def _verb(finding: Finding) -> str:
     if finding.to is not None and finding.call is None:
         return f"{finding.reason} ({rows}): {finding.hint}"
     verbs = {
-        "model-removed": f"is gone: {rows} dropped",
-        "field-removed": f"is gone: {counted(finding.values, 'value')} dropped",
+        "model-removed": f"was removed: {rows} dropped",
+        "field-removed": f"was removed: {counted(finding.values, 'value')} dropped",
         "field-renamed": f"is {finding.to} now ({rows})",
         "model-renamed": f"is {finding.to} now ({rows})",
         "field-added": f"{finding.reason} ({rows})",

@@ -39,9 +39,9 @@ from dumpy.schema.tables import Column, table_of
 from dumpy.text.words import Natural
 
 _HINTS = {
-    "waits": "it comes in when the rows are right that it refers to",
-    "reference": "put the row back that is referred to, or change the value; or dump again with "
-    "--all, if it was dumpdata, and a manager hides it",
+    "waits": "it can be loaded when the rows that it refers to are corrected",
+    "reference": "restore the referenced row, or change the value; if a manager hides the row "
+    "from dumpdata, dump again with --all",
     "not-unique": "change or drop the rows",
 }
 _KINDS = (
@@ -104,7 +104,7 @@ class _Rehearsal(Restorer):
             for count, first in tallies.values():
                 self.differing.append(_changed(content.label, count, first))
             if not tallies:
-                reason = "its content would not be that of the dump"
+                reason = "its content would differ from the dump"
                 self.differing.append(Finding("changed", content.label, reason))
 
 
@@ -180,9 +180,9 @@ def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
         if model._meta.db_table not in there:
             yield Finding(
                 "no-table", model._meta.label,
-                f"its table {model._meta.db_table!r} does not exist in {using!r}, and no migration "
-                "makes it, as the model is not managed",
-                hint="make it first, or leave its rows out",
+                f"its table {model._meta.db_table!r} does not exist in {using!r}, and no "
+                "migration creates it, because the model is unmanaged",
+                hint="create it first, or leave its rows out",
             )  # fmt: skip
 
 

@@ -25,8 +25,8 @@ _TOGETHER = {
     "model-added": "Not in the dump, nothing to do",
     "read-by-code": "Fields that code of the project reads, not Django's",
 }
-_FINE = "The dump is whole, fits the models, and would be restored."
-_NAMES_ONLY = "The dump is whole, and its names fit the models. Its rows were not rehearsed."
+_FINE = "The dump is complete, fits the models, and can be restored."
+_NAMES_ONLY = "The dump is complete, and its names fit the models. Its rows were not rehearsed."
 
 
 def lines(found: Findings) -> Iterator[str]:
@@ -73,19 +73,18 @@ def verdict(found: Findings) -> str:
     if found.is_fine:
         return _FINE if found.is_rehearsed else _NAMES_ONLY
     if found.damages and all(isinstance(error, NoScratch) for error in found.damages):
-        return "The dump was not rehearsed: whether it would be restored is not known."
+        return "The dump was not rehearsed: it is not known whether it can be restored."
     parts = []
     if any(isinstance(error, FixtureError) for error in found.damages):
         parts.append("the dump is damaged or edited")
     if any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
-        parts.append("migrators do not lead here")
+        parts.append("no migrator leads to the version of the project")
     if any(isinstance(error, RestoreFailed) for error in found.damages):
         parts.append("the rehearsal failed")
     if found.stopping:
-        needs = "needs" if len(found.stopping) == 1 else "need"
-        parts.append(f"{counted(len(found.stopping), 'difference')} {needs} a hand")
+        parts.append(f"{counted(len(found.stopping), 'difference')} must be resolved")
     said = ", and ".join(parts or ["the rehearsal failed"])
-    return f"{said[0].upper()}{said[1:]}: a restore would not go through."
+    return f"{said[0].upper()}{said[1:]}: a restore would fail."
 
 
 def _tables(found: Findings) -> Iterator[str]:

@@ -214,8 +214,8 @@ class TableLoader:
         said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
         if self.model in self._references.others or not self._references.had_rows(self.model):
             return f"{said}."
-        hint = "To replace all rows by those of a dump: manage.py restore FILE"
-        return f"{said} and was there before. {hint}"
+        hint = "To replace all rows with those of a dump: manage.py restore FILE"
+        return f"{said} and already exists. {hint}"
 
     def stored_key(self, row: Row) -> object:
         """Return the primary key that a row has in the database; raises ``Missing``."""

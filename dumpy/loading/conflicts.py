@@ -213,7 +213,7 @@ def spare_values(column: Column, number: int, using: str) -> list[Any]:
     while len(found) < number:
         some = list(islice(candidates, _KEYS_PER_QUERY))
         if not some:
-            raise DatabaseError(f"{column.name} has no value left to exchange others by.")
+            raise DatabaseError(f"{column.name} has no free value for a swap of unique values.")
         held = rows.filter(**{f"{column.name}__in": some}).values_list(column.name, flat=True)
         taken = set(held)
         found += [one for one in some if one not in taken]

@@ -94,7 +94,7 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
         place,
         f"the table {model._meta.db_table!r} of {model._meta.label} does not exist in the database "
         f"{using!r}.",
-        f"Make it first: manage.py migrate --database {using}",
+        f"Create it first: manage.py migrate --database {using}",
     )
 
 
@@ -141,8 +141,9 @@ def _new_name(likely: Column | None, dumped: DumpedTable, name: str) -> str:
 def _lost_key(dumped: DumpedTable, key: str, name: str) -> FixtureError:
     return FixtureError(
         dumped.skeleton_place(dumped.line),
-        f"the rows of {dumped.label} would get other keys, but {name} refers to them by their own.",
-        _remedy(dumped, f"Put the line {key}={key}, back."),
+        f"the rows of {dumped.label} would get other keys, but {name} refers to them by their old "
+        "keys.",
+        _remedy(dumped, f"Restore the line {key}={key},."),
     )
 
 
@@ -162,4 +163,4 @@ def _no_value(column: Column, dumped: DumpedTable, unknown: Sequence[str]) -> Fi
 
 def _remedy(dumped: DumpedTable, edit: str) -> str:
     """What to do: the rows may be what a migrator has made of them."""
-    return "That is after the migrator, which has to do more." if dumped.is_migrated else edit
+    return "The migrator produced this: extend its step." if dumped.is_migrated else edit

@@ -17,8 +17,7 @@ from dumpy.schema.tables import Column, Link, Table, table_of
 
 _KEYS_PER_QUERY = 500
 _REPEATED = (
-    "brings a row with the same key, and one of the two would be lost. "
-    "Give one of them another key."
+    "has a row with the same key, and one of the two would be lost. Give one of them another key."
 )
 Row = tuple[str, str]
 """A row by the label of its model and its primary key as text."""

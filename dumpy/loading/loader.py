@@ -392,7 +392,7 @@ class Loader:
         while stale := self._stale():
             self._settle(stale)
             if next(passes) > _PASSES:
-                reason = "the natural keys of its rows refer to each other and do not come to rest."
+                reason = "the natural keys of its rows refer to each other in a cycle."
                 labels = sorted(model._meta.label for model in stale)
                 raise LoadError([Problem(label, None, None, reason) for label in labels])
 

@@ -231,7 +231,7 @@ class Pending:
             QuerySet(table.model, using=self.using).filter(pk__in=alone)._raw_delete(self.using)
         for key in alone:
             self._loader.report.ignore(
-                f"{table.label}(pk={key!r}) has given way to a row of the dump."
+                f"{table.label}(pk={key!r}) was replaced by a row of the dump."
             )
 
     def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:

@@ -57,7 +57,8 @@ class Ambiguous(Missing):
 
     def __str__(self) -> str:
         assert isinstance(self.key, Natural)
-        return f"it refers to {self.key.model} {self.key.key!r}, which several rows are called."
+        natural = f"{self.key.model} {self.key.key!r}"
+        return f"it refers to {natural}, which is the natural key of several rows."
 
 
 @cache

@@ -74,9 +74,9 @@ class TargetRouter:
         wanted = target and self._asked("db_for_write", model, hints)
         if wanted and wanted != target:
             raise OtherDatabase(
-                f"{model._meta.label} belongs into the database {wanted!r}, says the router of the "
-                f"project, but the load is into {target!r}. Load its objects from a fixture of "
-                f"their own: manage.py loaddata --database {wanted}"
+                f"{model._meta.label} belongs to the database {wanted!r}, according to the router "
+                f"of the project, but the load writes to {target!r}. Load its objects from a "
+                f"separate fixture: manage.py loaddata --database {wanted}"
             )
         return target
 

@@ -168,10 +168,10 @@ def _converted(column: Column, value: Any) -> Any:
     try:
         made = column.target.to_python(value)
     except (TypeError, AttributeError) as error:
-        raise ValidationError(f"{value!r} is no value for {column.name!r}.") from error
+        raise ValidationError(f"{value!r} is not a valid value for {column.name!r}.") from error
     if column.types is not None and not isinstance(made, (*column.types, *_ALSO)):
         # A field may give back what it is given, as Django's for bytes does; SQLite stores it.
-        raise ValidationError(f"{value!r} is no value for {column.name!r}.")
+        raise ValidationError(f"{value!r} is not a valid value for {column.name!r}.")
     return made
 
 

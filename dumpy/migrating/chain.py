@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from dumpy.errors import MigrationError
 
 _STEP = re.compile(r"migrate_from_(\w+)")
-_ALLOW = "To take the rows as they are, use --allow-version-mismatch."
+_ALLOW = "To load the rows as they are, use --allow-version-mismatch."
 
 
 def version_of(text: object) -> Version | None:
@@ -81,7 +81,9 @@ class Chain:
         reached = version_of(returned)
         if reached is None:
             raise MigrationError(
-                step, f"it returns {returned!r}.", "Return the version that it leads to, as '1.2'."
+                step,
+                f"it returns {returned!r}.",
+                "Return the version that it leads to, such as '1.2'.",
             )
         if reached <= self._version:
             raise MigrationError(

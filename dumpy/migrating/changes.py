@@ -105,7 +105,7 @@ def flat(given: Any) -> Iterator[Record | Model]:
     if isinstance(given, Record | Model):
         yield given
     elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable | None):
-        raise TypeError(f"it gives {given!r}, which is no object.")
+        raise TypeError(f"it gives {given!r}, which is not an object.")
     else:
         for one in given or ():
             yield from flat(one)

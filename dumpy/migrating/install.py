@@ -67,7 +67,8 @@ def add_version_option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-version-mismatch",
         action="store_true",
-        help="Load a dump that is newer than the project, or to which no migrator leads.",
+        help="Load a dump as it is, even if it is newer than the project or no migrator leads to "
+        "its version.",
     )
     add_as_version_option(parser)
 
@@ -75,7 +76,7 @@ def add_version_option(parser: ArgumentParser) -> None:
 def add_as_version_option(parser: ArgumentParser) -> None:
     """Let a command have the option ``--as-version``."""
     parser.add_argument(
-        "--as-version", metavar="VERSION", help="The version of a dump that names none."
+        "--as-version", metavar="VERSION", help="The version of the dump, if the dump names none."
     )
 
 
@@ -128,7 +129,7 @@ def _say_not_asked(version: str | None) -> None:
         return
     policy.say(
         f"The dump is of version {source}, the project of {target}, but without the line "
-        f"{INSTALL}: its rows are taken as they are."
+        f"{INSTALL}: its rows are loaded as they are."
     )
 
 
@@ -186,17 +187,17 @@ def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | Non
     old, new = version_of(source), version_of(target)
     if old is None or new is None:
         name = "SOURCE_VERSION" if policy.as_version is None else "--as-version"
-        raise MigrationError("", f"{name} is {source!r}, which is no version.", "Write '1.2'.")
+        raise MigrationError("", f"{name} is {source!r}, which is not a version.", "Write '1.2'.")
     if old == new:
-        policy.verbose(f"The dump is of version {old}, as the project is: no migration needed.")
+        policy.verbose(f"The dump is of version {old}, like the project: no migration is needed.")
     elif old > new and not policy.allow_mismatch:
         raise newer(old, new)
     elif old > new:
         policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
     elif migrator is None:
         policy.say(
-            f"The dump is of version {old}, the project of {new}. "
-            "There is no DUMPY['MIGRATION_CLASS']: its rows are taken as they are."
+            f"The dump is of version {old}, the project of {new}. There is no "
+            "DUMPY['MIGRATION_CLASS']: its rows are loaded as they are."
         )
     else:
         return Chain(old, new, migrator), migrator
@@ -210,7 +211,7 @@ def _migrator() -> type[Migrator] | None:
     found = imported("MIGRATION_CLASS", path)
     if not isinstance(found, type) or not issubclass(found, Migrator):
         raise ConfigurationError(
-            f"DUMPY['MIGRATION_CLASS']: {path} is no subclass of dumpy.Migrator."
+            f"DUMPY['MIGRATION_CLASS']: {path} is not a subclass of dumpy.Migrator."
         )
     return found
 
@@ -223,13 +224,13 @@ def migrator_problems() -> Iterator[str]:
             return
         steps = steps_of(migrator)
         if project_version() is None:
-            yield "DUMPY['MIGRATION_CLASS'] is set, but DUMPY['VERSION'] is not: no step is taken."
+            yield "DUMPY['MIGRATION_CLASS'] is set, but DUMPY['VERSION'] is not: no step runs."
     except DumpyError as error:
         yield str(error)
         return
     for name in dir(migrator):
         if name.startswith("migrate_from") and name not in steps.values():
-            yield f"{migrator.__name__}.{name} names no version, as migrate_from_1_2 does."
+            yield f"{migrator.__name__}.{name} names no version, unlike migrate_from_1_2."
     for name in steps.values():
         try:
             signature(getattr(migrator, name)).bind("self", {})
@@ -242,7 +243,7 @@ def _say_unversioned(source: object, target: object, policy: Policy) -> None:
         policy.say(f"The dump is of version {source}, the project names none: nothing is migrated.")
     elif target is not None:
         policy.say(
-            "The dump names no version: nothing is migrated. To say which it is of: --as-version."
+            "The dump names no version: nothing is migrated. To name its version, use --as-version."
         )
 
 

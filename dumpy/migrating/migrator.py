@@ -57,8 +57,8 @@ class Migrator:
         try:
             source(value)
         except Unwritable as error:
-            reason = f"add_field() takes a value for all rows, as dumps have it, not {value!r}."
-            hint = "For a value of its own in each row, override the create function."
+            reason = f"add_field() takes one value of the vocabulary for all rows, not {value!r}."
+            hint = "If the value differs from row to row, override the create function."
             raise MigrationError(self._step, reason, hint) from error
         self._migration.add(AddField(self._step, self._label(label), name, value))
 

@@ -140,7 +140,7 @@ def created(
         dropped += not made
         yield from ((one, place) for one in made)
     if dropped:
-        note(f"{table.label}: {counted(dropped, 'row')} became nothing.")
+        note(f"{table.label}: dropped {counted(dropped, 'row')}.")
 
 
 def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
@@ -156,6 +156,6 @@ def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
         raise FixtureError(place, f"{name}{sentence(error)}") from error
     for one in made:
         if not isinstance(one, Model | None):
-            reason = f"{table.function.name} gives {one!r:.100}, which is no object."
+            reason = f"{table.function.name} gives {one!r:.100}, which is not an object."
             raise FixtureError(place, reason)
     return [one for one in made if one is not None]

@@ -66,7 +66,7 @@ class Program:
     def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
         """Run the program; yields model instances and ``FlushDeferredObjects``.
 
-        ``note`` is told of rows of a dump that became nothing. Raises ``FixtureError`` with the
+        ``note`` is told of rows of a dump that are dropped. Raises ``FixtureError`` with the
         line for an exception in the program, and for anything that is no object.
         """
         with self._running() as namespace:
@@ -74,7 +74,7 @@ class Program:
                 given = namespace["objects"]()
             yield from self._flat(given, self.source.place())
         for function, rows in self._dropped.items():
-            note(f"{function}: {counted(rows, 'row')} became nothing.")
+            note(f"{function}: dropped {counted(rows, 'row')}.")
 
     @contextmanager
     def _running(self) -> Iterator[dict[str, Any]]:
@@ -112,7 +112,7 @@ class Program:
         elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
             raise FixtureError(
                 place,
-                f"objects() gives {_shown(given)}, which is no object.",
+                f"objects() gives {_shown(given)}, which is not an object.",
                 "Yield model instances, lists or generators of them, FlushDeferredObjects or None.",
             )
         else:

@@ -77,7 +77,7 @@ def choice_of(label: str, keys: Sequence[str], conditions: Sequence[str]) -> Cho
     """
     table = table_of(_model(label))
     if not keys and not conditions:
-        raise NoChoice("Say which rows: name primary keys, or --where field=value.")
+        raise NoChoice("Select rows: name primary keys, or --where field=value.")
     if keys and len(table.key) > 1:
         raise NoChoice(f"{table.label} has a composite primary key. Use --where field=value.")
     key = table.column(table.key[0])
@@ -91,7 +91,7 @@ def _model(label: str) -> ModelType:
     except (LookupError, ValueError) as error:
         raise NoChoice(f"There is no model {label!r}. Name one as app_label.ModelName.") from error
     if is_special(model):
-        raise NoChoice(f"{label}: Django makes these rows itself. Use manage.py migrate.")
+        raise NoChoice(f"{label}: Django creates these rows itself. Use manage.py migrate.")
     return model
 
 
@@ -127,5 +127,5 @@ def _value(column: Column, text: str) -> object:
             return JSON_NULL if (value := json.loads(text)) is None else value
         return column.target.to_python(text)
     except (ValidationError, ValueError, TypeError) as error:
-        said = f"{text!r} is no value for {column.field.name!r}"
+        said = f"{text!r} is not a valid value for {column.field.name!r}"
         raise NoChoice(f"{said}{': write JSON.' if column.is_json else '.'}") from error

@@ -347,7 +347,7 @@ class Repair:
                 "models is not restored: name these in another call."
             )
         if self._handlers:
-            yield "What migrators do after a load is not done."
+            yield "The after_load handlers of migrators are not run."
 
     def _link_back(self) -> None:
         restored: defaultdict[ModelType, set[object]] = defaultdict(set)
@@ -366,8 +366,8 @@ class Repair:
     def _misses(self, row: Picked) -> bool:
         """Note what a row needs that is nowhere; return whether there is anything."""
         missing = [
-            f"{column.name}={target.value!r} refers to a row of {target.model._meta.label} that is "
-            "neither here nor in the dump."
+            f"{column.name}={target.value!r} refers to a row of {target.model._meta.label} that "
+            "is neither in the database nor in the dump."
             for column, target in row.targets()
             if getattr(column.field, "db_constraint", True) and not self._is_there(target)
         ]
@@ -423,8 +423,8 @@ def _require_natural(table: Table, model: ModelType, keys: Mapping[Target, str])
 def _picked(table: Table, values: Mapping[str, Any], place: Place) -> Picked:
     if not set(table.key) <= values.keys():
         raise NoChoice(
-            f"{place}: the row of {table.label} has no key, so that nobody can tell whether it is "
-            "there. Restore the dump as a whole."
+            f"{place}: the row of {table.label} has no primary key, so repair cannot tell whether "
+            "it exists. Restore the whole dump."
         )
     return Picked(table, values, place)
 

@@ -28,8 +28,8 @@ class NotHere:
     def reason(self) -> str:
         """What is wrong with it."""
         if self.is_named:
-            return f"refers to {self.row}, which is not here."
-        return f"refers to {self.row} that the dump does not have: which one is it? Dump it, too."
+            return f"refers to {self.row}, which is not in this database."
+        return f"refers to {self.row} that is not in the dump: dump it, too."
 
 
 class SpecialKeys:

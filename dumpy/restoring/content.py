@@ -184,7 +184,7 @@ def directory_content(
 def require_permission(dump: Dump) -> None:
     """Raise ``FixtureError`` for a program where none may be run."""
     if dump.is_program and not configuration().execute:
-        reason = "it is a program, and DUMPY['EXECUTE'] is False, so that it is not run."
+        reason = "it is a program, and DUMPY['EXECUTE'] is False, so it was not run."
         raise FixtureError(dump.source.place(1), reason)
 
 

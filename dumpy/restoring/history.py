@@ -193,7 +193,10 @@ class _Finder:
         """Raise ``RestoreFailed`` if there are any problems."""
         found = list(dict.fromkeys(problems))
         if found:
-            lines = ["The dump cannot go through the migrations; nothing was written.", *found]
+            lines = [
+                "The dump cannot be restored through the migrations; nothing was written.",
+                *found,
+            ]
             raise RestoreFailed("\n".join(lines))
 
     def no_past(self) -> Iterator[str]:
@@ -223,8 +226,8 @@ class _Finder:
             else:
                 yield (
                     f"The dump names no migration of {app!r}, whose rows it has: the app had no "
-                    f"migrations then. Write into SOURCE_MIGRATIONS which one made the tables as "
-                    f"they were, such as {app!r}: {self._first(app)!r}."
+                    "migrations then. Add to SOURCE_MIGRATIONS the migration that describes its "
+                    f"tables, such as {app!r}: {self._first(app)!r}."
                 )
 
     def overtaken(self) -> Iterator[str]:
@@ -281,8 +284,9 @@ class _Finder:
             text = str(error)
             if settings.AUTH_USER_MODEL.lower() in text.lower():
                 text += (
-                    f"\nAUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, which was not there at the "
-                    "time of the dump. Set it to what it was then: migrations do not move users."
+                    f"\nAUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, which did not exist when "
+                    "the dump was made. Set it to its value at that time: migrations do not move "
+                    "users."
                 )
             self.require([f"The models as they were cannot be made: {text}"])
             raise
@@ -314,8 +318,8 @@ class _Finder:
             yield _not_installed(key[0])
         else:
             yield (
-                f"The dump names the migration {_shown(key)}, which the project does not have"
-                f"{self._newest(key[0])}. Take the code that has it, or a newer one."
+                f"The dump names the migration {_shown(key)}, which the project does not "
+                f"have{self._newest(key[0])}. Use the code that has it, or newer code."
             )
 
     def _newest(self, app: str) -> str:
@@ -411,9 +415,7 @@ def _rendered(state: ProjectState) -> Apps:
 
 
 def _other_users(models: Sequence[ModelType]) -> Iterator[str]:
-    hint = (
-        "Set AUTH_USER_MODEL to what it was when the dump was made: migrations do not move users."
-    )
+    hint = "Set AUTH_USER_MODEL to its value when the dump was made: migrations do not move users."
     for model in models:
         if model._meta.swapped:
             yield (
@@ -443,7 +445,7 @@ def _dangling(apps: Apps, unmigrated: Iterable[str]) -> Iterator[str]:
             if isinstance(remote, str):
                 yield (
                     f"{model._meta.label}.{field.name}, of an app without migrations, refers to "
-                    f"{remote}, which was not there at the time of the dump: give it migrations."
+                    f"{remote}, which did not exist when the dump was made: give it migrations."
                 )
 
 
@@ -465,7 +467,7 @@ def _app_of(label: str) -> str:
 
 def _not_installed(app: str) -> str:
     return (
-        f"The app {app!r} is not installed here, so that its migrations are missing. Put it into "
+        f"The app {app!r} is not installed, so its migrations are missing. Add it to "
         "INSTALLED_APPS until the dump is restored; or comment out its line in SOURCE_MIGRATIONS "
         "and those that list its tables."
     )

@@ -46,7 +46,7 @@ def main(script: str, namespace: dict[str, Any]) -> None:
     """
     parser = argparse.ArgumentParser(
         Path(script).name,
-        description="Replace a database by the content of this directory.",
+        description="Replace the contents of a database with this dump.",
         # Who decides whether to run the script looks for the whole of an option.
         allow_abbrev=False,
     )
@@ -69,20 +69,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         _THROUGH_MIGRATIONS,
         action="store_true",
-        help="Load with the models of the time of the dump, then migrate.",
+        help="Load the rows with the models of the dump's time, then migrate.",
     )
     parser.add_argument(
         "--keep-going",
         action="store_true",
-        help="Restore what can be, write the rest to a fixture of its own, and end with status 1.",
+        help="Restore the rows that can be restored, write the others to a separate fixture, and "
+        "exit with status 1.",
     )
     parser.add_argument(
         "--drop",
         action="append",
         default=[],
         metavar="NAME",
-        help="A table or view that may go, with its grants and triggers, if tables have to be made "
-        "anew. Can be used several times.",
+        help="A table or view that may be dropped, with its grants and triggers, if tables are "
+        "rebuilt. Can be used multiple times.",
     )
     add_version_option(parser)
     _add_validation(parser)
@@ -96,14 +97,14 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
         dest="validation",
         const=Validation.NEVER,
         default=Validation.CHANGED,
-        help="Never validate rows. By default those of models that have changed are.",
+        help="Do not validate rows. By default, the rows of changed models are validated.",
     )
     group.add_argument(
         "--full-clean",
         action="store_const",
         dest="validation",
         const=Validation.ALWAYS,
-        help="Validate all rows, wholly.",
+        help="Validate the rows of all models, including empty values.",
     )
 
 
@@ -226,7 +227,7 @@ class _Outcome:
             raise
         except LoadError as error:
             is_invalid = any(problem.is_invalid for problem in error.problems)
-            hint = "To restore rows that are only invalid as they are, add --quick.\n"
+            hint = "To restore rows that only the validation refuses, add --quick.\n"
             raise RestoreFailed(f"{error}\n{hint if is_invalid else ''}{self.sentence}") from error
         except (DumpyError, DatabaseError, OSError) as error:
             if self.is_done:  # rows that were kept out

@@ -25,7 +25,7 @@ from dumpy.writing.database import LEFT_OUT, last_migrations, select
 
 _SAME_VERSION = (
     "The dump is of the same version as the project: if the models have changed since, raise "
-    "DUMPY['VERSION'], so that a migrator can know."
+    "DUMPY['VERSION'], so that a migrator runs."
 )
 _REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 

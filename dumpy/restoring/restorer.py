@@ -148,7 +148,7 @@ class Restorer:
         if self._keeps_schema:
             self._say_triggers()
         elif columns := unknown_columns(connection, self._known, self._recorded):
-            self.say(f"Columns that no model has go: {', '.join(columns)}.")
+            self.say(f"Columns that no model has are dropped: {', '.join(columns)}.")
         return summary
 
     def _say_triggers(self) -> None:
@@ -156,7 +156,7 @@ class Restorer:
         if quiet := [trigger for trigger in self._triggers if trigger.off]:
             self.say(f"Triggers do not run for the rows: {_listed(quiet)}.")
         if running := self._running():
-            self.say(f"Triggers run for the rows, as they cannot be switched off: {running}.")
+            self.say(f"Triggers run for the rows, because they cannot be disabled: {running}.")
 
     def _running(self) -> str:
         return _listed(trigger for trigger in self._triggers if not trigger.off)
@@ -228,8 +228,8 @@ class Restorer:
             if not (model._meta.managed or schema.there(connections[self.using], [name])):
                 raise RestoreFailed(
                     f"The table {name!r} of {model._meta.label} does not exist, and no migration "
-                    "makes it, as the model is not managed. Make it first, or leave its rows out: "
-                    "comment out the line that lists them."
+                    "creates it, because the model is unmanaged. Create it first, or comment out "
+                    "the line that lists its rows."
                 )
 
     def _require_columns(self) -> None:
@@ -243,7 +243,7 @@ class Restorer:
         ]
         if lost:
             raise RestoreFailed(
-                f"No migration makes {', '.join(lost)}: a model has changed. Run manage.py "
+                f"No migration creates {', '.join(lost)}: a model has changed. Run manage.py "
                 "makemigrations, then restore again."
             )
 
@@ -375,9 +375,9 @@ class Restorer:
         """Raise ``RestoreFailed`` for what was loaded, and is not what the dump holds."""
         labels = ", ".join(content.label for content in contents)
         raise RestoreFailed(
-            f"After loading, the content of {labels} is not that of the dump."
-            f"{self._triggers_that_ran()} If it is values that do not fit the fields of today, "
-            f"this says which: manage.py checkdump {_beside(self.content)}"
+            f"After loading, the content of {labels} is not that of the "
+            f"dump.{self._triggers_that_ran()} To find values that do not fit the current fields: "
+            f"manage.py checkdump {_beside(self.content)}"
             + (f"\n{self.plan.advice}" if self.plan.advice else "")
         )
 
@@ -391,8 +391,8 @@ class Restorer:
         found = {label: strange.get(label, 0) for label in self.content.empty}
         if any(found.values()) and self._migration is None:
             raise RestoreFailed(
-                f"After loading, there are rows that the dump does not have: {by_label(found)}. "
-                "Receivers of signals, triggers, or methods of models make them; a receiver is to "
+                f"After loading, there are rows that are not in the dump: {by_label(found)}. "
+                "Receivers of signals, triggers, or methods of models make them; a receiver must "
                 "do nothing if raw=True." + self._triggers_that_ran()
             )
         self._rows.update(dict.fromkeys(strange, 0))
@@ -402,7 +402,7 @@ class Restorer:
         rows = self._count(TODAY.models())
         added = {label: rows.get(label, 0) - count for label, count in self._rows.items()}
         if any(count > 0 for count in added.values()):
-            self.say(f"There are rows that the dump does not have: {by_label(added)}.")
+            self.say(f"There are rows that are not in the dump: {by_label(added)}.")
 
     def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
         connection = connections[self.using]

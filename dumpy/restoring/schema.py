@@ -25,7 +25,7 @@ from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
 _PROBE = "dumpy_probe"
-_EXISTS = " To let go of what is there already, name the table or view: --drop NAME."
+_EXISTS = " To drop the existing table or view: --drop NAME."
 _NOT_ATOMIC = (
     " The migration is not atomic, but a restore runs all of them in one transaction. Run "
     "manage.py migrate first: a restore leaves the tables of a migrated database alone."

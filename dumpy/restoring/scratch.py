@@ -36,8 +36,9 @@ _WRITES = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OTHERS = (
-    "a scratch database stands in for {!r} alone. A migration, a receiver, or a router writes "
-    "there: let it write to the database that it is given (schema_editor.connection.alias, using)."
+    "the scratch database replaces only {!r}. A migration, a receiver, or a router writes to "
+    "another database: let it write to the one that it is given (schema_editor.connection.alias, "
+    "using)."
 )
 
 

@@ -117,8 +117,8 @@ def _make(connection: BaseDatabaseWrapper, live: str, stage: str, old: str) -> N
             except Error as error:
                 pattern = aside(live, "%").replace("_", r"\_")
                 raise RestoreFailed(
-                    f"{error}\nA restore makes two databases aside. Allow it to the user: "
-                    f"GRANT ALL ON {quote(pattern)}.* TO …"
+                    f"{error}\nA restore creates two additional databases. Grant the right to the "
+                    f"user: GRANT ALL ON {quote(pattern)}.* TO …"
                 ) from error
 
 
@@ -144,8 +144,8 @@ def _swap(
     _lead_to(connection, live)
     for name in schema.there(connection, {*new}.difference(names)):
         raise RestoreFailed(
-            f"A migration makes the table {name!r}, which is there already and not of a model of "
-            f"the project. To let it go: --drop {name}."
+            f"A migration makes the table {name!r}, which already exists and belongs to no model "
+            f"of the project. To drop it: --drop {name}."
         )
     gone = schema.there(connection, names)
     moves = [(live, old, table) for table in gone] + [(stage, live, table) for table in new]

@@ -41,16 +41,16 @@ class Summary:
 
     def losses(self) -> Iterator[str]:
         """Yield a sentence for each kind of rows that go, and have none in the dump."""
-        code = " (but for what code makes)" if self.makes_rows else ""
+        code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
         sessions = {name for name, label in self._labels.items() if label == _SESSION}
         known = {*self.content.db_tables, *unlisted, *sessions}
         if rows := by_label(self._going(self._labels.keys() - known)):
-            yield f"Not in the dump, so without rows afterwards{code}: {rows}."
+            yield f"Not in the dump, emptied by the restore{code}: {rows}."
         if rows := by_label(self._going(unlisted)):
-            yield f"Not listed in restore.py, so without rows afterwards{code}: {rows}."
+            yield f"Not listed in restore.py, emptied by the restore{code}: {rows}."
         if count := sum(self._counts(sessions).values()):
-            yield f"{count} sessions go: no dump has them, and everybody has to log in again."
+            yield f"{counted(count, 'session')} will be deleted: all users have to log in again."
 
     def lines(self) -> Iterator[str]:
         """Yield a table of the models whose rows differ in number, and the totals."""
@@ -66,7 +66,7 @@ class Summary:
                 yield f"{label:<40} {here:>13,} {there:>13,}"
         if count := sum(here > 0 for here, _there in alike.values()):
             same = sum(here for here, _there in alike.values())
-            models = f"{counted(count, 'model')} with as many rows"
+            models = f"{counted(count, 'model')} with the same number of rows"
             yield f"{models:<40} {same:>13,} {same:>13,}"
         yield f"{'total':<40} {sum(self.here.values()):>13,} {sum(dumped.values()):>13,}"
         yield _age(self.content)

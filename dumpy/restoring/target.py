@@ -22,12 +22,12 @@ from dumpy.restoring.staging import locked, staged
 
 AS_IT_WAS = "The database is as it was."
 _IN_THE_WAY = (
-    "Somebody else uses the tables, and did not let go of them in time. End their session, or wait "
-    "until it is over, and restore again."
+    "Another session uses the tables, and did not release them in time. End that session, or "
+    "wait until it ends, and restore again."
 )
-_WITHIN = "A restore is a transaction of its own: call it outside of atomic()."
-_LOST = "The connection was lost at the last moment:"
-_UNKNOWN = "whether the database was restored is unknown. Look at it, or restore it again."
+_WITHIN = "A restore needs its own transaction: call it outside of atomic()."
+_LOST = "The connection was lost during the commit:"
+_UNKNOWN = "it is unknown whether the database was restored. Check it, or restore it again."
 
 
 class UnknownOutcome(RestoreFailed):
@@ -198,16 +198,16 @@ def require_rebuildable(using: str, tables: Collection[str], drop: Collection[st
     if unknown:
         raise RestoreFailed(f"--drop: there is no table or view {', '.join(map(repr, unknown))}.")
     found = [
-        f"{sentence} To let it go: --drop {name}" if name else sentence
+        f"{sentence} To drop it: --drop {name}" if name else sentence
         for name, sentence in engine_of(connection).taken_along(there)
         if name not in drop
     ]
     if found:
         raise RestoreFailed(
-            "The database is of another time than the project: its tables have to be made anew, "
-            "and what follows would not be kept.\n"
+            "The database is at other migrations than the project: its tables must be rebuilt, "
+            "and the following would be lost.\n"
             + "\n".join(found)
-            + "\nMigrations may make it again; otherwise do so yourself after the restore. Or "
+            + "\nIf no migration creates it again, create it yourself after the restore. Or "
             "restore into an empty database."
         )
 
@@ -225,8 +225,8 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
     if found:
         named = ", ".join(f"{table!r} to {target!r}" for table, target in sorted(found))
         raise RestoreFailed(
-            f"After loading, foreign keys of tables that the dump does not have lead to rows that "
-            f"it does not have: {named}. Delete these rows, or restore into an empty database."
+            "Foreign keys of tables outside of the dump refer to rows that are not in the dump: "
+            f"{named}. Delete these rows, or restore into an empty database."
         )
 
 

@@ -60,7 +60,7 @@ def test_the_tables_and_rows_of_a_whole_dump_are_said(dump: Path) -> None:
     ]
     assert (
         " ".join(lines[-1])
-        == "The dump is whole, and its names fit the models. Its rows were not rehearsed."
+        == "The dump is complete, and its names fit the models. Its rows were not rehearsed."
     )
 
 
@@ -87,7 +87,7 @@ def test_all_damages_are_in_one_list(dump: Path) -> None:
         "music_artist_3.py",
         "music_genre.py",
     ]
-    assert verdict == "The dump is damaged or edited: a restore would not go through."
+    assert verdict == "The dump is damaged or edited: a restore would fail."
     assert "damaged or edited. If the change is intended" in sentences[0]
 
 
@@ -99,8 +99,7 @@ def test_damages_and_differences_are_in_one_report(dump: Path) -> None:
     assert "there is no such model (6 rows, 12 values)" in out.getvalue()
     assert "music_genre.py: its content" in damage
     assert verdict == (
-        "The dump is damaged or edited, and 1 difference needs a hand: a restore would not go "
-        "through."
+        "The dump is damaged or edited, and 1 difference must be resolved: a restore would fail."
     )
 
 
@@ -144,7 +143,7 @@ def test_a_resealed_edit_is_whole(dump: Path) -> None:
     edit(dump / "music_genre.py", "Rock", "Rook")
     said = called("checkdump", str(dump), "--reseal", NAMES).out
     assert said.startswith("Resealed: music_genre.py.\n")
-    assert "The dump is whole" in called("checkdump", str(dump), NAMES).out
+    assert "The dump is complete" in called("checkdump", str(dump), NAMES).out
 
 
 def test_json_is_all_that_is_said_of_a_resealed_edit(dump: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_dump_of_the_whole_zoo_would_be_restored_and_nothing_is_written(tmp_pa
     called("dump2py", str(tmp_path / "dump"), verbosity=0)
     before, name = contents(), connection.settings_dict["NAME"]
     said = called("checkdump", str(tmp_path / "dump")).out
-    assert said.endswith("The dump is whole, fits the models, and would be restored.\n")
+    assert said.endswith("The dump is complete, fits the models, and can be restored.\n")
     assert (contents(), connection.settings_dict["NAME"]) == (before, name)
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 

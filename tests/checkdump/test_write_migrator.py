@@ -33,11 +33,11 @@ DUMP = module(
 METHOD = '''\
 def migrate_from_1_0(self, globals_dict):
     """Version 1.0 becomes 1.1."""
-    # music.Brass is gone: 1 row dropped.
+    # music.Brass was removed: 1 row dropped.
     self.remove_model("music.Brass")
     # This is a guess: music.Genre.title is name now (2 rows).
     self.rename_field("music.Genre", "title", "name")
-    # music.Genre.colour is gone: 1 value dropped.
+    # music.Genre.colour was removed: 1 value dropped.
     self.remove_field("music.Genre", "colour")
     # music.Album.artist is new, and needs a value (1 row).
     # self.add_field("music.Album", "artist_id", ...)
@@ -69,7 +69,7 @@ class Base(Migrator):
 class MusicMigrator(Base):
     LAST = 1
 """
-DOCSTRING = '    """Brings dumps of older versions to today\'s."""'
+DOCSTRING = '    """Brings dumps of older versions to the current models."""'
 BY_CODE = '''\
 from dumpy import Migrator, override
 from dumpy.dump import new
@@ -223,7 +223,7 @@ def test_a_name_that_the_encoding_of_a_file_lacks_leaves_it_as_it_is(
 def test_settings_that_are_no_module_have_no_place_for_a_migrator() -> None:
     with (
         override_settings(DUMPY={"VERSION": "1.1"}, SETTINGS_MODULE=None),
-        pytest.raises(NotWritten, match="Name one in DUMPY"),
+        pytest.raises(NotWritten, match="Name a class in DUMPY"),
     ):
         migrator._target()
 
@@ -258,7 +258,7 @@ def test_the_step_begins_where_those_that_are_there_end(write: Write, package: P
     text = (package / "migrators.py").read_text(encoding="utf-8")
     assert "def migrate_from_1_0(self" in text
     assert "Write a method" not in said
-    assert said.endswith("4 differences need a hand: a restore would not go through.")
+    assert said.endswith("4 differences must be resolved: a restore would fail.")
 
 
 def test_a_step_that_was_all_that_was_missing_is_enough(
@@ -388,7 +388,7 @@ def test_a_dump_that_does_not_fit_is_restored_with_the_migrator_that_was_written
         'DUMPY = {"MIGRATION_CLASS": "corner_shop.migrators.CornerShopMigrator", …}' in done.stdout
     )
     configure(site, VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.CornerShopMigrator")
-    assert "The dump is whole, fits the models, and would be restored." in site.succeed(
+    assert "The dump is complete, fits the models, and can be restored." in site.succeed(
         "checkdump", "backup"
     )
     again = site.succeed("checkdump", "backup", "--write-migrator", "--write")
@@ -406,7 +406,7 @@ def test_rows_that_go_through_code_of_a_migrator_are_rehearsed(site: Site) -> No
     configure(site, VERSION="2.0", MIGRATION_CLASS="corner_shop.migrators.Ours")
     said = site.succeed("checkdump", "backup")
     assert "migrate_from_1_0: Clients are customers." in said
-    assert "The dump is whole, fits the models, and would be restored." in said
+    assert "The dump is complete, fits the models, and can be restored." in said
     broken = BY_CODE.replace("name=title.upper()", "name=None")
     (site.directory / "corner_shop" / "migrators.py").write_text(broken, encoding="utf-8")
     assert re.search(

@@ -170,7 +170,7 @@ def test_nothing_is_wrong_with_a_migrator_that_nobody_has() -> None:
             "2.0",
             "Careless",
             [
-                "Careless.migrate_from_old names no version, as migrate_from_1_2 does.",
+                "Careless.migrate_from_old names no version, unlike migrate_from_1_2.",
                 "Careless.migrate_from_1_0 must take (self, globals_dict).",
             ],
         ),

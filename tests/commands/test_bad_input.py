@@ -272,19 +272,19 @@ PROGRAMS: list[tuple[str, str, str, str]] = [
         "a text that is yielded",
         "def objects():\n    yield 'Lutra lutra'\n",
         "yield 'Lutra lutra'",
-        "objects() gives 'Lutra lutra' (str), which is no object",
+        "objects() gives 'Lutra lutra' (str), which is not an object",
     ),
     (
         "a number that is yielded",
         "def objects():\n    yield [Species(latin='a'), 5]\n",
         "5]",
-        "objects() gives 5 (int), which is no object",
+        "objects() gives 5 (int), which is not an object",
     ),
     (
         "a class that is yielded",
         "def objects():\n    yield Species\n",
         "yield Species",
-        "which is no object",
+        "which is not an object",
     ),
     (
         "a process that is ended",
@@ -341,7 +341,11 @@ BAD_ROWS_OF_A_PROGRAM: list[tuple[str, str, str]] = [
     ("a value too many", "weighing(1, 3, 4)", "TypeError: create_zoo_weighing() takes 2"),
     ("no Python", "weighing(1, 3; print()", "it is not valid Python: "),
     ("more than one statement", "weighing(1, 3); print()", "it is not valid Python: "),
-    ("more than one value", "weighing(1, 3), 4", "objects() gives 4 (int), which is no object."),
+    (
+        "more than one value",
+        "weighing(1, 3), 4",
+        "objects() gives 4 (int), which is not an object.",
+    ),
     ("a second yield", "weighing(1, (yield 3))", "'yield' outside function."),
 ]
 
@@ -383,7 +387,7 @@ def test_rows_for_which_a_program_creates_nothing_are_counted(dump: Path) -> Non
         ),
     )
     dump.write_bytes(edit(dump.read_bytes()))
-    assert loaded(dump).err == "create_zoo_weighing: 1 row became nothing.\n"
+    assert loaded(dump).err == "create_zoo_weighing: dropped 1 row.\n"
     assert not zoo.Weighing.objects.exists()
 
 

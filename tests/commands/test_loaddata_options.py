@@ -184,7 +184,7 @@ def test_two_rows_with_the_same_key_are_refused_with_both_lines(dump: Path) -> N
     with pytest.raises(LoadError) as caught:
         loaded(dump)
     assert f"dump.py:{line}: zoo.Species" in str(caught.value)
-    assert f"dump.py:{line - 1} brings a row with the same key" in str(caught.value)
+    assert f"dump.py:{line - 1} has a row with the same key" in str(caught.value)
 
 
 def test_an_excluded_model_is_not_loaded(dump: Path) -> None:

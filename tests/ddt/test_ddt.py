@@ -161,7 +161,7 @@ def test_a_dump_that_cannot_be_restored_fails_and_changes_nothing(dump: Path) ->
     path = dump / "music_track.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("'Overdose', 1,", "'Overdose', 99,"), encoding="utf-8")
-    with pytest.raises(CommandError, match="a restore would not go through"):
+    with pytest.raises(CommandError, match="a restore would fail"):
         called("checkdump", str(dump), "--reseal")
     before, name = contents(), connection.settings_dict["NAME"]
     reason, _diff = failed(str(dump))
@@ -179,7 +179,7 @@ def test_no_other_database_is_written_to(shop: None) -> None:
         reason, _diff = failed()
     finally:
         post_migrate.disconnect(log)
-    assert "'other' must stay as it is: a scratch database stands in for 'default' alone." in reason
+    assert "'other' must stay as it is: the scratch database replaces only 'default'." in reason
     assert not Genre.objects.using("other").exists()
 
 

@@ -17,7 +17,7 @@ from points import LOAD, RESTORE, named
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
 
-IN_THE_WAY = "Somebody else uses the tables, and did not let go of them in time."
+IN_THE_WAY = "Another session uses the tables, and did not release them in time."
 AS_IT_WAS = "The database is as it was."
 
 # SQLite waits for as long as the settings say.

@@ -206,7 +206,7 @@ def test_what_is_no_object_is_refused_with_its_line(load: Load, given: str) -> N
     text = f"from zoo.models import Animal\n\n\ndef objects():\n    yield {given}\n"
     said = message(load, text)
     assert "fixture.py:5" in said
-    assert "which is no object" in said
+    assert "which is not an object" in said
 
 
 def test_a_row_with_a_composite_key_is_named_with_its_line(load: Load) -> None:
@@ -227,7 +227,7 @@ def test_a_key_that_comes_twice_in_a_file_is_an_error_that_names_both_lines(
     assert problem.place is not None
     assert problem.place.line == line_of(text, "(1, 'b')")
     first = line_of(text, "(1, 'a')")
-    assert f"{problem.place.file}:{first} brings a row" in problem.reason
+    assert f"{problem.place.file}:{first} has a row" in problem.reason
     assert not values(Species, "pk")
 
 

@@ -43,7 +43,7 @@ def test_a_program_that_the_router_leads_elsewhere_is_refused(load: Load, settin
     """W11"""
     settings.DATABASE_ROUTERS = [TaxaElsewhere()]
     said = message(load, fixture_of("Taxon.objects.create(name='x')", "yield Species(latin='y')"))
-    assert "zoo.Taxon belongs into the database 'other'" in said
+    assert "zoo.Taxon belongs to the database 'other'" in said
     assert not Taxon.objects.using("other").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_row_that_stands_in_the_way_is_named(load: Load) -> None:
     """N7"""
     Species.objects.create(pk=9, latin="a")
     (problem,) = refusal(load, dump_of(rows("zoo.Species", "id latin", (1, "a")))).problems
-    assert "zoo.Species(pk=9) has the same latin and was there before." in problem.reason
+    assert "zoo.Species(pk=9) has the same latin and already exists." in problem.reason
     assert "manage.py restore" in problem.reason
 
 

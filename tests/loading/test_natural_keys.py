@@ -254,7 +254,7 @@ def test_two_rows_without_a_primary_key_and_with_one_natural_key_are_refused(
     assert problem.model == "zoo.Nation"
     assert problem.place is not None
     assert problem.place.line == last
-    assert f"fixture.py:{first} brings a row with the same key" in problem.reason
+    assert f"fixture.py:{first} has a row with the same key" in problem.reason
 
 
 def test_a_later_fixture_may_bring_a_row_without_a_primary_key_again(load: Load) -> None:

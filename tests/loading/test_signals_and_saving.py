@@ -80,7 +80,7 @@ def test_a_row_that_a_receiver_makes_in_the_load_gives_way(
     finally:
         post_save.disconnect(motto, Keeper)
     assert (7, 1, "as it was") in values(KeeperProfile, "pk", "keeper", "motto")
-    assert "has given way to a row of the dump" in said
+    assert "was replaced by a row of the dump" in said
 
 
 def test_a_row_that_a_receiver_of_a_hand_written_object_makes_gives_way(

@@ -1,4 +1,4 @@
-"""A restore brings each row once: a key that comes twice would lose one of the two."""
+"""A restore loads each row once: of two rows with the same key, one would be lost."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_models_that_are_merged_with_the_same_keys_are_refused_with_both_places(
     do(shop, MADE.format(photo=photo, video=video))
     said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
-    assert "shop_photo.py:4 brings a row with the same key" in said
+    assert "shop_photo.py:4 has a row with the same key" in said
     assert "Give one of them another key." in said
 
 
@@ -99,7 +99,7 @@ def test_models_that_are_renamed_to_one_are_refused_with_both_places(shop: Site)
     )
     said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
-    assert "shop_photo.py:4 brings" in said
+    assert "shop_photo.py:4 has a row" in said
 
 
 @pytest.mark.parametrize("made", [OBJECT, ROW], ids=["object", "row"])
@@ -125,7 +125,7 @@ def test_two_objects_of_one_row_with_the_same_key_are_refused(shop: Site) -> Non
     do(shop, MADE.format(photo=f"[{OBJECT}, {OBJECT}]", video="None"))
     said = shop.refuse(shop.the_dump)
     assert "shop_photo.py:4: shop.Media(pk=1): " in said
-    assert "shop_photo.py:4 brings" in said
+    assert "shop_photo.py:4 has a row" in said
 
 
 def test_an_object_that_takes_the_key_of_a_dumped_row_is_refused(shop: Site) -> None:
@@ -134,7 +134,7 @@ def test_an_object_that_takes_the_key_of_a_dumped_row_is_refused(shop: Site) -> 
     do(shop, f"{code}    return Media(title=title)")
     said = shop.refuse(shop.the_dump)
     assert "shop_video.py:4: shop.Media(pk=1): " in said
-    assert "shop_photo.py:4 brings" in said
+    assert "shop_photo.py:4 has a row" in said
 
 
 def test_models_that_are_merged_with_new_keys_keep_all_rows(shop: Site) -> None:
@@ -181,7 +181,7 @@ def test_a_row_of_a_file_that_is_there_twice_is_refused(shop: Site, second: str)
     first = next(n for n, line in enumerate(lines, 1) if "create_shop_note(5" in line)
     said = shop.refused("restore", shop.the_file, "-b")
     assert f"dump.py:{first + 1}: shop.Note(pk=5): " in said
-    assert f"dump.py:{first} brings" in said
+    assert f"dump.py:{first} has a row" in said
 
 
 def test_a_row_that_is_there_twice_far_apart_is_refused(shop: Site) -> None:
@@ -189,7 +189,7 @@ def test_a_row_that_is_there_twice_far_apart_is_refused(shop: Site) -> None:
     doubled(shop, "'one'", f"'one')\n{rows}    yield create_shop_note(5, 'again'")
     said = shop.refused("restore", shop.the_file, "-b")
     assert "shop.Note(pk=5): " in said
-    assert " brings a row with the same key" in said
+    assert " has a row with the same key" in said
 
 
 def test_a_row_of_a_directory_that_is_there_twice_is_refused(shop: Site) -> None:
@@ -207,4 +207,4 @@ def test_with_keep_going_the_second_row_is_rejected(shop: Site) -> None:
     assert "1 row was rejected" in said
     assert shop.rows("shop_note", "id", "text") == [(5, "one"), (6, "two")]
     (rejected,) = shop.directory.glob("*rejected*.py")
-    assert "brings a row with the same key" in rejected.read_text()
+    assert "has a row with the same key" in rejected.read_text()

@@ -414,7 +414,7 @@ def test_every_reference_of_a_migrator_that_leads_nowhere_is_named(
 
 def test_a_key_that_rows_refer_to_cannot_be_removed(tmp_path: Path) -> None:
     steps = migrator(v1_0=step(("remove_field", "music.Artist", "id")))
-    with pytest.raises(FixtureError, match=r"music.Album.artist refers to them by their own"):
+    with pytest.raises(FixtureError, match=r"music.Album.artist refers to them by their old keys"):
         loaded(tmp_path, dump("1.0", ARTISTS, ALBUMS), "2.0", steps)
     loaded(tmp_path, dump("1.0", ARTISTS), "2.0", steps)
     assert {artist.name for artist in Artist.objects.all()} == {"Accept", "Buddy"}
@@ -422,7 +422,7 @@ def test_a_key_that_rows_refer_to_cannot_be_removed(tmp_path: Path) -> None:
 
 def test_a_line_with_a_key_that_rows_refer_to_cannot_be_commented_out(tmp_path: Path) -> None:
     text = dump(None, ARTISTS, ALBUMS).replace("        id=id,\n", "        # id=id,\n", 1)
-    with pytest.raises(FixtureError, match="Put the line id=id, back"):
+    with pytest.raises(FixtureError, match="Restore the line id=id,"):
         loaded(tmp_path, text, None)
 
 
@@ -443,7 +443,7 @@ def test_what_a_repair_leaves_to_migrators_is_said(tmp_path: Path) -> None:
         said = called("repair", str(tmp_path / "old"), "music.Genre", "7", really=True).out
     assert Genre.objects.get().name == "Jazz"
     assert "music.Genre: a migrator makes its rows." in said
-    assert "What migrators do after a load is not done." in said
+    assert "The after_load handlers of migrators are not run." in said
 
 
 def test_handlers_are_called_before_and_after_the_load(tmp_path: Path) -> None:
@@ -567,7 +567,7 @@ WRONG: dict[str, tuple[Step, str]] = {
     ),
     "a value that is a function": (
         step(("add_field", "music.Genre", "code", len)),
-        "migrate_from_1_0: add_field() takes a value for all rows",
+        "migrate_from_1_0: add_field() takes one value of the vocabulary for all rows",
     ),
     "values that are none": (
         step(("change_values", "music.Genre", "name", 5)),
@@ -652,7 +652,10 @@ def making(value: Any) -> Step:
     [
         (lambda g, id: 1 / 0, "migrate_from_1_0: ZeroDivisionError: division by zero."),
         (lambda g, id: exit(1), "migrate_from_1_0: it ends the process with sys.exit(1)."),
-        (lambda g, id: "Rock", "migrate_from_1_0: TypeError: it gives 'Rock', which is no object."),
+        (
+            lambda g, id: "Rock",
+            "migrate_from_1_0: TypeError: it gives 'Rock', which is not an object.",
+        ),
         (lambda g, id: new(g["music_Genre"], id=id, nom="x"), "music.Genre has no field 'nom'"),
         (lambda g, id: new(g["resolve_model"]("a.B"), id=id), "there is no model 'a.B'"),
         (lambda g, id: g["before"](id), "create_music_genre() takes (id, name), not 1 value."),

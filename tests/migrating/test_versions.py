@@ -80,8 +80,9 @@ NEVER = migrator(v1_0=never, v1_2=never, v2_0=never)
 )
 def test_of_equal_versions_nothing_is_migrated(load: Load, source: str, target: str) -> None:
     said = load(source, target, NEVER, verbosity=2)
-    assert f"The dump is of version {Version(source)}, as the project is: no migration needed." in (
-        said
+    assert (
+        f"The dump is of version {Version(source)}, like the project: no migration is needed."
+        in (said)
     )
     assert is_loaded()
 
@@ -105,7 +106,7 @@ def test_a_person_may_say_the_version_of_an_unversioned_dump(load: Load) -> None
     ("source", "version", "sentence"),
     [
         ("1.0", "1.2", "The dump is of version 1.0: --as-version is for a dump that names none."),
-        (None, "old", "--as-version is 'old', which is no version. Write '1.2'."),
+        (None, "old", "--as-version is 'old', which is not a version. Write '1.2'."),
     ],
 )
 def test_a_version_that_cannot_be_is_refused(
@@ -146,7 +147,7 @@ def test_a_newer_dump_is_refused_before_the_first_write(
     assert said == (
         f"The dump is of version {source}, which is newer than that of the project, {target}. "
         "Update the project first. "
-        "To take the rows as they are, use --allow-version-mismatch."
+        "To load the rows as they are, use --allow-version-mismatch."
     )
 
 
@@ -208,7 +209,7 @@ def test_a_chain_that_does_not_arrive_lists_the_steps(refuse: Load) -> None:
         "The dump is of version 1.0, the project of 2.0, but TestMigrator has no step from 1.1; "
         "its steps are: migrate_from_1_0, migrate_from_1_2. "
         "Write a method migrate_from_1_1(self, globals_dict) that returns the version it leads to. "
-        "To take the rows as they are, use --allow-version-mismatch."
+        "To load the rows as they are, use --allow-version-mismatch."
     )
 
 
@@ -402,7 +403,7 @@ def notes(shop: Site) -> list[tuple[Any, ...]]:
 def test_restore_says_that_no_migration_is_needed(shop: Site) -> None:
     configure(shop, "1.0.0")
     said = shop.restore(shop.the_dump)
-    assert "The dump is of version 1.0, as the project is: no migration needed.\n" in said
+    assert "The dump is of version 1.0, like the project: no migration is needed.\n" in said
     assert notes(shop) == [(5, "kept")]
 
 
@@ -437,7 +438,7 @@ WRONG_CLASSES = {
     "a module with a syntax error": ("shop.migrators.ShopMigrator", "class M(:\n", "SyntaxError"),
     "a module that raises": ("shop.migrators.ShopMigrator", "1 / 0\n", "ZeroDivisionError"),
     "a module that ends the process": ("shop.migrators.ShopMigrator", "exit(0)\n", "exit"),
-    "no migrator": ("shop.migrators.Other", "", "is no subclass of dumpy.Migrator"),
+    "no migrator": ("shop.migrators.Other", "", "is not a subclass of dumpy.Migrator"),
     "no class": ("shop.migrators.Migrator.add_field", "", "shop.migrators.Migrator.add_field"),
 }
 

@@ -319,13 +319,13 @@ def test_a_key_that_is_not_in_the_dump_is_an_error(dump: Path) -> None:
     [
         (["music.Trak", "1"], "There is no model 'music.Trak'."),
         (["Track", "1"], "There is no model 'Track'."),
-        (["music.Track"], "Say which rows"),
-        (["music.Track", "one"], "'one' is no value for 'id'."),
+        (["music.Track"], "Select rows"),
+        (["music.Track", "one"], "'one' is not a valid value for 'id'."),
         (["music.Track", "--where=nme=x"], "--where nme=x: music.Track has no column 'nme'."),
         (["music.Track", "--where=name"], "--where name: write field=value, "),
         (["zoo.Booking", "1"], "composite primary key"),
-        (["auth.Permission", "1"], "Django makes these rows itself."),
-        (["zoo.Diet", "--where=plan={"], "'{' is no value for 'plan': write JSON."),
+        (["auth.Permission", "1"], "Django creates these rows itself."),
+        (["zoo.Diet", "--where=plan={"], "'{' is not a valid value for 'plan': write JSON."),
         (["zoo.Note", "--where=content_type=3"], "name a content type as app_label.model."),
     ],
 )
@@ -414,7 +414,7 @@ def test_rows_without_a_key_are_refused(dump: Path) -> None:
     create = text.index("def create_music_playlist")
     edited = text[:create] + text[create:].replace("        id=id,\n", "", 1)
     (dump / "restore.py").write_text(edited)
-    with pytest.raises(CommandError, match=r"the row of music.Playlist has no key"):
+    with pytest.raises(CommandError, match=r"the row of music.Playlist has no primary key"):
         called("repair", str(dump), "music.Playlist", where=["name=List 1"])
 
 
@@ -501,7 +501,10 @@ def test_a_permission_that_the_dump_only_knows_by_key_is_an_error(tmp_path: Path
     group.delete()
     said, reason = failed(tmp_path / "part", "auth.Group", "5")
     assert said == {"auth.Group": "1 errors"}
-    assert f"permissions={right.pk} refers to a row of auth.Permission that the dump does" in reason
+    assert (
+        f"permissions={right.pk} refers to a row of auth.Permission that is not in the dump"
+        in reason
+    )
     assert not Group.objects.exists()
 
 
@@ -527,8 +530,8 @@ def test_a_foreign_key_to_a_permission_is_led_to_the_row_here() -> None:
         3, "auth.Permission content_type_id=music.organ, codename=view_organ", is_named=True
     )
     assert here(3).reason == (
-        "refers to auth.Permission content_type_id=music.organ, codename=view_organ, which is not "
-        "here."
+        "refers to auth.Permission content_type_id=music.organ, codename=view_organ, which is "
+        "not in this database."
     )
     assert here(4) == NotHere(4, "a row of auth.Permission")
 

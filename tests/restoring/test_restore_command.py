@@ -129,7 +129,7 @@ def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:
     first.execute("DELETE FROM shop_sale")
     said = first.manage("restore", first.the_file, typed="n\n").stdout
     assert re.search(r"^shop.Sale +0 +1$", said, re.MULTILINE)
-    assert re.search(r"^\d+ models with as many rows +(\d+) +\1$", said, re.MULTILINE)
+    assert re.search(r"^\d+ models with the same number of rows +(\d+) +\1$", said, re.MULTILINE)
     (here, there) = re.findall(r"^total +(\d+) +(\d+)$", said, re.MULTILINE)[0]
     assert int(here) + 1 == int(there)
     assert "The dump is of a project without a version, written " in said

@@ -125,7 +125,7 @@ def test_rows_of_others_that_would_refer_to_nothing_keep_the_dump_out(shop: Site
     if settings.ENGINE == "postgresql":
         assert 'violates foreign key constraint "of_product" on table "payroll"' in said
     else:
-        assert "lead to rows that it does not have: 'payroll' to 'shop_product'." in said
+        assert "refer to rows that are not in the dump: 'payroll' to 'shop_product'." in said
 
 
 @pytest.mark.postgresql

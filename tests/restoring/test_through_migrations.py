@@ -402,7 +402,7 @@ def test_an_app_that_is_gone_is_refused(site: Site) -> None:
     site.remove(["fixes/migrations/0001_once.py"])
     site.edit("stock/models.py", ('"shop.Sale"', '"auth.User"'))
     said = site.refuse(site.the_dump, THROUGH)
-    assert "The app 'shop' is not installed here" in said
+    assert "The app 'shop' is not installed" in said
     assert "fixes.0001_once, which the project does not have; it has none of this app" in said
 
 
@@ -477,7 +477,7 @@ def test_users_that_were_swapped_since_are_refused(site: Site) -> None:
     site.succeed("makemigrations", "people", "-v0")
     said = site.refuse(site.the_dump, THROUGH)
     assert "rows of auth.User, which is swapped for people.Person" in said
-    assert "Set AUTH_USER_MODEL to what it was" in said
+    assert "Set AUTH_USER_MODEL to its value" in said
 
 
 def test_users_that_were_not_there_yet_are_refused(site: Site) -> None:
@@ -493,7 +493,7 @@ def test_users_that_were_not_there_yet_are_refused(site: Site) -> None:
     )
     site.succeed("makemigrations", "people", "-v0")
     said = site.refuse(site.the_dump, THROUGH)
-    assert "AUTH_USER_MODEL is people.Person, which was not there" in said
+    assert "AUTH_USER_MODEL is people.Person, which did not exist" in said
 
 
 def test_users_that_were_swapped_then_are_refused(site: Site) -> None:

@@ -109,7 +109,7 @@ def test_a_backup_leads_back_from_newer_code(first: Site) -> None:
     options = [word for name in names for word in ("--drop", name)]
     if settings.ENGINE != "sqlite":  # which does not mind tables without rows
         said = first.refuse(first.the_dump)
-        assert "To let it go: --drop shop_shelf_sales" in said
+        assert "To drop it: --drop shop_shelf_sales" in said
     first.restore(first.the_dump, *options)
     assert without_times(first) == before
 
@@ -157,7 +157,7 @@ def test_without_the_table_of_an_unmanaged_model_a_restore_says_what_to_do(
 ) -> None:
     legacy.execute("DROP TABLE legacy")
     said = legacy.refuse(legacy.the_dump)
-    assert "The table 'legacy' of stock.Legacy does not exist, and no migration makes it" in said
+    assert "The table 'legacy' of stock.Legacy does not exist, and no migration creates it" in said
 
 
 def migrate_with(site: Site, *sql: str) -> None:
@@ -172,7 +172,7 @@ def test_a_table_that_migrations_make_for_an_unmanaged_model_goes_when_it_is_nam
     migrate_with(legacy, MAKE)
     change(legacy)
     said = legacy.refuse(legacy.the_dump)
-    assert "To let go of what is there already, name the table or view: --drop NAME." in said
+    assert "To drop the existing table or view: --drop NAME." in said
     legacy.restore(legacy.the_dump, "--drop", "legacy")
     assert legacy.execute("SELECT id, name FROM legacy ORDER BY id") == ROWS
 
