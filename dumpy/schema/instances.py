@@ -1,4 +1,4 @@
-"""Rows of a dump as unsaved instances: what create functions return when somebody runs them."""
+"""Rows of a dump as unsaved instances, made when create functions run as Python."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNLIKE = {Natural, FieldText, Stored, type(JSON_NULL)}
 
 @dataclass
 class DumpedRow:
-    """What a row says beyond the fields of its instance: it hangs on each instance from ``new``.
+    """The values of a row that are not on its instance; each instance made by ``new`` has one.
 
     ``names``: the fields that the row has; ``references``: foreign keys given by natural key;
     ``links``: many-to-many values, a list of primary keys or natural keys per field.
@@ -38,12 +38,12 @@ class DumpedRow:
 
 @dataclass(frozen=True)
 class MissingModel:
-    """Stands for a model that does not exist: a dump can be imported, but its rows not be made."""
+    """A stand-in for a model that does not exist: its dump can be imported, but not its rows."""
 
     label: str
 
     def row(self, values: dict[str, Any]) -> Any:
-        """Raise ``LookupError``: what ``new`` does for a model that does not exist."""
+        """Raise ``LookupError``, as ``new`` must for a model that does not exist."""
         raise LookupError(
             f"there is no model {self.label!r}. If it was removed, comment out the line that "
             "lists its rows; if it was renamed, change its name in resolve_model()."
@@ -56,7 +56,7 @@ class MissingModel:
 def resolve_model(label: str) -> type[Model] | MissingModel:
     """Return the model called ``app_label.ModelName``, or a ``MissingModel`` if there is none.
 
-    Raises ``ConfigurationError`` where Django is not set up.
+    Raises ``ConfigurationError`` if Django is not set up.
     """
     if not apps.models_ready:
         raise ConfigurationError(
@@ -75,7 +75,7 @@ _lookup: ContextVar[_Lookup | None] = ContextVar("dumpy_lookup", default=None)
 
 @contextmanager
 def resolving(lookup: _Lookup) -> Iterator[None]:
-    """Let ``resolve_model`` find models with another function, for the time of the block."""
+    """Replace the function with which ``resolve_model`` finds models, inside the block."""
     token = _lookup.set(lookup)
     try:
         yield
@@ -86,8 +86,8 @@ def resolving(lookup: _Lookup) -> Iterator[None]:
 def new(model: type[Model] | MissingModel, /, **values: Any) -> Model:
     """Return an unsaved instance of ``model`` with the values of a row.
 
-    References by natural key and many-to-many values cannot be set before the row is saved: they
-    are kept on the instance for the loader, see ``dumped_row``. Raises ``LookupError`` for a
+    References by natural key and many-to-many values cannot be set before the row is saved; the
+    instance keeps them for the loader, see ``dumped_row``. Raises ``LookupError`` for a
     ``MissingModel``.
     """
     if isinstance(model, MissingModel):
@@ -123,13 +123,13 @@ def _decoded(model: type[Model]) -> frozenset[str]:
 
 
 def dumped_row(instance: Model) -> DumpedRow | None:
-    """Return what ``new`` has noted on an instance, or None for one that a person made."""
+    """Return the ``DumpedRow`` that ``new`` set on an instance, or None for any other instance."""
     row: DumpedRow | None = instance.__dict__.get(_MARK)
     return row
 
 
 def has_own_decoder(column: Column) -> bool:
-    """Whether the Python value of a JSON column is not simply what the JSON text says."""
+    """Whether the Python value of a JSON column differs from the value of its JSON text."""
     return column.is_json and getattr(column.target, "decoder", None) is not None
 
 

@@ -8,10 +8,10 @@ from dumpy.schema.tables import Column, ModelType, Table, table_of
 
 
 def load_order(models: Iterable[ModelType]) -> list[Table]:
-    """Return the tables of ``models``, each after those that its rows need.
+    """Return the tables of ``models``, each after the tables that its rows need.
 
-    Where keys go in a circle, a table is freed from its nullable keys and its links first; among
-    equals the label decides, so that the order depends on nothing but the models.
+    In a cycle, a table is freed from its nullable keys and its links first. Ties are broken by
+    label, so that the order depends only on the models.
     """
     waiting = {table.label: table for table in {table_of(model) for model in models}}
     must = {

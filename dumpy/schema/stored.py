@@ -1,4 +1,4 @@
-"""Values as they are stored, where what Django makes of them says less."""
+"""Values as they are stored, for fields whose Python values lose information."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Unconverted(Func):
-    """A column of which SQLite does not know the type: its driver makes False of a boolean 7."""
+    """A column whose type SQLite does not know, or its driver would turn a boolean 7 into False."""
 
     template = "%(expressions)s"
 
@@ -27,10 +27,10 @@ class _Unconverted(Func):
 
 
 def as_stored(column: Column) -> Any:
-    """Return the expression that reads a column: its name, or what says more.
+    """Return the expression that reads the stored value of a column, usually its name.
 
-    A JSON null can be told from an SQL NULL in its text, and no decoder is in the way; the values
-    of a custom field are what the driver gives.
+    It tells a JSON null from an SQL NULL by its text, without a decoder, and reads the values of a
+    custom field as the driver returns them.
     """
     if column.is_json:
         return ExpressionWrapper(F(column.name), TextField())
@@ -42,7 +42,7 @@ def as_stored(column: Column) -> Any:
 
 
 def as_driven(column: Column) -> Any:
-    """Return the expression that reads a column as the driver gives it, converted by nobody."""
+    """Return the expression that reads a column as the driver returns it, without converters."""
     if column.is_json:
         return as_stored(column)
     if column.wraps_sql:
@@ -51,7 +51,7 @@ def as_driven(column: Column) -> Any:
 
 
 def decoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
-    """Return what Django makes of a value that the driver gives; None if nothing."""
+    """Return the function that converts the driver's value to Django's, or None."""
     expression = column.field.get_col(column.field.model._meta.db_table)
     converters = [
         *connection.ops.get_db_converters(expression),
@@ -76,7 +76,7 @@ def encoded(column: Column, value: object, connection: BaseDatabaseWrapper) -> A
 def is_stored_alike(
     column: Column, one: object, other: object, connection: BaseDatabaseWrapper
 ) -> bool:
-    """Whether a field stores two values alike."""
+    """Whether a field stores two values in the same way."""
     if hasattr(column.target, "geom_type"):
         # Geometries compare without their third dimension, and their text is rounded.
         return bool(_coordinates(column, one) == _coordinates(column, other))
@@ -87,7 +87,7 @@ def is_stored_alike(
 
 
 def is_same_stored(given: Any, stored: Any) -> bool:
-    """Whether what a field gives to the driver is what the driver has given."""
+    """Whether a field gives back to the driver the value that the driver returned."""
     given = getattr(given, "obj", given)  # psycopg's wrapper of bytes and JSON
     if isinstance(given, memoryview | bytearray):
         given = bytes(given)

@@ -1,4 +1,4 @@
-"""A model as a table: its columns, its links, and what their values are."""
+"""A model as a table: its columns, its links, and the types of their values."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
 class Column:
     """A concrete field of a model: one parameter of its create function, one column of its table.
 
-    ``name`` is the attribute name (``album_id``); ``target`` the field that holds the values, which
-    for a foreign key is the field it points at in the end.
+    ``name`` is the attribute name (``album_id``); ``target`` is the field that holds the values:
+    for a foreign key, the field at the end of the chain of references.
     """
 
     field: Field
@@ -68,13 +68,13 @@ class Column:
 
     @cached_property
     def db_name(self) -> str:
-        """The name of the column in the database."""
+        """Return the name of the column in the database."""
         assert self.field.column is not None
         return self.field.column
 
     @cached_property
     def parent_field(self) -> Field:
-        """The field that a foreign key points at."""
+        """Return the field that a foreign key refers to."""
         assert isinstance(self.field, models.ForeignKey)
         parent: Field = self.field.target_field
         return parent
@@ -88,7 +88,7 @@ class Column:
 
     @cached_property
     def references(self) -> ModelType | None:
-        """The model that a foreign key points at."""
+        """Return the model that a foreign key refers to."""
         if isinstance(self.field, models.ForeignKey):
             return concrete(self.field.remote_field.model)
         return None
@@ -103,7 +103,7 @@ class Column:
 
     @cached_property
     def is_encoded(self) -> bool:
-        """Whether a custom field decides how its values are stored, as a pickle, say."""
+        """Whether a custom field decides how its values are stored, for example as a pickle."""
         return (
             self.types is None
             and not self.is_json
@@ -114,17 +114,17 @@ class Column:
 
     @cached_property
     def wraps_sql(self) -> bool:
-        """Whether a custom field puts SQL around its values, as geometries do."""
+        """Whether a custom field wraps its values in SQL, as geometries do."""
         return _overrides(type(self.target), _WRAPPERS)
 
     @cached_property
     def key_owner(self) -> ModelType | None:
-        """The model whose primary keys the values of a foreign key are."""
+        """Return the model whose primary keys are the values of a foreign key."""
         return concrete(self.target.model) if self.target.primary_key else None
 
     @cached_property
     def types(self) -> frozenset[type] | None:
-        """The exact types of values that need no conversion; None where only the field knows."""
+        """Return the exact types of values that need no conversion; None if unknown."""
         if self.is_json:
             return None
         for base, types in _TYPES:
@@ -151,18 +151,18 @@ class Link:
 
     @cached_property
     def source(self) -> Column:
-        """The column of the through table that points at the model of the field."""
+        """Return the column of the through table that refers to the model of the field."""
         return _column_of(self.through, self.field.m2m_field_name())
 
     @cached_property
     def target(self) -> Column:
-        """The column of the through table that points at the other model."""
+        """Return the column of the through table that refers to the other model."""
         return _column_of(self.through, self.field.m2m_reverse_field_name())
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A model: its local columns in ``_meta`` order, and its links; a proxy has those it shows."""
+    """A model: its local columns in ``_meta`` order, and its links; of a proxy, those it shows."""
 
     model: ModelType
 
@@ -179,7 +179,7 @@ class Table:
         )
 
     def column(self, name: str) -> Column:
-        """Return the column of a name or field name; raises ``LookupError``."""
+        """Return the column with a name or field name; raises ``LookupError``."""
         for column in self.columns:
             if name in (column.name, column.field.name):
                 return column
@@ -195,42 +195,42 @@ class Table:
 
     @cached_property
     def db_tables(self) -> tuple[str, ...]:
-        """The names of its table in the database, and of those of its links."""
+        """Return the names of its table in the database and of the tables of its links."""
         return self.model._meta.db_table, *(link.through._meta.db_table for link in self.links)
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """What rows may call the columns and links: by attribute or field, with their own names."""
+        """Return columns and links by the names that rows may use: attribute and field names."""
         names = {column.name: column.name for column in self.columns}
         names |= {column.field.name: column.name for column in self.columns}
         return names | {link.name: link.name for link in self.links}
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """The names of the columns that make the primary key: several for a composite one."""
+        """Return the names of the columns of the primary key: several for a composite key."""
         return tuple(field.attname for field in primary_key_fields(self.model))
 
     @cached_property
     def is_found_by_natural_key(self) -> bool:
-        """Whether a row can be written without its primary key, and be found again."""
+        """Whether a row can be written without its primary key and found again."""
         key = [column for column in self.columns if column.name in self.key]
         return has_natural_key(self.model) and [c.references for c in key] == [None]
 
 
 def has_natural_key(model: ModelType) -> bool:
-    """Whether rows of a model can be named by a natural key, and found by it."""
+    """Whether rows of a model have a natural key and can be found by it."""
     finds = hasattr(model._default_manager, "get_by_natural_key")
     return finds and callable(getattr(model, "natural_key", None))
 
 
 @cache
 def table_of(model: ModelType) -> Table:
-    """Return the table of a model; that of its concrete model for a proxy."""
+    """Return the table of a model; for a proxy, the table of its concrete model."""
     return Table(concrete(model))
 
 
 def concrete(model: ModelType) -> ModelType:
-    """Return the model that has the table: the model itself, or the one that a proxy stands for."""
+    """Return the model that has the table: the model itself, or the concrete model of a proxy."""
     return model._meta.concrete_model or model
 
 
@@ -243,7 +243,7 @@ def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
 
 
 def key_owner(model: ModelType) -> ModelType | None:
-    """Return the model whose primary keys those of ``model`` are: a parent, or itself."""
+    """Return the model whose primary keys ``model`` uses: a parent, or the model itself."""
     key = primary_key_fields(model)
     return Column(key[0]).key_owner if len(key) == 1 else None
 
@@ -257,7 +257,7 @@ def is_content_type(model: ModelType) -> bool:
 
 
 def attribute(column: Column, instance: models.Model) -> Any:
-    """Return what an instance holds for a column: of a file its name, which may be None."""
+    """Return the value of a column on an instance; for a file its name, which may be None."""
     held = instance.__dict__.get(column.name, instance)
     # A descriptor may show something else, a translation say.
     if column.types is not None and (held is None or type(held) in column.types):
@@ -267,7 +267,7 @@ def attribute(column: Column, instance: models.Model) -> Any:
 
 
 def from_text(column: Column, text: str) -> Any:
-    """Return the value of a custom field that its ``value_to_string`` has written as ``text``."""
+    """Return the value of a custom field whose ``value_to_string`` wrote ``text``."""
     return column.target.to_python(text)
 
 

@@ -1,1 +1,1 @@
-"""Python source as text: knows neither Django nor files."""
+"""Python source as text, without Django and without files."""

@@ -1,6 +1,6 @@
-"""Canonical rows of any size and shape, in time and memory of their length.
+"""A reader of canonical rows of any size and shape, in time and memory linear in their length.
 
-A reader takes the text, the index where a value starts, and how many brackets are open there; it
+A reader takes the text, the index where a value starts, and the number of open brackets there. It
 returns the value and the index after it, or raises NotCanonical.
 """
 
@@ -24,11 +24,11 @@ _LITERAL_WORDS: dict[str, object] = {"None": None, "True": True, "False": False}
 
 
 class NotCanonical(ValueError):
-    """Text that dumpy does not write; Python may still read it."""
+    """Text that dumpy does not write; Python may still be able to read it."""
 
 
 def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...] | None:
-    """The values of the row `prefix + values + suffix`, None when it is not canonical."""
+    """Return the values of the row `prefix + values + suffix`, or None if it is not canonical."""
     if not line.startswith(prefix):
         return None
     try:
@@ -39,7 +39,7 @@ def read_row(line: str, prefix: str, suffix: str) -> tuple[object, ...] | None:
 
 
 def read_value(text: str) -> object:
-    """The value of a whole canonical text; raises NotCanonical or words.NotAWord."""
+    """Return the value of a whole canonical text; raises NotCanonical or words.NotAWord."""
     value, end = _read(text, 0, 0)
     if end != len(text):
         raise NotCanonical
@@ -52,7 +52,7 @@ def _read(text: str, start: int, depth: int) -> tuple[object, int]:
 
 
 def _read_items(text: str, start: int, closing: str, depth: int) -> tuple[list[object], int]:
-    """The values up to a closing bracket, and the index after it."""
+    """Return the values up to a closing bracket, and the index after it."""
     values: list[object] = []
     if text.startswith(closing, start):
         return values, start + 1

@@ -1,4 +1,4 @@
-"""The text of a module that `skeleton` reads back; everything here returns text."""
+"""Write the text of a module that `skeleton` can read; every function here returns text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """What a model is called in a dump: its variable, its create function, its section."""
+    """The names of a model in a dump: its variable, its create function, its section."""
 
     variable: str
     create: str
@@ -54,14 +54,14 @@ class ModelNames:
 
 
 class Names:
-    """Gives out the identifiers of one dump, the same for the same requests in the same order."""
+    """The identifiers of one dump: the same requests in the same order give the same names."""
 
     def __init__(self) -> None:
         self._taken = set(_TAKEN)
         self._begun: set[str] = set()
 
     def for_model(self, app_label: str, object_name: str) -> ModelNames:
-        """New names for a model; a second request for the same model gives others."""
+        """Return new names for a model; a second request for the same model returns other names."""
         app, model = _identifier(app_label), _identifier(object_name)
         lower = model.lower()
         # In objects() a call of create_… would look like a row.
@@ -77,7 +77,7 @@ class Names:
         return names
 
     def section(self, names: ModelNames) -> str:
-        """The name of the next section of a model."""
+        """Return the name of the next section of a model."""
         name = names.objects
         if name in self._begun:
             name = self._numbered(name)
@@ -85,7 +85,7 @@ class Names:
         return name
 
     def parameters(self, field_names: Iterable[str], variable: str) -> list[str]:
-        """The names of the parameters of a create function, one for each field."""
+        """Return the names of the parameters of a create function, one for each field."""
         parameters: list[str] = []
         for field in field_names:
             name = _identifier(field)
@@ -112,7 +112,7 @@ def _all(names: ModelNames) -> set[str]:
 
 
 def _identifier(label: str) -> str:
-    """The label itself when it is an ASCII identifier, else one made of it."""
+    """Return a label if it is an ASCII identifier, otherwise an identifier made from it."""
     text = re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}", label)
     return f"_{text}" if text[:1].isdigit() or not text else text
 
@@ -123,9 +123,9 @@ def head(
     migrations: Mapping[str, str],
     listed_in: str = "objects()",
 ) -> str:
-    """Everything before the first model, without the last line end, which `model_line` writes.
+    """Return everything before the first model, without the last line end, which `model_line` adds.
 
-    `listed_in` says where the tables are listed.
+    `listed_in` names the place where the tables are listed.
     """
     indent = "    "
     names = textwrap.fill(
@@ -140,7 +140,7 @@ def head(
 
 
 def _quoted(text: str) -> str:
-    """A text without the name of the placeholder in it, which stands for rows wherever it is."""
+    """Return a literal that does not contain the name of the placeholder for rows."""
     return quote(text).replace(PLACEHOLDER, f"\\x5f{PLACEHOLDER[1:]}")
 
 
@@ -157,12 +157,12 @@ def _mapping(mapping: Mapping[str, str]) -> str:
 
 
 def model_line(variable: str, label: str) -> str:
-    """The line that binds a variable to the model `app_label.ModelName`."""
+    """Return the line that binds a variable to the model `app_label.ModelName`."""
     return f"\n\n{variable} = resolve_model({_quoted(label)})\n"
 
 
 def create_function(names: ModelNames, fields: Iterable[tuple[str, str]]) -> str:
-    """The create function of a model for pairs (parameter, field)."""
+    """Return the create function of a model for pairs (parameter, field)."""
     pairs = list(fields)
     parameters = ", ".join(parameter for parameter, _ in pairs)
     lines = "".join(f"        {_assignment(*pair)},\n" for pair in pairs)
@@ -179,33 +179,33 @@ def _assignment(parameter: str, field: str) -> str:
 
 
 def section_head(name: str) -> str:
-    """The line before the rows of a section."""
+    """Return the line before the rows of a section."""
     return f"\n\ndef {name}():\n"
 
 
 def table_head(label: str) -> str:
-    """Everything before the rows of a table file."""
+    """Return everything before the rows of a table file."""
     return f'{_FIRST_LINES}"""Rows of {_docstring(label)}, which restore.py loads."""\n'
 
 
 def table_tail() -> str:
-    """The end of a table file."""
+    """Return the end of a table file."""
     return f"\n{FLUSH}\n\n{LAST_LINE}\n"
 
 
 def main_function(files: Sequence[str]) -> str:
-    """The list of the table files, and what running `restore.py` does."""
+    """Return the list of the table files, and the code that runs when `restore.py` is run."""
     names = "".join(f"    {_quoted(name)},\n" for name in files)
     return f"\n\n{INSTALL}\n\nTABLES = [\n{names}]\n{MAIN}"
 
 
 def objects_function(sections: Sequence[str]) -> str:
-    """The function that yields the sections."""
+    """Return the function that yields the sections."""
     lines = [f"    yield {section}()\n" for section in sections]
     body = "".join(lines) or "    return []\n"
     return f"\n\n{INSTALL}\n\n\ndef objects():\n{body}"
 
 
 def tail() -> str:
-    """The end of the file: without it, a dump is truncated."""
+    """Return the end of the file; a file without it is truncated."""
     return f"\n{LAST_LINE}\n"

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a directory holds, and how to tell that it is whole."""
+"""`manifest.json`: the content of a directory dump, and a check that it is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py")
 
 
 class ManifestError(ValueError):
-    """A text that is no manifest, or one that somebody has edited; `reason` says which."""
+    """A text that is not a manifest or was edited; `reason` says which."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -39,8 +39,8 @@ class FileEntry:
 class TableEntry:
     """A table: its rows, the SHA-256 of their values, the tables in the database, and its files.
 
-    `fields` are the names in the rows; `digest` is that of the text of the rows without the
-    names of their create functions, a line for each.
+    `fields` are the names in the rows. `digest` is the digest of the text of the rows, one per
+    line, without the names of their create functions.
     """
 
     model: str
@@ -53,7 +53,7 @@ class TableEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A directory: versions, migrations, tables in the order of loading, and what is left out.
+    """A directory: versions, migrations, tables in the order of loading, and omitted tables.
 
     `content_types` are the primary keys of the content types of the source, by label.
     """
@@ -75,7 +75,7 @@ def to_text(manifest: Manifest) -> str:
 
 
 def from_text(text: str) -> Manifest:
-    """Return the manifest that `to_text` has written; raises ManifestError."""
+    """Return the manifest that `to_text` wrote; raises ManifestError."""
     if sum(map(text.count, "[{,")) > _MAX_PARTS:
         raise ManifestError(f"it has more than {_MAX_PARTS} parts.")
     try:
@@ -93,7 +93,7 @@ def from_text(text: str) -> Manifest:
 
 
 def digest() -> Any:
-    """Return a new hash object, of the kind that manifests hold."""
+    """Return a new hash object of the kind that manifests use."""
     return hashlib.sha256()
 
 
@@ -103,7 +103,7 @@ def _seal(content: Mapping[str, Any]) -> str:
 
 
 def _checked(manifest: Manifest) -> Manifest:
-    """Return a manifest all of whose files can be files of its directory, each once."""
+    """Return a manifest if each of its files can be in its directory and occurs once."""
     files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
     for file in files:
         if not _PLAIN.fullmatch(file.name):
@@ -114,7 +114,7 @@ def _checked(manifest: Manifest) -> Manifest:
 
 
 def _made(kind: Any, value: Any) -> Any:
-    """Return what a value of JSON is, where a kind of value is expected; raises ManifestError."""
+    """Convert a JSON value to the expected kind of value; raises ManifestError."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind in _RECORDS:
         hints = _hints(kind)

@@ -1,4 +1,4 @@
-"""A dump file cut into its skeleton and the extents of its row blocks, in one pass."""
+"""Cut a dump file into its skeleton and the extents of its row blocks, in one pass."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NO_BLOCK = b"\n\n"  # No line starts so.
 
 
 class RowStyle(NamedTuple):
-    """How rows stand in a file.
+    """The form of rows in a file.
 
     Attributes:
-        start: what a row has before the name of its create function.
-        suffix: what a row ends with.
-        placeholder: the line that stands for a block of rows, by its number.
+        start: the text before the name of the create function.
+        suffix: the end of a row.
+        placeholder: the line that replaces a block of rows, by its number.
     """
 
     start: str
@@ -44,17 +44,19 @@ class RowStyle(NamedTuple):
     placeholder: str
 
     def prefix(self, function: str) -> str:
-        """Return what a row of a create function begins with."""
+        """Return the beginning of a row of a create function."""
         return f"{self.start}{function}("
 
     @property
     def begins(self) -> re.Pattern[bytes]:
-        """The beginning of a row; the name of the create function is the one group."""
+        """Return the pattern of the beginning of a row; its group is the name of the create
+        function.
+        """
         return re.compile(re.escape(self.start.encode()) + rb"(create_[A-Za-z0-9_]*)\(")
 
     @property
     def ends(self) -> tuple[bytes, ...]:
-        """The ends that the line of a row may have."""
+        """Return the possible ends of the line of a row."""
         return (f"{self.suffix}\n".encode(), f"{self.suffix}\r\n".encode())
 
 
@@ -65,7 +67,7 @@ SAVED = RowStyle("loader.save(", "))", f"{PLACEHOLDER}({{}})\n")
 
 
 class TextError(ValueError):
-    """Something about the text of a dump; `line` and `reason` say where and what."""
+    """An error in the text of a dump, at `line`, because of `reason`."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(line, reason)
@@ -77,15 +79,12 @@ class TextError(ValueError):
 
 
 class FormatError(TextError):
-    """A file that is no whole dump of a known format."""
+    """A file that is not a complete dump of a known format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Consecutive rows of one create function: the bytes [start, end) from line `first_line` on.
-
-    `rows` says how many rows there are.
-    """
+    """`rows` consecutive rows of a create function: bytes [start, end) from line `first_line`."""
 
     number: int
     start: int
@@ -112,7 +111,7 @@ class Outline:
     is_program: bool = False
 
     def true_line(self, line: int) -> int:
-        """The line of the file for a line of `text`."""
+        """Return the line of the file for a line of `text`."""
         ours, true = self.shifts[bisect_right(self.shifts, (line, 2**62)) - 1]
         return true + line - ours
 
@@ -120,9 +119,9 @@ class Outline:
 def split(
     lines: Iterable[bytes], style: RowStyle = YIELDED, *, limit: int = MAX_SKELETON
 ) -> Outline:
-    """Cut a dump, given as a binary file iterates; raises FormatError when it is not whole.
+    """Cut a dump, given as an iterable of byte lines; raises FormatError if it is not complete.
 
-    What is no row may have `limit` characters.
+    `limit` is the maximum number of characters outside of rows.
     """
     iterator = iter(lines)
     line = next(iterator, b"")
@@ -144,7 +143,7 @@ def split(
 
 
 class _Splitter:
-    """Takes the lines that do not continue a block, and says how lines that do so begin."""
+    """Takes the lines that do not continue a block, and knows how lines that do so begin."""
 
     def __init__(self, first_line: bytes, style: RowStyle, limit: int) -> None:
         self._begins, self._ends, self._placeholder = style.begins, style.ends, style.placeholder
@@ -193,7 +192,7 @@ class _Splitter:
         self._open, self._prefix, self._comments = block, row[0], 0
 
     def _close(self, line: int, end: int) -> None:
-        """Close the block that is open before a line."""
+        """Close the open block before a line."""
         if self._open is not None:
             rows = line - self._open.first_line - self._comments
             self.blocks.append(replace(self._open, end=end, rows=rows))
@@ -219,7 +218,7 @@ def _is_comment(text: str) -> bool:
 
 
 def _decoded(line: bytes, number: int, limit: int) -> str:
-    """A line of the skeleton with `\\n` as its end."""
+    """Return a line of the skeleton with `\n` as its end."""
     if len(line) > limit:
         raise FormatError(number, f"the line has {len(line)} bytes, which is too long.")
     try:
@@ -241,7 +240,7 @@ def _decoded(line: bytes, number: int, limit: int) -> str:
 
 
 def is_program(first_line: bytes) -> bool | None:
-    """Whether a file with this first line is a dump that is a program, None for no dump."""
+    """Whether a dump with this first line is a program; None if the file is not a dump."""
     return _FIRST_LINES.get(first_line.rstrip(b"\r\n")) if len(first_line) < 200 else None
 
 
@@ -273,9 +272,9 @@ def _look_further(rest: Iterator[bytes]) -> None:
 
 
 def parse(outline: Outline) -> ast.Module:
-    """The syntax tree of the skeleton with the line numbers of the file, to be run.
+    """Return the syntax tree of the skeleton, to be run, with the line numbers of the file.
 
-    Raises FormatError when it is not Python, or when rows are not statements of their own.
+    Raises FormatError if it is not Python, or if rows are not statements of their own.
     """
     tree = ast.Module([], [])
     for statement in statements(outline, is_whole=True):
@@ -312,7 +311,7 @@ def _parsed(text: str, line: int) -> ast.Module:
 
 
 def check_skeleton(text: str) -> None:
-    """Raise FormatError for what is about to be written, and would be too much to be read."""
+    """Raise FormatError for a skeleton that is too large to be read again."""
     lines = text.count("\n")
     if len(text) > MAX_SKELETON or lines > _MAX_LINES:
         raise FormatError(lines, f"it has more than {_too_much(MAX_SKELETON)}")
@@ -332,7 +331,7 @@ def _number_lines(tree: ast.Module, outline: Outline, first: int) -> None:
 
 
 def _placeholders(tree: ast.Module) -> dict[int, int]:
-    """The numbers of the blocks that the tree has as statements, each with its line."""
+    """Return the numbers of the blocks that are statements of the tree, each with its line."""
     return {
         number: node.lineno
         for node in ast.walk(tree)
@@ -341,7 +340,7 @@ def _placeholders(tree: ast.Module) -> dict[int, int]:
 
 
 def placeholder_number(statement: ast.stmt) -> int | None:
-    """The number of the block that a statement stands for, None when it is another statement."""
+    """Return the number of the block that a statement replaces, or None for another statement."""
     match statement:
         case ast.Expr(
             value=ast.YieldFrom(

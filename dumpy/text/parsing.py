@@ -1,4 +1,4 @@
-"""Python's own parser, for text that may be hostile."""
+"""Run Python's own parser on text that may be hostile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Tree = TypeVar("_Tree")
 
 
 class Unparsable(ValueError):
-    """Text that is not Python; `reason` says why, `line` where."""
+    """Text that is not Python, at `line`, because of `reason`."""
 
     def __init__(self, reason: str, line: int = 1) -> None:
         super().__init__(reason)
@@ -38,12 +38,12 @@ class Unparsable(ValueError):
 
 
 def parse(text: str) -> ast.Module:
-    """The syntax tree of a module; raises Unparsable whatever Python's parser raises."""
+    """Return the syntax tree of a module; raises Unparsable whatever Python's parser raises."""
     return _calmly(lambda: ast.parse(text, _NO_FILE))
 
 
 def parse_expression(text: str) -> ast.expr:
-    """The syntax tree of an expression; raises Unparsable whatever Python's parser raises."""
+    """Return the syntax tree of an expression; raises Unparsable for any error of the parser."""
     return _calmly(lambda: ast.parse(text, _NO_FILE, "eval").body)
 
 
@@ -61,7 +61,7 @@ def _calmly(parser: Callable[[], _Tree]) -> _Tree:
 
 
 def shown(node: ast.expr) -> str:
-    """The source of an expression for a message, cut short."""
+    """Return the source of an expression for a message, cut short."""
     try:
         text = ast.unparse(node)
     except RecursionError:
@@ -70,13 +70,13 @@ def shown(node: ast.expr) -> str:
 
 
 def _said(error: SyntaxError) -> str:
-    """What Python says, without the line, which may be counted from elsewhere."""
+    """Return Python's message without the line number, which may be relative to another text."""
     text = _DETECTED.sub("", error.msg)
     return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def folded_line(text: str) -> int | None:
-    """The line of a name that Python reads as other letters: full-width ones and such."""
+    """Return the line of a name with letters that Python folds, such as full-width ones."""
     begin = 0
     for _mark, start, end in (*_marks(text), ("", len(text), len(text))):
         if not is_normalized("NFKC", text[begin:start]):
@@ -86,15 +86,15 @@ def folded_line(text: str) -> int | None:
 
 
 def check_size(text: str) -> None:
-    """Raise Unparsable for text that is too much for Python's parser."""
+    """Raise Unparsable for text that is too large for Python's parser."""
     for _statement in statements(text):
         pass
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the statements of a module, each with its line; raises Unparsable if one is too much.
+    """Yield the statements of a module, each with its line; raises Unparsable if one is too large.
 
-    They mean together what they mean one by one, if each of them is Python on its own.
+    If each statement is valid Python, the module means the same as its statements.
     """
     line, start, tokens = 1, 0, 0
     for end in (*_boundaries(text), len(text)):
@@ -119,7 +119,7 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
 
 
 def _boundaries(text: str) -> Iterator[int]:
-    """Yield where statements begin after the first, if all strings end where they seem to."""
+    """Yield where statements after the first begin, if all strings end where they seem to end."""
     depth = begun = 0
     for mark, _start, end in _marks(text):
         if mark in "([{":
@@ -134,7 +134,7 @@ def _boundaries(text: str) -> Iterator[int]:
 
 
 def _marks(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield brackets, line ends, strings and comments, with the places of their two ends."""
+    """Yield brackets, line ends, strings and comments, with their start and end."""
     position = 0
     while (found := _MARK.search(text, position)) is not None:
         mark, position = found[0], found.end()

@@ -1,7 +1,7 @@
 """A row line <-> its values: the canonical row fast, the edited row as Python reads it.
 
-Three ways, each of which gives what Python's eval gives in the namespace `words.NAMES`, or refuses:
-a regular expression learned from the rows before, then `canonical`, then Python's own parser.
+There are three ways: a regular expression learned from earlier rows, `canonical`, and Python's own
+parser. Each gives the values that eval gives in the namespace `words.NAMES`, or refuses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Convert = Callable[[str], object]
 
 
 class RowError(ValueError):
-    """A line that is no row; `reason` says why."""
+    """A line that is not a row; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class RowIsCode(RowError):
 class Column(NamedTuple):
     """The pattern of a value, and the reader of its one group; None: the group is the value.
 
-    An empty group is None where `is_nullable`.
+    If `is_nullable`, an empty group is None.
     """
 
     pattern: str
@@ -50,7 +50,7 @@ class Column(NamedTuple):
     is_nullable: bool = False
 
     def values(self, groups: Sequence[str]) -> Sequence[object]:
-        """Return the values of many groups; raises what the reader raises."""
+        """Return the values of many groups; raises the exceptions of the reader."""
         read = self.read
         if self.is_nullable:
             return [(read(group) if read else group) if group else None for group in groups]
@@ -58,14 +58,14 @@ class Column(NamedTuple):
 
 
 class RowScanner:
-    """Scans the rows `prefix + values + suffix` of one table, and learns how they look."""
+    """Scans the rows `prefix + values + suffix` of one table, and learns their patterns."""
 
     __slots__ = (
         "_columns", "_kinds", "_misses", "_missing", "_prefix", "_rebuilds", "_row", "_suffix",
     )  # fmt: skip
 
     def __init__(self, prefix: str, suffix: str, missing: Collection[str] = ()) -> None:
-        """Scan rows in which the names of the vocabulary that are `missing` mean nothing."""
+        """Scan rows in which the `missing` names of the vocabulary are undefined."""
         self._prefix = prefix
         self._suffix = suffix
         names = rf"\b({'|'.join(sorted(missing))})\b"
@@ -77,17 +77,17 @@ class RowScanner:
         self._misses = 0
 
     def scan_lines(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
-        """Return the values of rows, all those at one position together, None for an odd row.
+        """Return the values of rows as columns, or None if a row does not match the pattern.
 
-        The rows must then be scanned one by one: some may still be data.
+        The caller must then scan the rows one by one: some may still be data.
         """
         columns = self._matched(lines)
         return self._matched(lines) if columns is None and self._learn_from(lines) else columns
 
     def scan(self, line: str) -> Values:
-        """The values of one row, given decoded and without its line end.
+        """Return the values of one row, given decoded and without its line end.
 
-        Raises RowError, and RowIsCode when the line is Python but not data.
+        Raises RowError, and RowIsCode if the line is Python but not data.
         """
         columns = None if "\n" in line else self._matched([line])
         if columns is None:
@@ -95,7 +95,7 @@ class RowScanner:
         return tuple([column[0] for column in columns])
 
     def _matched(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
-        """The values of rows that look like those before, None if one of them does not."""
+        """Return the values of rows that match the learned pattern, or None if a row does not."""
         if self._row is None or len(max(lines, key=len, default="")) > _MAX_MATCHED:
             return None
         text = "\n".join(lines)
@@ -111,7 +111,7 @@ class RowScanner:
             return None
 
     def _learn_from(self, lines: Sequence[str]) -> bool:
-        """Learn how rows look, but for those that are known; return whether all are known now."""
+        """Learn the patterns of rows that do not match; return whether all match now."""
         for line in lines:
             if self._row is not None and self._row.match(line):
                 continue
@@ -129,7 +129,7 @@ class RowScanner:
         return values
 
     def _learn(self, values: Values) -> bool:
-        """Return whether there is a new pattern, which fits the row."""
+        """Learn a new pattern that fits the row; return whether there is one."""
         self._kinds = self._kinds or [set() for _ in values]
         is_over = self._rebuilds >= _MAX_REBUILDS or self._misses >= _MAX_MISSES
         if is_over or len(values) != len(self._kinds):
@@ -157,7 +157,7 @@ class RowScanner:
 
 
 def _kind_of(value: Any) -> str | None:
-    """The kind of a value, None when no pattern knows it."""
+    """Return the kind of a value, or None if no pattern knows it."""
     kind = type(value)
     if kind is str:
         return "plain" if words.source(value) == f"'{value}'" else "str"
@@ -177,7 +177,7 @@ def _kind_of_list(value: list[object]) -> str:
 
 
 def _column(kinds: set[str]) -> Column:
-    """What matches the values of all of these kinds, and no other text."""
+    """Return the column that matches the values of all of these kinds, and no other text."""
     names = sorted(kinds - {"None"} - set().union(*(_HELD_BY.get(kind, ()) for kind in kinds)))
     if not names:
         return Column("(?:None|((?!)))", None, True)
@@ -208,7 +208,7 @@ def _read_strs(text: str) -> list[str]:
 
 
 def _read_json(text: str) -> object:
-    """Return a list or dict; most are JSON but for their quotes and words, and read as such."""
+    """Return a list or dict; most become JSON when their quotes and words are replaced."""
     if '"' in text or "\\" in text or text.count("[") + text.count("{") > words.MAX_DEPTH:
         return canonical.read_value(text)
     parts = text.split("'")
@@ -253,10 +253,10 @@ _KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type
 def read_edited(
     line: str, prefix: str, suffix: str, missing: Callable[[str], object] | None = None
 ) -> tuple[object, ...]:
-    """The values of the row `prefix + values + suffix` as Python reads it.
+    """Return the values of the row `prefix + values + suffix` as Python reads it.
 
-    `missing` finds the names of the vocabulary that mean nothing here. Raises RowError, and
-    RowIsCode for Python that is more than a row.
+    `missing` returns the undefined names of the vocabulary. Raises RowError, and RowIsCode for
+    Python that is more than a row.
     """
     start = _START.match(prefix)
     beginning = start[0] if start else ""
@@ -281,7 +281,7 @@ def _names(arguments: list[ast.expr]) -> Iterator[str]:
 
 
 def _expression(line: str, beginning: str) -> str:
-    """The line without the blanks and the `yield` that stand before its call."""
+    """Return the line without the blanks and the `yield` before its call."""
     if len(line) > _MAX_EDITED:
         raise RowError(
             f"it is not as dumpy writes it, and its {len(line)} characters are too many for a row"
@@ -307,7 +307,7 @@ def _parse(text: str) -> ast.expr:
 
 
 def _take_arguments(node: ast.expr, template: str) -> tuple[list[ast.expr], list[ast.keyword]]:
-    """The arguments of the innermost call of a row, which otherwise must be the template."""
+    """Return the arguments of the innermost call of a row; the rest must equal the template."""
     wanted = ast.parse(template, mode="eval").body
     call = _call_at(node, template.count("("))
     if call is not None:
@@ -319,7 +319,7 @@ def _take_arguments(node: ast.expr, template: str) -> tuple[list[ast.expr], list
 
 
 def _call_at(node: ast.expr, depth: int) -> ast.Call | None:
-    """The call `depth` calls deep, each the only argument of the one around it."""
+    """Return the call `depth` calls deep, each the only argument of the one around it."""
     for _ in range(depth - 1):
         if not isinstance(node, ast.Call) or not node.args:
             return None

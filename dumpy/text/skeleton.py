@@ -1,6 +1,6 @@
-"""The skeleton of a dump held against the shapes that dumpy writes: what its rows mean.
+"""Interpret the skeleton of a dump: compare it with the shapes that dumpy writes.
 
-Nothing is run. What has another shape is code, for which NotData is raised.
+Nothing is run. Any other shape is code, for which NotData is raised.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class NotData(TextError):
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The value that a create function gives to a field of every row."""
+    """A value that a create function gives to a field of every row."""
 
     value: object
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFunction:
-    """What becomes of a row: each field gets the value at a position of the row, or a constant.
+    """A create function: each field gets the value at a position of the row, or a constant.
 
     Attributes:
-        model: the label, '' when the function drops its rows.
+        model: the label, '' if the function drops its rows.
         field_lines: the line of each field, for messages.
     """
 
@@ -58,14 +58,14 @@ class CreateFunction:
 
     @property
     def unused(self) -> list[str]:
-        """The parameters whose values become nothing."""
+        """Return the parameters whose values no field gets."""
         used = {where for where in self.fields.values() if isinstance(where, int)}
         return [name for number, name in enumerate(self.parameters) if number not in used]
 
 
 @dataclass(frozen=True, slots=True)
 class InlineRow:
-    """A row that somebody has spread over several lines, or commented."""
+    """A row that was spread over several lines, or commented, by hand."""
 
     line: int
     function: str
@@ -87,13 +87,13 @@ class Section:
 
 @dataclass
 class Skeleton:
-    """What a dump says without its rows.
+    """The content of a dump without its rows.
 
     Attributes:
         functions: the create functions by name.
-        sections: those of a module, in the order in which objects() yields them.
+        sections: the sections of a module, in the order in which objects() yields them.
         unlisted: the sections that objects() does not yield.
-        files: those of a directory, in the order of TABLES, each with its line there.
+        files: the table files of a directory, in the order of TABLES, each with its line there.
         models: the label of each variable.
         model_lines: the line that names each label.
         installs: whether migrators may change the create functions.
@@ -114,7 +114,7 @@ class Skeleton:
 
 @dataclass
 class _Module(Skeleton):
-    """What has been bound at module level so far."""
+    """The names that are bound at module level so far."""
 
     blocks: Sequence[Extent] = ()
     is_directory: bool = False
@@ -125,10 +125,7 @@ class _Module(Skeleton):
 
 
 def interpret(outline: Outline, style: RowStyle) -> Skeleton:
-    """Return what the skeleton of a module, or of `restore.py`, means.
-
-    Raises NotData when it is code, FormatError when it is not Python.
-    """
+    """Return the meaning of a skeleton; raises NotData if it is code, FormatError if not Python."""
     module = _Module(blocks=outline.blocks, is_directory=style is SAVED)
     folded = None if outline.text.isascii() else folded_line(outline.text)
     if folded is not None:
@@ -152,9 +149,9 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
 
 
 def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:
-    """Return the rows of a table file; raises NotData when it is code.
+    """Return the rows of a table file; raises NotData if it is code.
 
-    `functions` are those that its rows may call; None for any.
+    `functions` are the functions that its rows may call; None for any.
     """
     parts = []
     for number, statement in enumerate(statements(outline)):
@@ -192,7 +189,7 @@ def models_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def migrations_in(tree: ast.Module) -> dict[str, str]:
-    """Return what SOURCE_MIGRATIONS of a program is; nothing if that is code as well."""
+    """Return SOURCE_MIGRATIONS of a program, or an empty dict if it is code."""
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="SOURCE_MIGRATIONS")], value=value):
@@ -381,7 +378,7 @@ def _create(module: _Module, node: ast.FunctionDef) -> CreateFunction:
 
 
 def _model(module: _Module, call: ast.Call, parameters: Sequence[str]) -> str:
-    """The label of the model of `new(variable, …)`."""
+    """Return the label of the model of `new(variable, …)`."""
     match call.args:
         case [ast.Name(id=variable)] if variable in module.models:
             if "new" in module.bound and {"new", variable}.isdisjoint(parameters):
@@ -432,7 +429,7 @@ _VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
 
 
 def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object:
-    """The value of a literal in which no word means something else here."""
+    """Return the value of a literal in which no word has another meaning."""
     is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     if not (is_word or isinstance(node, _VALUES)):
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
@@ -491,7 +488,7 @@ def _inline_row(module: _Module, statement: ast.stmt) -> InlineRow:
 
 
 def _yielded(module: _Module, node: ast.FunctionDef) -> dict[str, int]:
-    """The names of the sections in the order in which objects() yields them, with their lines."""
+    """Return the names of the sections in the order of objects(), with their lines."""
     statements = _without_docstring(node.body)
     match statements:
         case [ast.Return(value=ast.List(elts=[]))]:
@@ -513,7 +510,7 @@ def _yielded_name(module: _Module, statement: ast.stmt) -> str:
 
 
 def _called(node: ast.expr | None) -> str:
-    """The name of a call without arguments, '' for all else."""
+    """Return the name of a call without arguments, '' for anything else."""
     match node:
         case ast.Call(func=ast.Name(id=name), args=[], keywords=[]):
             return name

@@ -36,7 +36,7 @@ BYTES_PATTERN = "(b(?:{}|{}))".format(
 
 
 def quote(text: str) -> str:
-    """The source of a str, on one line, quoted as `repr` quotes."""
+    """Return the source of a str, on one line, quoted as `repr` quotes."""
     written = repr(text)
     if text.isascii():
         return written
@@ -51,7 +51,7 @@ codecs.lookup("utf-16-le")  # Imported now: reading a row imports nothing.
 
 
 def _has_odd(text: str) -> bool:
-    """Whether a text has a character that Python prints, and that is hidden here."""
+    """Whether a text has a printable character that dumpy escapes."""
     if "\ufffc" in text or "\ufffd" in text:
         return True
     # Characters beyond the first plane take two units, and few texts have some.
@@ -60,7 +60,7 @@ def _has_odd(text: str) -> bool:
 
 
 def escape_non_ascii(source: str) -> str:
-    """The same source in ASCII: `source` has other characters inside of string literals only."""
+    """Return the same source in ASCII; other characters may only be in its string literals."""
     return source if source.isascii() else _NON_ASCII.sub(_escape, source)
 
 
@@ -75,18 +75,18 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def unquote(source: str) -> str:
-    """The str that a canonical literal stands for."""
+    """Return the str of a canonical literal."""
     body = source[1:-1]
     return unescape(body) if "\\" in body else body
 
 
 def unescape(body: str) -> str:
-    """The str that the canonical text between two quotes stands for."""
+    """Return the str of the canonical text between two quotes."""
     return body.encode("ascii", "backslashreplace").decode("unicode_escape")
 
 
 def unquote_bytes(source: str) -> bytes:
-    """The bytes that a canonical literal, from its `b` on, stands for."""
+    """Return the bytes of a canonical literal, from its `b` on."""
     return unescape(source[2:-1]).encode("latin-1")
 
 
@@ -103,7 +103,7 @@ class Literal:
         self._piece = re.compile(f"(?:{escape}{plain}){{1,500}}")
 
     def body_end(self, text: str, start: int) -> int:
-        """The index of the closing mark of the body that starts at `start`, or -1."""
+        """Return the index of the closing mark of the body that starts at `start`, or -1."""
         found = self._plain.match(text, start)
         end = start
         while found is not None:

@@ -26,7 +26,7 @@ _MAX_ODD_KEYS = 1000  # The hash of a number can be chosen so that a dict become
 
 
 class Unwritable(ValueError):
-    """A value that has no source in the vocabulary; it is in `value`, and the `reason` says why."""
+    """A value, in `value`, that has no source in the vocabulary."""
 
     is_sentence = True
 
@@ -41,7 +41,7 @@ class Unwritable(ValueError):
 
 
 class NotAWord(ValueError):
-    """Source that is not in the vocabulary; `reason` says why, `line` where in the source."""
+    """Source that is not in the vocabulary, at `line` of it, because of `reason`."""
 
     def __init__(self, reason: str, line: int = 1) -> None:
         super().__init__(reason)
@@ -50,7 +50,7 @@ class NotAWord(ValueError):
 
 
 class BadValue(NotAWord):
-    """A word of the vocabulary with a value that it cannot have."""
+    """A word of the vocabulary with an invalid argument."""
 
 
 class Kind(NamedTuple):
@@ -63,7 +63,7 @@ class Kind(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A callable of the vocabulary: the object of that name, what it takes, how it is called."""
+    """A callable of the vocabulary: its object, its arguments, and how it is called."""
 
     named: Callable[..., object]
     takes: frozenset[type]
@@ -83,20 +83,20 @@ class Natural:
 
 @dataclass(frozen=True, slots=True)
 class FieldText:
-    """The value of a custom field: its `value_to_string` gives it, its `to_python` reads it."""
+    """The value of a custom field, from its `value_to_string`; its `to_python` reads it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The value of a custom field as it is stored: the field neither gives nor reads it."""
+    """The stored value of a custom field; the code of the field is not called for it."""
 
     value: object
 
 
 class JsonNull:
-    """The null of a JSON field, apart from None, which is the NULL of SQL."""
+    """The null of a JSON field; None is the NULL of SQL."""
 
     __slots__ = ()
 
@@ -114,19 +114,19 @@ nan = float("nan")
 
 
 def natural(model: str, /, *key: object) -> Natural:
-    """The word for a reference by natural key."""
+    """Return a reference by natural key."""
     if type(model) is not str:
         raise TypeError("the first argument must be the label of a model")
     return Natural(model, key)
 
 
 def field_text(text: str, /) -> FieldText:
-    """The word for the value of a custom field."""
+    """Return the value of a custom field."""
     return FieldText(text)
 
 
 def stored(value: object, /) -> Stored:
-    """The word for a stored value."""
+    """Return a stored value."""
     return Stored(value)
 
 
@@ -139,7 +139,7 @@ def utc(
     second: int = 0,
     microsecond: int = 0,
 ) -> datetime:
-    """The word for an aware datetime: its wall clock in UTC."""
+    """Return an aware datetime from its wall clock in UTC."""
     return datetime(year, month, day, hour, minute, second, microsecond, timezone.utc)
 
 
@@ -315,14 +315,14 @@ def _write_inside(value: object, depth: int) -> str:
 
 
 def are_keys(keys: Iterable[object]) -> bool:
-    """Whether `keys` can be those of one dict of a row."""
+    """Whether `keys` can be the keys of one dict in a row."""
     types = list(map(type, keys))
     odd = len(types) - types.count(str)
     return odd == 0 or (odd <= _MAX_ODD_KEYS and _KEYS.issuperset(types))
 
 
 def make_dict(keys: Sequence[object], values: Sequence[object]) -> dict[object, object]:
-    """The dict of these, as Python's display makes it; BadValue when a key cannot be one."""
+    """Return a dict as Python's display makes it; raises BadValue if a key is not allowed."""
     if not are_keys(keys):
         raise BadValue("a key must be a str (or one of at most 1000 numbers, booleans, None).")
     return dict(zip(keys, values, strict=True))
@@ -383,13 +383,13 @@ NAMES: dict[str, object] = dict(
 
 
 def source(value: object, *, ascii_only: bool = False) -> str:
-    """The source of a value, on one line; raises Unwritable when the vocabulary has none."""
+    """Return the source of a value, on one line; raises Unwritable if the vocabulary has none."""
     text = writer_of(type(value))(value)
     return strings.escape_non_ascii(text) if ascii_only else text
 
 
 def writer_of(kind: type) -> Callable[[Any], str]:
-    """The function that writes values of exactly this type (for others: raises Unwritable)."""
+    """Return the function that writes values of exactly this type; it may raise Unwritable."""
     return _WRITERS.get(kind, _refuse)
 
 
@@ -401,14 +401,14 @@ def _refuse(value: object) -> str:
 
 
 def constant(name: str) -> object:
-    """The value of a bare name in a row; raises NotAWord when it has none."""
+    """Return the value of a bare name in a row; raises NotAWord if it has none."""
     if name not in _CONSTANTS:
         raise NotAWord(f"the name {_shown(name)} is not a value of a row.")
     return _CONSTANTS[name]
 
 
 def call(name: str, args: Sequence[object], keywords: Mapping[str, object]) -> object:
-    """The value of a call of a word; raises NotAWord, or BadValue when the word refuses."""
+    """Return the value of a call of a word; raises NotAWord, or BadValue if the word refuses."""
     word = _WORDS.get(name)
     if word is None:
         raise NotAWord(f"{_shown(name)} is not a word that a row can call.")
@@ -422,9 +422,9 @@ def call(name: str, args: Sequence[object], keywords: Mapping[str, object]) -> o
 
 
 def evaluate(node: ast.expr) -> object:
-    """What Python's eval makes of the expression in the namespace NAMES.
+    """Return the value that Python's eval gives for the expression in the namespace NAMES.
 
-    Raises NotAWord for all that is not in the vocabulary, BadValue where a word has a wrong value.
+    Raises NotAWord for anything outside of the vocabulary, BadValue for an invalid argument.
     """
     return _evaluate(node, 0)
 
