@@ -1,4 +1,4 @@
-"""What database engines do differently: one class each."""
+"""Differences between database engines: one class per engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENGINES: dict[str, type[Engine]] = {
 def engine_of(connection: BaseDatabaseWrapper) -> Engine:
     """Return the engine of a connection.
 
-    A backend of a third party has the engine of the Django backend that it derives from. Raises
+    A third-party backend has the engine of the Django backend that it derives from. Raises
     ``ConfigurationError`` for any other backend.
     """
     # A derived backend may call itself differently.

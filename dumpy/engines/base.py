@@ -1,4 +1,4 @@
-"""What most engines do."""
+"""The behaviour that most engines share."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 
 def refers(table: str, target: str) -> str:
-    """Return the sentence about a table whose foreign key keeps another one from being dropped."""
+    """Return the message for a table whose foreign key prevents dropping another table."""
     return f"The table {table!r}, not part of the project, has a foreign key to {target!r}."
 
 
 def other_restore(name: str) -> RestoreFailed:
-    """Return the error which says that a database is being restored."""
+    """Return the error for a database that another process is restoring."""
     return RestoreFailed(f"Another restore of {name!r} is running. Wait until it ends.")
 
 
 class Trigger(NamedTuple):
-    """A trigger of a table, with what switches it off and on within a transaction, if it can be."""
+    """A trigger of a table, with the statements that disable and enable it, if it can be."""
 
     table: str
     name: str
@@ -91,11 +91,11 @@ class Engine(ABC):
 
     @contextmanager
     def snapshot(self, tables: Sequence[str]) -> Iterator[None]:
-        """Make all queries in the block see the database at one instant.
+        """Let all queries in the block see the database at one instant.
 
-        ``tables`` are the names of the tables that will be read. Raises ``DumpFailed`` inside an
-        ``atomic()`` block whose isolation level gives every query a snapshot of its own (but not
-        inside a ``TestCase``, whose data nobody else sees).
+        ``tables`` are the names of the tables to read. Raises ``DumpFailed`` inside an ``atomic()``
+        block in which each query has its own snapshot (except inside a ``TestCase``, whose data no
+        other session sees).
         """
         if self.connection.in_atomic_block:
             self._require_isolation()
@@ -127,13 +127,13 @@ class Engine(ABC):
     def _isolation_level(self) -> str: ...
 
     def as_driven(self, column: Column) -> Any:
-        """Return the expression that reads a column without loss, converted by nobody."""
+        """Return the expression that reads a column without loss and without converters."""
         if column.types is not None and not isinstance(column.target, self.lossy):
             return column.name
         return as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
-        """Return an order that is the same on every engine: that of code points, of UUID digits."""
+        """Return an order that is the same on every engine: by code points, or by UUID digits."""
         if self.code_points and isinstance(column.target, CharField | TextField):
             return Collate(F(column.name), self.code_points)
         return column.name
@@ -143,15 +143,15 @@ class Engine(ABC):
         return self.connection.chunked_cursor()
 
     def as_stored(self, name: str) -> str:
-        """Return the SQL for a column that the driver is to give as it is stored."""
+        """Return the SQL for the stored value of a column."""
         return name
 
     def by_code_points(self, name: str) -> str:
-        """Return the SQL that orders by the code points of a column of texts."""
+        """Return the SQL that orders a column of texts by code points."""
         return name
 
     def tables(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the tables that exist, of those that models name, with "v" for each view."""
+        """Return the existing tables among the tables that models name, with "v" for each view."""
         names = list(names)
         fold = str.lower if self.connection.features.ignores_table_name_case else str
         with self.connection.cursor() as cursor:
@@ -172,7 +172,7 @@ class Engine(ABC):
     # Writing
 
     def insert(self, table: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of values as the driver takes them; the names are quoted."""
+        """Insert rows whose values are ready for the driver; the names are quoted."""
         marks = ", ".join(["%s"] * len(names))
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
         with self.connection.cursor() as cursor:
@@ -189,9 +189,9 @@ class Engine(ABC):
         return nullcontext()
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
-        """Return what prepares a column's values for the driver, None if it takes them as they are.
+        """Return the function that prepares a column's values for the driver, or None.
 
-        The values are of the types of the field, and not None.
+        The values have the types of the field and are not None.
         """
         if column.types is not None and column.types <= self.native:
             return None
@@ -203,21 +203,22 @@ class Engine(ABC):
         return set(models)
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:
-        """Let the next rows of models have keys that are free."""
+        """Set the sequences so that the next rows of models get free keys."""
         numbered: list[type[Model]] = list(self.numbered(models))
         self.execute(*self.connection.ops.sequence_reset_sql(no_style(), numbered))
 
     # Restoring
 
     def patient(self) -> AbstractContextManager[None]:
-        """Return a context in which statements wait for others for a while only."""
+        """Return a context in which statements wait only for a limited time for other sessions."""
         return nullcontext()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block in one transaction that restores the database: alone, and patiently.
+        """Run the block in one transaction that restores the database, with a lock and a time
+        limit.
 
-        Ctrl-C waits for a COMMIT: nobody could tell what becomes of one that is interrupted.
+        Ctrl-C waits for a COMMIT, because the outcome of an interrupted COMMIT is unknown.
         """
         with ExitStack() as end, transaction.atomic(using=self.connection.alias):
             yield
@@ -225,53 +226,55 @@ class Engine(ABC):
 
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a statement failed since another session holds what it needs."""
+        """Return whether a statement failed because another session holds a lock."""
 
     def hold(self, tables: Sequence[str]) -> None:  # noqa: B027
-        """Keep others from writing to tables until the transaction ends; they may read them."""
+        """Keep other sessions from writing to tables until the transaction ends; they may read
+        them.
+        """
 
     @abstractmethod
     def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return name, type and nullability of each column, in the words of the engine."""
+        """Return the name, type and nullability of each column, in the terms of the engine."""
 
     def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield what emptying tables would change beside them, or could not be taken back."""
+        """Yield effects of emptying tables that reach other tables or cannot be rolled back."""
         yield from ()
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield other tables with keys that lead nowhere, and the tables where these should lead.
+        """Yield other tables with dangling foreign keys, and the tables that the keys refer to.
 
-        Not all engines check it by themselves, nor does Django for tables without a primary key.
+        Some engines do not check this, and Django does not for tables without a primary key.
         """
         yield from ()
 
     @abstractmethod
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield what would go if tables were dropped: what to name to allow it, and a sentence."""
+        """Yield what dropping the tables would destroy: the name that allows it, and a message."""
 
     def drop_views(self, names: Collection[str]) -> None:
-        """Drop those of some names that are views."""
+        """Drop the views among some names."""
         with self.connection.cursor() as cursor:
             found = self.connection.introspection.get_table_list(cursor)
         views = [one.name for one in found if one.type == "v" and one.name in names]
         self.execute(*(f"DROP VIEW {self.connection.ops.quote_name(name)}" for name in views))
 
     def restart_sequences(self, tables: Sequence[str]) -> None:  # noqa: B027
-        """Let empty tables number their rows from the start, if a failure takes that back."""
+        """Let empty tables number their rows from the start, if a rollback undoes this."""
 
     def raise_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
-        """Let the next rows of models have keys that are free, and set no sequence back."""
+        """Set the sequences so that the next rows get free keys, and lower no sequence."""
 
     def drop_tables(self, tables: Sequence[str]) -> None:
         """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
         self.execute(*(f"DROP TABLE {self.connection.ops.quote_name(name)}" for name in tables))
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
-        """Return the operations of a migration as they run within a transaction of others."""
+        """Return the operations of a migration, adapted to a transaction of several migrations."""
         return list(operations)
 
     def as_rebuilt(self, sql: str) -> str:
-        """Return a statement of a migration as it can run in the transaction of a restore."""
+        """Return a statement of a migration, adapted to the transaction of a restore."""
         return sql
 
     @abstractmethod
@@ -282,19 +285,19 @@ class Engine(ABC):
 
     @abstractmethod
     def name(self) -> str:
-        """Return the name or the path of the database, as the database itself says."""
+        """Return the name or path of the database, as reported by the database."""
 
     def location(self) -> tuple[str, str]:
-        """Return the name of the database, and that of its host, or ``""`` for this machine."""
+        """Return the name of the database and of its host, or ``""`` for this machine."""
         settings = self.connection.settings_dict
         return str(settings["NAME"] or ""), str(settings["HOST"] or "")
 
     def schemas(self) -> list[str]:
-        """Return the statements that make the schemas of this database in another one."""
+        """Return the statements that create the schemas of this database in another one."""
         return []
 
     def forget_types(self) -> None:  # noqa: B027
-        """Clear what is remembered of the types of a database."""
+        """Clear the cache of the database's types."""
 
     def execute(self, *statements: str) -> None:
         """Execute statements without parameters."""
@@ -309,9 +312,9 @@ class Engine(ABC):
             return list(cursor.fetchall())
 
     def column_names(self, table: str) -> list[str]:
-        """Return the names of the columns that a table gives to anybody who asks for all of them.
+        """Return the names of the columns that ``SELECT *`` returns for a table.
 
-        Django's introspection says more, and takes 8 ms a table on SQLite, where it parses SQL.
+        Django's introspection returns more, but takes 8 ms a table on SQLite, where it parses SQL.
         """
         with self.connection.cursor() as cursor:
             name = self.connection.ops.quote_name(table)
@@ -327,9 +330,9 @@ class ServerEngine(Engine):
     """An engine that keeps its databases on a server.
 
     Attributes:
-        location_query: Asks for the name of the database and that of its host.
-        lock_query: Takes a lock that goes with the connection, by the name of a database.
-        leftovers_query: Asks for the scratch databases that nobody holds a lock for.
+        location_query: Returns the name of the database and of its host.
+        lock_query: Takes a lock that ends with the connection, by the name of a database.
+        leftovers_query: Returns the scratch databases without a lock.
     """
 
     location_query: ClassVar[str]
@@ -337,11 +340,11 @@ class ServerEngine(Engine):
     leftovers_query: ClassVar[str]
 
     def name(self) -> str:
-        """Return the name of the database, as the server says."""
+        """Return the name of the database, as reported by the server."""
         return str(self.rows(self.location_query)[0][0])
 
     def location(self) -> tuple[str, str]:
-        """Return the name of the database, and that of its host, or ``""`` for this machine."""
+        """Return the name of the database and of its host, or ``""`` for this machine."""
         name, host = super().location()
         # Settings need not say them: a service or a file of options may.
         if name and host:
@@ -352,7 +355,7 @@ class ServerEngine(Engine):
 
     @contextmanager
     def scratch_database(self) -> Iterator[str]:
-        """Make a database, and drop it in the end; yields its name."""
+        """Create a database, yield its name, and drop it at the end."""
         name = f"{SCRATCH}{secrets.token_hex(DIGITS // 2)}"
         quoted = self.connection.ops.quote_name(name)
         # The server gives up the lock when this connection ends, as it does if the process dies.

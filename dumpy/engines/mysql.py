@@ -63,13 +63,13 @@ class MySQL(ServerEngine):
         return str(self.column(f"SELECT @@session.{name}")[0]).lower()
 
     def as_driven(self, column: Column) -> Any:
-        """Return the expression that reads a column: of dates the text, lest the driver lose it."""
+        """Return the expression that reads a column; dates as text, as the driver loses some."""
         if isinstance(column.target, DateField | TimeField) and column.types is not None:
             return Cast(F(column.name), CharField())
         return super().as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
-        """Return an order that is the same on every engine: that of code points, of UUID digits."""
+        """Return an order that is the same on every engine: by code points, or by UUID digits."""
         if isinstance(column.target, UUIDField):
             return Cast(F(column.name), CharField(max_length=36))
         return super().exact_order(column)
@@ -89,7 +89,7 @@ class MySQL(ServerEngine):
 
     @contextmanager
     def storing_zero(self) -> Iterator[None]:
-        """Let an automatic key of 0 not ask for the next number."""
+        """Store an automatic key of 0 instead of the next number."""
         mode = self.column("SELECT @@SESSION.sql_mode")[0]
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
@@ -100,7 +100,7 @@ class MySQL(ServerEngine):
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Wait for a while in this session."""
+        """Limit the time that this session waits for locks."""
         kept = self.column("SELECT @@lock_wait_timeout")[0]
         self.execute(f"SET lock_wait_timeout = {PATIENCE}")
         try:
@@ -111,7 +111,7 @@ class MySQL(ServerEngine):
                 self.execute(f"SET lock_wait_timeout = {kept}")
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock was not to be had."""
+        """Return whether a lock could not be taken."""
         return bool(error.args) and error.args[0] in _LOCKED_OUT
 
     def columns(self, table: str) -> set[tuple[Any, ...]]:
@@ -119,7 +119,7 @@ class MySQL(ServerEngine):
         return {row[:3] for row in self.rows(f"SHOW COLUMNS FROM {quote(table)}")}
 
     def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield the tables that have no transactions."""
+        """Yield the tables without transactions."""
         for table, engine in self.rows(_WITHOUT_TRANSACTIONS):
             if table in tables:
                 yield (
@@ -128,7 +128,7 @@ class MySQL(ServerEngine):
                 )
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield other tables with keys that lead nowhere: they are not checked meanwhile."""
+        """Yield other tables with dangling keys, which are not checked during a restore."""
         here = self.name()
         for _name, schema, table, target, columns, targets in self.rows(_REFERENCES):
             if schema == here and table in tables:
@@ -143,14 +143,14 @@ class MySQL(ServerEngine):
                 yield table, target
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield keys of other tables; views, triggers and grants stay when tables are renamed."""
+        """Yield the keys of other tables; a rename keeps views, triggers and grants."""
         here = self.name()
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
             if target in tables and not (schema == here and table in tables):
                 yield table, refers(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
-        """Return the triggers, which nothing switches off."""
+        """Return the triggers; MySQL cannot disable them."""
         found = (Trigger(table, name) for table, name in self.rows(_TRIGGERS))
         return [trigger for trigger in found if trigger.table in tables]
 

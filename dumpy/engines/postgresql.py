@@ -1,4 +1,4 @@
-"""PostgreSQL, and what derives from Django's backend for it."""
+"""PostgreSQL, and backends that derive from Django's backend for it."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class PostgreSQL(ServerEngine):
             yield copy
 
     def numbered(self, models: Iterable[ModelType]) -> set[ModelType]:
-        """Leave out the models whose highest key is below 1, which a sequence refuses."""
+        """Return the models whose highest key is at least 1, as sequences require."""
         return {model for model in models if not self._is_below_one(model)}
 
     def _is_below_one(self, model: ModelType) -> bool:
@@ -252,27 +252,27 @@ class PostgreSQL(ServerEngine):
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Read in a transaction, of which the settings are."""
+        """Open a transaction, whose settings limit the time to wait."""
         with transaction.atomic(using=self.connection.alias):
             self.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
             yield
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Wait for others for a while only, and for another restore not at all."""
+        """Wait a limited time for other sessions, and not at all for another restore."""
         with super().transaction(), self.patient():
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
                 raise other_restore(self.location()[0])
             yield
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock was not to be had."""
+        """Return whether a lock could not be taken."""
         cause = error.__cause__
         state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         return state in _LOCKED_OUT
 
     def drop_tables(self, tables: Sequence[str]) -> None:
-        """Drop tables in one statement, whichever refer to each other."""
+        """Drop tables in one statement, because they may refer to each other."""
         if not tables:
             return
         try:
@@ -284,15 +284,15 @@ class PostgreSQL(ServerEngine):
             ) from error
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
-        """Return the operations of a migration as they run within a transaction of others."""
+        """Return the operations of a migration, adapted to a transaction of several migrations."""
         return list(_within_transaction(operations))
 
     def as_rebuilt(self, sql: str) -> str:
-        """Let others wait for an index; a schema that the migration makes may be there already."""
+        """Create indexes without CONCURRENTLY, and schemas only if they do not exist."""
         return _SCHEMA.sub(r"\1 IF NOT EXISTS ", _CONCURRENTLY.sub(r"\1", sql))
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
-        """Return the triggers; those of tables of other owners cannot be switched off."""
+        """Return the triggers; triggers on tables of other owners cannot be disabled."""
         found = []
         for table, name, is_always, may_alter in self._of(tables, _TRIGGERS):
             alter, quoted = f"ALTER TABLE {table}", self.connection.ops.quote_name(name)
@@ -302,7 +302,7 @@ class PostgreSQL(ServerEngine):
         return found
 
     def hold(self, tables: Sequence[str]) -> None:
-        """Let writers wait; the keys of other tables wait for the rows that they lead to."""
+        """Lock out writers, and defer the foreign keys of other tables."""
         names = ", ".join(map(self.connection.ops.quote_name, sorted(tables)))
         if names:
             self.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
@@ -341,7 +341,7 @@ class PostgreSQL(ServerEngine):
             yield table, f"The table {table!r} has {what}."
 
     def drop_views(self, names: Collection[str]) -> None:
-        """Drop views in one statement, then those that are stored."""
+        """Drop views in one statement, then materialized views."""
         with self.connection.cursor() as cursor:
             found = self.connection.introspection.get_table_list(cursor)
         kinds: dict[bool, list[str]] = {False: [], True: []}
@@ -355,14 +355,14 @@ class PostgreSQL(ServerEngine):
             self.execute(f"DROP MATERIALIZED VIEW {', '.join(kinds[True])}")
 
     def restart_sequences(self, tables: Sequence[str]) -> None:
-        """Restart the sequences that may be: unlike setval(), a failure takes that back."""
+        """Restart the sequences that can be restarted: unlike setval(), a rollback undoes this."""
         for (name,) in self._of(tables, _SEQUENCES):
             self.execute(f"ALTER SEQUENCE {name} RESTART")
 
     def raise_sequences(self, models: Iterable[ModelType]) -> None:
-        """Let the next rows of models have keys that are free, and set no sequence back.
+        """Set the sequences so that the next rows get free keys, and lower no sequence.
 
-        What is done to a sequence that was not restarted stays when a transaction fails.
+        A change of a sequence that was not restarted is kept when a transaction fails.
         """
         quote = self.connection.ops.quote_name
         for model in sorted(models, key=attrgetter("_meta.label")):
@@ -379,11 +379,11 @@ class PostgreSQL(ServerEngine):
             return list(cursor.fetchall())
 
     def schemas(self) -> list[str]:
-        """Return the statements for all schemas: search_path and models may name them."""
+        """Return the statements for all schemas, which search_path and models may name."""
         return self.column(_SCHEMAS)
 
     def forget_types(self) -> None:
-        """Clear the types of extensions."""
+        """Clear the cached types of extensions."""
         # Not before: it needs the driver.
         types: Any = import_module("django.contrib.postgres.signals")
         types.get_citext_oids.cache_clear()
@@ -391,9 +391,9 @@ class PostgreSQL(ServerEngine):
 
 
 class _CheckPending(Operation):
-    """Checks the foreign keys that are pending, and would keep a table from being altered.
+    """Checks the pending foreign keys, which would prevent altering a table.
 
-    That of any row is which the same transaction has inserted, and then changes.
+    Each row that a transaction inserts and then changes has pending foreign keys.
     """
 
     def state_forwards(self, app_label: str, state: Any) -> None:
@@ -402,12 +402,12 @@ class _CheckPending(Operation):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        """Check."""
+        """Check the foreign keys."""
         schema_editor.connection.check_constraints()
 
 
 def _within_transaction(operations: Iterable[Any]) -> Iterator[Any]:
-    """The operations, with the foreign keys checked before each that alters a table."""
+    """Return the operations, with a check of foreign keys before each that alters a table."""
     from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 
     for operation in operations:

@@ -35,11 +35,11 @@ class SQLite(Engine):
         return "serializable"
 
     def as_stored(self, name: str) -> str:
-        """Return an expression, of which the driver does not know the type of the column."""
+        """Return an expression that hides the type of the column from the driver."""
         return f"+{name}"
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
-        """Return what prepares a column's values; instants are as Django stores them, faster."""
+        """Return the function that prepares a column's values; for instants, a fast one."""
         if column.types == _INSTANTS:
             return self._instant()
         if column.types == _DATES:
@@ -62,7 +62,9 @@ class SQLite(Engine):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Begin as a transaction that writes: one that has read cannot wait for others."""
+        """Begin a transaction that writes, because one that has read cannot wait for other
+        sessions.
+        """
         mode, self.connection.transaction_mode = self.connection.transaction_mode, "IMMEDIATE"
         try:
             with super().transaction():
@@ -75,11 +77,11 @@ class SQLite(Engine):
         return "database is locked" in str(error)
 
     def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return name, type and nullability of each column, as it was declared."""
+        """Return the name, the declared type and the nullability of each column."""
         return set(self.rows(_COLUMNS, [table]))
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield other tables with keys that lead nowhere."""
+        """Yield other tables with dangling keys."""
         for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):
             if table not in tables:
                 yield table, target
@@ -102,7 +104,7 @@ class SQLite(Engine):
                         yield table, refers(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
-        """Return the triggers: within a transaction they can be dropped, and made as they were."""
+        """Return the triggers, which can be dropped and created again in a transaction."""
         quote = self.connection.ops.quote_name
         return [
             Trigger(table, name, f"DROP TRIGGER {quote(name)}", sql)
@@ -111,7 +113,7 @@ class SQLite(Engine):
         ]
 
     def restart_sequences(self, tables: Sequence[str]) -> None:
-        """Forget the highest keys of tables."""
+        """Reset the highest keys of tables."""
         with self.connection.cursor() as cursor:
             for table in tables if self.rows(_SEQUENCE) else ():
                 cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
@@ -122,7 +124,7 @@ class SQLite(Engine):
 
 
 def _limited(field: DecimalField[Any, Any], prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Refuse a number with too many digits, which SQLite stores and cannot read again."""
+    """Refuse a number with too many digits, which SQLite would store but could not read again."""
     # Since Django 6.1, a field need not say how many digits its numbers have.
     if field.max_digits is None:
         return prepare

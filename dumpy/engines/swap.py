@@ -1,4 +1,4 @@
-"""For MySQL: tables change places in one step, and with them their views and triggers."""
+"""For MySQL: swap tables in one step, together with their views and triggers."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Move = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class View:
-    """A view: what it shows, and the statements that make it with all that belongs to it.
+    """A view: its query, and the statements that create it with its properties.
 
-    ``reads`` are the names of other views; ``definer`` is the account that made it.
+    ``reads`` are the names of other views; ``definer`` is the account that created it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class View:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger, which keeps its table from moving to another database."""
+    """A trigger, which prevents moving its table to another database."""
 
     name: str
     table: str
@@ -54,7 +54,7 @@ class Trigger:
     action: str
 
     def make(self, database: str) -> str:
-        """Return the statements that make it in a database."""
+        """Return the statements that create it in a database."""
         statement = (
             f"CREATE DEFINER = {quoted_account(self.definer)} TRIGGER IF NOT EXISTS "
             f"{quote(database)}.{quote(self.name)} {self.event} "
@@ -68,9 +68,9 @@ class Trigger:
 
 
 def swap(connection: BaseDatabaseWrapper, stage: str, live: str, moves: Sequence[Move]) -> None:
-    """Move tables, and make the views and triggers of the stage in the live database.
+    """Move tables, and create the views and triggers of the stage in the live database.
 
-    Triggers of the tables that they replace are kept.
+    Triggers of the replaced tables are kept.
     """
     views, triggers = (
         _Views.of(connection, stage, live),
@@ -91,7 +91,7 @@ def swap(connection: BaseDatabaseWrapper, stage: str, live: str, moves: Sequence
 
 
 def require_movable(connection: BaseDatabaseWrapper, live: str, tables: Collection[str]) -> None:
-    """Refuse tables with triggers if the server could not make these again."""
+    """Raise an error for tables with triggers if the server could not create these again."""
     server: Any = connection
     if server.mysql_is_mariadb and server.mysql_version >= _MAKES_TRIGGERS:
         return
@@ -105,14 +105,14 @@ def require_movable(connection: BaseDatabaseWrapper, live: str, tables: Collecti
 
 @dataclass(frozen=True)
 class _Views:
-    """The views to make, and those in whose place they come."""
+    """The views to create, and the views that they replace."""
 
     new: list[View]
     old: list[View]
 
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, stage: str, live: str) -> _Views:
-        """Return the views of the stage that are not there as they are."""
+        """Return the views of the stage that are new or differ."""
         there = {view.name: view for view in _views_of(connection, live, live)}
         new = [
             view
@@ -122,7 +122,7 @@ class _Views:
         return cls(new, [there[view.name] for view in new if view.name in there])
 
     def undo(self, live: str) -> list[str]:
-        """Return the statements that take them back."""
+        """Return the statements that undo the change."""
         added = {view.name for view in self.new} - {view.name for view in self.old}
         drops = [f"DROP VIEW IF EXISTS {quote(live)}.{quote(name)}" for name in sorted(added)]
         return [*drops, *(statement for view in self.old for statement in view.statements)]
@@ -130,7 +130,7 @@ class _Views:
 
 @dataclass(frozen=True)
 class _Triggers:
-    """The triggers to make, those of tables that go, and those of tables that come."""
+    """The triggers to create, of the replaced tables, and of the new tables."""
 
     new: list[Trigger]
     old: list[Trigger]
@@ -140,7 +140,7 @@ class _Triggers:
     def of(
         cls, connection: BaseDatabaseWrapper, stage: str, live: str, moves: Sequence[Move]
     ) -> _Triggers:
-        """Return those of the stage, and those that nobody makes but a person."""
+        """Return the triggers of the stage, and the triggers that no migration creates."""
         come = {table for source, _to, table in moves if source == stage}
         go = {table for source, _to, table in moves if source == live}
         old = [trigger for trigger in _triggers(connection, live) if trigger.table in go]
@@ -151,14 +151,14 @@ class _Triggers:
 
 
 def _in_order(views: Iterable[View]) -> list[View]:
-    """Views, each after those that it reads."""
+    """Return views, each after the views that it reads."""
     found = {view.name: view for view in views}
     reads = {name: view.reads & found.keys() for name, view in found.items()}
     return [found[name] for name in TopologicalSorter(reads).static_order()]
 
 
 def _views_of(connection: Any, source: str, live: str) -> list[View]:
-    """The views of a database, as they are made in another one."""
+    """Return the views of a database, as they are created in another one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM information_schema.views WHERE table_schema = %s", [source])
         columns = [column[0].lower() for column in cursor.description]
@@ -189,7 +189,7 @@ def _view(row: dict[str, Any], names: Sequence[str], source: str, live: str) -> 
 def _procedure(
     stage: str, live: str, moves: Sequence[Move], views: _Views, triggers: _Triggers
 ) -> str:
-    """Return the whole as one call: the server goes through with it without its client."""
+    """Return all statements as one call, which the server completes even without its client."""
     back = [(to, source, table) for source, to, table in reversed(moves)]
     drop = [one.drop(live) for one in triggers.old] + [one.drop(stage) for one in triggers.staged]
     make = [statement for view in views.new for statement in view.statements]

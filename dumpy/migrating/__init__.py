@@ -1,1 +1,1 @@
-"""Versions to create functions: what an old dump means today."""
+"""Migrators: change the create functions of an old dump to fit the current models."""

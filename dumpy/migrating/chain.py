@@ -1,4 +1,4 @@
-"""Which methods of a migrator lead from the version of a dump to that of the project."""
+"""The steps of a migrator from the version of a dump to the version of the project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ALLOW = "To load the rows as they are, use --allow-version-mismatch."
 
 
 def version_of(text: object) -> Version | None:
-    """Return a version as PEP 440 has it, None for what is none."""
+    """Parse a PEP 440 version; return None if it is not one."""
     try:
         return Version(text) if isinstance(text, str) else None
     except InvalidVersion:
@@ -22,12 +22,12 @@ def version_of(text: object) -> Version | None:
 
 
 def in_names(version: Version) -> Version:
-    """Return a version as names of methods can have it: without its epoch and its local part."""
+    """Return a version as used in names of methods: without its epoch and its local part."""
     return Version(version.public.rpartition("!")[2])
 
 
 def version_of_step(name: str) -> Version | None:
-    """Return the version that a method leads from by its name, None if it is no step."""
+    """Return the version in the name of a method, or None if the method is not a step."""
     match = _STEP.fullmatch(name)
     return version_of(match[1].replace("_", ".")) if match else None
 
@@ -49,7 +49,7 @@ def steps_of(migrator: type) -> dict[Version, str]:
 
 
 class NoWay(MigrationError):
-    """A version from which no step leads on: ``arrived``."""
+    """A version, ``arrived``, without a further step."""
 
     def __init__(self, arrived: Version, reason: str, hint: str) -> None:
         super().__init__("", reason, hint)
@@ -57,9 +57,9 @@ class NoWay(MigrationError):
 
 
 class Chain:
-    """The way from one version to another, one step after the other.
+    """The path from one version to another, step by step.
 
-    ``steps()`` yields the names of the methods; ``arrive()`` takes what each has returned.
+    ``steps()`` yields the names of the methods; ``arrive()`` takes the return value of each.
     """
 
     def __init__(self, source: Version, target: Version, migrator: type) -> None:
@@ -77,7 +77,7 @@ class Chain:
             yield self._steps[in_names(self._version)]
 
     def arrive(self, step: str, returned: object) -> None:
-        """Go on from the version that a step has returned; raises ``MigrationError``."""
+        """Continue from the version that a step returned; raises ``MigrationError``."""
         reached = version_of(returned)
         if reached is None:
             raise MigrationError(
@@ -112,7 +112,7 @@ class Chain:
 
 
 def newer(source: Version, target: Version) -> MigrationError:
-    """Return the error for a dump of a later version than the project's."""
+    """Return the error for a dump that is newer than the project."""
     return MigrationError(
         "",
         f"The dump is of version {source}, which is newer than that of the project, {target}.",

@@ -1,4 +1,4 @@
-"""What migrators change: as far as it needs no code, rows stay data and keep their speed."""
+"""The changes that a migrator makes; rows stay data, and fast, if no code is needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ACTIONS = ("add", "change", "delete", "view")
 
 
 class Mismatch(LookupError):
-    """Something that is not there, in a sentence of its own."""
+    """A name that does not exist, as a sentence."""
 
     is_sentence = True
 
@@ -46,9 +46,9 @@ class NoField(Mismatch):
 
 
 class Record:
-    """A row of a model that may be gone: its fields are attributes, which can be set.
+    """A row of a model that may no longer exist: its fields are attributes, which can be set.
 
-    ``label_of`` and ``values_of`` tell the model's label and the values by field name.
+    ``label_of`` and ``values_of`` return the model's label and the values by field name.
     """
 
     __slots__ = ("_label", "_values")
@@ -79,7 +79,7 @@ class Record:
 
 @dataclass(frozen=True)
 class DumpedModel(MissingModel):
-    """Stands for a model as a dump knows it: ``new`` makes a ``Record`` of it."""
+    """A stand-in for a model of a dump: ``new`` makes a ``Record`` of it."""
 
     def row(self, values: dict[str, Any]) -> Any:
         """Return a record with these values."""
@@ -98,9 +98,9 @@ def values_of(record: Record) -> dict[str, Any]:
 
 
 def flat(given: Any) -> Iterator[Record | Model]:
-    """Yield what a create function has given: nothing, one object, or several.
+    """Yield the result of a create function: nothing, one object, or several.
 
-    Raises ``TypeError`` for what is no object.
+    Raises ``TypeError`` for anything else.
     """
     if isinstance(given, Record | Model):
         yield given
@@ -112,7 +112,7 @@ def flat(given: Any) -> Iterator[Record | Model]:
 
 
 def instance_of(given: Record | Model) -> Model:
-    """Return an object of today's model; raises ``Mismatch`` if model or fields are unknown."""
+    """Return an instance of the current model; raises ``Mismatch`` for an unknown name."""
     if isinstance(given, Model):
         return given
     label, values = label_of(given), values_of(given)
@@ -132,7 +132,7 @@ def instance_of(given: Record | Model) -> Model:
 
 @cache
 def create_name(label: str) -> str:
-    """Return what dumps call the create function of a model."""
+    """Return the name of the create function of a model in dumps."""
     app_label, _, name = label.partition(".")
     return Names().for_model(app_label, name).create
 
@@ -141,7 +141,7 @@ def create_name(label: str) -> str:
 class Change:
     """A change of the rows of one model, made in a ``step``: the method of a migrator.
 
-    Where it ``is_strict``, rows must have the field that it changes.
+    If it ``is_strict``, rows must have the field that it changes.
     """
 
     step: str
@@ -153,29 +153,29 @@ class Change:
         return label == self.label
 
     def function(self, before: CreateFunction) -> CreateFunction | None:
-        """Return a create function that is data as it is after the change, None if code is."""
+        """Return the changed create function if it is still data, None if it is code."""
         raise NotImplementedError
 
     def records(self, record: Record) -> Iterator[Record | Model]:
-        """Yield what becomes of a record."""
+        """Yield the records that a record becomes."""
         raise NotImplementedError
 
     def name_in(self, fields: Mapping[str, Any], name: str) -> str:
-        """Return the name of a field as rows have it; raises ``NoField``."""
+        """Return the name of a field in rows; raises ``NoField``."""
         found = self.spelled_in(fields, name)
         if found is None:
             raise NoField(self.label, name, fields)
         return found
 
     def spelled_in(self, fields: Container[str], name: str) -> str | None:
-        """Return the name of a field as rows have it, that of a foreign key with ``_id`` or not."""
+        """Return the name of a field in rows; a foreign key has it with or without ``_id``."""
         for found in (name, f"{name}_id", name.removesuffix("_id")):
             if found in fields and _is_one_field(self.label, name, found):
                 return found
         return None
 
     def require_free(self, fields: Container[str], name: str) -> None:
-        """Raise ``Mismatch`` if rows have a field of that name, however it is spelled."""
+        """Raise ``Mismatch`` if rows already have the field, with or without ``_id``."""
         found = self.spelled_in(fields, name)
         if found is not None:
             raise Mismatch(f"the rows of {self.label} have a field {found!r} already.")
@@ -183,13 +183,10 @@ class Change:
 
 @dataclass(frozen=True)
 class FieldChange(Change):
-    """A change of the fields that rows have, not of their values."""
+    """A change of the fields of rows, not of their values."""
 
     def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
-        """Return the fields after the change; ``constant`` makes a value one of all rows.
-
-        Raises ``NoField`` for a field that is not there.
-        """
+        """Return the fields after the change; ``constant`` turns a value into one for all rows."""
         raise NotImplementedError
 
     def function(self, before: CreateFunction) -> CreateFunction:
@@ -243,24 +240,24 @@ class AddField(FieldChange):
 
 @dataclass(frozen=True)
 class RenameModel(Change):
-    """A model that has another name, or lives in another app."""
+    """A model that was renamed, or moved to another app."""
 
     new: str
 
     def function(self, before: CreateFunction) -> CreateFunction:
-        """Return the create function for the model of the new name."""
+        """Return the create function for the renamed model."""
         return replace(before, model=self.renamed(before.model))
 
     def records(self, record: Record) -> Iterator[Record]:
-        """Yield the record as one of the model of the new name."""
+        """Yield the record as one of the renamed model."""
         yield Record(self.renamed(label_of(record)), values_of(record))
 
     def renamed(self, label: str) -> str:
-        """Return what a model is called after the change; its name may be in lower case."""
+        """Return the name of a model after the change; it may be given in lower case."""
         return self.new if _key(label) == _key(self.label) else label
 
     def natural(self, natural: Natural) -> Natural:
-        """Return a reference by natural key as it reads after the change."""
+        """Return a reference by natural key after the change."""
         kind, key = natural.model.lower(), tuple(map(str, natural.key))
         if kind == _CONTENT_TYPE and len(key) == 2:
             return Natural(natural.model, _key(self.renamed(".".join(key))))
@@ -277,25 +274,25 @@ class RenameModel(Change):
 
 @dataclass(frozen=True)
 class RenameApp(RenameModel):
-    """An app that has another label: ``label`` and ``new`` are those of the app."""
+    """An app with a new label: ``label`` is the old one, ``new`` the new one."""
 
     def concerns(self, label: str) -> bool:
-        """Whether a model is of the app."""
+        """Whether a model belongs to the app."""
         return label.startswith(f"{self.label}.")
 
     def renamed(self, label: str) -> str:
-        """Return what a model is called after the change."""
+        """Return the name of a model after the change."""
         return self.new + label.removeprefix(self.label) if self.concerns(label) else label
 
 
 @dataclass(frozen=True)
 class RenamePermissions(Change):
-    """The permissions of Django's own for a model that has another name."""
+    """The default permissions of a model that was renamed."""
 
     rename: RenameModel
 
     def function(self, before: CreateFunction) -> None:
-        """Return None: which rows change depends on their values."""
+        """Return None: the rows that change depend on their values."""
         return None
 
     def records(self, record: Record) -> Iterator[Record]:
@@ -319,7 +316,7 @@ def change_references(record: Record, rename: Callable[[Natural], Natural]) -> N
 
 
 def _is_one_field(label: str, name: str, other: str) -> bool:
-    """Whether two names are one field, as those of a foreign key, for all that is known today."""
+    """Whether two names may be one field, such as a foreign key with and without ``_id``."""
     try:
         model: ModelType = apps.get_model(label)
     except (LookupError, ValueError):
@@ -329,7 +326,7 @@ def _is_one_field(label: str, name: str, other: str) -> bool:
 
 
 def _key(label: str) -> tuple[str, str]:
-    """The natural key of the content type of a model: app labels may have capitals in it."""
+    """Return the natural key of a model's content type; app labels may have capital letters."""
     app_label, _, name = label.partition(".")
     return app_label, name.lower()
 
@@ -349,7 +346,7 @@ class RemoveModel(Change):
 
 @dataclass(frozen=True)
 class ChangeValues(Change):
-    """The values of a field, replaced by those of a mapping, or by what a function returns."""
+    """The values of a field, replaced with a mapping or a function."""
 
     name: str
     values: Mapping[Any, Any] | Callable[[Any], Any]
@@ -377,22 +374,22 @@ class ChangeValues(Change):
 
 @dataclass(frozen=True)
 class Override(Change):
-    """A function in the place of a create function; it gets the values of a row by name."""
+    """A function that replaces a create function; it gets the values of a row by name."""
 
     create: Callable[..., Any]
     _running: list[Record] = field(default_factory=list, init=False, compare=False)
 
     def concerns(self, label: str) -> bool:
-        """Whether rows of a model are what the create function of that name makes."""
+        """Whether the create function of that name makes the rows of a model."""
         return label == self.label or create_name(label) == self.create.__name__
 
     def function(self, before: CreateFunction) -> None:
-        """Return None if the row has what the function takes; raises ``Mismatch``."""
+        """Return None if the row has the parameters of the function; raises ``Mismatch``."""
         self._arguments(dict.fromkeys(before.fields))
         return None
 
     def records(self, record: Record) -> Iterator[Record | Model]:
-        """Yield what the function makes of a record."""
+        """Yield the objects that the function makes of a record."""
         if self._running:
             raise Mismatch(
                 f"{self.create.__name__}() calls itself by its name in the globals. It is given "
@@ -415,7 +412,7 @@ class Override(Change):
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """What the function takes, by name."""
+        """Return the parameters of the function by name."""
         return inspect.signature(self.create).parameters
 
     def _arguments(self, values: Fields) -> Fields:

@@ -1,4 +1,4 @@
-"""From the version of a dump to that of the project, before anything is loaded."""
+"""Migrate a dump to the version of the project, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _log = logging.getLogger("dumpy")
 class Policy:
     """How to migrate.
 
-    ``say`` is told each step, and ``verbose`` that there is none to do; ``allow_mismatch`` goes on
-    where no step leads on; ``is_off`` leaves migrators out. ``proposal`` is called with a migrator
-    when all steps are done: a step that is still to be written. ``as_version`` is the version of a
-    dump that names none.
+    ``say`` gets each step, and ``verbose`` a message if there is none; ``allow_mismatch`` continues
+    without a step; ``is_off`` runs no migrators. ``proposal`` is a step that is not written yet: it
+    is called with the migrator after all steps. ``as_version`` is the version of a dump that names
+    none.
     """
 
     say: Callable[[str], object] = _log.info
@@ -49,7 +49,7 @@ _policy: ContextVar[Policy | None] = ContextVar("dumpy_policy", default=None)
 
 @contextmanager
 def migrating(policy: Policy) -> Iterator[None]:
-    """Let a policy hold for the time of the block."""
+    """Apply a policy inside the block."""
     token = _policy.set(policy)
     try:
         yield
@@ -58,12 +58,12 @@ def migrating(policy: Policy) -> Iterator[None]:
 
 
 def policy_here() -> Policy:
-    """Return the policy that holds here: without one, what is said is logged."""
+    """Return the current policy; without one, messages are logged."""
     return _policy.get() or Policy()
 
 
 def add_version_option(parser: ArgumentParser) -> None:
-    """Let a command have the options that say how dumps of other versions are taken."""
+    """Add the options for dumps of other versions to a command."""
     parser.add_argument(
         "--allow-version-mismatch",
         action="store_true",
@@ -74,7 +74,7 @@ def add_version_option(parser: ArgumentParser) -> None:
 
 
 def add_as_version_option(parser: ArgumentParser) -> None:
-    """Let a command have the option ``--as-version``."""
+    """Add the option ``--as-version`` to a command."""
     parser.add_argument(
         "--as-version", metavar="VERSION", help="The version of the dump, if the dump names none."
     )
@@ -85,7 +85,7 @@ def policy_of(
     say: Callable[[str], object] = Policy.say,
     verbose: Callable[[str], object] | None = None,
 ) -> Policy:
-    """Return the policy that the options of a command ask for."""
+    """Return the policy for the options of a command."""
     return Policy(
         say,
         verbose or say,
@@ -97,7 +97,7 @@ def policy_of(
 def install_migrations(globals_dict: dict[str, Any]) -> None:
     """Let migrators change the globals of a dump that is run; raises ``MigrationError``.
 
-    In a script that is run itself this waits for ``restore()``, which knows the options.
+    In a script that is run itself, this waits for ``restore()``, which knows the options.
     """
     if globals_dict.get("__name__") == "__main__":
         globals_dict[_WAITS] = True
@@ -106,10 +106,7 @@ def install_migrations(globals_dict: dict[str, Any]) -> None:
 
 
 def migration_of_dump(dump: Dump) -> Migration | None:
-    """Return what migrators make of a dump that is data, None if nothing.
-
-    Raises ``MigrationError``.
-    """
+    """Return the migration of a dump that is data, or None; raises ``MigrationError``."""
     skeleton = dump.skeleton
     assert skeleton is not None
     if not skeleton.installs:
@@ -122,7 +119,7 @@ def migration_of_dump(dump: Dump) -> Migration | None:
 
 
 def _say_not_asked(version: str | None) -> None:
-    """Say what the line would do: that it is gone is a person's will, but no secret."""
+    """Report that the line that installs migrators was removed from an older dump."""
     policy = policy_here()
     source, target = version_of(version), version_of(project_version())
     if policy.is_off or source is None or target is None or source == target:
@@ -139,10 +136,10 @@ def migrate(
     *,
     is_complete: bool = False,
 ) -> Migration | None:
-    """Return what migrators make of the globals of a dump, None if nothing.
+    """Return the migration of the globals of a dump, or None.
 
-    ``functions`` are those of its create functions that are data; a dump that ``is_complete`` has
-    all models of its project. Raises ``MigrationError``.
+    ``functions`` are the create functions that are data; a dump that ``is_complete`` has all models
+    of its project. Raises ``MigrationError``.
     """
     policy = policy_here()
     found = None if policy.is_off else _chain(_source(namespace, policy), policy)
@@ -161,7 +158,7 @@ def migrate(
 
 
 def _source(namespace: Mapping[str, Any], policy: Policy) -> object:
-    """Return the version of a dump; raises ``MigrationError`` if it is said twice."""
+    """Return the version of a dump; raises ``MigrationError`` if it is given twice."""
     source = namespace.get("SOURCE_VERSION")
     if source is None or policy.as_version is None:
         return source or policy.as_version
@@ -170,12 +167,12 @@ def _source(namespace: Mapping[str, Any], policy: Policy) -> object:
 
 
 def waits(namespace: Mapping[str, Any]) -> bool:
-    """Whether a script that was run has asked for migrations."""
+    """Whether a script that was run has called ``install_migrations()``."""
     return _WAITS in namespace
 
 
 def migration_of(namespace: Mapping[str, Any]) -> Migration | None:
-    """Return the migration that has changed a namespace, None if there was none."""
+    """Return the migration that changed a namespace, or None."""
     return namespace.get(KEY)
 
 
@@ -217,7 +214,7 @@ def _migrator() -> type[Migrator] | None:
 
 
 def migrator_problems() -> Iterator[str]:
-    """Yield what is wrong with the migrator of the project."""
+    """Yield the errors in the migrator of the project."""
     try:
         migrator = _migrator()
         if migrator is None:

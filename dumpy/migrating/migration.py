@@ -1,4 +1,4 @@
-"""What a chain of migrators makes of one dump."""
+"""The result of a chain of migrators for one dump."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RowFunction:
 
 @dataclass(frozen=True)
 class Changed:
-    """A create function, and the changes of what it gives."""
+    """A create function, and the changes of its results."""
 
     create: Create
     changes: tuple[Change, ...]
@@ -71,7 +71,7 @@ class Changed:
         return found if len(found) > 1 else found[0] if found else None
 
     def records(self, *values: Any) -> Iterator[Record | Model]:
-        """Yield what becomes of a row; raises ``MigrationError`` where a change fails."""
+        """Yield the records that a row becomes; raises ``MigrationError`` if a change fails."""
         found: Iterable[Record | Model] = flat(self.create(*values))
         for change in self.changes:
             found = _changed(change, found)
@@ -80,10 +80,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class Today(Changed):
-    """A create function that gives objects of today's models."""
+    """A create function that makes instances of the current models."""
 
     def records(self, *values: Any) -> Iterator[Model]:
-        """Yield objects of today's models."""
+        """Yield instances of the current models."""
         return map(instance_of, super().records(*values))
 
 
@@ -107,11 +107,11 @@ def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record
 
 
 class Migration:
-    """The functions of one dump, changed by one step after the other.
+    """The functions of one dump, changed step by step.
 
-    ``functions`` maps the names of create functions to what they are as data, None for those that
-    are code by now; ``namespace`` are the globals of the dump; ``before_load`` and ``after_load``
-    hold the handlers that migrators have given. A dump that ``is_complete`` has all models.
+    ``functions`` maps the names of create functions to their data, or to None for code;
+    ``namespace`` is the globals of the dump; ``before_load`` and ``after_load`` are the handlers of
+    migrators. A dump that ``is_complete`` has all models.
     """
 
     def __init__(
@@ -140,14 +140,14 @@ class Migration:
         namespace["resolve_model"] = DumpedModel
 
     def begin(self, step: str) -> None:
-        """Let a step begin: changes are its own from now on."""
+        """Begin a step: the following changes belong to it."""
         self._is_first = not self.step
         self.step = step
         for name, (create, start) in self._creates.items():
             self.namespace[name] = Changed(create, tuple(self._changes[start:]))
 
     def end(self) -> None:
-        """Take what the step has put into the namespace itself."""
+        """Apply the changes that the step made to the namespace itself."""
         for name, value in list(self.namespace.items()):
             if name.startswith(_CREATE) and not isinstance(value, Changed) and callable(value):
                 self._creates[name] = (value, len(self._changes))
@@ -155,10 +155,10 @@ class Migration:
                 self._labels.setdefault(name, "")
 
     def finish(self) -> None:
-        """Let the functions of the namespace give objects of today's models.
+        """Let the functions of the namespace make instances of the current models.
 
-        Raises ``MigrationError`` for a typo; ``skipped`` tells of other names that are missing, and
-        of values that no function takes.
+        Raises ``MigrationError`` for a typo; ``skipped`` gets other names that are missing, and
+        values that no function takes.
         """
         labels = self._known_labels()
         self.skipped += skipped(self._changes, self._original, labels, self._missed)
@@ -166,9 +166,9 @@ class Migration:
             self.namespace[name] = Today(create, tuple(self._changes[start:]))
 
     def add(self, change: Change) -> None:
-        """Take a change; raises ``MigrationError`` if the dump has nothing like it.
+        """Add a change; raises ``MigrationError`` if the dump has nothing like it.
 
-        Only a dump of the very version that the step starts from must have all that it names.
+        Only a dump of the version that the step starts from must have everything that it names.
         """
         change = replace(change, is_strict=self._is_first)
         for name, function in self.functions.items():
@@ -184,7 +184,7 @@ class Migration:
         self._changes.append(change)
 
     def _note_dropped(self, change: Change, before: CreateFunction) -> None:
-        """Say which values nobody takes: they may have been forgotten."""
+        """Report the values that no function takes: they may have been forgotten."""
         if isinstance(change, Override) and (names := change.left_out(before.fields)):
             self.skipped.append(
                 f"{self.step}: {change.create.__name__}() takes no {', '.join(names)}: the values "
@@ -201,21 +201,21 @@ class Migration:
         return label
 
     def know(self, label: str) -> None:
-        """Let a model be known that a step has brought."""
+        """Add a model that a step has introduced."""
         app_label, _, name = label.partition(".")
         names = Names().for_model(app_label, name)
         self.namespace.setdefault(names.variable, DumpedModel(label))
         self._labels[names.create] = label
 
     def follow(self, old: str, new: str) -> None:
-        """Let the functions of a model be those of its new name as well."""
+        """Apply the functions of a model to its new name as well."""
         for name, label in list(self._labels.items()):
             if label == old:
                 self._labels[name] = new
         self.know(new)
 
     def label_of_function(self, name: str) -> str:
-        """Return the model of a create function, ``""`` where only its name is known."""
+        """Return the model of a create function, or ``""`` if only its name is known."""
         if name not in self._labels:
             self._miss(f"it overrides {name}(), which does not exist.", name, self._labels)
         return self._labels.get(name, "")
@@ -228,7 +228,7 @@ class Migration:
         return labels
 
     def blamed(self, handler: Handler) -> Handler:
-        """Return a handler that raises ``MigrationError`` in the name of the step."""
+        """Return a handler that raises ``MigrationError`` with the name of the step."""
         step = self.step
 
         def handle(loader: Any) -> None:
@@ -243,14 +243,14 @@ class Migration:
         return handle
 
     def natural(self, natural: Natural) -> Natural:
-        """Return a reference by natural key of the dump as it reads today."""
+        """Return a reference by natural key of the dump with the current names."""
         for rename in self._renames():
             natural = rename.natural(natural)
         return natural
 
     @property
     def has_renames(self) -> bool:
-        """Whether models or apps have other names today."""
+        """Whether models or apps were renamed."""
         return any(self._renames())
 
     def is_changed(self, name: str) -> bool:
@@ -258,9 +258,9 @@ class Migration:
         return self.functions.get(name) != self._original.get(name)
 
     def _miss(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
-        """Refuse what a dump of the step's own version should have.
+        """Refuse a name that a dump of the step's version should have.
 
-        A single file has no tables without rows: there only a typo is refused.
+        A single file has no empty tables, so there only a typo is refused.
         """
         self._missed.add(name)
         similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else CLOSE)
@@ -275,7 +275,7 @@ class Migration:
                 self.namespace[name] = DumpedModel(label)
 
     def _know_functions(self) -> None:
-        """Learn what each create function makes: of data from itself, of code from its name."""
+        """Map create functions to their models."""
         for model in apps.get_models():
             self.know(model._meta.label)
         for value in list(self.namespace.values()):
@@ -298,7 +298,7 @@ class Migration:
 
 
 def _label_of_variable(name: str, value: object) -> str | None:
-    """The label of a model under the name that dumps give it."""
+    """Return the label of a model by the name of its variable in a dump."""
     if isinstance(value, MissingModel):
         return value.label
     if isinstance(value, type) and issubclass(value, Model) and value is not Model:

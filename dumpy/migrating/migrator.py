@@ -1,4 +1,4 @@
-"""What the maintainers of an application write: how an old dump becomes one of today."""
+"""The base class of migrators, which the maintainers of a project write."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Migrator:
-    """Brings dumps of older versions to today's, a step per version.
+    """Brings dumps of older versions to the current models, one step per version.
 
-    A step is a method ``migrate_from_1_2(self, globals_dict)``: for a dump of version 1.2 it is
-    given the globals of the dump, changes them with the methods below, with ``override``, or by
-    hand, and returns the version that it leads to. Its docstring is shown to whoever restores the
-    dump. Labels are ``app_label.ModelName``. A method raises ``MigrationError`` for what a dump of
-    the step's own version does not have; a dump of an older version may lack it.
+    A step is a method ``migrate_from_1_2(self, globals_dict)``. For a dump of version 1.2, it gets
+    the globals of the dump, changes them with the methods below, with ``override``, or directly,
+    and returns the version that it leads to. Its docstring is shown during a restore. Labels are
+    ``app_label.ModelName``. A method raises ``MigrationError`` for a name that a dump of the step's
+    own version does not have; a dump of an older version may lack it.
 
-    The idea, and the names of the steps, are those of Lino's migrators.
+    The idea, and the names of the steps, come from Lino's migrators.
     """
 
     def __init__(self, migration: Migration) -> None:
         self._migration = migration
 
     def model(self, label: str) -> DumpedModel:
-        """Return the stand-in for a model, which need not exist any more: ``new`` takes it."""
+        """Return a stand-in for a model, which need not exist any more, for ``new``."""
         self._migration.know(label)
         return DumpedModel(label)
 
     def rename_field(self, label: str, old: str, new: str) -> None:
-        """Let a field have another name."""
+        """Rename a field."""
         self._migration.add(RenameField(self._step, self._label(label), old, new))
 
     def remove_field(self, label: str, name: str) -> None:
@@ -53,7 +53,7 @@ class Migrator:
         self._migration.add(RemoveField(self._step, self._label(label), name))
 
     def add_field(self, label: str, name: str, value: Any) -> None:
-        """Let every row have the same value, one of a dump's vocabulary, in a new field."""
+        """Add a field with the same value, one of the vocabulary, in every row."""
         try:
             source(value)
         except Unwritable as error:
@@ -65,14 +65,14 @@ class Migrator:
     def change_values(
         self, label: str, name: str, values: Mapping[Any, Any] | Callable[[Any], Any]
     ) -> None:
-        """Replace the values of a field: by those of a mapping, or by what a function returns."""
+        """Replace the values of a field with a mapping, or with a function of the old value."""
         if not callable(values) and not isinstance(values, Mapping):
             reason = f"change_values() takes a mapping or a function, not {values!r}."
             raise MigrationError(self._step, reason)
         self._migration.add(ChangeValues(self._step, self._label(label), name, values))
 
     def rename_model(self, old: str, new: str) -> None:
-        """Let a model have another name or app; content types and permissions follow."""
+        """Rename a model, or move it to another app; content types and permissions follow."""
         if new.count(".") != 1:
             reason = f"rename_model() takes a label as app_label.ModelName, not {new!r}."
             raise MigrationError(self._step, reason)
@@ -82,7 +82,7 @@ class Migrator:
         self._migration.add(RenamePermissions(self._step, "auth.Permission", change))
 
     def rename_app(self, old: str, new: str) -> None:
-        """Let an app have another label; its models, content types and permissions follow."""
+        """Give an app another label; its models, content types and permissions follow."""
         change = RenameApp(self._step, old, new)
         for label in self._migration.models_of(old):
             self._migration.follow(label, change.renamed(label))
@@ -111,10 +111,10 @@ class Migrator:
 
 
 def override(globals_dict: dict[str, Any]) -> Callable[[_Function], _Function]:
-    """Let the decorated function take the place of the create function of its name.
+    """Replace the create function with the name of the decorated function.
 
-    Its parameters are the fields that it needs, by name, as earlier steps have left them; it
-    returns one object, several, or None. Raises ``MigrationError`` if there is no such function.
+    Its parameters are fields by name, as earlier steps left them; it returns one object, several,
+    or None. Raises ``MigrationError`` if there is no such function.
     """
 
     if not isinstance(globals_dict, dict):

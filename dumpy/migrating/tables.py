@@ -1,4 +1,4 @@
-"""The tables of a dump, as migrators have changed them."""
+"""The tables of a dump after a migration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
-    """Return a table that is data as it is after a migration."""
+    """Return a table that is data, as changed by a migration."""
     if migration is None:
         return table
     first, then = table.renamed, migration.natural
@@ -42,11 +42,10 @@ def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
 
 @dataclass
 class KeylessRows:
-    """Objects without a key: they are saved at last, lest they take the key of a dumped row.
+    """Objects without a key: they are saved last, so that they do not take a key of a dumped row.
 
-    Only what migrators make ``is_kept`` so: it is there in addition to what the dump holds.
-    ``tables`` are those that the objects were made of, by model; rows of those ``keyed`` have
-    become objects with a key as well.
+    Objects are kept only if ``is_kept``: if there is a migration. ``tables`` are the source tables
+    of the objects, by model; rows of the tables in ``keyed`` also became objects with a key.
     """
 
     is_kept: bool
@@ -63,7 +62,7 @@ class KeylessRows:
                 yield one, place
 
     def keep(self, one: Any, place: Place, table: DumpedTable | None = None) -> bool:
-        """Keep a row without a key, made of a row of ``table``; return whether it is one."""
+        """Keep a row without a key, made of a row of ``table``; return whether it has none."""
         name = table.function.name if table is not None else ""
         if not (self.is_kept and isinstance(one, Model) and one.pk is None and dumped_row(one)):
             self.keyed |= {name} if isinstance(one, Model) else set()
@@ -74,7 +73,7 @@ class KeylessRows:
         return True
 
     def save(self, loader: Loader) -> None:
-        """Save the objects, with keys after those that were dumped.
+        """Save the objects, with keys after the dumped keys.
 
         A reference by the key that a row had in the dump must not lead to another row.
         """
@@ -86,7 +85,7 @@ class KeylessRows:
             loader.save(instance, place, is_changed=True)
 
     def _free_keys(self, model: ModelType, using: str) -> Iterator[int | None]:
-        """Keys above those that rows had which have lost them, None where any will do."""
+        """Return keys above the lost keys of dumped rows, or None if any key will do."""
         lost = [table for name, table in self.tables[model].items() if name not in self.keyed]
         highest = max((_highest_dumped(table, model) for table in lost), default=0)
         if not highest:
@@ -96,7 +95,7 @@ class KeylessRows:
 
 
 def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
-    """The highest key that rows had which have lost it, 0 where keys are no numbers."""
+    """Return the highest lost key of the dumped rows, 0 if keys are not numbers."""
     key = model._meta.pk
     if not isinstance(key, AutoField) or key.attname not in table.parameters:
         return 0
@@ -106,9 +105,9 @@ def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
 
 
 def start(loader: Loader, migration: Migration | None) -> KeylessRows:
-    """Let a loader know what has changed, and call the handlers that migrators want called first.
+    """Give a loader the changes, and call the ``before_load`` handlers.
 
-    Returns what will be saved at last. Raises ``MigrationError`` if a handler fails.
+    Returns the rows to save last. Raises ``MigrationError`` if a handler fails.
     """
     keyless = KeylessRows(is_kept=migration is not None)
     loader.at_last.append(keyless.save)
@@ -121,7 +120,7 @@ def start(loader: Loader, migration: Migration | None) -> KeylessRows:
 
 
 def _free_keys(loader: Loader) -> None:
-    """Let objects that handlers make have keys that are free."""
+    """Let objects that handlers make get free keys."""
     loaded = {loader.registry.get(label) for label in loader.report.tables}
     engine_of(connections[loader.using]).reset_sequences(loaded)
 
@@ -129,9 +128,9 @@ def _free_keys(loader: Loader) -> None:
 def created(
     table: DumpedTable, note: Callable[[str], object] = lambda sentence: None
 ) -> Iterator[tuple[Any, Place]]:
-    """Yield what the function of a table makes of its rows, with places.
+    """Yield the objects that the function of a table makes of its rows, with places.
 
-    ``note`` is told of rows that became nothing. Raises ``FixtureError`` with the line.
+    ``note`` gets a message about dropped rows. Raises ``FixtureError`` with the line.
     """
     dropped = 0
     for row in table.rows():

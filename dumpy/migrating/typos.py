@@ -1,4 +1,4 @@
-"""Names in later steps that neither the dump nor the project has."""
+"""Find names in later steps that neither the dump nor the project has."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def skipped(
     labels: Collection[str],
     missed: Container[str],
 ) -> Iterator[str]:
-    """Yield a sentence for each change that concerns nothing; raise ``MigrationError`` for a typo.
+    """Yield a sentence for each change without effect; raise ``MigrationError`` for a typo.
 
-    ``functions`` are those of the dump, ``labels`` all models that are known at the end, and
-    ``missed`` the models and functions that were not known when a step named them. A name that
-    another step mentions is one that an older dump lacks.
+    ``functions`` are the functions of the dump, ``labels`` the models known at the end, and
+    ``missed`` the unknown models and functions that steps named. If another step mentions such a
+    name, older dumps lack it.
     """
     for change in changes:
         if change.is_strict or isinstance(change, RemoveField | RemoveModel):
@@ -86,7 +86,7 @@ def _skipped_field(
 def _refused(
     change: Change, what: str, name: str, known: Iterable[str], cutoff: float = CLOSE
 ) -> str:
-    """Return the sentence about a name; raises ``MigrationError`` if another one is meant."""
+    """Return the message about a name; raises ``MigrationError`` if it is a typo of another one."""
     # Names that differ in their numbers are meant to.
     others = [one for one in known if re.sub(r"\d", "", one) != re.sub(r"\d", "", name)]
     for meant in get_close_matches(name, others, 1, cutoff):
@@ -95,7 +95,7 @@ def _refused(
 
 
 def _names_of(label: str, changes: Sequence[Change]) -> set[str]:
-    """Return all labels that a model has in the course of changes."""
+    """Return all labels of a model over the course of the changes."""
     names = {label}
     for change in (*changes, *reversed(changes)):
         if isinstance(change, RenameModel):
