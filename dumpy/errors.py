@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
@@ -101,15 +100,6 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         return f"{where}{self.model}(pk={self.pk!r}): {self.reason}"
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row that was kept out: its values by the names that fields have today, and the reason."""
-
-    model: Any
-    values: Mapping[str, Any]
-    problem: Problem
 
 
 @dataclass(eq=False, repr=False)

@@ -14,15 +14,7 @@ from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, text
-from dumpy.errors import (
-    DumpyError,
-    FixtureError,
-    FixtureErrors,
-    LoadError,
-    Problem,
-    RejectedRow,
-    RestoreFailed,
-)
+from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
@@ -35,6 +27,7 @@ from dumpy.restoring.digests import DifferentValue, DumpedContent, different_val
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch
+from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import Column, table_of
 from dumpy.text.words import Natural
 

@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, tra
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem, RejectedRow
+from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.conflicts import HOOK, SideEffects
 from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table
@@ -36,6 +36,7 @@ from dumpy.loading.special import SpecialLoader, forget_content_types, is_specia
 from dumpy.loading.validation import Invalid, Validation, is_changed, validate
 from dumpy.reading import DumpedTable
 from dumpy.reading.block import Block, Row
+from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.words import Natural
 

@@ -17,7 +17,7 @@ from django.db.models import ForeignKey, Manager, Model
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
 
-from dumpy.errors import DumpyError, Place, Problem, RejectedRow
+from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
 from dumpy.loading.conflicts import HOOK
 from dumpy.loading.references import Ambiguous, Missing, RowKey, keys_of, stored_key
@@ -26,7 +26,7 @@ from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.statements import LinkLoader
 from dumpy.loading.validation import Invalid
 from dumpy.reading.block import Row
-from dumpy.schema.instances import DumpedRow, dumped_row, has_own_decoder
+from dumpy.schema.instances import DumpedRow, RejectedRow, dumped_row, has_own_decoder
 from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
 from dumpy.text.words import JSON_NULL, Natural
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from dumpy.errors import LoadError, Place, Problem, RejectedRow
+from dumpy.errors import LoadError, Place, Problem
+from dumpy.schema.instances import RejectedRow
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db.models import Field, JSONField, Model, Value
 
 from dumpy.conf import require_trusted
-from dumpy.errors import ConfigurationError
+from dumpy.errors import ConfigurationError, Problem
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
@@ -34,6 +34,15 @@ class DumpedRow:
     names: tuple[str, ...]
     references: dict[str, Natural] = field(default_factory=dict)
     links: dict[str, list[object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that was kept out: its values by the names that fields have today, and the reason."""
+
+    model: type[Model]
+    values: Mapping[str, Any]
+    problem: Problem
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from dumpy.conf import project_version
-from dumpy.errors import RejectedRow, RowsRejected
+from dumpy.errors import RowsRejected
+from dumpy.schema.instances import RejectedRow
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.outline import PLACEHOLDER
