@@ -66,14 +66,24 @@ def _row(record: Record) -> _Row:
     except (LookupError, ValueError) as error:
         raise DumpyError(f"the project has no model {record.label!r}.") from error
     table = table_of(model)
-    given = dict(record.fields)
-    if record.pk is not None:
-        given[table.key[0]] = record.pk
+    given = _key(table, record.pk) | record.fields
+    for field in model._meta.concrete_fields:
+        if getattr(field, "generated", False):
+            given.pop(field.name, None)
     if unknown := given.keys() - table.names.keys():
         raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
     values = {table.names[name]: value for name, value in given.items()}
     written = dict(_written(table, values, (model._meta.label, record.pk)))
     return _Row(model._meta.label, tuple(written), tuple(written.values()))
+
+
+def _key(table: Table, pk: Any) -> dict[str, Any]:
+    """Return the primary key of a record by column; several of them make a composite one."""
+    if pk is None:
+        return {}
+    if len(table.key) == 1:
+        return {table.key[0]: pk}
+    return dict(zip(table.key, json.loads(pk) if isinstance(pk, str) else pk, strict=True))
 
 
 def _written(

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.core.serializers import get_public_serializer_formats
 from django.core.serializers.base import DeserializationError
-from django.db import DEFAULT_DB_ALIAS, IntegrityError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError
 
 from dumpy.checking.proof import Laboratory, laboratory
 from dumpy.console import add_database_option
@@ -83,9 +83,12 @@ class Command(BaseCommand):
         self._verbosity = options["verbosity"]
         self._options = options
         done: list[Fixture] = []
-        if found:
-            with laboratory(options["database"], options["needed"]) as place:
-                done = [one for one in found if self._convert(one, place)]
+        try:
+            if found:
+                with laboratory(options["database"], options["needed"]) as place:
+                    done = [one for one in found if self._convert(one, place)]
+        except (DatabaseError, OSError) as error:
+            raise CommandError(f"There is no scratch database: {error}") from error
         if options["rewrite"]:
             self._rewrite(done)
         self._finish(done, found)
