@@ -15,9 +15,11 @@ from django.db import DEFAULT_DB_ALIAS
 from dumpy.checking import check as checks
 from dumpy.checking.diff import ModelDiff, RowDiff, comparing
 from dumpy.checking.findings import Findings
-from dumpy.checking.report import lines, verdict
+from dumpy.checking.report import text
 from dumpy.errors import printable_lines
 from dumpy.loading.report import Report
+from dumpy.loading.validation import Validation
+from dumpy.migrating.install import Policy, migrating
 from dumpy.restoring import main
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
@@ -35,10 +37,12 @@ class Written:
     Attributes:
         path: the file or the directory.
         notes: what is not in it, a sentence each.
+        missing: the models of them whose tables the migrations make, but are not there.
     """
 
     path: Path
     notes: tuple[str, ...]
+    missing: tuple[str, ...]
 
     def __str__(self) -> str:
         return "\n".join(self.notes)
@@ -60,8 +64,7 @@ class Checked:
         return self.findings.is_fine
 
     def __str__(self) -> str:
-        found = self.findings
-        return "\n".join([*lines(found), *map(str, found.damages), verdict(found)])
+        return text(self.findings)
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,11 @@ def write(
     A path that ends in ``.py``, or in ``.py`` and the ending of a compression, becomes one module,
     as with ``dumpdata --format=py``; any other one a directory, as with ``dump2py``, with
     ``max_row_count`` rows in a file. Raises ``DumpyError``, for a directory that is there too,
-    unless it is to be ``overwrite``-n; what was at the path stays there then.
+    unless it is to be ``overwrite``-n; what was at the path stays there then. Unlike ``dumpdata``
+    without ``--all``, a default manager hides no rows.
     """
+    if max_row_count < 1:
+        raise ValueError("max_row_count must be at least 1.")
     target = Path(path)
     models = select(labels, exclude, database)
     options = Options(database, natural_foreign, natural_primary, all_rows=True)
@@ -126,20 +132,25 @@ def write(
     if ".py" in target.suffixes:
         with dump.snapshot(), replaced(target) as stream:
             dump.write(stream)
-            notes = tuple(dump.notes())
-        return Written(target, notes)
+            return Written(target, tuple(dump.notes()), tuple(dump.missing()))
     with published(target, overwrite=overwrite) as aside, dump.snapshot():
         DirectoryDump(dump, max_row_count).write(aside)
-        notes = tuple(dump.notes())
-    return Written(target, notes)
+        return Written(target, tuple(dump.notes()), tuple(dump.missing()))
 
 
-def check(path: _Path, *, database: str = DEFAULT_DB_ALIAS, rehearsal: bool = True) -> Checked:
+def check(
+    path: _Path,
+    *,
+    database: str = DEFAULT_DB_ALIAS,
+    as_version: str | None = None,
+    rehearsal: bool = True,
+) -> Checked:
     """Return whether a dump would be restored, and what keeps it from that, as ``checkdump`` does.
 
     Without a ``rehearsal`` only files and names are checked. Raises ``ConfigurationError``.
     """
-    return Checked(checks.check(Path(path), database, is_rehearsed=rehearsal))
+    with migrating(Policy(as_version=as_version)):
+        return Checked(checks.check(Path(path), database, is_rehearsed=rehearsal))
 
 
 def diff(first: _Path, second: _Path) -> Compared:
@@ -163,6 +174,7 @@ def restore(
     quick: bool = False,
     full_clean: bool = False,
     drop: Iterable[str] = (),
+    allow_version_mismatch: bool = False,
     as_version: str | None = None,
 ) -> Restored:
     """Replace the content of a database by that of a dump, as the command ``restore`` does.
@@ -170,19 +182,27 @@ def restore(
     Nothing is asked. All or nothing: raises ``RestoreFailed``, which says what became of the
     database; ``LoadError`` or ``RowsRejected`` for rows that ``keep_going`` has kept out.
     """
-    parser = argparse.ArgumentParser()
-    parser.set_defaults(verbosity=1)
-    main.add_arguments(parser)
-    flags = {
-        "--dry-run": dry_run,
-        "--through-migrations": through_migrations,
-        "--keep-going": keep_going,
-        "--quick": quick,
-        "--full-clean": full_clean,
-    }
-    given = [f"--database={database}", *(f"--drop={name}" for name in drop)]
-    given += [name for name, is_on in flags.items() if is_on]
-    given += [] if as_version is None else [f"--as-version={as_version}"]
+    if quick and full_clean:
+        raise ValueError("quick and full_clean cannot be used together.")
+    # A parser of the command would end the process for a wrong value.
+    options = argparse.Namespace(
+        database=database,
+        dry_run=dry_run,
+        through_migrations=through_migrations,
+        keep_going=keep_going,
+        validation=_validation(quick=quick, full_clean=full_clean),
+        drop=list(drop),
+        allow_version_mismatch=allow_version_mismatch,
+        as_version=as_version,
+        interactive=False,
+        verbosity=1,
+    )
     out = StringIO()
-    report = main.restore(Path(path), parser.parse_args(["--noinput", *given]), OutputWrapper(out))
+    report = main.restore(Path(path), options, OutputWrapper(out))
     return Restored(report, out.getvalue())
+
+
+def _validation(*, quick: bool, full_clean: bool) -> Validation:
+    if quick:
+        return Validation.NEVER
+    return Validation.ALWAYS if full_clean else Validation.CHANGED

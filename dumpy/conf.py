@@ -100,14 +100,21 @@ def problems(value: object) -> list[tuple[str, str]]:
     ]
 
 
-@cache
 def configuration() -> Configuration:
     """Return the current configuration; raises ``ConfigurationError`` for a wrong one.
 
     Without settings, it is the default: a dump can be read where there is no project.
     """
-    has_settings = settings.configured or ENVIRONMENT_VARIABLE in os.environ
-    value: Any = getattr(settings, "DUMPY", {}) if has_settings else {}
+    # A default is not kept: settings that come later, with EXECUTE say, must count. Like Django,
+    # this takes an empty name of a module for none.
+    if not (settings.configured or os.environ.get(ENVIRONMENT_VARIABLE)):
+        return Configuration()
+    return _configured()
+
+
+@cache
+def _configured() -> Configuration:
+    value: Any = getattr(settings, "DUMPY", {})
     for _key, problem in problems(value):
         raise ConfigurationError(problem)
     known = {field.name for field in fields(Configuration)}
@@ -170,7 +177,7 @@ def _unknown(key: object) -> str:
 
 def _forget(*, setting: str, **_kwargs: object) -> None:
     if setting == "DUMPY":
-        configuration.cache_clear()
+        _configured.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="dumpy.conf")

@@ -16,6 +16,7 @@ from dumpy.errors import (
     RestoreFailed,
     counted,
     printable,
+    printable_lines,
 )
 
 _NAMED = 5
@@ -135,6 +136,12 @@ def _example(example: Example, finding: Finding) -> str:
     where = f"{example.place}: " if example.place else ""
     said = example.reason.removeprefix(f"{finding.field}: ").rstrip(".")
     return f"{where}pk {example.pk!r:.60}{f': {said}' if said not in ('', finding.reason) else ''}"
+
+
+def text(found: Findings) -> str:
+    """Return the report with damages and verdict."""
+    end = printable_lines("\n".join([*map(str, found.damages), verdict(found)]))
+    return "\n".join([*lines(found), end])
 
 
 def to_json(found: Findings) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from dumpy.errors import FixtureError
 from dumpy.reading import dump as dumps
-from dumpy.reading.dump import DumpedTable
+from dumpy.reading.dump import Dump, DumpedTable
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one create function of a dump.
+    """The rows of one model in a dump, of all files of a directory that have some.
 
     Attributes:
         label: the model, as ``app_label.ModelName``.
@@ -24,11 +24,11 @@ class Table:
 
     label: str
     fields: tuple[str, ...]
-    _dumped: DumpedTable = field(repr=False)
+    _parts: tuple[DumpedTable, ...] = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return self._dumped.row_count
+        return sum(part.row_count for part in self._parts)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield each row: its values, by the name of the field, in the order of the file.
@@ -36,12 +36,12 @@ class Table:
         A reference by natural key is a ``dumpy.dump.natural``, a many-to-many field is a list of
         keys. Raises ``FixtureError`` for a row that cannot be read.
         """
-        where = self._dumped.fields
-        for row in self._dumped.rows():
-            yield {
-                name: row.values[at] if isinstance(at, int) else at.value
-                for name, at in where.items()
-            }
+        for part in self._parts:
+            for row in part.rows():
+                yield {
+                    name: row.values[at] if isinstance(at, int) else at.value
+                    for name, at in part.fields.items()
+                }
 
 
 class OpenDump:
@@ -50,7 +50,8 @@ class OpenDump:
     Attributes:
         version: the version of the project that was dumped, or None.
         migrations: the newest migration of each app at that time, by the label of the app.
-        tables: the tables that have rows, in the order of loading.
+        tables: the tables that have rows, in the order of loading; one for each model, but for a
+            dump that was edited so that rows of a model have other fields than others.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -61,9 +62,7 @@ class OpenDump:
             raise FixtureError(place, "it is a program: only data can be read without running it.")
         self.version: str | None = self._dump.version
         self.migrations: Mapping[str, str] = self._dump.migrations
-        self.tables: tuple[Table, ...] = tuple(
-            Table(one.label, tuple(one.fields), one) for one in self._dump.tables if not one.drops
-        )
+        self.tables: tuple[Table, ...] = _tables(self._dump)
 
     def __enter__(self) -> OpenDump:
         """Return the dump."""
@@ -80,6 +79,14 @@ class OpenDump:
     def verify(self) -> list[str]:
         """Return what is wrong with the files of a directory: nothing, if they are as written."""
         return [str(problem) for problem in self._dump.verify()]
+
+
+def _tables(dump: Dump) -> tuple[Table, ...]:
+    parts: dict[tuple[str, tuple[str, ...]], list[DumpedTable]] = {}
+    for one in dump.tables:
+        if not one.drops:
+            parts.setdefault((one.label, tuple(one.fields)), []).append(one)
+    return tuple(Table(label, fields, tuple(found)) for (label, fields), found in parts.items())
 
 
 def open(path: str | os.PathLike[str]) -> OpenDump:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from argparse import ArgumentParser
 from decimal import Decimal
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
+from django.db.utils import ConnectionDoesNotExist
 from running import called, contents
 
 import dumpy
 from dumpy.dump import natural
 from dumpy.errors import DumpFailed, RestoreFailed
+from dumpy.restoring.main import add_arguments
 from music.models import Artist, Genre
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+REFERENCE = Path(dumpy.__file__).parents[1] / "docs" / "reference" / "api.md"
 PROGRAM = "# dumpy: program 1\n"
 ALONE = """
 import sys, dumpy
 with dumpy.open(sys.argv[1]) as dump:
     print([(table.label, len(table), list(table.rows())) for table in dump.tables])
+"""
+
+
+SETTINGS_LATER = """
+from django.conf import settings
+from dumpy.conf import configuration
+settings.configure(DUMPY={"EXECUTE": False})
+print(configuration().execute)
 """
 
 
@@ -105,6 +119,25 @@ def test_a_dump_is_read_without_settings_and_models(snapshot: Path) -> None:
     assert done.stdout == f"[('music.Genre', 2, {rows})]\n", done.stderr
 
 
+def test_settings_that_come_after_a_dump_was_opened_count(snapshot: Path) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": ""}
+    code = f"{ALONE}{SETTINGS_LATER}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, snapshot],
+        env=environment, cwd=snapshot.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[1:] == ["False"], done.stderr
+
+
+def test_the_files_of_one_model_are_one_table(snapshot: Path) -> None:
+    dumpy.write(snapshot.parent / "parts", "music.Genre", max_row_count=1)
+    assert len([*(snapshot.parent / "parts").glob("music_genre*.py")]) == 2
+    with dumpy.open(snapshot.parent / "parts") as dump:
+        (table,) = dump.tables
+        assert len(table) == 2
+        assert [row["name"] for row in table.rows()] == ["Rock", "Jazz"]
+
+
 def test_a_program_is_not_read(snapshot: Path) -> None:
     snapshot.write_text(snapshot.read_text().replace("# dumpy: format 1\n", PROGRAM, 1))
     with pytest.raises(dumpy.FixtureError, match="it is a program"):
@@ -156,3 +189,43 @@ def test_a_restore_that_fails_says_what_became_of_the_database(snapshot: Path) -
     with pytest.raises(RestoreFailed, match=r"The database is as it was\."):
         dumpy.restore(snapshot)
     assert Artist.objects.count() == 1
+
+
+def test_a_database_that_does_not_exist_is_an_error_that_can_be_caught(snapshot: Path) -> None:
+    with pytest.raises(ConnectionDoesNotExist, match="nowhere"):
+        dumpy.restore(snapshot, database="nowhere")
+
+
+def test_two_ways_to_validate_are_refused(snapshot: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be used together"):
+        dumpy.restore(snapshot, quick=True, full_clean=True)
+
+
+def test_a_restore_takes_each_option_of_the_command() -> None:
+    parser = ArgumentParser()
+    add_arguments(parser)
+    options = {s.removeprefix("--") for s in parser._option_string_actions if s.startswith("--")}
+    unasked = {"help", "noinput", "no-input"}
+    parameters = {name.replace("_", "-") for name in signature(dumpy.restore).parameters}
+    assert parameters - {"path"} == options - unasked
+
+
+def test_files_of_no_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        dumpy.write(tmp_path / "dump", max_row_count=0)
+
+
+@pytest.mark.parametrize("name", ["write", "open", "check", "diff", "restore"])
+def test_the_reference_shows_the_signature(name: str) -> None:
+    documented = re.search(rf"{{py:function}} dumpy\.{name}(\(.*\))\n", REFERENCE.read_text())
+    shown = signature(getattr(dumpy, name))
+    bare = [one.replace(annotation=Parameter.empty) for one in shown.parameters.values()]
+    plain = shown.replace(parameters=bare, return_annotation=Parameter.empty)
+    assert documented is not None
+    assert documented.group(1) == str(plain).replace("'", '"')
+
+
+def test_no_public_name_is_that_of_a_module_of_the_package() -> None:
+    # The import of a module sets its name in the package, and would replace the function.
+    modules = {path.stem for path in Path(dumpy.__file__).parent.iterdir()}
+    assert modules & set(dumpy.__all__) == set()
