@@ -25,7 +25,7 @@ def check_format(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_settings(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
-    """``dumpy.E002``: the setting ``DUMPY`` has an unknown key or a value that is not allowed."""
+    """``dumpy.E002``: the setting ``DUMPY`` has an unknown key or an invalid value."""
     return [
         checks.Error(sentence, hint=f"Correct or remove {name}.", id="dumpy.E002")
         for name, sentence in problems(getattr(settings, "DUMPY", {}))
@@ -33,7 +33,7 @@ def check_settings(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage
 
 
 def check_migrator(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage]:
-    """``dumpy.W001``: the migrator of the project cannot be used, or not all of its steps."""
+    """``dumpy.W001``: the migrator of the project, or one of its steps, cannot be used."""
     if list(problems(getattr(settings, "DUMPY", {}))) or configuration().migration_class is None:
         return []
     # What it imports most projects do not need at start-up.

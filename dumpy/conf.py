@@ -1,4 +1,4 @@
-"""The setting ``DUMPY``, in one place."""
+"""Read the setting ``DUMPY``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 class Configuration:
     """The values of ``settings.DUMPY``, one attribute per key in lower case.
 
-    ``execute``: whether fixtures that are programs may be run at all (default ``True``; where they
-    may come from is not a matter of settings). ``signals``: ``None`` (default; dumped rows send no
-    signals) or ``"raw"`` (``pre_save`` and ``post_save`` are sent with ``raw=True``). ``version``:
-    the version of the project, or the dotted path of one, see ``project_version``.
-    ``migration_class``: the dotted path of the project's ``dumpy.Migrator``. ``field_text``: the
-    dotted paths of field classes that may read texts where nothing may be run. The limits of what
-    is read: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of what is no row,
-    ``max_unpacked_bytes`` of a compressed file when it is unpacked, and ``max_unpacked_ratio``:
-    how many times as large as the file that may be.
+    ``execute``: whether fixtures that are programs may run (default ``True``). ``signals``:
+    ``None`` (default; dumped rows send no signals) or ``"raw"`` (``pre_save`` and ``post_save`` are
+    sent with ``raw=True``). ``version``: the version of the project, or its dotted path, see
+    ``project_version``. ``migration_class``: the dotted path of the project's ``dumpy.Migrator``.
+    ``field_text``: the dotted paths of custom field classes that may read texts if ``execute`` is
+    ``False``. The limits of input: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of everything
+    except rows, ``max_unpacked_bytes`` of a decompressed file, and ``max_unpacked_ratio`` of the
+    decompressed to the compressed size.
     """
 
     execute: bool = True
@@ -89,7 +88,7 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
 
 
 def problems(value: object) -> list[tuple[str, str]]:
-    """Return what is wrong with a value of the setting, as pairs of its place and a sentence."""
+    """Return the errors in a value of the setting, as pairs of the place and a sentence."""
     if not isinstance(value, dict):
         return [("DUMPY", f"The setting DUMPY must be a dict, not {type(value).__name__}.")]
     found = [(f"DUMPY[{key!r}]", _unknown(key)) for key in value if key not in ALLOWED]
@@ -101,9 +100,9 @@ def problems(value: object) -> list[tuple[str, str]]:
 
 
 def configuration() -> Configuration:
-    """Return the current configuration; raises ``ConfigurationError`` for a wrong one.
+    """Return the current configuration; raises ``ConfigurationError`` if it is invalid.
 
-    Without settings, it is the default: a dump can be read where there is no project.
+    Without settings, it is the default: a dump can be read without a project.
     """
     # A default is not kept: settings that come later, with EXECUTE say, must count. Like Django,
     # this takes an empty name of a module for none.
@@ -124,8 +123,8 @@ def _configured() -> Configuration:
 def require_trusted(field: object, value: object) -> None:
     """Raise ``UntrustedField`` if a field may not read a value of a dump.
 
-    Where nothing may be run, texts and bytes are for Django's own fields, and for those that the
-    setting names: the ``to_python`` of others may do anything with them, unpickle them say.
+    If programs may not run, only Django's own fields and the fields named in the setting may read
+    texts and bytes: the ``to_python`` of other fields may do anything, such as unpickling.
     """
     if configuration().execute or not isinstance(value, str | bytes):
         return
@@ -138,7 +137,7 @@ def require_trusted(field: object, value: object) -> None:
 def project_version() -> str | None:
     """Return the version of the project, None if it has none.
 
-    Raises ``ConfigurationError`` if the dotted path leads to no version.
+    Raises ``ConfigurationError`` if the dotted path is not the path of a version.
     """
     given = configuration().version
     if given is None or _is_version(given):
@@ -162,7 +161,7 @@ def _found_version(path: str) -> object:
 
 
 def imported(key: str, path: str) -> Any:
-    """Return what the dotted path of a key leads to; raises ``ConfigurationError``."""
+    """Return the object at the dotted path of a key; raises ``ConfigurationError``."""
     try:
         return import_string(path)
     except (Exception, SystemExit) as error:

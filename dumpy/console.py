@@ -1,4 +1,4 @@
-"""What commands share on the terminal: options, and a line that says how far they are."""
+"""Options and a progress line that commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 0.2
 
 
 def add_database_option(parser: ArgumentParser, purpose: str) -> None:
-    """Let a command have the option ``--database``."""
+    """Add the option ``--database`` to a command."""
     parser.add_argument(
         "--database",
         default=DEFAULT_DB_ALIAS,
@@ -23,7 +23,7 @@ def add_database_option(parser: ArgumentParser, purpose: str) -> None:
 
 
 def add_noinput_option(parser: ArgumentParser, *more: str) -> None:
-    """Let a command have the option ``--noinput``: it asks nothing."""
+    """Add the option ``--noinput`` to a command."""
     parser.add_argument(
         *more,
         "--noinput",
@@ -35,7 +35,7 @@ def add_noinput_option(parser: ArgumentParser, *more: str) -> None:
 
 
 def add_dry_run_option(parser: ArgumentParser) -> None:
-    """Let a command have the option ``--dry-run``."""
+    """Add the option ``--dry-run`` to a command."""
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -44,7 +44,7 @@ def add_dry_run_option(parser: ArgumentParser) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person, and return whether the answer is yes; the end of the input is no."""
+    """Ask the user, and return whether the answer is yes; the end of the input means no."""
     answer = ""
     with suppress(EOFError):
         answer = input(f"{question} [y/N] ")
@@ -52,9 +52,9 @@ def confirmed(question: str) -> bool:
 
 
 class Progress:
-    """A line on a terminal that says which table is on, and how many rows are done.
+    """A line on a terminal with the current table and the number of rows done.
 
-    ``stream`` is the ``stdout`` of a command, ``expected`` the number of all rows.
+    ``stream`` is the ``stdout`` of a command, ``expected`` the total number of rows.
     """
 
     def __init__(self, stream: Any, verbosity: int, expected: int) -> None:
@@ -66,11 +66,11 @@ class Progress:
         self._done = 0
 
     def begin(self, label: str) -> None:
-        """Take note of the table that is on."""
+        """Set the current table."""
         self._label = label
 
     def rows(self, count: int) -> None:
-        """Take note of rows that are done."""
+        """Add rows that are done."""
         self._done += count
         now = time.perf_counter()
         if self.is_shown and now - self._said > _SECONDS:
@@ -79,7 +79,7 @@ class Progress:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Clear the line: something else is said."""
+        """Clear the line before other output."""
         if self.is_shown:
             self._stream.write("\r\x1b[K", ending="")
 

@@ -1,4 +1,4 @@
-"""Signals that end a process: it cleans up first, as it does after Ctrl-C."""
+"""Signals that end a process after it has cleaned up, as after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 
 
 class _Ended(BaseException):
-    """Not to be caught by whoever catches ``Exception``."""
+    """A signal, as an exception that ``except Exception`` does not catch."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -26,7 +26,7 @@ class _Ended(BaseException):
 def cleaning_up() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the block before they end the process, as Ctrl-C does.
 
-    A signal that is ignored, as by ``nohup``, or has a handler, keeps its meaning.
+    A signal that is ignored (as by ``nohup``) or has a handler is not changed.
     """
     taken = [number for number in _SIGNALS if _is_free(number)]
     try:
@@ -46,12 +46,12 @@ def cleaning_up() -> Iterator[None]:
 
 
 class InterruptedAfter(KeyboardInterrupt):
-    """Ctrl-C that has waited for what must not be interrupted, which is done."""
+    """Ctrl-C that was delayed until an uninterruptible block was done."""
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block; raises ``InterruptedAfter`` then."""
+    """Delay Ctrl-C until the end of the block, then raise ``InterruptedAfter``."""
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield
@@ -69,7 +69,7 @@ def uninterrupted() -> Iterator[None]:
 def _say_interrupted(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Say in a sentence what Python says with a traceback."""
+    """Print a sentence instead of Python's traceback."""
     if issubclass(kind, KeyboardInterrupt):
         sys.stderr.write("Interrupted: incomplete changes were undone.\n")
     else:

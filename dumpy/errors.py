@@ -1,4 +1,4 @@
-"""What can go wrong, one sentence per class; the data are attributes."""
+"""The errors of dumpy, one class for each kind; the parts of a message are attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 
 
 class DumpyError(CommandError):
-    """Anything that dumpy refuses or cannot do; any command shows it as a sentence."""
+    """The base class of all errors; commands show the message and exit with status 1."""
 
     # Of a command that it ends; the classes below are data, and do not call CommandError.
     returncode = 1
@@ -27,13 +27,13 @@ class DumpyError(CommandError):
         return printable_lines(shortened(self._said()))
 
     def _said(self) -> str:
-        """What it says, with whatever stands in a dump."""
+        """Return the message, which may contain unprintable text of a dump."""
         return Exception.__str__(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file: ``file`` is a path or a name like ``<stdin>``, ``line`` counts from 1."""
+    """A line in a file: ``file`` is a path or a name like ``<stdin>``, ``line`` counts from 1."""
 
     file: str
     line: int | None = None
@@ -43,7 +43,7 @@ class Place:
 
 
 class ConfigurationError(DumpyError, ImproperlyConfigured):
-    """A setting ``DUMPY`` that is wrong; the reason is the sentence."""
+    """An invalid setting ``DUMPY``; the message is the reason."""
 
 
 @dataclass(eq=False, repr=False)
@@ -68,7 +68,7 @@ class FixtureError(DumpyError, DeserializationError):
 
 @dataclass(eq=False, repr=False)
 class FixtureErrors(DumpyError, DeserializationError):
-    """Several things that are wrong with a fixture: a ``FixtureError`` for each in ``errors``.
+    """Several errors of a fixture: a ``FixtureError`` for each in ``errors``.
 
     ``hint`` says what to do about all of them, or is ``""``.
     """
@@ -84,10 +84,10 @@ class FixtureErrors(DumpyError, DeserializationError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One object that could not be loaded: its model's label, primary key, place and the reason.
+    """An object that could not be loaded: its model's label, primary key, place and the reason.
 
-    ``waits`` says that the reason is another object of the same load; ``is_invalid`` that the
-    database would take it, and only ``full_clean()`` does not.
+    ``waits``: the object waits for another object of the same load; ``is_invalid``: only
+    ``full_clean()`` refuses it, not the database.
     """
 
     model: str
@@ -131,7 +131,7 @@ class UnwritableRow(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class UnwritableField(DumpyError, SerializationError):
-    """A value that would not come back as it is: ``model``, ``pk``, ``field`` and ``value``."""
+    """A value that would not be read back unchanged: ``model``, ``pk``, ``field`` and ``value``."""
 
     model: str
     pk: object
@@ -149,7 +149,7 @@ class UnwritableField(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class UntrustedField(DumpyError, ValueError):
-    """A field that is not Django's own, and would read a text where nothing may be run."""
+    """A custom field that would read a text of a dump although ``DUMPY["EXECUTE"]`` is False."""
 
     name: str
 
@@ -178,7 +178,7 @@ class UnreadableValue(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class MigrationError(DumpyError, DeserializationError):
-    """A dump that cannot be brought to the version of the project; nothing was written.
+    """A dump that cannot be migrated to the version of the project; nothing was written.
 
     ``step`` is the method of the migrator, or ``""``; ``reason``, and ``hint`` (what to do next).
     """
@@ -192,14 +192,14 @@ class MigrationError(DumpyError, DeserializationError):
 
 
 class RestoreFailed(DumpyError):
-    """A restore that was refused or given up; the database is as it was."""
+    """A restore that was refused or failed; the database is as it was."""
 
 
 @dataclass(eq=False, repr=False)
 class LockedOut(DumpyError):
-    """A row that cannot be written, since another session holds what it needs.
+    """A row that cannot be written because another session holds a lock.
 
-    ``reason`` is what the database says.
+    ``reason`` is the message of the database.
     """
 
     reason: str
@@ -213,9 +213,9 @@ class LockedOut(DumpyError):
 
 @dataclass(eq=False, repr=False)
 class RowsRejected(DumpyError):
-    """Rows that were kept out while all others were loaded.
+    """Rows that were rejected while all others were loaded.
 
-    ``count`` says how many, ``path`` is the fixture that holds them, ``using`` the database.
+    ``count`` is their number, ``path`` the fixture that holds them, ``using`` the database.
     """
 
     count: int
@@ -233,11 +233,11 @@ class RowsRejected(DumpyError):
 
 
 class DumpFailed(DumpyError):
-    """A dump that could not be made; the reason is the sentence."""
+    """A dump that could not be made; the message is the reason."""
 
 
 def sentence(error: BaseException) -> str:
-    """Return what an exception says, in one line; with its kind, unless the sentence is ours."""
+    """Return the message of an exception in one line, with its class unless dumpy raised it."""
     if isinstance(error, SystemExit):
         return f"it ends the process with sys.exit({error.code!r})."
     if isinstance(error, DumpyError) or getattr(error, "is_sentence", False):
@@ -258,17 +258,17 @@ def _more(shown: Sequence[object], indent: str = "") -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """Return a message without most of a very long value in it: a dump may hold any."""
+    """Return a message with very long values cut, because a dump may contain any value."""
     return _LONG.sub(lambda found: f"{found[0][:200]}…", text) if len(text) > 200 else text
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with escapes for what would break it or command a terminal."""
+    """Return a text on one line, with escapes for line breaks and terminal control characters."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def printable_lines(text: str) -> str:
-    """Return lines with escapes for what would command a terminal: a dump may say anything."""
+    """Return lines with escapes for terminal control characters, which a dump may contain."""
     return "\n".join(map(printable, text.split("\n")))

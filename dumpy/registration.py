@@ -1,4 +1,4 @@
-"""What adding ``dumpy`` to ``INSTALLED_APPS`` does."""
+"""Register ``dumpy`` when it is in ``INSTALLED_APPS``."""
 
 from __future__ import annotations
 

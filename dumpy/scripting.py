@@ -1,4 +1,4 @@
-"""What scripts find at hand."""
+"""The function ``execfile`` for scripts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dumpy.text.outline import FIRST_LINE
 
 
 def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
-    """Run a file in a namespace, that of the caller by default, as Python 2 did.
+    """Run a file in a namespace, by default the caller's, as in Python 2.
 
-    The rows of a table file of a dump are called one by one, so that memory stays constant: each
-    means ``loader.save(create_…(…))`` in the namespace.
+    The rows of a table file are called one by one, in constant memory: each means
+    ``loader.save(create_…(…))`` in the namespace.
     """
     if namespace is None:
         frame = inspect.currentframe()
@@ -31,7 +31,7 @@ def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
 
 
 def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
-    """Call what a table file of a dump calls, row by row; return False for any other file.
+    """Make the calls of a table file, row by row; return False for any other file.
 
     Each row is ``loader.save(create_…(…))`` with the names of ``namespace``. Raises
     ``FixtureError`` for a damaged file.
@@ -60,7 +60,7 @@ def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
 
 
 def _loader(file: DumpFile, namespace: Mapping[str, Any]) -> Any:
-    """The object that a script has put there for the rows."""
+    """Return the object named ``loader`` in the namespace of the script."""
     try:
         return namespace["loader"]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The door for ``SERIALIZATION_MODULES``: what Django's serialization framework asks for."""
+"""The interface to Django's serialization framework, for ``SERIALIZATION_MODULES``."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Serializer(base.Serializer):
         object_count: int = 0,
         **options: Any,
     ) -> Any:
-        """Write objects to ``stream`` (text; one of its own if None) and return its value.
+        """Write objects to ``stream`` (a new text stream if None) and return its value.
 
         ``queryset`` is any iterable of instances, of several models in any order; the other
-        arguments mean what they mean in Django. Raises ``UnwritableField``.
+        arguments have the same meaning as in Django. Raises ``UnwritableField``.
         """
         self.options = options
         self.stream = self.stream_class() if stream is None else stream
@@ -104,7 +104,7 @@ class Serializer(base.Serializer):
             yield pairs[0][0], [page for _shape, page in pairs]
 
     def _handled(self, shape: Shape, instance: Model) -> tuple[Shape, Page]:
-        """Return what the hooks of a subclass leave of an instance, as a page of one row."""
+        """Return an instance, as changed by the hooks of a subclass, as a page of one row."""
         key = shape.table.key
         page = page_of_instances(shape, [instance])
         fields: list[Any] = [column.field for column in shape.columns]
@@ -126,7 +126,7 @@ class Serializer(base.Serializer):
         return replace(shape, columns=columns, links=links), Page(page.keys, values)
 
     def start_object(self, obj: Any) -> None:
-        """Let a subclass know that an object is going to be written."""
+        """Hook for subclasses: called before an object is written."""
 
     def handle_field(self, obj: Any, field: Any) -> None:
         """Write a field; a subclass may change what is written in ``self._current``."""
@@ -139,8 +139,8 @@ class Serializer(base.Serializer):
 class DumpedObject(base.DeserializedObject):
     """A row of a dump, or an object of a fixture, that is not saved yet.
 
-    ``object`` is the instance; ``m2m_data`` its many-to-many values. A ``loader`` comes with what
-    saves an object in its load; it returns whether the object is saved, or deferred.
+    ``object`` is the instance, ``m2m_data`` its many-to-many values. ``loader`` comes with a
+    function that saves an object in the load, and returns whether it was saved or deferred.
     """
 
     def __init__(
@@ -164,8 +164,8 @@ class DumpedObject(base.DeserializedObject):
     ) -> None:
         """Save the object; raises ``LoadError`` if it cannot be saved now.
 
-        In a load with forward references it is deferred instead, see ``save_deferred_fields``. What
-        the load would not do is done at once: into another database, or as an insert at any rate.
+        In a load with forward references, it is deferred instead, see ``save_deferred_fields``.
+        Saving to another database or with ``force_insert`` happens at once.
         """
         row = dumped_row(self.object)
         using = using or self._using
@@ -204,7 +204,7 @@ class DumpedObject(base.DeserializedObject):
 
 
 class RowsObject(base.DeserializedObject):
-    """A block of rows, which our own ``loaddata`` takes for one object."""
+    """A block of rows, which dumpy's ``loaddata`` treats as one object."""
 
     def __init__(self, block: Block, destination: Destination, loader: Loader) -> None:
         self.model = destination.model
@@ -215,7 +215,7 @@ class RowsObject(base.DeserializedObject):
         self._loader = loader
 
     def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
-        """Hand the rows on."""
+        """Pass the rows to the loader."""
         self._destination.add_block(self._block)
         self.deferred_fields = self._loader.claim()
 
@@ -234,9 +234,9 @@ def Deserializer(
 ) -> Iterator[base.DeserializedObject]:
     """Yield the objects of a fixture; raises ``FixtureError`` and ``LoadError``.
 
-    With ``handle_forward_references`` (``loaddata``) the caller promises to call
-    ``save_deferred_fields`` of the objects that have ``deferred_fields``: rows are then saved in
-    batches. Otherwise ``save()`` saves at once.
+    With ``handle_forward_references`` (``loaddata``), the caller must call ``save_deferred_fields``
+    of the objects that have ``deferred_fields``, and rows are saved in batches. Otherwise
+    ``save()`` saves at once.
     """
     dump = reading.open(stream_or_string)
     if not handle_forward_references:
@@ -284,7 +284,7 @@ def _unsaved_row(layout: Layout, row: Row, using: str) -> DumpedObject:
 
 
 def _resolve(instance: Model, place: Place, using: str) -> None:
-    """Replace natural keys by keys; raises ``LoadError`` for one that leads nowhere."""
+    """Replace natural keys with primary keys; raises ``LoadError`` for a dangling reference."""
     row, table, references = dumped_row(instance), table_of(type(instance)), References(using)
     if row is None:
         return
@@ -329,7 +329,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
 def _today(
     dump: Dump, migration: Migration | None, loader: Loader, *, has_all_fields: bool = True
 ) -> list[DumpedTable]:
-    """The tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
+    """Return the tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
     tables = [migrated(table, migration) for table in dump.tables]
     loader.check([table for table in tables if table.create is None], has_all_fields=has_all_fields)
     return tables
@@ -338,7 +338,7 @@ def _today(
 def _saver(
     loader: Loader, keyless: KeylessRows, table: DumpedTable | None = None
 ) -> Callable[[Model, Place], bool]:
-    """Return what saves an object, made of a row of a migrated ``table``, now or at last."""
+    """Return the function that saves an object of a migrated ``table``, now or at the end."""
 
     def save(instance: Model, place: Place) -> bool:
         is_late = keyless.keep(instance, place, table)
@@ -361,7 +361,7 @@ def _objects(
 
 
 def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
-    """Name the objects that a failing program may have expected to be saved."""
+    """Name the deferred objects that a failing program may have expected to be saved."""
     problems = (str(row.problem) for row in loader.pending.left())
     deferred = [*dict.fromkeys(problems)][:SHOWN]
     if not deferred:
@@ -397,7 +397,7 @@ def _content(instance: Model) -> dict[str, Any]:
 
 
 def _listed(links: dict[str, Any]) -> dict[str, Any]:
-    """Links as lists of keys; what is none at all is left to the loader, which refuses it."""
+    """Return links as lists of keys; anything else is left for the loader to refuse."""
     return {
         name: [one.pk if isinstance(one, Model) else one for one in values]
         if isinstance(values, Iterable) and not isinstance(values, str | bytes | dict)

@@ -1,4 +1,4 @@
-"""A step of a migrator, written into the project for somebody to go on with."""
+"""Write a step of a migrator into the project."""
 
 from __future__ import annotations
 

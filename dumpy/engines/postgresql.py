@@ -316,7 +316,7 @@ class PostgreSQL(ServerEngine):
         """Yield the foreign keys of other tables that act, or fail, as soon as a row is deleted."""
         for table, key, target, action in self._of(tables, _ACTING_KEYS):
             if self.rows(f"SELECT 1 FROM {table} LIMIT 1"):
-                what = _ACTIONS.get(action, "does not let go of them")
+                what = _ACTIONS.get(action, "fails")
                 yield (
                     f"The table {table} is not restored, and its foreign key {key} to {target} "
                     f"{what} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "

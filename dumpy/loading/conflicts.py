@@ -1,4 +1,4 @@
-"""Rows that stand in the way of others: what they share, who made them, and how they give way."""
+"""Rows that hold unique values of other rows, and how these rows are replaced."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SideEffects:
         return self._keys[model]
 
     def is_heard(self, model: ModelType) -> bool:
-        """Whether somebody is to hear of each dumped row of a model."""
+        """Whether each dumped row of a model is sent to receivers."""
         return configuration().signals == "raw" and self._receivers_of(model)
 
     @contextmanager

@@ -30,7 +30,7 @@ def mismatches(
 ) -> Iterator[FixtureError]:
     """Yield an error for all that does not fit; a field that was renamed is one error, not two.
 
-    ``may_be_ignored`` says that whoever loads can ask for what does not exist to be left out,
+    ``may_be_ignored`` says that the user can ask to leave out what does not exist,
     ``has_all_fields`` that rows must have a value for each field that needs one.
     """
     way_out = _IGNORED if may_be_ignored else "."

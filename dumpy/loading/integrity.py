@@ -24,7 +24,7 @@ Row = tuple[str, str]
 
 
 class Arrivals:
-    """The keys of the rows that come, to find those that come twice: one of two would be lost.
+    """The keys of the loaded rows, to find duplicates: one of two rows would be lost.
 
     Keys of objects are kept. Rows of a dump are read again, unless their keys ascend.
     """

@@ -370,7 +370,7 @@ class ObjectLoader:
         return loader.put(given, is_new=is_new)
 
     def _between_signals(self, item: PendingObject, write: Callable[[], bool]) -> None:
-        """Write a row, between its signals if somebody is to hear of it."""
+        """Write a row, between its signals if it has receivers."""
         instance, model = item.instance, type(item.instance)
         details: dict[str, Any] = {"raw": True, "using": self._using, "update_fields": None}
         with transaction.atomic(using=self._using), self._loader.side_effects.noted(instance):

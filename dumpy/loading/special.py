@@ -66,10 +66,10 @@ def renumber_content_types(model: ModelType, keys: Mapping[str, int], using: str
 
 
 class SpecialLoader(TableLoader):
-    """Loads a special model: one that nobody uses here gives way to the dump's, keys and all.
+    """Loads a special model: the dump's row replaces an existing row that no other row refers to.
 
-    A row that is in use here stays, and references in the dump are led to it. The whole table is
-    held in memory.
+    An existing row in use is kept, and references in the dump are redirected to it. The whole table
+    is held in memory.
     """
 
     def __init__(self, layout: Layout, pending: Pending, counts: Counts) -> None:

@@ -1,4 +1,4 @@
-"""What a dump says while it works: a moving line on a terminal, plain lines elsewhere."""
+"""The progress of a dump: a progress line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dumpy.writing.directory import Watcher
 
 
 class TableProgress(Progress, Watcher):
-    """Says which table is on, and a line for each table that is done."""
+    """Shows the current table, and prints a line for each finished table."""
 
     def __init__(self, stream: Any, verbosity: int, expected: int) -> None:
         super().__init__(stream, verbosity, expected)
@@ -20,19 +20,19 @@ class TableProgress(Progress, Watcher):
         self._size = self._tables = 0
 
     def begin(self, label: str) -> None:
-        """Take note of the table that is on."""
+        """Set the current table."""
         super().begin(label)
         self._begun = time.perf_counter()
 
     def end(self, rows: int, size: int) -> None:
-        """Say what became of a table."""
+        """Print the line of a finished table."""
         self._tables += 1
         self._size += size
         self.clear()
         self._say(self._label, rows, size, time.perf_counter() - self._begun)
 
     def total(self, seconds: float) -> None:
-        """Say what became of all."""
+        """Print the line of all tables."""
         self._say(counted(self._tables, "table"), self._done, self._size, seconds)
 
     def _say(self, what: str, rows: int, size: int, seconds: float) -> None:

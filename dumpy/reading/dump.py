@@ -299,7 +299,7 @@ class DumpFile:
 
 @dataclass
 class Dump:
-    """A dump, or a fixture that somebody has written by hand.
+    """A dump, or a hand-written fixture.
 
     Attributes:
         source: the file with the skeleton.

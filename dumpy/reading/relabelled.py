@@ -1,4 +1,4 @@
-"""Models that have another label since somebody edited the dump, and the names of their rows."""
+"""Models whose label was changed in a dump by hand, and the names of their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of a table somebody has named."""
+"""The rows of a table that the user selects."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Content:
     def objects(self, note: Callable[[str], object]) -> Iterator[Placed]:
         """Yield the objects that a single file makes which is a program.
 
-        ``note`` is told of rows that became nothing.
+        ``note`` gets a message about dropped rows.
         """
         if self.dump.is_program and self.dump.path is None:
             yield from self._program.objects(note)
@@ -189,7 +189,7 @@ def require_permission(dump: Dump) -> None:
 
 
 def _namespace(script: Path) -> dict[str, Any]:
-    """What a script defines; it is run as if somebody imported it."""
+    """Return the names that a script defines; it runs as if it were imported."""
     namespace: dict[str, Any] = {"__name__": "", "__file__": str(script), "execfile": execfile}
     announce(str(script))
     try:

@@ -112,7 +112,7 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     """Whether a script is the ``restore.py`` of a dump that need not be run as it stands.
 
     So is one that is data, one that is damaged, which ``main`` refuses, and one that has to find
-    the models of another time.
+    the models of the past.
     """
     if script.name != RESTORE or not _is_of_dump(script):
         return False
@@ -204,7 +204,7 @@ class Said:
 
 
 class _Outcome:
-    """What became of the database, for whoever is told that a restore has failed."""
+    """The state of the database after a restore that failed, for its message."""
 
     def __init__(self, *, is_dry: bool) -> None:
         self.is_dry = is_dry

@@ -49,7 +49,7 @@ class Today:
 
     @property
     def known(self) -> set[str]:
-        """The tables of the time of the dump: rows that migrations put there give way."""
+        """The tables at the time of the dump; its rows replace those that migrations put there."""
         migrations, labels = self.content.migrations, {*self.content.empty}
         if self._past is not None:
             past = self._past.registry.models()
@@ -155,7 +155,7 @@ class ThroughMigrations(Today):
 
     @property
     def known(self) -> set[str]:
-        """All tables: today's models are of another time."""
+        """All tables, because the current models belong to other migrations."""
         return self.tables
 
     @property

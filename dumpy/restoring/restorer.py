@@ -256,7 +256,7 @@ class Restorer:
         return known_tables(connections[self.using], self.plan.tables, self._recorded)
 
     def _filled(self) -> list[str]:
-        """The tables that no migration makes, whose rows give way to those of the dump."""
+        """Return the tables that no migration makes, whose rows the dump's rows replace."""
         unmanaged = {model._meta.db_table for model in self._models() if not model._meta.managed}
         return schema.there(connections[self.using], unmanaged - self._known - {*self.drop})
 
@@ -336,7 +336,7 @@ class Restorer:
             self.say(f"loading {name}")
 
     def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
-        """Note of which models code makes objects: the rows of migrations give way to them."""
+        """Note the models whose objects code makes: they replace the rows of migrations."""
         for one, place in given:
             if isinstance(one, Model) and one._meta.label not in self._code_labels:
                 self._code_labels.add(one._meta.label)

@@ -157,7 +157,7 @@ def make_unmanaged(using: str, labels: Iterable[str]) -> None:
 
 
 def empty(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
-    """Remove the rows that migrations have put into tables, which give way to those of the dump."""
+    """Delete the rows that migrations put into tables, which the dump's rows replace."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         for table in there(connection, tables):

@@ -38,7 +38,7 @@ class UnknownOutcome(RestoreFailed):
 def patient(using: str) -> Iterator[None]:
     """Read in the block what others may have locked, and wait for them, but not for ever.
 
-    Raises ``RestoreFailed`` when they have not let go of it in time.
+    Raises ``RestoreFailed`` if they do not release it in time.
     """
     connection = connections[using]
     engine = engine_of(connection)

@@ -1,4 +1,4 @@
-"""What lies aside while it is made: a process holds the lock of its own, so that others know it."""
+"""Temporary files and directories, each locked by its process so that leftovers can be told."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDING = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasatt
 
 @contextmanager
 def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) -> Iterator[Path]:
-    """Make a directory, in that of temporary files by default, which is gone in the end."""
+    """Create a directory, by default among the temporary files, and remove it at the end."""
     if fcntl is None:
         with tempfile.TemporaryDirectory(suffix, prefix, parent, True) as name:
             yield Path(name)
@@ -40,7 +40,7 @@ def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) 
 
 @contextmanager
 def locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, str]]:
-    """Make a file, and yield its descriptor and its path; it is gone if the block fails."""
+    """Create a file, and yield its descriptor and path; it is removed if the block fails."""
     name = ""
     try:
         with _uninterrupted():
@@ -53,7 +53,7 @@ def locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, s
 
 
 def stale(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files and directories whose lock nobody holds; each is locked meanwhile."""
+    """Yield the files and directories without a lock; each is locked meanwhile."""
     for path in paths:
         with suppress(OSError), locked(path):
             yield path
@@ -61,7 +61,7 @@ def stale(paths: Iterable[Path]) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of what is there, whatever it will be called; raises ``OSError`` if taken."""
+    """Hold the lock of a path, even if it is renamed; raises ``OSError`` if it is locked."""
     descriptor = os.open(path, _FLAGS)
     try:
         _lock(descriptor)
@@ -72,7 +72,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Keep signals waiting until it is known what has to be removed."""
+    """Delay signals until it is known what has to be removed."""
     if fcntl is None:
         yield
         return

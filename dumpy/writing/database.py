@@ -209,7 +209,7 @@ class DatabaseDump:
             )
 
     def _unknown_columns(self, table: Table) -> Iterator[str]:
-        """Columns that somebody else has added, and that a restore would not make."""
+        """Yield columns that belong to no field, and that a restore would not make."""
         meta = table.model._meta
         there = engine_of(connections[self.using]).column_names(meta.db_table)
         known = {str(field.column).lower() for field in meta.local_concrete_fields}

@@ -1,4 +1,4 @@
-"""A file that appears under its name when it is complete."""
+"""A file that appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
 
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[str]]:
-    """Open a text file (utf-8, ``\\n``) that takes the place of ``path`` when the block succeeds.
+    """Open a text file (UTF-8, ``\n``) that replaces ``path`` when the block succeeds.
 
-    Compressed by the ending of the name (gz, bz2, xz, lzma). If the block fails, or the process
-    dies, what was there before is still there. Only the owner may read a new file.
+    It is compressed if the name ends with gz, bz2, xz or lzma. If the block fails or the process is
+    killed, the old file is kept. A new file is readable only for its owner.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -44,7 +44,7 @@ def replaced(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def named(target: Path) -> Iterator[None]:
-    """Let errors of writing, such as a full disk, name the target, not the path aside."""
+    """Let write errors, such as a full disk, name the target instead of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -93,7 +93,7 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory outlive a crash of the machine, where the system can."""
+    """Flush the names in a directory to disk, if the system can."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -103,6 +103,6 @@ def sync_directory(directory: Path) -> None:
 
 
 def needs_ascii(stream: Any) -> bool:
-    """Whether a text stream cannot take every character: one that has an encoding, not utf-8."""
+    """Whether a text stream has an encoding other than UTF-8."""
     encoding = getattr(stream, "encoding", None)
     return isinstance(encoding, str) and codecs.lookup(encoding).name != "utf-8"

@@ -1,4 +1,4 @@
-"""A directory that appears under its name when it is complete."""
+"""A directory that appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86
 
 @contextmanager
 def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a directory aside, which takes the place of ``path`` when the block succeeds.
+    """Yield a temporary directory, which replaces ``path`` when the block succeeds.
 
-    If the block fails, or the process dies, what was there before is still there. Raises
-    ``DumpFailed`` if there is something that may not be overwritten. Only the owner may read it.
+    If the block fails or the process is killed, the old content is kept. Raises ``DumpFailed`` if
+    ``path`` may not be overwritten. Only the owner can read the directory.
     """
     target = Path(os.path.realpath(path))
     _remove_leftovers(target)
@@ -52,7 +52,7 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def holds_dump(path: Path) -> bool:
-    """Whether a directory holds a dump: other things have a manifest, too."""
+    """Whether a directory contains a dump; other programs write manifests, too."""
     try:
         with (path / RESTORE).open("rb") as file:
             return (path / NAME).is_file() and is_program(file.readline(_LONGEST)) is not None
@@ -61,7 +61,7 @@ def holds_dump(path: Path) -> bool:
 
 
 def _foreign(path: Path) -> list[str]:
-    """Return the names of what lies in a dump, and is not as ``dump2py`` has written it."""
+    """Return the names of files in a dump that ``dump2py`` did not write in this form."""
     try:
         manifest = from_text((path / NAME).read_text(encoding="utf-8"))
     except ValueError:
@@ -105,7 +105,7 @@ def _is_free(target: Path) -> bool:
 
 
 def _put_in_place(aside: Path, target: Path) -> None:
-    """Rename in one step; what was there before is in ``aside`` afterwards."""
+    """Rename in one step; the old content is in ``aside`` afterwards."""
     if _is_free(target):
         os.replace(aside, target)
     elif not _exchange(aside, target):
@@ -113,9 +113,9 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 
 def _take_turns(aside: Path, target: Path) -> None:
-    """Rename in two steps; a process that is killed between them leaves the old dump to the next.
+    """Rename in two steps; if the process is killed between them, the next one restores the dump.
 
-    It is known by its name, and until then by its lock.
+    The next process finds the old dump by its name, and its lock shows whether it is in use.
     """
     old = aside.with_suffix(_OLD)
     try:
@@ -130,7 +130,7 @@ def _take_turns(aside: Path, target: Path) -> None:
 
 
 def _settle(old: Path, target: Path) -> None:
-    """Put an old dump back, or among what will be removed if there is a new one."""
+    """Restore an old dump, or mark it for removal if there is a new one."""
     if _is_free(target):
         os.replace(old, target)
     elif holds_dump(target):
@@ -138,7 +138,7 @@ def _settle(old: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Let two names change their places, where the system can do so in one step."""
+    """Exchange two names in one step, if the system can."""
     names = os.fsencode(one), os.fsencode(other)
     try:
         return _exchanged(ctypes.CDLL(None, use_errno=True), *names) == 0
@@ -157,7 +157,7 @@ def _exchanged(library: Any, one: bytes, other: bytes) -> int:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes have left, but for the only good dump."""
+    """Remove the leftovers of killed processes, except the only complete dump."""
     _remove_aside(target)
     for old in stale(target.parent.glob(_pattern(target, _OLD))):
         _settle(old, target)

@@ -78,7 +78,7 @@ def _comment(row: RejectedRow) -> str:
 
 
 def _free_path(beside: Path) -> Path:
-    """A path that is free: what somebody has corrected is not written over."""
+    """Return a free path, so that no corrected file is overwritten."""
     name = beside.name
     for suffix in (".gz", ".bz2", ".xz", ".lzma", ".zip", ".py"):
         name = name.removesuffix(suffix)

@@ -1,4 +1,4 @@
-"""``checkdump``: what a restore of a dump would meet."""
+"""``checkdump``: check whether a dump can be restored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dumpy.migrating.install import Policy, add_as_version_option, migrating
 
 
 class Command(BaseCommand):
-    """Says what a restore would meet, writes a migrator for it, and accepts edits of files."""
+    """Checks a dump, writes a migrator for it, and accepts edits of table files."""
 
     help = "Check whether a dump is complete, fits the models, and can be restored."
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     @cleaning_up()
     def handle(self, *, path: Path, **options: Any) -> None:
-        """Check the dump; the status is 1 unless a restore would go through."""
+        """Check the dump; the status is 1 unless a restore would succeed."""
         if options["write"] and not options["write_migrator"]:
             raise CommandError("--write needs --write-migrator.")
         if options["reseal"]:

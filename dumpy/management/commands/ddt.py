@@ -15,7 +15,7 @@ from dumpy.errors import DumpyError, counted, printable_lines
 
 
 class Command(BaseCommand):
-    """Says whether a dump that is restored and dumped again has lost anything."""
+    """Tests that a dump is the same after it is restored and dumped again."""
 
     help = "Dump the database, restore the dump into a scratch database, dump that, and compare."
 

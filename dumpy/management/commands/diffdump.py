@@ -1,4 +1,4 @@
-"""``diffdump``: where two dumps differ."""
+"""``diffdump``: compare two dumps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dumpy.errors import DumpyError, printable
 
 
 class Command(BaseCommand):
-    """Compares two dumps: the status is 0 for no difference, 1 for some, 2 for an error."""
+    """Compares two dumps: the status is 0 without differences, 1 with some, 2 for an error."""
 
     help = "Compare two dumps, or a dump and a database, row by row."
     requires_system_checks: list[str] = []
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, first: str, second: str | None, **options: Any) -> None:
-        """Compare."""
+        """Compare the dumps."""
         if options["textconv"] == (second is not None):
             raise CommandError("Name two dumps, or one with --textconv.", returncode=2)
         try:
@@ -66,7 +66,7 @@ class Command(BaseCommand):
                 self.stdout.write(printable(f"{label:<40} {model}"))
 
     def _print_json(self, diff: Diff) -> None:
-        """Print rows as they come, and then the numbers."""
+        """Print rows as they are compared, and then the counts."""
         separators = chain(["\n"], iter(lambda: ",\n", None))
         self.stdout.write('{"rows": [', ending="")
         for row in diff.rows():

@@ -1,4 +1,4 @@
-"""``dump2py``: the whole database as a directory of Python files."""
+"""``dump2py``: dump a database as a directory of Python files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError(f"{directory} is complete except for {', '.join(left_out)}.")
 
     def _dump(self, directory: Path, options: dict[str, Any]) -> list[str]:
-        """Write the dump; return the models whose rows should be there, and are not."""
+        """Write the dump; return the models whose tables are missing by mistake."""
         overwrite = options["overwrite"] or self._may_replace(directory, options)
         models = select(options["labels"], options["exclude"], options["database"])
         source = DatabaseDump(models, Options(using=options["database"], all_rows=True))

@@ -1,4 +1,4 @@
-"""``dumpdata``: Django's own, with a writer of its own for the format ``py``."""
+"""``dumpdata``: Django's command, with a custom writer for the format ``py``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dumpy.writing.output import replaced
 
 
 class Command(dumpdata.Command):
-    """Differs from Django's for the format ``py`` only."""
+    """Differs from Django's command only for the format ``py``."""
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
@@ -71,7 +71,7 @@ class Command(dumpdata.Command):
 
 
 def _writable(path: Path) -> Path:
-    """The path without an ending that promises a zip archive, which cannot be written."""
+    """Return the path without a ``.zip`` extension, because zip archives cannot be written."""
     if path.suffix != ".zip":
         return path
     warnings.warn(

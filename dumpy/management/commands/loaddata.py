@@ -1,4 +1,4 @@
-"""``loaddata``: Django's own, with reports and rules for fixtures in the format ``py``."""
+"""``loaddata``: Django's command, with reports and rules for fixtures in the format ``py``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Excluded:
 
 
 class Command(loaddata.Command):
-    """Differs from Django's for the format ``py`` only."""
+    """Differs from Django's command only for the format ``py``."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
@@ -133,7 +133,7 @@ class Command(loaddata.Command):
         return [path for path, _directory, _name in found]
 
     def save_obj(self, obj: Any) -> bool:
-        """Save an object if its model is wanted; what holds for one row holds for its table."""
+        """Save an object if its model is wanted; ask once per table, not once per row."""
         model = getattr(obj, "model", None)
         if model is None:
             self._loader.references.others.add(concrete(type(obj.object)))
@@ -160,7 +160,7 @@ class Command(loaddata.Command):
         return [candidate for candidate in found if candidate[0] not in strays]
 
     def find_fixtures(self, fixture_label: str) -> Any:
-        """Find the fixtures of a label; if there are only programs, say why they are not run."""
+        """Find the fixtures of a label; if there are only programs, report why they may not run."""
         self._strays: list[str] = []
         try:
             return super().find_fixtures(fixture_label)
@@ -171,7 +171,7 @@ class Command(loaddata.Command):
             raise
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
-        """Reset the sequences, but for tables without a key that a sequence could have given."""
+        """Reset the sequences, except for tables without a key from a sequence."""
         # What is done to a sequence of PostgreSQL stays when a transaction is rolled back.
         if not self.options["dry_run"]:
             super().reset_sequences(connection, engine_of(connection).numbered(models))

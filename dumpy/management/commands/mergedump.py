@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("theirs", type=Path, help="The other version.")
 
     def handle(self, *, base: Path, ours: Path, theirs: Path, **options: Any) -> None:
-        """Merge."""
+        """Merge the dumps."""
         try:
             merged = merge(base, ours, theirs)
             ours.write_bytes(merged.text.encode("utf-8", "surrogateescape"))

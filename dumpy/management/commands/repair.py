@@ -1,4 +1,4 @@
-"""``repair``: chosen rows of a dump, put back."""
+"""``repair``: restore selected rows of a dump."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dumpy.repairing.repair import Outcome, Repair
 
 
 class Command(BaseCommand):
-    """Restores rows that are missing, with what they need, and changes none that exist."""
+    """Restores missing rows and the rows that they need, and changes no existing row."""
 
     help = "Restore selected rows of a dump. Nothing is changed without --really."
 

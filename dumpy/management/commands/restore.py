@@ -1,4 +1,4 @@
-"""``restore``: a database, replaced by what a dump holds."""
+"""``restore``: replace the contents of a database with a dump."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dumpy.restoring.main import add_arguments, restore
 
 
 class Command(BaseCommand):
-    """Replaces the rows of a database by those of a dump: all of them, or nothing."""
+    """Replaces the rows of a database with the rows of a dump, all or nothing."""
 
     help = "Replace the contents of a database with a dump: a file or a directory."
     requires_system_checks: list[str] = []
@@ -28,5 +28,5 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        """Restore; any error makes the status 1, and says what became of the database."""
+        """Restore; any error makes the status 1, and reports the state of the database."""
         restore(path, Namespace(**options), self.stdout)

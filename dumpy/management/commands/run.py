@@ -1,4 +1,4 @@
-"""``run``: a Python script in the environment of the project."""
+"""``run``: run a Python script in the environment of the project."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dumpy.text.outline import FIRST_LINE
 
 
 class Command(BaseCommand):
-    """Runs a script as ``__main__``, with its own arguments and with ``execfile`` at hand."""
+    """Runs a script as ``__main__``, with its own arguments and the function ``execfile``."""
 
     help = "Run a Python script in the environment of the project."
     requires_system_checks: list[str] = []
@@ -31,9 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("args", nargs=argparse.REMAINDER, help="The arguments of the script.")
 
     def handle(self, *args: str, script: str, **options: Any) -> None:
-        """Run the script; its exit status is that of the command.
+        """Run the script; its exit status is the status of the command.
 
-        A ``restore.py`` that is data is not run: it may name models that are gone.
+        A ``restore.py`` that is data is not run: it may name models that no longer exist.
         """
         _require_script(Path(script))
         saved = sys.argv
@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 
 def _run(script: str) -> None:
-    """Run a script; an exception in that of a dump is an error with its line."""
+    """Run a script; an exception in a script of a dump becomes an error with its line."""
     try:
         runpy.run_path(script, {"execfile": execfile}, "__main__")
     except Exception as error:

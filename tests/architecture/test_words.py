@@ -1,0 +1,50 @@
+"""Pages, docstrings and messages keep to the glossary: these words are out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = {
+    r"giv(?:e|es|en|ing) way": "is replaced by",
+    r"(?:come|comes|came|coming) twice": "duplicate",
+    r"would be well": "would succeed",
+    r"needs? a hand": "must be resolved",
+    r"come to rest": "cycle",
+    r"(?:somebody|anybody|everybody|whoever)": "you, the user, another session",
+    r"lets? go of": "drop, or release",
+    r"of another time": "at other migrations",
+    r"at the last moment": "during the commit",
+    r"becomes? nothing|became nothing": "is dropped",
+    r"murmurs?|rivals?|strangers?|misfits?|whereabouts|waiting room": "see the glossary",
+}
+PYTHON = sorted((ROOT / "dumpy").rglob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a page or module that people read, each with its line."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        yield 1, source
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_words_that_are_out_are_not_used(path: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line + text.count(chr(10), 0, match.start())}: "
+        f"{match[0]!r}; write: {instead}"
+        for line, text in texts(path)
+        for word, instead in OUT.items()
+        for match in re.finditer(rf"\b(?:{word})\b", text, re.IGNORECASE)
+    ]
+    assert found == []
