@@ -37,6 +37,12 @@ DATABASE = (
 FILES = ("io", "os", "pathlib", "shutil", "tempfile", "builtins.open")
 OUTPUT = ("argparse", "sys", "builtins.print", "django.core.management")
 
+
+def is_within(name: str, package: str) -> bool:
+    """Whether a dotted name is a package or lies in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
 BASICS = frozenset({"errors", "conf"})
 BELOW_LOADING = BASICS | {"text", "schema", "engines"}
 BELOW_RESTORING = BELOW_LOADING | {"reading", "loading", "migrating", "scripting"}
@@ -70,8 +76,13 @@ FORBIDDEN = {
     "reading": DATABASE,
     "loading": OUTPUT,
 }
-# The ready() of an application is one line; what it does stands in a module of its own.
-WIRING = {("dumpy.apps", "dumpy.registration"), ("dumpy.registration", "dumpy.checks")}
+# The ready() of an application is one line; what it does stands in a module of its own. The admin
+# is a package.
+WIRING = {
+    ("dumpy.apps", "dumpy.registration"),
+    ("dumpy.registration", "dumpy.checks"),
+    *((module, "dumpy.admin") for module in MODULES if is_within(module, "dumpy.admin")),
+}
 
 
 def part_of(module: str) -> str:
@@ -112,11 +123,6 @@ def _at_run_time(tree: ast.Module) -> ast.Module:
 
 def _is_for_type_checkers(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-def is_within(name: str, package: str) -> bool:
-    """Whether a dotted name is a package or lies in it."""
-    return name == package or name.startswith(f"{package}.")
 
 
 def is_edge(name: str) -> bool:

@@ -1,0 +1,124 @@
+"""Uploaded dumps, which are kept between the steps of a page."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import time
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.core.files.uploadedfile import UploadedFile
+
+from dumpy import reading
+from dumpy.conf import configuration
+from dumpy.errors import DumpyError, FixtureError
+from dumpy.reading.source import open_source
+from dumpy.text.outline import FIRST_LINE, is_program
+
+_PREFIX = "dumpy-upload-"
+_SALT = "dumpy.admin.uploads"
+_SECONDS = 3600
+_ENDING = re.compile(r"\.py(\.(gz|bz2|xz|lzma|zip))?$")
+_GONE = "The upload has expired, or was removed. Upload the dump again."
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded dump.
+
+    Attributes:
+        path: the temporary file.
+        name: what the user calls the file.
+        sha256: the digest of the file.
+        token: what finds the upload again, for one user and one hour.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    token: str
+
+    def said(self, text: object) -> str:
+        """Return a message with the name of the file for the path of the temporary one."""
+        return str(text).replace(str(self.path), self.name)
+
+    def discard(self) -> None:
+        """Remove the file."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def keep(file: UploadedFile[Any], user: Any) -> Upload:
+    """Keep the file of a request; raises ``DumpyError`` unless it is a dump that is data."""
+    _remove_expired()
+    name = str(file.name)
+    ending = _ENDING.search(name)
+    if ending is None:
+        raise DumpyError(
+            f"{name}: the name of a dump ends in .py, or in .py.gz, .bz2, .xz or .zip."
+        )
+    limit = configuration().max_unpacked_bytes
+    if (file.size or 0) > limit:
+        raise DumpyError(f"{name} has more than {limit} bytes, see DUMPY['MAX_UNPACKED_BYTES'].")
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_root()))
+    path, digest = directory / f"dump{ending[0]}", hashlib.sha256()
+    with path.open("wb") as stream:
+        for chunk in file.chunks():
+            digest.update(chunk)
+            stream.write(chunk)
+    said = [str(user.pk), directory.name, path.name, name, digest.hexdigest()]
+    upload = Upload(path, name, digest.hexdigest(), signing.dumps(said, salt=_SALT))
+    try:
+        _require_data(upload)
+    except BaseException:
+        upload.discard()
+        raise
+    return upload
+
+
+def find(token: str, user: Any) -> Upload:
+    """Return what a user has uploaded; raises ``DumpyError`` if it is not there any more."""
+    try:
+        owner, directory, file, name, digest = signing.loads(token, salt=_SALT, max_age=_SECONDS)
+        upload = Upload(_root() / directory / file, name, digest, token)
+        with upload.path.open("rb") as stream:
+            found = hashlib.sha256()
+            while page := stream.read(2**20):
+                found.update(page)
+    except (signing.BadSignature, OSError) as error:
+        raise DumpyError(_GONE) from error
+    if owner != str(user.pk) or found.hexdigest() != digest:
+        raise DumpyError(_GONE)
+    return upload
+
+
+def _require_data(upload: Upload) -> None:
+    """Raise ``DumpyError`` for a program, which is never run from an upload."""
+    try:
+        with closing(open_source(upload.path)) as source:
+            is_data = is_program(source.first_line()) is False
+        with reading.open(upload.path) if is_data else nullcontext():
+            pass
+    except FixtureError as error:
+        raise DumpyError(upload.said(error)) from error
+    if not is_data:
+        raise DumpyError(
+            f"{upload.name}: its first line is not {FIRST_LINE!r}. Only data is loaded here, no "
+            "code."
+        )
+
+
+def _remove_expired() -> None:
+    for directory in _root().glob(f"{_PREFIX}*"):
+        if directory.stat().st_mtime < time.time() - _SECONDS:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _root() -> Path:
+    return Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
