@@ -121,7 +121,7 @@ def review(request: HttpRequest, upload: Upload) -> HttpResponse:
     """Show what is in a dump, and what differs; rehearse it, or discard it, on request."""
     if "discard" in request.POST:
         upload.discard()
-        messages.success(request, f"{upload.name} was removed.")
+        messages.success(request, f"The upload {upload.name} was removed.")
         return redirect("dumpy:dumps")
     with migrating(Policy()):
         found = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
@@ -150,7 +150,8 @@ def load(request: HttpRequest, upload: Upload) -> HttpResponse:
             problem = upload.said(error)
         else:
             upload.discard()
-            messages.success(request, f"{upload.name}: {upload.said(said.getvalue())}")
+            for line in [f"The dump {upload.name} was loaded.", *said.getvalue().splitlines()]:
+                messages.success(request, upload.said(line))
             return redirect("dumpy:dumps")
     with reading.open(upload.path) as dump:
         rows: dict[str, int] = {}

@@ -94,6 +94,14 @@ def test_a_claim_of_the_suite_holds(quick: str, claim: str) -> None:
     assert set(outcomes) == {"PASSED"}, quick
 
 
+@pytest.mark.slow
+def test_a_person_with_a_browser_loads_a_dump_and_downloads_rows(site: Site) -> None:
+    said = printed(site, "check_browser.py")
+    if skipped := re.search(r"^SKIPPED .*: (needs .*|could not import .*)$", said, re.MULTILINE):
+        pytest.skip(skipped[1])
+    assert "4 passed" in said, said
+
+
 def test_nothing_of_the_admin_is_imported_where_it_is_not_installed() -> None:
     code = (
         "import django, sys; django.setup()\n"

@@ -59,7 +59,7 @@ def test_staff_does_not_see_the_link(staff):
 def test_the_page_of_a_dump_shows_its_tables_and_differences(admin_client, upload, dump):
     said = text_of(admin_client.get(upload(dump).url))
     assert "The dump is complete, and its names fit the models." in said
-    assert "The dump is of today's migrations." in said
+    assert "Its migrations are those of the database." in said
     assert (
         '<th scope="row">shop.Product</th><td>2</td><td>2</td><td>1</td><td>1</td><td>1</td>'
         in said
