@@ -12,7 +12,7 @@ Every test runs once, on SQLite, with one Python and one Django. Those of a dire
 from __future__ import annotations
 
 DIRECTORIES: dict[str, frozenset[str]] = {
-    "admin": frozenset({"django"}),
+    "admin": frozenset({"sql", "django"}),
     "api": frozenset({"sql"}),
     "applications": frozenset(),
     "architecture": frozenset(),

@@ -69,6 +69,7 @@ def site(new_site: NewSite) -> Site:
     site = new_site("admin")
     site.values = dict(SETTINGS)
     site.become(Version(FILES, SETTINGS))
+    site.succeed("makemigrations", "shop", "-v0")
     return site
 
 
