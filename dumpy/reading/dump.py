@@ -337,6 +337,11 @@ class Dump:
         return self.skeleton is None
 
     @property
+    def is_subset(self) -> bool:
+        """Whether the dump says that it holds a part of a database."""
+        return self.skeleton is not None and self.skeleton.is_subset
+
+    @property
     def version(self) -> str | None:
         """The version of the source, None also for a program that is not run."""
         said = self.skeleton or self.manifest

@@ -29,6 +29,9 @@ if __name__ == '__main__':
 IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
+SUBSET = "A subset of the"
+"""How the docstring of a dump begins that holds a part of a database."""
+
 # Black and ruff would break rows over several lines.
 _FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
 _HINT = """\

@@ -10,10 +10,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from . import words
-from .emit import FLUSH, IMPORTED, INSTALL, MAIN
+from .emit import FLUSH, IMPORTED, INSTALL, MAIN, SUBSET
 from .outline import (
     SAVED,
     Extent,
@@ -98,6 +98,7 @@ class Skeleton:
         model_lines: the line that names each label.
         installs: whether migrators may change the create functions.
         bound: the names that the module binds.
+        is_subset: whether its docstring says that it holds a part of a database.
     """
 
     version: str | None = None
@@ -110,6 +111,7 @@ class Skeleton:
     model_lines: dict[str, int] = field(default_factory=dict)
     installs: bool = False
     bound: set[str] = field(default_factory=set)
+    is_subset: bool = False
 
 
 @dataclass
@@ -132,7 +134,9 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
         reason = "the name has letters that Python reads as other letters."
         raise NotData(outline.true_line(folded), reason)
     for number, statement in enumerate(statements(outline)):
-        if number > 0 or not _is_docstring(statement):
+        if number == 0 and _is_docstring(statement):
+            module.is_subset = ast.literal_eval(statement.value).startswith(SUBSET)
+        else:
             _module_statement(module, statement)
     if module.listed is None:
         what = f"list {_TABLES}" if module.is_directory else "function objects()"
@@ -203,7 +207,7 @@ def _refuse(node: ast.stmt | ast.expr | ast.keyword, reason: str) -> NoReturn:
     raise NotData(node.lineno, reason)
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
+def _is_docstring(statement: ast.stmt) -> TypeGuard[ast.Expr]:
     match statement:
         case ast.Expr(value=ast.Constant(value=str())):
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any
@@ -24,11 +24,14 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed, DumpyError
 from dumpy.schema.order import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.text.emit import SUBSET
 from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
+from dumpy.writing.selection import Selection
 from dumpy.writing.sources import pages_of_query
+from dumpy.writing.subset import Subset
 
 # What can always be made again, and what nobody wants to move.
 CONTENT_TYPE, _CONTENT_TYPES = "contenttypes.contenttype", "django_content_type"
@@ -44,13 +47,18 @@ class NoSuchModel(DumpyError):
 
 @dataclass(frozen=True)
 class Options:
-    """What ``dumpdata`` was asked for; ``keys`` are the primary keys of ``--pks``."""
+    """What ``dumpdata`` was asked for; ``keys`` are the primary keys of ``--pks``.
+
+    Attributes:
+        selection: what a subset begins with; None for all rows.
+    """
 
     using: str
     natural_foreign: bool = False
     natural_primary: bool = False
     all_rows: bool = False
     keys: tuple[str, ...] = ()
+    selection: Selection | None = None
 
 
 class DatabaseDump:
@@ -66,11 +74,20 @@ class DatabaseDump:
         self._natural_keys = NaturalKeys(options.using)
         self._notes: list[str] = []
         self._read: list[Table] = []
+        self._subset: Subset | None = None
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Return the context in which all queries see the same state; raises ``DumpFailed``."""
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all queries see one state, and find the rows of a subset; raises ``DumpFailed``."""
         names = [name for table in self._ordered for name in table.db_tables]
-        return engine_of(connections[self.using]).snapshot(names)
+        with engine_of(connections[self.using]).snapshot(names), ExitStack() as stack:
+            if self._options.selection is not None:
+                self.require_tables()
+                selection, tables = self._options.selection, self.tables
+                self._subset = Subset(selection, tables, self._queryset, self.using)
+                stack.callback(self._subset.close)
+                self._subset.collect()
+            yield
 
     def count(self) -> int:
         """Return how many rows there are to write."""
@@ -78,11 +95,13 @@ class DatabaseDump:
 
     def count_of(self, table: Table) -> int:
         """Return how many rows of a table there are to write."""
-        return self._queryset(table).count()
+        return self._subset.count(table) if self._subset else self._queryset(table).count()
 
     def pages(self, table: Table) -> Generator[Page, None, None]:
         """Return the rows of a table, in pages; to be closed if it is not read to its end."""
-        yield from pages_of_query(self.shape(table), self._queryset(table), self.using)
+        subset = self._subset
+        for rows in subset.querysets(table) if subset else [self._queryset(table)]:
+            yield from pages_of_query(self.shape(table), rows, self.using)
         self._read.append(table)
 
     def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
@@ -96,7 +115,7 @@ class DatabaseDump:
         ascii_only = needs_ascii(stream)
         module = ModuleWriter(stream.write)
         version = project_version()
-        module.begin(description(version), version, self.migrations())
+        module.begin(self.description(version), version, self.migrations())
         count = 0
         for table in self.tables:
             # When writing fails the query must not stay open until the connection is closed.
@@ -106,9 +125,21 @@ class DatabaseDump:
                 progress.update(count)
         module.end()
 
+    def description(self, version: str | None) -> str:
+        """Return the first sentence of the dump."""
+        return description(version, self._options.selection)
+
+    def reasons(self) -> Iterator[str]:
+        """Yield why each row of a subset is in it, if that was asked for."""
+        if self._subset and self._options.selection and self._options.selection.explain:
+            yield from self._subset.reasons()
+
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
         yield from self._notes
+        if self._subset is not None:
+            yield from self._subset.notes
+            return
         for table in self._ordered:
             if not self._is_there(table):
                 name = table.model._meta.db_table
@@ -309,8 +340,9 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def description(version: str | None) -> str:
+def description(version: str | None, selection: Selection | None = None) -> str:
     """Return the first sentence of a dump."""
     module = os.environ.get("DJANGO_SETTINGS_MODULE") or "a project"
     name = module.partition(".")[0]
-    return f"The data of {name if version is None else f'{name} {version}'}, written by dumpy."
+    data = f"data of {name if version is None else f'{name} {version}'}, written by dumpy"
+    return f"The {data}." if selection is None else f"{SUBSET} {data}: {selection}."

@@ -30,7 +30,7 @@ from dumpy.text.emit import (
 )
 from dumpy.text.outline import SAVED
 from dumpy.text.strings import quote
-from dumpy.writing.database import DatabaseDump, description
+from dumpy.writing.database import DatabaseDump
 from dumpy.writing.module import require_readable
 from dumpy.writing.rows import Page, RowWriter
 
@@ -169,7 +169,7 @@ class DirectoryDump:
     def _write_restore(self, directory: Path) -> manifests.FileEntry:
         version = project_version()
         files = [file.name for entry in self._entries for file in entry.files]
-        begin = head(description(version), version, self._dump.migrations(), "TABLES")
+        begin = head(self._dump.description(version), version, self._dump.migrations(), "TABLES")
         text = "".join([begin, *self._functions, main_function(files), tail()])
         require_readable(text, "Use a larger --max-row-count, which makes fewer files.")
         with _File(directory / manifests.RESTORE) as file:

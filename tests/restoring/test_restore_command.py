@@ -135,6 +135,33 @@ def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:
     assert "The dump is of a project without a version, written " in said
 
 
+@pytest.mark.parametrize(
+    ("command", "way"),
+    [
+        (("dumpdata", "--format=py", "--output", "part.py"), "To keep them: manage.py loaddata "),
+        (("dump2py", "part.py"), "To keep them: write it with dumpdata --format=py, and load it"),
+    ],
+)
+def test_before_it_asks_it_says_that_the_dump_is_a_subset(
+    first: Site, command: tuple[str, ...], way: str
+) -> None:
+    first.restore_file()
+    first.succeed(*command, "--where", "shop.Product:pk__isnull=false")
+    before = first.contents()
+    said = first.manage("restore", "part.py", typed="n\n").stdout
+    assert "a subset of a database: a restore deletes all other rows of this one." in said
+    assert way in said
+    assert first.contents() == before
+
+
+def test_a_subset_in_a_directory_is_restored(first: Site) -> None:
+    first.restore_file()
+    first.succeed("dump2py", "part", "--only", "shop.Product:7")
+    assert first.succeed("restore", "part", "-b").endswith("Restored.\n")
+    assert prices(first) == PRICES  # they are similar to each other
+    assert first.execute("SELECT id FROM shop_sale") == []
+
+
 def test_a_dry_run_shows_both_sides_and_asks_nothing(first: Site) -> None:
     said = first.succeed("restore", first.the_file, "--dry-run", typed="")
     assert "rows here   in the dump" in said

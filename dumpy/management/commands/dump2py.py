@@ -15,6 +15,7 @@ from dumpy.console import add_database_option, add_noinput_option, confirmed
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
+from dumpy.management.subsets import add_subset_options, explain, selection_of
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
 from dumpy.writing.publishing import holds_dump, published
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         """Add the arguments: what to dump, and how to write it."""
         parser.add_argument("directory", type=Path, help="The directory to write.")
         _add_selection(parser)
+        add_subset_options(parser)
         _add_manner(parser)
 
     @cleaning_up()
@@ -51,7 +53,9 @@ class Command(BaseCommand):
         """Write the dump; return the models whose tables are missing by mistake."""
         overwrite = options["overwrite"] or self._may_replace(directory, options)
         models = select(options["labels"], options["exclude"], options["database"])
-        source = DatabaseDump(models, Options(using=options["database"], all_rows=True))
+        selection = selection_of(options, options["labels"])
+        asked = Options(using=options["database"], all_rows=True, selection=selection)
+        source = DatabaseDump(models, asked)
         dump = DirectoryDump(source, options["max_row_count"], tolerate=options["tolerate"])
         started = time.perf_counter()
         with (
@@ -61,6 +65,7 @@ class Command(BaseCommand):
         ):
             progress = TableProgress(self.stdout, options["verbosity"], dump.expected())
             dump.write(aside, progress)
+            explain(source, self.stderr)
             notes = list(source.notes())
         for sentence in [*notes, *(f"{k} is left out: {v}" for k, v in dump.left_out.items())]:
             self.stderr.write(sentence)

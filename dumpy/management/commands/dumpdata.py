@@ -9,13 +9,19 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import IO, Any, cast
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import dumpdata
 from django.core.serializers.base import ProgressBar
 from django.db.utils import Error as DatabaseError
 
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
+from dumpy.management.subsets import (
+    add_subset_options,
+    explain,
+    selection_of,
+    used_options,
+)
 from dumpy.writing.database import DatabaseDump, NoSuchModel, Options, select
 from dumpy.writing.output import replaced
 
@@ -23,9 +29,16 @@ from dumpy.writing.output import replaced
 class Command(dumpdata.Command):
     """Differs from Django's command only for the format ``py``."""
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options of a subset to those of Django."""
+        super().add_arguments(parser)
+        add_subset_options(parser)
+
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
+            for option in used_options(options):
+                raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
                 hint = f"For a dump in Python, use --format=py. This writes {kind}."
@@ -50,6 +63,7 @@ class Command(dumpdata.Command):
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
                 dump.write(stream, self._progress(dump, options))
+                explain(dump, self.stderr)
                 notes = list(dump.notes())
             for sentence in notes:
                 self.stderr.write(sentence)
@@ -84,6 +98,9 @@ def _writable(path: Path) -> Path:
 
 def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
     keys = options["primary_keys"]
+    selection = selection_of(options, app_labels)
+    if keys and selection:
+        raise CommandError("--pks cannot be combined with a subset: use --only.")
     if keys and (len(app_labels) != 1 or "." not in app_labels[0]):
         raise CommandError("You can only use --pks option with one model")
     return Options(
@@ -92,4 +109,5 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
         natural_primary=options["use_natural_primary_keys"],
         all_rows=options["use_base_manager"],
         keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
+        selection=selection,
     )
