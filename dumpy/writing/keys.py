@@ -45,10 +45,17 @@ class KeyStore:
         )
         self._database.execute("COMMIT")
 
-    def remove(self, table: Table, keys: Iterable[Any]) -> None:
-        """Remove keys."""
-        packed = [(_packed(table, key),) for key in keys]
-        self._database.executemany(f"DELETE FROM {self._name(table)} WHERE key = ?", packed)
+    def replace(self, table: Table, keys: Iterable[Any], found: Iterable[Any], reason: str) -> None:
+        """Replace keys by those that the database has found for them, if they are others."""
+        # As texts: objects of a custom field need not be equal.
+        asked, there = ({_packed(table, key) for key in some} for some in (keys, found))
+        name = self._name(table)
+        removed = [(key,) for key in asked - there]
+        added = [(key, reason) for key in there - asked]
+        self._database.executemany(f"DELETE FROM {name} WHERE key = ?", removed)
+        self._database.executemany(
+            f"INSERT OR IGNORE INTO {name} (key, reason) VALUES (?, ?)", added
+        )
 
     def after(self, table: Table, number: int) -> tuple[int, list[Any]]:
         """Return some of the keys that arrived after a number, and the number of the last one."""

@@ -153,7 +153,9 @@ class Subset:
         names = [name for one in references for name in one.own]
         names += [column.name for one in generic_keys for column in (one.kind, one.number)]
         rows = self._read(table, keys, names)
-        self._replace(table, keys, rows)
+        # MySQL takes a key for one that differs in case.
+        otherwise = "needed by a row that holds its primary key in another case"
+        self._keys.replace(table, keys, rows, otherwise)
         self._add_referred(table, rows, references)
         for generic in generic_keys:
             self._add_generic(table, rows, generic)
@@ -207,13 +209,6 @@ class Subset:
     def _read(self, table: Table, keys: Sequence[Any], names: Iterable[str]) -> Rows:
         """Return the values of some columns, by primary key, of the rows that there are."""
         return dict(keyed(table, self._rows(table).filter(pk__in=keys), names))
-
-    def _replace(self, table: Table, keys: Sequence[Any], rows: Rows) -> None:
-        """Replace keys by those of the rows that the database has found for them."""
-        self._keys.remove(table, set(keys) - rows.keys())
-        # MySQL takes a key for one that differs in case.
-        reason = "needed by a row that holds its primary key in another case"
-        self._keys.add(table, [(key, reason) for key in rows.keys() - set(keys)])
 
     def _require_references(self, children: Iterable[Table]) -> None:
         """Raise ``DumpFailed`` for children that can refer to no chosen row."""
