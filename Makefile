@@ -34,8 +34,9 @@ test-quick: $(VENV)/.test
 	$(BIN)/python testproject/run_tests.py $(PYTEST_ARGS) -q -m quick
 
 # The data files of all processes are combined; floors are in tests/coverage_by_package.py.
+# Tests of moves from engine to engine reach servers on SQLite, too, if they can.
 coverage: export DUMPY_TEST_ENGINE = sqlite
-coverage: $(VENV)/.test
+coverage: $(VENV)/.test drivers
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
