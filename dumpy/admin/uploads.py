@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,9 @@ def _require_data(upload: Upload) -> None:
 
 def _remove_expired() -> None:
     for directory in _root().glob(f"{_PREFIX}*"):
-        if directory.stat().st_mtime < time.time() - _SECONDS:
-            shutil.rmtree(directory, ignore_errors=True)
+        with suppress(FileNotFoundError):  # Another process removes it, too.
+            if directory.stat().st_mtime < time.time() - _SECONDS:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _root() -> Path:

@@ -132,7 +132,7 @@ def test_a_row_that_cannot_be_made_has_no_natural_key(
     def fail(*args: Any) -> Nation:
         raise ValueError("no nation")
 
-    monkeypatch.setattr(Nation, "from_db", fail)
+    monkeypatch.setattr(Nation, "from_db", classmethod(fail))
     said = refused("zoo.Mascot", **FOREIGN)
     assert "zoo.Nation: rows with id in [1, 2] cannot be made: ValueError: no nation." in said
 
