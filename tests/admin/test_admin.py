@@ -96,6 +96,7 @@ def test_a_claim_of_the_suite_holds(quick: str, claim: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite
 def test_a_person_with_a_browser_loads_a_dump_and_downloads_rows(site: Site) -> None:
     said = printed(site, "check_browser.py")
     if skipped := re.search(r"^SKIPPED .*: (needs .*|could not import .*)$", said, re.MULTILINE):
