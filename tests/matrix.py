@@ -43,6 +43,7 @@ DIRECTORIES: dict[str, frozenset[str]] = {
 
 NOT_QUICK = frozenset(
     {
+        "admin",
         "commands",
         "ddt",
         "directory",
