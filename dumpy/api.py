@@ -13,7 +13,7 @@ from django.core.management.base import OutputWrapper
 from django.db import DEFAULT_DB_ALIAS
 
 from dumpy.checking import check as checks
-from dumpy.checking.diff import ModelDiff, RowDiff, comparing
+from dumpy.checking.diff import ModelDiff, RowDiff, comparing, totals
 from dumpy.checking.findings import Findings
 from dumpy.checking.report import text
 from dumpy.errors import printable_lines
@@ -22,12 +22,11 @@ from dumpy.loading.validation import Validation
 from dumpy.migrating.install import Policy, migrating
 from dumpy.restoring import main
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.directory import DirectoryDump
+from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
 from dumpy.writing.output import replaced
 from dumpy.writing.publishing import published
 
 _Path = str | os.PathLike[str]
-_ROWS_PER_FILE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,7 @@ class Compared:
         return not self.models
 
     def __str__(self) -> str:
-        counts = (f"{label:<40} {model}" for label, model in self.models.items())
-        return printable_lines("\n".join([*map(str, self.rows), *counts]))
+        return printable_lines("\n".join([*map(str, self.rows), *totals(self.models)]))
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def write(
     natural_foreign: bool = False,
     natural_primary: bool = False,
     overwrite: bool = False,
-    max_row_count: int = _ROWS_PER_FILE,
+    max_row_count: int = ROWS_PER_FILE,
 ) -> Written:
     """Write a dump of the apps and models that ``labels`` name, or of all.
 

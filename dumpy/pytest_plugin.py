@@ -349,8 +349,6 @@ def _hint(reason: str) -> str:
 
 def _forget_caches() -> None:
     """Let Django look up again the content types and sites that a rollback takes away."""
-    from django.apps import apps
+    from dumpy.restoring.schema import forget_rows
 
-    for app, name in (("contenttypes", "ContentType"), ("sites", "Site")):
-        if apps.is_installed(f"django.contrib.{app}"):
-            apps.get_model(app, name).objects.clear_cache()
+    forget_rows()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dumpy.checking.diff import DATABASE, comparing, write_dump
+from dumpy.checking.diff import DATABASE, comparing, totals, write_dump
 from dumpy.errors import SHOWN, counted
 from dumpy.restoring.schema import empty
 from dumpy.restoring.scratch import rolled_back
@@ -53,7 +53,7 @@ def _differences(first: str, second: str) -> list[str]:
         lines = [str(row) for row in islice(rows, SHOWN)]
         if more := sum(1 for _row in rows):
             lines.append(f"… and {counted(more, 'more row')}.")
-    return [*lines, *(f"{label:<40} {model}" for label, model in diff.models.items())]
+    return [*lines, *totals(diff.models)]
 
 
 def _named(given: str | Path) -> str:

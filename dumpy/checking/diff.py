@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cmp_to_key
@@ -130,6 +130,11 @@ def model_differences(
     wanted = [name for name in names if name not in ignored]
     rows = differences(_rows(first, key, wanted), _rows(second, key, wanted))
     return [name for name in only if name not in ignored], rows
+
+
+def totals(models: Mapping[str, ModelDiff]) -> list[str]:
+    """Return a line for each model that differs."""
+    return [f"{label:<40} {model}" for label, model in models.items()]
 
 
 @contextmanager

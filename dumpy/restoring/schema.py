@@ -227,11 +227,16 @@ def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[st
 
 def forget(connection: BaseDatabaseWrapper) -> None:
     """Clear what content types, sites, and types of extensions remember of a database."""
+    forget_rows()
+    engine_of(connection).forget_types()
+
+
+def forget_rows() -> None:
+    """Clear what managers, such as those of content types and sites, remember of rows."""
     for model in apps.get_models():
         clear = getattr(model._default_manager, "clear_cache", None)
         if clear is not None:
             clear()
-    engine_of(connection).forget_types()
 
 
 def is_current(using: str) -> bool:

@@ -34,6 +34,9 @@ from dumpy.writing.database import DatabaseDump
 from dumpy.writing.module import require_readable
 from dumpy.writing.rows import Page, RowWriter
 
+ROWS_PER_FILE = 1_000_000
+"""How many rows a file holds at most, if nothing else is asked for."""
+
 
 class Watcher:
     """Is told what is written; this one ignores it."""

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.diff import Diff, RowDiff, comparing, opened, values
+from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
 from dumpy.errors import DumpyError, printable
 
 
@@ -62,8 +62,8 @@ class Command(BaseCommand):
             if not options["summary"]:
                 self.stdout.write(printable(str(row)))
         if options["verbosity"] > 0:
-            for label, model in diff.models.items():
-                self.stdout.write(printable(f"{label:<40} {model}"))
+            for line in totals(diff.models):
+                self.stdout.write(printable(line))
 
     def _print_json(self, diff: Diff) -> None:
         """Print rows as they are compared, and then the counts."""

@@ -17,10 +17,8 @@ from dumpy.errors import DumpyError
 from dumpy.management.progress import TableProgress
 from dumpy.management.subsets import add_subset_options, explain, selection_of
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.directory import DirectoryDump
+from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
 from dumpy.writing.publishing import holds_dump, published
-
-ROWS_PER_FILE = 1_000_000
 
 
 class Command(BaseCommand):

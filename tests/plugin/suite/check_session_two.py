@@ -1,22 +1,5 @@
-"""The mark for the session, in module two of two."""
+"""The mark for the session, in module two of two, whose tests are those of module one."""
 
-import pytest
-from seen import seen
+from check_session_one import TestTea, pytestmark, test_the_rows_of_the_session_are_there
 
-pytestmark = pytest.mark.dumpy("milk", scope="session")
-
-
-def test_the_rows_of_the_session_are_there():
-    assert seen() == ["milk"]
-
-
-@pytest.mark.dumpy("tea", scope="module")
-class TestTea:
-    """Rows of the module are within those of the session."""
-
-    def test_both_are_there(self):
-        assert seen() == ["Assam", "Sencha", "milk"]
-
-    @pytest.mark.dumpy("coffee", scope="class")
-    def test_a_class_is_within_both(self):
-        assert seen() == ["Assam", "Espresso", "Sencha", "milk"]
+__all__ = ["TestTea", "pytestmark", "test_the_rows_of_the_session_are_there"]
