@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dumpy.checking.diff import DATABASE, comparing, totals, write_dump
+from dumpy.checking.diff import DATABASE, comparing, totals
 from dumpy.errors import SHOWN, counted
+from dumpy.restoring.compare import write_dump
 from dumpy.restoring.schema import empty
 from dumpy.restoring.scratch import rolled_back
 from dumpy.writing.database import DatabaseDump, Options, select

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cmp_to_key
-from operator import lt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
@@ -15,19 +13,26 @@ from typing import Literal, NamedTuple
 from django.db import connections
 
 from dumpy import reading
-from dumpy.checking.comparison import Difference, Keyed, differences, is_before, shortened
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.loading.registry import TODAY
-from dumpy.reading import Dump, DumpedTable
-from dumpy.reading.block import Block
-from dumpy.schema.tables import table_of
-from dumpy.text.skeleton import Constant
+from dumpy.reading import Dump
+from dumpy.restoring.compare import (
+    Difference,
+    by_model,
+    key_of,
+    keyed,
+    model_differences,
+    names_of,
+    write_dump,
+)
 from dumpy.text.words import Unwritable, source
 from dumpy.writing.database import DatabaseDump, Options, select
 
 DATABASE = "database:"
 _NONE = "(no such column)"
 _WRAPPED = re.compile(r"(?:Decimal|UUID)\('([^']*)'\)")
+_WIDTH = 160
+_CONTEXT = 30
 
 
 class Change(NamedTuple):
@@ -40,7 +45,7 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         """Return the change for a person, without the words around numbers if that is enough."""
         plain = [_WRAPPED.sub(r"\1", text) for text in self[1:]]
-        before, after = shortened(*(plain if plain[0] != plain[1] else self[1:]))
+        before, after = _shortened(*(plain if plain[0] != plain[1] else self[1:]))
         return f"{self.name} {before} → {after}"
 
 
@@ -103,33 +108,17 @@ class Diff:
         Rows are read as they are needed, but for a model whose rows are not in the order of their
         keys: they are held in memory. Fields that only one of the dumps has are not compared.
         """
-        first, second = by_model(self.first), by_model(self.second)
+        first, second = by_model(self.first.tables), by_model(self.second.tables)
         for label in dict.fromkeys([*first, *second]):
             found = self.models[label] = ModelDiff()
-            one, other = first.get(label, []), second.get(label, [])
-            found.fields, rows = model_differences(label, one, other)
+            found.fields, rows = model_differences(
+                label, first.get(label, ()), second.get(label, ())
+            )
             for row in rows:
                 diff = row_diff(label, row)
                 setattr(found, diff.kind, getattr(found, diff.kind) + 1)
                 yield diff
         self.models = {label: found for label, found in self.models.items() if found}
-
-
-def model_differences(
-    label: str,
-    first: Sequence[DumpedTable],
-    second: Sequence[DumpedTable],
-    ignored: Collection[str] = (),
-) -> tuple[list[str], Iterator[Difference]]:
-    """Return the fields that one side alone has, and the rows that differ in the others.
-
-    Differences in fields that are ``ignored`` are none.
-    """
-    names, only = _fields(first, second)
-    key = key_of(label, names)
-    wanted = [name for name in names if name not in ignored]
-    rows = differences(_rows(first, key, wanted), _rows(second, key, wanted))
-    return [name for name in only if name not in ignored], rows
 
 
 def totals(models: Mapping[str, ModelDiff]) -> list[str]:
@@ -145,7 +134,7 @@ def comparing(first: str, second: str) -> Iterator[Diff]:
     """
     with TemporaryDirectory(prefix="dumpy-diff-") as directory:
         dumps = {given: opened(Path(given)) for given in (first, second) if not _is_alias(given)}
-        labels = [label for dump in dumps.values() for label in by_model(dump)]
+        labels = [label for dump in dumps.values() for label in by_model(dump.tables)]
         for given in filter(_is_alias, (first, second)):
             path = Path(directory) / f"{len(dumps)}.py"
             _dump(given.removeprefix(DATABASE), labels, path)
@@ -164,36 +153,21 @@ def opened(path: Path) -> Dump:
 
 def values(dump: Dump) -> Iterator[str]:
     """Yield a line for each value of a dump, in the order of the file: for tools that need text."""
-    for label, tables in by_model(dump).items():
-        names = _fields(tables, [])[0]
-        for row in _keyed(tables, key_of(label, names), names):
+    for label, tables in by_model(dump.tables).items():
+        names = names_of(tables)
+        for row in keyed(tables, key_of(label, names), names):
             name = f"{label}(pk={_shown(row.key)})"
             yield from (f"{name} {field} {text}" for field, text in row.cells.items())
 
 
-def by_model(dump: Dump) -> dict[str, list[DumpedTable]]:
-    """Return the tables of a dump by the label of their model."""
-    found: dict[str, list[DumpedTable]] = {}
-    for table in dump.tables:
-        if not table.drops:
-            found.setdefault(table.label, []).append(table)
-    return found
-
-
-def key_of(label: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields of a primary key, or all ``names`` if they are without it.
-
-    The first field is taken for the key of a model that the project does not have.
-    """
-    model = TODAY.find(label)
-    key = table_of(model).key if model is not None else tuple(names[:1])
-    return tuple(key) if has_key(label, names) else tuple(names)
-
-
-def has_key(label: str, names: Iterable[str]) -> bool:
-    """Return whether rows with these fields have their primary key, for all that is known."""
-    model = TODAY.find(label)
-    return model is None or set(table_of(model).key) <= set(names)
+def row_diff(label: str, row: Difference) -> RowDiff:
+    """Return a row that differs, of the model or table of that label, for a person."""
+    key, gone, come = _shown(row.key), row.gone, row.come
+    if gone is None or come is None:
+        return RowDiff(label, key, "added" if gone is None else "removed")
+    names = dict.fromkeys([*gone, *come])
+    changes = (Change(name, gone.get(name, _NONE), come.get(name, _NONE)) for name in names)
+    return RowDiff(label, key, "changed", tuple(one for one in changes if one.before != one.after))
 
 
 def _is_alias(given: str) -> bool:
@@ -210,83 +184,21 @@ def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
     write_dump(DatabaseDump(models, Options(using=alias, all_rows=True)), path)
 
 
-def write_dump(dump: DatabaseDump, path: Path) -> None:
-    """Write a dump to a file that nobody else looks for; raises ``DumpyError``."""
-    with dump.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
-        dump.write(file)
-
-
-def _fields(
-    first: Sequence[DumpedTable], second: Sequence[DumpedTable]
-) -> tuple[list[str], list[str]]:
-    """Return the fields to compare, and those that only one side has."""
-    sides = [
-        dict.fromkeys(name for table in tables for name in table.fields)
-        for tables in (first, second)
-        if tables
-    ]
-    every = dict.fromkeys(name for side in sides for name in side)
-    shared = [name for name in every if all(name in side for side in sides)]
-    return shared, [name for name in every if name not in shared]
-
-
-def _rows(
-    tables: Sequence[DumpedTable], key: Sequence[str], names: Sequence[str]
-) -> Iterator[Keyed]:
-    """Return the rows of a model in the order of their keys."""
-    rows = _keyed(tables, key, names)
-    return rows if _is_ordered(tables, key) else iter(sorted(rows, key=cmp_to_key(_order)))
-
-
-def _order(one: Keyed, other: Keyed) -> int:
-    return is_before(other, one) - is_before(one, other)
-
-
-def _keyed(
-    tables: Iterable[DumpedTable], key: Sequence[str], names: Sequence[str]
-) -> Iterator[Keyed]:
-    for table in tables:
-        for block in table.blocks():
-            keys = zip(*(_column(table, block, name) for name in key), strict=True)
-            texts = zip(*(map(source, _column(table, block, name)) for name in names), strict=True)
-            for one, row in zip(keys, texts, strict=True):
-                yield Keyed(one, dict(zip(names, row, strict=True)))
-
-
-def _is_ordered(tables: Iterable[DumpedTable], key: Sequence[str]) -> bool:
-    last: tuple[object, ...] | None = None
-    for table in tables:
-        for block in table.blocks():
-            keys = list(zip(*(_column(table, block, name) for name in key), strict=True))
-            before = keys if last is None else [last, *keys]
-            try:
-                if not all(map(lt, before, before[1:])):
-                    return False
-            except TypeError:
-                return False
-            last = keys[-1]
-    return True
-
-
-def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
-    where = table.fields.get(name)
-    if isinstance(where, int):
-        return block.columns[where]
-    return [where.value if isinstance(where, Constant) else None] * len(block)
-
-
-def row_diff(label: str, row: Difference) -> RowDiff:
-    """Return a row that differs, of the model or table of that label, for a person."""
-    key, gone, come = _shown(row.key), row.gone, row.come
-    if gone is None or come is None:
-        return RowDiff(label, key, "added" if gone is None else "removed")
-    names = dict.fromkeys([*gone, *come])
-    changes = (Change(name, gone.get(name, _NONE), come.get(name, _NONE)) for name in names)
-    return RowDiff(label, key, "changed", tuple(one for one in changes if one.before != one.after))
-
-
 def _shown(key: tuple[object, ...]) -> str:
     try:
         return _WRAPPED.sub(r"\1", ", ".join(map(source, key)))
     except Unwritable:  # what a database gives need not be a value of a dump
         return ", ".join(map(repr, key))
+
+
+def _shortened(one: str, other: str) -> tuple[str, str]:
+    """Return two texts from where their difference is seen."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+    start = same - _CONTEXT if same > _WIDTH - _CONTEXT else 0
+    mark = "…" if start else ""
+    return mark + _cut(one[start:]), mark + _cut(other[start:])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"

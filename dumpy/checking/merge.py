@@ -9,20 +9,20 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, cmp_to_key
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dumpy import reading
-from dumpy.checking.diff import has_key, key_of, opened
+from dumpy.checking.diff import opened
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.reading import Dump, DumpedTable
+from dumpy.restoring.compare import Key, has_key, in_order, key_of
 from dumpy.text.words import source
 
 _ROWS = "    # mergedump puts the rows of {} here\n"
 _IS_ROWS = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
-Key = tuple[object, ...]
 Values = tuple[object, ...]
 
 
@@ -159,7 +159,7 @@ class _Rows:
         self._name = name
         self.conflicts = 0
         self.lines: list[str] = []
-        for key in _ordered({*ours, *theirs}):
+        for key in sorted({*ours, *theirs}, key=cmp_to_key(in_order)):
             self.lines += self._merged(base.get(key), ours.get(key), theirs.get(key))
 
     def _merged(
@@ -208,13 +208,6 @@ def _is_same(one: Values | None, other: Values | None) -> bool:
     if one is None or other is None:
         return one is other
     return list(map(source, one)) == list(map(source, other))
-
-
-def _ordered(keys: set[Key]) -> list[Key]:
-    try:
-        return sorted(keys)
-    except TypeError:
-        return sorted(keys, key=repr)
 
 
 def _text(path: Path) -> str:

@@ -14,9 +14,10 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connections
 
-from dumpy.checking.diff import comparing, write_dump
+from dumpy.checking.diff import comparing
 from dumpy.checking.findings import SHOWN
 from dumpy.errors import DumpyError
+from dumpy.restoring.compare import write_dump
 from dumpy.restoring.schema import make_unmanaged
 from dumpy.restoring.scratch import rolled_back, scratch, scratch_directory
 from dumpy.writing.database import DatabaseDump, Options, select

@@ -22,8 +22,8 @@ from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump
 from dumpy.reading.permission import named
 from dumpy.restoring import schema
+from dumpy.restoring.compare import Difference, DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
-from dumpy.restoring.digests import DifferentValue, DumpedContent, different_values
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch
@@ -90,15 +90,24 @@ class _Rehearsal(Restorer):
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
         """Note the values that are not those of the dump."""
         for content in contents:
-            tallies: dict[str, tuple[int, list[DifferentValue]]] = {}
-            for one in different_values(content, self.plan.registry, self.using):
-                count, first = tallies.get(one.name, (0, []))
-                tallies[one.name] = count + 1, [*first, one][:SHOWN]
-            for count, first in tallies.values():
-                self.differing.append(_changed(content.label, count, first))
+            tallies: dict[str, tuple[int, list[Difference]]] = {}
+            for row in stored_differences(content, self.using):
+                for name in _names_of(row):
+                    count, first = tallies.get(name, (0, []))
+                    tallies[name] = count + 1, [*first, row][:SHOWN]
+            for name, (count, first) in tallies.items():
+                self.differing.append(_changed(content.label, name, count, first))
             if not tallies:
                 reason = "its content would differ from the dump"
                 self.differing.append(Finding("changed", content.label, reason))
+
+
+def _names_of(row: Difference) -> list[str]:
+    """Return the fields that differ, and ``""`` for a row that one side alone has."""
+    gone, come = row.gone, row.come
+    if gone is None or come is None:
+        return [""]
+    return [name for name in gone if gone[name] != come[name]]
 
 
 class _Refusals(Rejects):
@@ -254,19 +263,19 @@ def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:
     return tuple(Example(one.pk, one.place, one.reason) for one in problems[:SHOWN])
 
 
-def _changed(label: str, count: int, first: Sequence[DifferentValue]) -> Finding:
+def _changed(label: str, name: str, count: int, first: Sequence[Difference]) -> Finding:
     """Return the finding for values that the fields of today do not keep as they are."""
-    one = first[0]
-    problems = [Problem(label, value.key, value.place, "") for value in first if value.key]
-    if not one.name:
+    keys = (one.key[0] if len(one.key) == 1 else one.key for one in first)
+    examples = tuple(Example(key, one.place) for key, one in zip(keys, first, strict=True))
+    gone, come = first[0].gone, first[0].come
+    if gone is None or come is None:
         hint = "handlers of migrators, receivers, or triggers make or change such rows"
         reason = "other rows come back"
-        return Finding("changed", label, reason, hint=hint, examples=_examples(problems))
+        return Finding("changed", label, reason, hint=hint, examples=examples)
     return Finding(
-        "changed", label, f"{one.dumped} would become {one.stored}", field=one.name,
-        hint="change the values, or the field", rows=count, values=count,
-        examples=_examples(problems),
-        proposal=f"self.change_values({text(label)}, {text(one.name)}, lambda value: ...)",
+        "changed", label, f"{gone[name]} would become {come[name]}", field=name,
+        hint="change the values, or the field", rows=count, values=count, examples=examples,
+        proposal=f"self.change_values({text(label)}, {text(name)}, lambda value: ...)",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.permission import announce, named
 from dumpy.reading.program import Placed, labels_in, migrations_named
-from dumpy.restoring.digests import DumpedContent
+from dumpy.restoring.compare import DumpedContent, by_model
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
 
@@ -58,15 +58,14 @@ class Content:
             return list(labels_in(self.dump))
         if self.dump.is_program and not self.namespace:
             return [entry.model for entry in self.dump.entries]
-        tables = (table for tables in self.parts.values() for table in tables)
-        return list(dict.fromkeys(table.label for table in tables if not table.drops))
+        return list(dict.fromkeys(table.label for table in self.tables if not table.drops))
 
     @property
     def row_counts(self) -> Mapping[str, int]:
         """The number of rows of each model that it lists, as migrators leave their labels."""
         counts: Counter[str] = Counter()
         if not (self.dump.is_program and self.dump.path is None):
-            for table in (table for tables in self.parts.values() for table in tables):
+            for table in self.tables:
                 counts[table.label] += 0 if table.drops else table.row_count
         return +counts
 
@@ -89,13 +88,18 @@ class Content:
     @property
     def comparable(self) -> Sequence[DumpedContent]:
         """The rows that are data, whose content is compared when they are loaded."""
-        entries = {
-            frozenset(file.name for file in entry.files): entry for entry in self.dump.entries
+        digests = {
+            frozenset(file.name for file in entry.files): entry.digest
+            for entry in self.dump.entries
         }
         return [
-            _with_digest(content, entries.get(frozenset(names)))
-            for names, content in _contents(self.parts)
+            _comparable(label, tables, digests) for label, tables in by_model(self.tables).items()
         ]
+
+    @property
+    def tables(self) -> Sequence[DumpedTable]:
+        """The tables in the order of loading."""
+        return [table for tables in self.parts.values() for table in tables]
 
     @property
     def parts(self) -> Mapping[str, Sequence[DumpedTable]]:
@@ -201,27 +205,15 @@ def _namespace(script: Path) -> dict[str, Any]:
     return namespace
 
 
-def _contents(
-    parts: Mapping[str, Sequence[DumpedTable]],
-) -> Iterator[tuple[list[str], DumpedContent]]:
-    """Yield the rows of each model that are data, with the names of the parts that hold them."""
-    tables: dict[str, list[DumpedTable]] = {}
-    names: dict[str, list[str]] = {}
-    for name, found in parts.items():
-        for table in found:
-            if table.create is None and not table.drops:
-                tables.setdefault(table.label, []).append(table)
-                names.setdefault(table.label, []).append(name)
-    for label, group in tables.items():
-        yield names[label], DumpedContent(label, tuple(group))
-
-
-def _with_digest(content: DumpedContent, entry: TableEntry | None) -> DumpedContent:
-    """The rows with the digest of a manifest, if there is one and they still have all values."""
-    (names, *others) = {_fields(table) for table in content.tables}
+def _comparable(
+    label: str, tables: tuple[DumpedTable, ...], digests: Mapping[frozenset[str], str]
+) -> DumpedContent:
+    """The rows of a model, with the digest of a manifest if they still have all values."""
+    (names, *others) = {_fields(table) for table in tables}
     if others or not names:
-        return content
-    return replace(content, digest=entry.digest if entry else None, fields=names)
+        return DumpedContent(label, tables)
+    files = frozenset(Path(table.source.name).name for table in tables)
+    return DumpedContent(label, tables, digests.get(files), names)
 
 
 def _fields(table: DumpedTable) -> tuple[str, ...]:

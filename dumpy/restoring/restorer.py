@@ -28,8 +28,8 @@ from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
+from dumpy.restoring.compare import DumpedContent, differing, is_renamed, rows_digest
 from dumpy.restoring.content import Content
-from dumpy.restoring.digests import DumpedContent, differing, is_renamed, rows_digest
 from dumpy.restoring.plans import Today
 from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (

@@ -18,7 +18,7 @@ from dumpy import reading
 from dumpy.checking.check import check
 from dumpy.checking.reseal import reseal
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.digests import DumpedContent, differing
+from dumpy.restoring.compare import DumpedContent, differing
 from music.models import Artist, Genre, MediaType
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dumpy.checking.comparison import Difference, Keyed, differences
 from dumpy.checking.diff import row_diff
+from dumpy.restoring.compare import Difference, Keyed, differences
 
 Rows = dict[int, Mapping[str, str]]
 ROWS = st.dictionaries(st.integers(0, 9), st.fixed_dictionaries({"a": st.sampled_from("xy")}))

@@ -76,7 +76,7 @@ def test_at_verbosity_0_only_a_difference_is_said(dump: Path) -> None:
 def test_a_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "program.py"
     path.write_text("def objects():\n    yield\n", encoding="utf-8")
-    reason = "it is a program; only a dump that is data can come back as it was."
+    reason = "it is a program: only data can be compared."
     assert failed(str(path))[0] == f"{FAILED}{path}:1: {reason}"
 
 
@@ -100,13 +100,23 @@ def test_what_has_changed_since_the_dump_is_shown(dump: Path) -> None:
     assert "\n  music_playlist(pk=2): added\n" in diff
 
 
-def test_the_version_of_a_dump_that_nobody_migrates_is_not_compared(
+def test_a_dump_of_another_version_that_nobody_migrates_is_compared(
     dump: Path, settings: Any
 ) -> None:
     settings.DUMPY = {"VERSION": "2.0"}
-    said = called("ddt", str(dump)).out
-    assert "restore.py is not compared: it is of version none, the project of 2.0.\n" in said
-    assert "has passed: 10 tables with 6 rows came back as they were." in said
+    assert (
+        "has passed: 10 tables with 6 rows came back as they were." in called("ddt", str(dump)).out
+    )
+
+
+def test_the_rows_of_a_file_are_compared(shop: None, tmp_path: Path) -> None:
+    path = tmp_path / "music.py"
+    called("dumpdata", "music", format="py", output=str(path), verbosity=0)
+    assert (
+        "has passed: 5 tables with 6 rows came back as they were." in called("ddt", str(path)).out
+    )
+    Track.objects.update(name="Overdose (live)")
+    assert "music_track(pk=1): name" in failed(str(path))[1]
 
 
 def test_a_model_that_is_gone_and_left_out_is_not_compared(dump: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.double_dump import DoubleDump, Verdict
+from dumpy.checking.double_dump import DoubleDump, Verdict, ignored_fields
 from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, counted, printable_lines
@@ -22,10 +22,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "directory",
+            "path",
             type=Path,
+            metavar="PATH",
             nargs="?",
-            help="An existing dump to restore instead of a new one.",
+            help="An existing dump, a directory or a file, to restore instead of a new one.",
         )
         add_database_option(parser, "to test")
         parser.add_argument(
@@ -37,12 +38,12 @@ class Command(BaseCommand):
         )
 
     @cleaning_up()
-    def handle(self, *, directory: Path | None, **options: Any) -> None:
+    def handle(self, *, path: Path | None, **options: Any) -> None:
         """Test; any difference makes the status 1."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
-        test = DoubleDump(options["database"], options["ignore"], say)
+        test = DoubleDump(options["database"], ignored_fields(options["ignore"]), say)
         try:
-            verdict = test.run(directory)
+            verdict = test.run(path)
         except (DumpyError, DatabaseError, OSError) as error:
             if options["traceback"]:
                 raise
@@ -57,7 +58,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
             )
-        what = f"{counted(len(verdict.tables), 'table')} with {counted(verdict.rows, 'row')}"
+        tables, rows = len(verdict.rows), sum(verdict.rows.values())
+        what = f"{counted(tables, 'table')} with {counted(rows, 'row')}"
         if verdict.different:
             named = ", ".join(verdict.different)
             raise CommandError(f"The double dump test has failed: {named} differs.")
