@@ -107,8 +107,7 @@ def _versions(found: Findings) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    condition = "if so: " if finding.is_guess and not finding.to else ""
-    yield f"  {finding.field or '':<{_WIDTH}} {condition}{finding.reason}{_stake(finding)}"
+    yield f"  {finding.field or '':<{_WIDTH}} {sentence(finding)}"
     indent = " " * (_WIDTH + 3)
     for example in finding.examples:
         yield f"{indent}{_example(example, finding)}"
@@ -124,12 +123,14 @@ def _some(labels: list[str]) -> str:
     return ", ".join(labels[:_NAMED]) + left
 
 
-def _stake(finding: Finding) -> str:
+def sentence(finding: Finding) -> str:
+    """Return what a finding says of a field or a model, and how much is at stake."""
+    said = f"{'if so: ' if finding.is_guess and not finding.to else ''}{finding.reason}"
     if not finding.rows or finding.kind == "field-added":
-        return ""
+        return said
     if finding.kind not in ("field-removed", "field-renamed", "model-removed"):
-        return f" ({counted(finding.rows, 'row')})"
-    return f" ({counted(finding.rows, 'row')}, {counted(finding.values, 'value')})"
+        return f"{said} ({counted(finding.rows, 'row')})"
+    return f"{said} ({counted(finding.rows, 'row')}, {counted(finding.values, 'value')})"
 
 
 def _example(example: Example, finding: Finding) -> str:
