@@ -11,28 +11,10 @@ from django.db.migrations.operations.base import Operation
 
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.history import Key, Past
-from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.schema.tables import Table, table_of
 
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
-
-
-@dataclass
-class _Lineage:
-    """A model of the time of the dump: what it is called now, and what has become of its fields."""
-
-    now: ModelKey | None
-    fields: dict[str, str | None] = field(default_factory=dict)
-
-    def name(self, then: str) -> str | None:
-        """Return what a field is called now, None if it was removed."""
-        return self.fields.get(then, then)
-
-    def change(self, old: str, new: str | None) -> None:
-        """Let the field that is called ``old`` by now have another name, or none."""
-        for then in {*self.fields, old}:
-            if self.name(then) == old:
-                self.fields[then] = new
 
 
 @dataclass
@@ -45,8 +27,9 @@ class Changes:
     """
 
     past: Past | None
-    scripts: list[str] = field(default_factory=list)
-    _lineages: dict[ModelKey, _Lineage] = field(default_factory=dict)
+    scripts: dict[str, None] = field(default_factory=dict)
+    _models: dict[ModelKey, ModelKey | None] = field(default_factory=dict)
+    _fields: dict[tuple[ModelKey, str], str | None] = field(default_factory=dict)
     _values: dict[tuple[ModelKey, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,16 +39,18 @@ class Changes:
     def table(self, label: str) -> Table | None:
         """Return a model as it was when the dump was made, None if that is not known."""
         found = self.past.registry.find(label) if self.past else None
-        is_told = found is not None and self.past is not None and _has_migrations(self.past, found)
-        return table_of(found) if found is not None and is_told else None
+        if self.past is None or found is None:
+            return None
+        told = {app for app, _name in self.past.named}
+        return table_of(found) if found._meta.app_label in told else None
 
     def model(self, label: str) -> str | None:
         """Return the label of today of a model that has another name by now, or another app."""
         then = self.table(label)
-        lineage = self._lineages.get(_key(label))
         if then is None or TODAY.find(label) is not None:
             return None
-        if lineage and lineage.now and (model := TODAY.find(".".join(lineage.now))):
+        now = self._models.get(_key(label))
+        if now and (model := TODAY.find(".".join(now))):
             return model._meta.label
         # A model moves to another app with its table.
         for model in TODAY.models():
@@ -75,8 +60,7 @@ class Changes:
 
     def field(self, label: str, name: str) -> str | None:
         """Return what a field is called by now, None if it was removed."""
-        lineage = self._lineages.get(_key(label))
-        return lineage.name(name) if lineage else name
+        return self._fields.get((_key(label), name), name)
 
     def value(self, label: str, name: str) -> Any:
         """Return what a migration has put into a new field of each row, None for nothing."""
@@ -89,31 +73,32 @@ class Changes:
                 for one in operation.state_operations:
                     self._note(key, one)
             case ops.RenameModel():
-                self._rename((app, operation.old_name_lower), (app, operation.new_name_lower))
+                new = app, operation.new_name_lower
+                self._models[self._then((app, operation.old_name_lower))] = new
             case ops.DeleteModel():
-                self._rename((app, operation.name_lower), None)
+                self._models[self._then((app, operation.name_lower))] = None
             case ops.RenameField():
-                lineage = self._lineage((app, operation.model_name_lower))
-                lineage.change(operation.old_name, operation.new_name)
+                model = app, operation.model_name_lower
+                self._rename(model, operation.old_name, operation.new_name)
             case ops.RemoveField():
-                self._lineage((app, operation.model_name_lower)).change(operation.name, None)
+                self._rename((app, operation.model_name_lower), operation.name, None)
             case ops.AddField():
                 made: Any = operation.field
                 if made.has_default() and not callable(made.default):
                     place = (app, operation.model_name_lower), operation.name
                     self._values[place] = made.default
             case ops.RunPython() | ops.RunSQL():
-                if ".".join(key) not in self.scripts:
-                    self.scripts.append(".".join(key))
+                self.scripts[".".join(key)] = None
 
-    def _lineage(self, now: ModelKey) -> _Lineage:
-        for lineage in self._lineages.values():
-            if lineage.now == now:
-                return lineage
-        return self._lineages.setdefault(now, _Lineage(now))
+    def _then(self, now: ModelKey) -> ModelKey:
+        """Return what a model was called when the dump was made."""
+        return next((then for then, name in self._models.items() if name == now), now)
 
-    def _rename(self, old: ModelKey, new: ModelKey | None) -> None:
-        self._lineage(old).now = new
+    def _rename(self, model: ModelKey, old: str, new: str | None) -> None:
+        """Let the field that is called ``old`` by now have another name, or none."""
+        then = self._then(model)
+        known = (key for key, name in self._fields.items() if key[0] == then and name == old)
+        self._fields[next(known, (then, old))] = new
 
 
 def _operations_since(past: Past) -> Iterator[tuple[Key, Operation]]:
@@ -123,10 +108,6 @@ def _operations_since(past: Past) -> Iterator[tuple[Key, Operation]]:
     for key in dict.fromkeys(key for leaf in leaves for key in graph.forwards_plan(leaf)):
         if key not in done:
             yield from ((key, operation) for operation in graph.nodes[key].operations)
-
-
-def _has_migrations(past: Past, model: ModelType) -> bool:
-    return model._meta.app_label in {app for app, _name in past.named}
 
 
 def _key(label: str) -> ModelKey:

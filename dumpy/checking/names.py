@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -14,7 +14,7 @@ from django.db.models import NOT_PROVIDED
 from dumpy.checking.changes import Changes
 from dumpy.checking.findings import Call, Finding, text
 from dumpy.errors import Place
-from dumpy.loading.batches import Layout, default_of
+from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
 from dumpy.restoring.redirected import redirected
@@ -22,6 +22,7 @@ from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _ALIKE = 0.6
 _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
+_LINKS, _KEY, _VALUE = "links", "key", "value"
 _TO_LINKS = "lambda key: [] if key is None else [key]"
 _TO_KEY = "lambda keys: keys[0] if keys else None"
 
@@ -83,7 +84,7 @@ class DumpedModel:
 
 @dataclass
 class Names:
-    """Compares the models of a dump with those of the project."""
+    """Compares the models of a dump with those of the project, of which some are ``added``."""
 
     models: Sequence[DumpedModel]
     added: Sequence[ModelType]
@@ -91,15 +92,18 @@ class Names:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the differences, model by model."""
+        known = set()
         for dumped in self.models:
             label, is_guess = self.today(dumped)
+            known.add(label)
             if label is None:
                 yield self._gone(dumped)
                 continue
             if label != dumped.label:
-                yield _moved(dumped, label, is_guess)
-            found = _Fields(self, dumped, table_of(TODAY.get(label)))
-            for finding in found.findings():
+                yield _renamed(dumped, None, label, Call("rename_model", (dumped.label, label)),
+                    f"change the label in resolve_model() to {label!r}", is_guess=is_guess,
+                )  # fmt: skip
+            for finding in _Fields(self, dumped, table_of(TODAY.get(label))).findings():
                 yield replace(finding, is_guess=finding.is_guess or is_guess)
             for other in redirected(dumped.label, dumped.fields, self.changes.past):
                 yield Finding(
@@ -107,9 +111,8 @@ class Names:
                     hint="restore it with --through-migrations, which does what the migrations say",
                     rows=dumped.rows, proposal=other.step,
                 )  # fmt: skip
-        taken = {self.today(dumped)[0] for dumped in self.models}
         for model in self.added:
-            if model._meta.label not in taken:
+            if model._meta.label not in known:
                 yield Finding("model-added", model._meta.label, "is not in the dump", stops=False)
 
     def today(self, dumped: DumpedModel) -> tuple[str | None, bool]:
@@ -121,24 +124,16 @@ class Names:
 
     @cached_property
     def guessed(self) -> dict[str, str]:
-        """The likely new labels of models that are gone.
-
-        Where migrations know the model, nothing is guessed.
-        """
-        gone = [
-            one
+        """The likely new labels of models that are gone, where no migrations know them."""
+        known = [model for one in self.models if (model := TODAY.find(one.label)) is not None]
+        wanted = {one for model in known for one in _targets(table_of(model))}
+        return _best(
+            (score, one.label, model._meta.label)
             for one in self.models
             if TODAY.find(one.label) is None and self.changes.table(one.label) is None
-        ]
-        known = [model for one in self.models if (model := TODAY.find(one.label)) is not None]
-        wanted = {one._meta.label for model in known for one in _targets(table_of(model))}
-        scored = (
-            (score, one.label, model._meta.label)
-            for one in gone
             for model in self.added
-            if (score := _model_score(one, table_of(model), wanted)) > 0
+            if (score := _model_score(one, table_of(model), is_wanted=model in wanted))
         )
-        return _best(scored)
 
     def _gone(self, dumped: DumpedModel) -> Finding:
         lines = len(dumped.listed_at)
@@ -146,7 +141,7 @@ class Names:
         hint = f"comment the {what} out in {dumped.tables[0].listed_in}"
         reason, heir = "there is no such model", self._heir(dumped)
         if heir is not None:
-            reason += f", but {heir} is new, and has what may be one of its fields"
+            reason += f", but {heir}, which is new, may have its values"
             hint += ", or @override its create function in a migrator, and that of the other model"
         call = Call("remove_model", (dumped.label,))
         return Finding(
@@ -156,21 +151,19 @@ class Names:
         )  # fmt: skip
 
     def _heir(self, dumped: DumpedModel) -> str | None:
-        """Return a new field of another model that may hold values of one that is gone."""
+        """Return a new field, of a model that rows of a gone one referred to, with their values."""
+        then = self.changes.table(dumped.label)
+        targets = {target._meta.label for target in _targets(then)} if then else set()
         for other in self.models:
             model = TODAY.find(other.label)
-            if model is None or not self._refers(dumped, model):
+            if model is None:
                 continue
-            for one in added_fields(table_of(model), other.fields):
-                if dumped.filled[one.name]:
-                    return f"{other.label}.{one.field.name}"
+            is_guessed = then is None and f"{model._meta.model_name}_id" in dumped.fields
+            if is_guessed or model._meta.label in targets:
+                for one in _added(table_of(model), other.fields):
+                    if dumped.filled[one.name]:
+                        return f"{other.label}.{one.field.name}"
         return None
-
-    def _refers(self, dumped: DumpedModel, model: ModelType) -> bool:
-        then = self.changes.table(dumped.label)
-        if then is None:
-            return f"{model._meta.model_name}_id" in dumped.fields
-        return model._meta.label in {target._meta.label for target in _targets(then)}
 
 
 @dataclass
@@ -183,14 +176,23 @@ class _Fields:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the differences."""
-        for old, (new, is_guess) in self.renamed.items():
-            yield self._moved(old, new, is_guess)
         for name in self.gone:
-            if name not in self.renamed:
+            if name in self.renamed:
+                new, is_guess = self.renamed[name]
+                is_key = name.endswith("_id") and new.endswith("_id")
+                short = [one.removesuffix("_id") if is_key else one for one in (name, new)]
+                yield _renamed(
+                    self.dumped, name, new, Call("rename_field", (self.table.label, *short)),
+                    f"change the name left of the '=' to {new!r}", is_guess=is_guess,
+                )  # fmt: skip
+            else:
                 yield self._removed(name)
-        fields = {*self.dumped.fields, *(new for new, _is_guess in self.renamed.values())}
-        for one in added_fields(self.table, fields):
-            yield self._added(one, fields)
+        known = {new for new, _is_guess in self.renamed.values()}
+        known |= {self.table.names[name] for name in self.dumped.fields if name in self.table.names}
+        for one in self.added.values():
+            if one.name not in known:
+                is_needed = set(self.table.key) <= known and _is_wanting(one)
+                yield self._needed(one) if is_needed else self._new(one)
 
     @cached_property
     def gone(self) -> list[str]:
@@ -198,37 +200,37 @@ class _Fields:
 
     @cached_property
     def added(self) -> dict[str, Column | Link]:
-        return {one.name: one for one in added_fields(self.table, self.dumped.fields)}
+        return {one.name: one for one in _added(self.table, self.dumped.fields)}
 
     @cached_property
     def then(self) -> Mapping[str, Column | Link]:
         """The fields of the model when the dump was made, by all names; none if not known."""
         table = self.names.changes.table(self.dumped.label)
-        if table is None:
-            return {}
-        own = {one.name: one for one in _every(table)}
-        return {name: own[found] for name, found in table.names.items()}
+        own = {one.name: one for one in _every(table)} if table else {}
+        return {name: own[found] for name, found in table.names.items()} if table else {}
 
     @cached_property
     def renamed(self) -> dict[str, tuple[str, bool]]:
         """The new names of fields, and whether each is a guess."""
         found: dict[str, tuple[str, bool]] = {}
         for name in self.gone:
-            told = self.names.changes.field(self.dumped.label, self._field_then(name))
-            own = self.table.names.get(told or "")
-            if name in self.then and own in self.added and self._is_like(name, self.added[own]):
-                found[name] = own, False
+            old = str(self.then[name].field.name) if name in self.then else name
+            told = self.names.changes.field(self.dumped.label, old)
+            one = self.added.get(self.table.names.get(told or "", ""))
+            if name in self.then and one is not None and _kind(one) == self._kind(name):
+                found[name] = one.name, False
         if self._old_key and self._old_key not in found:
             found[self._old_key] = self.table.key[0], True
         taken = {new for new, _is_guess in found.values()}
-        scored = [
-            (_likeness(old, new), old, new)
+        likely = (
+            (score, old, new)
             for old in self.gone
+            if old not in {*found, *self.then}
             for new, one in self.added.items()
-            if old not in {*found, *self.then} and new not in taken and self._is_like(old, one)
-        ]
-        # What is needed must have been something.
-        likely = (one for one in scored if one[0] >= _ALIKE or _is_needed(self.added[one[2]]))
+            if new not in taken and _kind(one) == self._kind(old)
+            # What is needed must have been something.
+            if (score := _likeness(old, new)) >= _ALIKE or _is_needed(one)
+        )
         return {**found, **{old: (new, True) for old, new in _best(likely).items()}}
 
     @property
@@ -240,34 +242,13 @@ class _Fields:
         keys = (name for name in self.gone if self.dumped.fields[name] == 0)
         return next((name for name in keys if name.endswith("_id")), None)
 
-    def _field_then(self, name: str) -> str:
-        return str(self.then[name].field.name) if name in self.then else name
-
-    def _is_like(self, name: str, one: Column | Link) -> bool:
-        """Whether both are links, or both foreign keys, or neither."""
-        if self._is_links(name) or isinstance(one, Link):
-            return self._is_links(name) and isinstance(one, Link)
-        return self._is_key(name) == (one.references is not None)
-
-    def _is_links(self, name: str) -> bool:
-        is_known = name in self.then
-        return isinstance(self.then[name], Link) if is_known else name in self.dumped.lists
-
-    def _is_key(self, name: str) -> bool:
-        if name not in self.then:
-            return name.endswith("_id")
-        return _target(self.then[name]) is not None and not self._is_links(name)
-
-    def _moved(self, old: str, new: str, is_guess: bool) -> Finding:
-        names = (old, new)
-        if old.endswith("_id") and new.endswith("_id"):
-            names = (old.removesuffix("_id"), new.removesuffix("_id"))
-        return Finding(
-            "field-renamed", self.dumped.label, _has_become(new, is_guess), field=old, to=new,
-            hint=f"change the name left of the '=' to {new!r}", place=self.dumped.field_at(old),
-            rows=self.dumped.rows, values=self.dumped.filled[old],
-            call=Call("rename_field", (self.table.label, *names)), is_guess=is_guess,
-        )  # fmt: skip
+    def _kind(self, name: str) -> str:
+        """Return what a field that is gone has held."""
+        if name in self.then:
+            return _kind(self.then[name])
+        if name in self.dumped.lists:
+            return _LINKS
+        return _KEY if name.endswith("_id") else _VALUE
 
     def _removed(self, name: str) -> Finding:
         call = Call("remove_field", (self.table.label, name))
@@ -276,65 +257,49 @@ class _Fields:
             hint="comment the line out", place=self.dumped.field_at(name), call=call,
             rows=self.dumped.rows, values=self.dumped.filled[name],
         )  # fmt: skip
-        if other := self._through.get(name):
-            return _kept(finding, other, f"is kept in {other} now")
-        if one := self._other_kind(name):
-            return _converted(finding, one)
         if other := self._elsewhere.get(name):
-            reason = f"there is no such field, but {other}, which is new, has one of this name"
-            return _kept(finding, other, reason)
-        return finding
-
-    @cached_property
-    def _through(self) -> dict[str, str]:
-        """The many-to-many fields whose links are rows of a model of their own, with its label."""
-        found = {}
-        for own in self.table.model._meta.local_many_to_many:
-            through: Any = own.remote_field.through
-            if not through._meta.auto_created:
-                found[own.name] = through._meta.label
-        return found
+            return replace(
+                finding, to=other, call=None, proposal=str(call),
+                reason=f"there is no such field, but {other}, which is new, may have its values",
+                hint=f"comment the line out, or make rows of {other} with @override in a migrator",
+            )  # fmt: skip
+        one = self._other_kind(name)
+        return finding if one is None else _converted(finding, self.table.label, name, one)
 
     @cached_property
     def _elsewhere(self) -> dict[str, str]:
-        """The fields of new models that refer to this one, or that it refers to."""
+        """The new models that may have values of a field, by its name.
+
+        They refer to this one, or are referred to, and have a field of that name, or links.
+        """
         found: dict[str, str] = {}
         for other in map(table_of, self.names.added):
             if self.table.model in _targets(other) or other.model in _targets(self.table):
                 found |= {c.name: other.label for c in other.columns if c.name not in other.key}
+                for own in self.table.model._meta.local_many_to_many:
+                    if own.remote_field.through is other.model:
+                        found[own.name] = other.label
         return found
 
     def _other_kind(self, name: str) -> Column | Link | None:
         """Return a new field that has links where there was a foreign key, or the reverse."""
-        is_links = self._is_links(name)
-        if not (is_links or self._is_key(name)):
-            return None
+        kind = {_LINKS: _KEY, _KEY: _LINKS}.get(self._kind(name))
+        others = {one: _target(one) for one in self.added.values() if _kind(one) == kind}
         then = _target(self.then[name]) if name in self.then else None
-        known = then and (self.names.changes.model(then._meta.label) or then._meta.label)
-        others = {
-            one: target
-            for one in self.added.values()
-            if isinstance(one, Link) is not is_links and (target := _target(one)) is not None
-        }
-        if known is not None:
-            return next((one for one in others if others[one]._meta.label == known), None)
+        if then is not None:
+            known = self.names.changes.model(then._meta.label) or then._meta.label
+            return next((one for one, to in others.items() if to and to._meta.label == known), None)
         alike = [one for one in others if _likeness(name, str(one.field.name)) >= 0.5]
         # Where nobody knows, the only one is likely enough not to drop what it may hold.
         return next(iter(alike or (others if len(others) == 1 else ())), None)
 
-    def _added(self, one: Column | Link, fields: Container[str]) -> Finding:
-        finding = Finding(
+    def _new(self, one: Column | Link) -> Finding:
+        return Finding(
             "field-added", self.dumped.label, f"is new, and {_filling(one)}",
             field=one.field.name, rows=self.dumped.rows, stops=False,
         )  # fmt: skip
-        known = {name: 0 for name in self.table.names.values() if name in fields}
-        known |= {
-            self.table.names[name]: 0 for name in self.dumped.fields if name in self.table.names
-        }
-        is_written = isinstance(one, Column) and one in Layout(self.table, known).columns
-        is_keyed = set(self.table.key) <= known.keys()
-        if not (is_written and is_keyed and _is_wanting(one)):
-            return finding
+
+    def _needed(self, one: Column | Link) -> Finding:
         value = self.names.changes.value(self.table.label, str(one.field.name))
         call = Call("add_field", (self.table.label, one.name, value))
         # Other values have names that a migrator would have to import.
@@ -342,59 +307,54 @@ class _Fields:
         told = f", which a migration has filled with {text(value)}" if is_told else ""
         table = self.dumped.tables[0]
         return replace(
-            finding, reason=f"is new, and needs a value{told}", stops=True,
+            self._new(one), reason=f"is new, and needs a value{told}", stops=True,
             hint=f"add a line such as {one.name}=…, to the call of new(), or give it a default",
             place=table.skeleton_place(table.line), call=call if is_told else None,
             proposal=f"self.add_field({text(self.table.label)}, {text(one.name)}, ...)",
         )  # fmt: skip
 
 
-def added_fields(table: Table, fields: Iterable[str]) -> Iterator[Column | Link]:
+def _added(table: Table, fields: Iterable[str]) -> Iterator[Column | Link]:
     """Yield the columns and links of today that rows with these fields have no value for."""
     there = {table.names[name] for name in fields if name in table.names}
-    is_filled = [c.name for c in table.columns if c.name in table.key and _is_filled(c)]
     for one in _every(table):
         # A dump may be without keys, its rows found by natural key.
-        if one.name not in there and one.name not in is_filled:
+        is_given = one.name in table.key and isinstance(one, Column) and _is_filled(one)
+        if one.name not in there and not is_given:
             yield one
 
 
-def _moved(dumped: DumpedModel, label: str, is_guess: bool) -> Finding:
+def _renamed(
+    dumped: DumpedModel, name: str | None, new: str, call: Call, hint: str, *, is_guess: bool
+) -> Finding:
+    """Return the finding for a model, or for one of its fields, that has another name today."""
+    verb = "may have been" if is_guess else "was"
     return Finding(
-        "model-renamed", dumped.label, _has_become(label, is_guess), to=label,
-        hint=f"change the label in resolve_model() to {label!r}", place=dumped.named_at,
-        rows=dumped.rows, call=Call("rename_model", (dumped.label, label)), is_guess=is_guess,
+        "field-renamed" if name else "model-renamed", dumped.label, f"{verb} renamed to {new}",
+        field=name, to=new, hint=hint, place=dumped.field_at(name) if name else dumped.named_at,
+        rows=dumped.rows, values=dumped.filled[name] if name else 0, call=call, is_guess=is_guess,
     )  # fmt: skip
 
 
-def _has_become(name: str, is_guess: bool) -> str:
-    return f"may have been renamed to {name}" if is_guess else f"was renamed to {name}"
-
-
-def _kept(finding: Finding, label: str, reason: str) -> Finding:
-    """Return the finding for a field whose values are in rows of another model today."""
-    hint = f"{finding.hint}, or make rows of {label} with @override in a migrator"
-    return replace(
-        finding, reason=reason, to=label, hint=hint, call=None, proposal=str(finding.call)
-    )
-
-
-def _converted(finding: Finding, one: Column | Link) -> Finding:
+def _converted(finding: Finding, label: str, old: str, one: Column | Link) -> Finding:
     """Return the finding for a foreign key that is a many-to-many field today, or the reverse."""
-    assert finding.call is not None
-    label, old = finding.call.arguments
-    if isinstance(one, Link):
-        reason = f"was a foreign key, and may be the many-to-many field {one.name} now"
-        change, loss = _TO_LINKS, ""
-    else:
-        reason = f"was a many-to-many field, and may be the foreign key {one.name} now"
-        change, loss = _TO_KEY, ", which keeps one link of each row"
+    then, now, change, loss = "a foreign key", "many-to-many field", _TO_LINKS, ""
+    if isinstance(one, Column):
+        then, now, change = "a many-to-many field", "foreign key", _TO_KEY
+        loss = ", which keeps one link of each row"
     return replace(
-        finding, reason=reason, to=one.name, hint=f"let a migrator change the values{loss}",
-        place=None, call=None, is_guess=True,
+        finding, reason=f"was {then}, and may be the {now} {one.name} now", to=one.name,
+        hint=f"let a migrator change the values{loss}", place=None, call=None, is_guess=True,
         proposal=f"self.change_values({text(label)}, {text(old)}, {change})\n"
         f"self.rename_field({text(label)}, {text(old)}, {text(one.name)})",
     )  # fmt: skip
+
+
+def _kind(one: Column | Link) -> str:
+    """Return what a field holds: links, a key of another row, or any other value."""
+    if isinstance(one, Link):
+        return _LINKS
+    return _VALUE if one.references is None else _KEY
 
 
 def _is_needed(one: Column | Link) -> bool:
@@ -405,7 +365,7 @@ def _is_needed(one: Column | Link) -> bool:
 
 def _is_wanting(one: Column | Link) -> bool:
     """Whether each row needs a value for a field that has no default."""
-    if isinstance(one, Link) or _is_filled(one) or one.field.null:
+    if isinstance(one, Link) or _is_filled(one) or one.field.null or one.field.primary_key:
         return False
     return default_of(one.field) is None
 
@@ -427,17 +387,17 @@ def _filling(one: Column | Link) -> str:
     return "has a default" if one.field.has_default() else "begins empty"
 
 
-def _model_score(dumped: DumpedModel, table: Table, wanted: Container[str]) -> float:
-    """Return how much a model that is gone is like one of today, in name and fields.
+def _model_score(dumped: DumpedModel, table: Table, *, is_wanted: bool) -> float:
+    """Return how much a model that is gone is like one of today, in name and fields; 0 for little.
 
-    Rows of the ``wanted`` models must come from somewhere: what is in the dump refers to them.
+    Rows of a model that ``is_wanted`` must come from somewhere: what is in the dump refers to them.
     """
-    today = {*(c.name for c in table.columns), *(link.name for link in table.links)}
-    today, theirs = today - set(table.key), set(dumped.fields) - set(table.key)
+    today = {one.name for one in _every(table)} - set(table.key)
+    theirs = set(dumped.fields) - set(table.key)
     common = len(theirs & today)
     overlap = common / max(1, len(theirs | today))
     (app, _, old), (app_today, _, new) = (x.partition(".") for x in (dumped.label, table.label))
-    alike, is_wanted = _likeness(old.lower(), new.lower()), table.label in wanted
+    alike = _likeness(old.lower(), new.lower())
     is_alike = is_wanted or (app == app_today and alike >= _ALIKE) or common >= 3
     return overlap + alike + is_wanted if alike == 1 or (overlap >= 0.4 and is_alike) else 0
 
