@@ -11,7 +11,7 @@ from django.db import router
 
 from dumpy import reading
 from dumpy.checking.changes import Changes
-from dumpy.checking.findings import Finding, Findings, NoScratch
+from dumpy.checking.findings import Finding, Findings
 from dumpy.checking.names import DumpedModel, Names
 from dumpy.checking.rehearsal import rehearse
 from dumpy.conf import project_version
@@ -23,7 +23,8 @@ from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
-from dumpy.restoring.history import advice_for, known_past, without_migration
+from dumpy.restoring.content import Content
+from dumpy.restoring.history import Past, advice_for, without_migration
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.database import LEFT_OUT
@@ -60,6 +61,7 @@ class _Check:
 
     def __init__(self, dump: Dump, found: Findings, using: str) -> None:
         self.dump = dump
+        self.content = Content(dump, is_run_again=dump.is_program)
         self.found = found
         self.using = using
         found.version = dump.version or policy_here().as_version
@@ -89,11 +91,11 @@ class _Check:
 
     def _check_names(self) -> None:
         found = self.found
-        models = self._models(self._migration())
-        labels = [model.label for model in models]
+        self.content.migration = self._migration()
+        models = self._models()
         found.notes += self._left_out()
-        changes = Changes(known_past(self.dump.migrations, labels))
-        names = Names(models, self._added(labels), changes)
+        changes = Changes(self._past())
+        names = Names(models, self._added({model.label for model in models}), changes)
         found.findings += names.findings()
         found.findings += self._without_migration(models, names)
         found.findings += _read_by_code(models)
@@ -122,17 +124,23 @@ class _Check:
             found.damages.append(error)
             return None
 
+    def _past(self) -> Past | None:
+        try:
+            return self.content.past
+        except FixtureError:  # of a table file, which is among the damages
+            return None
+
     def _left_out(self) -> Iterator[str]:
         try:
             yield from self.dump.left_out()
         except FixtureError as error:
             self.found.damages.append(error)
 
-    def _models(self, migration: Migration | None) -> list[DumpedModel]:
+    def _models(self) -> list[DumpedModel]:
         """Read all rows, and put the tables together by their create functions."""
         groups: dict[tuple[int, str], list[DumpedTable]] = {}
         for raw in self._tables():
-            table = migrated(raw, migration)
+            table = migrated(raw, self.content.migration)
             if table.create is not None:
                 self._count(raw.label, DumpedModel.of([raw]))
             elif not table.drops:
@@ -167,9 +175,9 @@ class _Check:
             if name in self.dump.files and name not in damaged:
                 yield from self.dump.tables_of(name)
 
-    def _added(self, labels: Sequence[str]) -> list[ModelType]:
+    def _added(self, known: set[str]) -> list[ModelType]:
         """Return the models of today that the dump does not know."""
-        known = {*labels, *(entry.model for entry in self.dump.entries)}
+        known |= {*(entry.model for entry in self.dump.entries)}
         known |= {*self.dump.skeleton.models.values()} if self.dump.skeleton else set()
         known |= {*self.dump.manifest.left_out} if self.dump.manifest else set()
         there = {*(label.lower() for label in known), *LEFT_OUT}
@@ -197,29 +205,19 @@ class _Check:
 
     def _rehearse(self) -> None:
         found = self.found
-        unsettled = [one for one in found.stopping if one.call is None and one.kind != "code"]
-        calls = [one.call for one in found.stopping if one.call is not None]
-        if unsettled or (calls and self.dump.skeleton and not self.dump.skeleton.installs):
-            first = unsettled[0] if unsettled else found.stopping[0]
+        stopping = [one for one in found.stopping if one.kind != "code"]
+        unsettled = [one for one in stopping if one.call is None]
+        if unsettled or (stopping and self.dump.skeleton and not self.dump.skeleton.installs):
+            first = (unsettled or stopping)[0]
             name = f"{first.model}.{first.field}" if first.field else first.model
             found.unrehearsed = (
                 f"The rows were not rehearsed, because {name} does not fit the models. "
                 "Edit the dump or write a migrator as shown above, then check again."
             )
             return
-        try:
-            done = rehearse(self.dump, self.using, calls, is_allowed=found.arrived is not None)
-        except NoScratch as error:
-            found.damages.append(error)
-            return
-        found.is_rehearsed = True
-        guessed = {one.model for one in found.findings if one.is_guess}
-        guessed |= {one.to for one in found.findings if one.is_guess and one.to}
-        found.damages += done.damages
-        found.notes += done.notes
-        found.findings += (replace(one, is_guess=one.model in guessed) for one in done.findings)
-        if self.dump.is_program and found.manifest is None:
-            found.rows = done.rows or dict.fromkeys(labels_in(self.dump), 0)
+        rehearse(self.content, self.using, found)
+        if self.dump.is_program and not found.rows:
+            found.rows = dict.fromkeys(labels_in(self.dump), 0)
 
 
 def _read_by_code(models: Sequence[DumpedModel]) -> Iterator[Finding]:

@@ -13,13 +13,12 @@ from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.findings import SHOWN, Call, Example, Finding, NoScratch, text
+from dumpy.checking.findings import SHOWN, Example, Finding, Findings, NoScratch, text
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
-from dumpy.reading import Dump
 from dumpy.reading.permission import named
 from dumpy.restoring import schema
 from dumpy.restoring.compare import Difference, DumpedContent, stored_differences
@@ -65,16 +64,6 @@ class InScratch(Today):
         schema.make_unmanaged(self.using, self.content.labels)
 
 
-@dataclass
-class Rehearsed:
-    """What came of a rehearsal: rows by model, findings, and errors that ended it."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    damages: list[DumpyError] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
 _NO_SCRATCH = (
     "The dump cannot be restored into a scratch database. To check its files and names alone, add "
     "--no-rehearsal; or name a database whose user may make another one: --database."
@@ -118,41 +107,43 @@ class _Refusals(Rejects):
         raise LoadError(list(problems))
 
 
-def rehearse(dump: Dump, using: str, calls: Sequence[Call], *, is_allowed: bool) -> Rehearsed:
+def rehearse(content: Content, using: str, found: Findings) -> None:
     """Restore a dump into a scratch database; migrators and code of the dump are run.
 
-    ``calls`` are steps of a migrator that is still to be written; ``is_allowed`` says that no step
-    of the project need lead to its version. Raises ``NoScratch``.
+    What was found so far says which steps a migrator needs that is still to be written; what is
+    found now is added to it.
     """
-    found = Rehearsed()
-    try:
-        require_permission(dump)
-    except FixtureError as error:
-        found.damages.append(error)
-        return found
-    content = Content(dump, is_run_again=dump.is_program)
+    calls = [one.call for one in found.stopping if one.call is not None]
 
     def propose(migrator: Migrator) -> None:
         for call in calls:
             getattr(migrator, call.name)(*call.arguments)
 
+    is_allowed = found.arrived is not None
     policy = replace(policy_here(), allow_mismatch=is_allowed, proposal=propose if calls else None)
     with ExitStack() as stack:
         try:
-            found.findings += _missing_tables(content, using)
+            require_permission(content.dump)
+            missing = list(_missing_tables(content, using))
             stack.enter_context(scratch(using))
+        except FixtureError as error:
+            found.damages.append(error)
+            return
         except (RestoreFailed, DatabaseError, OSError) as error:
-            raise NoScratch(f"{error}\n{_NO_SCRATCH}") from error
+            found.damages.append(NoScratch(f"{error}\n{_NO_SCRATCH}"))
+            return
         stack.enter_context(migrating(policy))
         stack.enter_context(named([], found.notes.append))
-        _restore(content, using, found)
-    return found
+        findings = [*missing, *_restore(content, using, found)]
+    found.is_rehearsed = True
+    guessed = {label for one in found.findings if one.is_guess for label in (one.model, one.to)}
+    found.findings += (replace(one, is_guess=one.model in guessed) for one in findings)
 
 
-def _restore(content: Content, using: str, found: Rehearsed) -> None:
+def _restore(content: Content, using: str, found: Findings) -> Iterator[Finding]:
+    """Restore a dump, and yield what is refused, or differs; note what ended it."""
     rejects = _Refusals()
-    plan = InScratch(content, using)
-    restorer = _Rehearsal(content, plan, lambda step: None, rejects=rejects)
+    restorer = _Rehearsal(content, InScratch(content, using), lambda step: None, rejects=rejects)
     try:
         report = restorer.run(dry_run=True)
     except LoadError as error:
@@ -160,15 +151,14 @@ def _restore(content: Content, using: str, found: Rehearsed) -> None:
         rejects.left += rows
     except (FixtureError, FixtureErrors) as error:
         for one in error.errors if isinstance(error, FixtureErrors) else [error]:
-            found.findings.append(
-                Finding("refused", "", one.reason, hint=one.hint.strip(), place=one.place)
-            )
+            yield Finding("refused", "", one.reason, hint=one.hint.strip(), place=one.place)
     except (DumpyError, DatabaseError, OSError, SystemExit) as error:
         found.damages.append(error if isinstance(error, DumpyError) else RestoreFailed(str(error)))
     else:
-        found.rows = {label: counts.total for label, counts in report.tables.items()}
-        found.findings += restorer.differing
-    found.findings += _refused(rejects.rows)
+        if content.dump.is_program and found.manifest is None:
+            found.rows = {label: counts.total for label, counts in report.tables.items()}
+        yield from restorer.differing
+    yield from _refused(rejects.rows)
 
 
 def _missing_tables(content: Content, using: str) -> Iterator[Finding]:

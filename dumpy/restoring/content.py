@@ -19,6 +19,7 @@ from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.permission import announce, named
 from dumpy.reading.program import Placed, labels_in, migrations_named
 from dumpy.restoring.compare import DumpedContent, by_model
+from dumpy.restoring.history import Past, known_past
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
 
@@ -45,6 +46,11 @@ class Content:
         if self.dump.is_program and self.dump.path is None:
             return migrations_named(self.dump)
         return self.dump.migrations
+
+    @cached_property
+    def past(self) -> Past | None:
+        """The models at the time of the dump, as far as migrations of the project tell."""
+        return known_past(self.migrations, self.labels)
 
     @property
     def content_types(self) -> Mapping[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.db import connections
 
@@ -17,7 +16,7 @@ from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import MigrateTo, Past, advice_for, known_past, past_of
+from dumpy.restoring.history import MigrateTo, advice_for, past_of
 from dumpy.restoring.redirected import redirected
 from dumpy.schema.instances import resolving
 from dumpy.schema.tables import table_of
@@ -51,8 +50,8 @@ class Today:
     def known(self) -> set[str]:
         """The tables at the time of the dump; its rows replace those that migrations put there."""
         migrations, labels = self.content.migrations, {*self.content.empty}
-        if self._past is not None:
-            past = self._past.registry.models()
+        if self.content.past is not None:
+            past = self.content.past.registry.models()
             labels |= {one._meta.label for one in past if one._meta.app_label in migrations}
         models = [model for model in map(TODAY.find, labels) if model and model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
@@ -60,9 +59,9 @@ class Today:
     @property
     def new(self) -> set[str]:
         """The tables that came later: if they are there, their rows stay."""
-        if self._past is None or not self._past.is_behind:
+        if self.content.past is None or not self.content.past.is_behind:
             return set()
-        known = {model._meta.label_lower for model in self._past.registry.models()}
+        known = {model._meta.label_lower for model in self.content.past.registry.models()}
         known |= {label.lower() for label in self.content.labels}
         return {
             name
@@ -108,7 +107,7 @@ class Today:
 
     def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
-            for found in redirected(table.label, table.fields, self._past):
+            for found in redirected(table.label, table.fields, self.content.past):
                 place = table.skeleton_place(table.field_lines.get(found.name, table.line))
                 reason = f"{found.label}.{found.name} {found.reason}."
                 yield FixtureError(place, reason, _REDIRECTED.format(found.step))
@@ -136,11 +135,7 @@ class Today:
     @property
     def advice(self) -> str:
         """Another way for a dump that does not fit, or ``""``."""
-        return advice_for(self._past)
-
-    @cached_property
-    def _past(self) -> Past | None:
-        return known_past(self.content.migrations, self.content.labels)
+        return advice_for(self.content.past)
 
 
 class ThroughMigrations(Today):
