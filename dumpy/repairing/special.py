@@ -13,7 +13,7 @@ from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
 from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]
-_Special = tuple[list[tuple[str, ModelType]], list[tuple[str, ModelType, Callable[[Any], object]]]]
+_Special = tuple[str, ModelType, Callable[[Any], object]]
 
 
 @dataclass(frozen=True)
@@ -42,38 +42,33 @@ class SpecialKeys:
         self._rows_of = rows_of
         self._using = using
         self._known: dict[ModelType, dict[object, object]] = {}
-        self._found: dict[Table, _Special] = {}
+        self._found: dict[Table, list[_Special]] = {}
 
     def here(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a row, where keys of special rows are those here, or ``NotHere``."""
-        columns, links = self._special_of(table)
-        changed = {
-            name: self._key(model, values[name]) for name, model in columns if name in values
-        }
-        for name, model, to_python in links:
-            listed = values.get(name)
-            if isinstance(listed, list):
-                changed[name] = [self._key(model, value, to_python) for value in listed]
+        changed: dict[str, Any] = {}
+        for name, model, to_python in self._special_of(table):
+            value = values.get(name)
+            if isinstance(value, list):
+                changed[name] = [self._key(model, one, to_python) for one in value]
+            elif value is not None:
+                changed[name] = self._key(model, value, to_python)
         return {**values, **changed} if changed else values
 
-    def _special_of(self, table: Table) -> _Special:
+    def _special_of(self, table: Table) -> list[_Special]:
         """Return the columns and links of a table that lead to special rows."""
         if table not in self._found:
-            columns = [
-                (column.name, model) for column in table.columns if (model := special_of(column))
+            columns = [(column.name, column) for column in table.columns]
+            columns += [(link.name, link.target) for link in table.links]
+            self._found[table] = [
+                (name, model, column.target.to_python)
+                for name, column in columns
+                if (model := special_of(column)) is not None
             ]
-            links = [
-                (link.name, model, link.target.target.to_python)
-                for link in table.links
-                if (model := special_of(link.target))
-            ]
-            self._found[table] = columns, links
         return self._found[table]
 
-    def _key(
-        self, model: ModelType, value: Any, to_python: Callable[[Any], object] = lambda value: value
-    ) -> object:
-        if value is None or type(value) is Natural:
+    def _key(self, model: ModelType, value: Any, to_python: Callable[[Any], object]) -> object:
+        if type(value) is Natural:
             return value
         key = to_python(value)
         unknown = NotHere(key, f"a row of {model._meta.label}")
