@@ -14,8 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from dumpy.checking import check as checks
 from dumpy.checking.diff import ModelDiff, RowDiff, comparing, totals
-from dumpy.checking.findings import Findings
-from dumpy.checking.report import text
+from dumpy.checking.report import Findings, text
 from dumpy.errors import printable_lines
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation

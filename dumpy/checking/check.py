@@ -11,9 +11,9 @@ from django.db import router
 
 from dumpy import reading
 from dumpy.checking.changes import Changes
-from dumpy.checking.findings import Finding, Findings
 from dumpy.checking.names import DumpedModel, Names
 from dumpy.checking.rehearsal import rehearse
+from dumpy.checking.report import Finding, Findings
 from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY

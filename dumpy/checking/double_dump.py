@@ -19,8 +19,8 @@ from django.db.models import CharField, TextField
 
 from dumpy import reading
 from dumpy.checking.diff import opened, row_diff
-from dumpy.checking.findings import SHOWN
 from dumpy.checking.rehearsal import InScratch
+from dumpy.checking.report import SHOWN
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError

@@ -17,8 +17,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from packaging.version import Version
 
-from dumpy.checking.findings import Finding, Findings
-from dumpy.checking.report import sentence
+from dumpy.checking.report import Finding, Findings, sentence
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
 from dumpy.migrating.chain import in_names, steps_of, version_of

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import NOT_PROVIDED
 
 from dumpy.checking.changes import Changes
-from dumpy.checking.findings import Call, Finding, text
+from dumpy.checking.report import Call, Finding, literal
 from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
@@ -304,13 +304,13 @@ class _Fields:
         call = Call("add_field", (self.table.label, one.name, value))
         # Other values have names that a migrator would have to import.
         is_told = isinstance(value, str | int | float)
-        told = f", which a migration has filled with {text(value)}" if is_told else ""
+        told = f", which a migration has filled with {literal(value)}" if is_told else ""
         table = self.dumped.tables[0]
         return replace(
             self._new(one), reason=f"is new, and needs a value{told}", stops=True,
             hint=f"add a line such as {one.name}=…, to the call of new(), or give it a default",
             place=table.skeleton_place(table.line), call=call if is_told else None,
-            proposal=f"self.add_field({text(self.table.label)}, {text(one.name)}, ...)",
+            proposal=f"self.add_field({literal(self.table.label)}, {literal(one.name)}, ...)",
         )  # fmt: skip
 
 
@@ -345,8 +345,8 @@ def _converted(finding: Finding, label: str, old: str, one: Column | Link) -> Fi
     return replace(
         finding, reason=f"was {then}, and may be the {now} {one.name} now", to=one.name,
         hint=f"let a migrator change the values{loss}", place=None, call=None, is_guess=True,
-        proposal=f"self.change_values({text(label)}, {text(old)}, {change})\n"
-        f"self.rename_field({text(label)}, {text(old)}, {text(one.name)})",
+        proposal=f"self.change_values({literal(label)}, {literal(old)}, {change})\n"
+        f"self.rename_field({literal(label)}, {literal(old)}, {literal(one.name)})",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from django.core.management.color import no_style
 from django.db import connections
 
 from dumpy.checking.diff import comparing
-from dumpy.checking.findings import SHOWN
+from dumpy.checking.report import SHOWN
 from dumpy.errors import DumpyError
 from dumpy.restoring.compare import write_dump
 from dumpy.restoring.schema import make_unmanaged

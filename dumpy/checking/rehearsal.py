@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.findings import SHOWN, Example, Finding, Findings, NoScratch, text
+from dumpy.checking.report import SHOWN, Example, Finding, Findings, NoScratch, literal
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
@@ -265,7 +265,7 @@ def _changed(label: str, name: str, count: int, first: Sequence[Difference]) -> 
     return Finding(
         "changed", label, f"{gone[name]} would become {come[name]}", field=name,
         hint="change the values, or the field", rows=count, values=count, examples=examples,
-        proposal=f"self.change_values({text(label)}, {text(name)}, lambda value: ...)",
+        proposal=f"self.change_values({literal(label)}, {literal(name)}, lambda value: ...)",
     )  # fmt: skip
 
 
@@ -275,17 +275,17 @@ def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
     column = next((one for one in table.columns if one.field.name == name), None)
     if column is None or kind in _HINTS:
         return ""
-    values = dict.fromkeys(text(row.values.get(column.name)) for row in group[:SHOWN])
+    values = dict.fromkeys(literal(row.values.get(column.name)) for row in group[:SHOWN])
     new = "lambda value: ..."
     if kind == "null":
         new = f"{{None: {_filler(column)}}}"
     elif kind == "choice":
-        choice = text(column.field.flatchoices[0][0])
+        choice = literal(column.field.flatchoices[0][0])
         new = "{" + ", ".join(f"{value}: {choice}" for value in values) + "}"
     elif kind == "too-long" and isinstance(column.target, CharField):
         guard = "value and " if column.field.null else ""
         new = f"lambda value: {guard}value[:{column.target.max_length}]"
-    return f"self.change_values({text(table.label)}, {text(column.name)}, {new})"
+    return f"self.change_values({literal(table.label)}, {literal(column.name)}, {new})"
 
 
 def _filler(column: Column) -> str:
@@ -293,4 +293,4 @@ def _filler(column: Column) -> str:
     field: Any = column.field
     default = field.get_default() if field.has_default() and not callable(field.default) else None
     kind = next(iter(column.types or ()), None)
-    return text(_EMPTY.get(kind, ...) if default is None else default)
+    return literal(_EMPTY.get(kind, ...) if default is None else default)

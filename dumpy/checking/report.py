@@ -1,12 +1,13 @@
-"""What a check has found, as lines for people and as an object for programs."""
+"""What a check has found: facts, as lines for people and as an object for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
-from dumpy.checking.findings import Example, Finding, Findings, NoScratch
 from dumpy.errors import (
     ConfigurationError,
     DumpyError,
@@ -18,7 +19,10 @@ from dumpy.errors import (
     printable,
     printable_lines,
 )
+from dumpy.text.manifest import Manifest
+from dumpy.text.words import Unwritable, source
 
+SHOWN = 3
 _NAMED = 5
 _WIDTH = 20
 _TOGETHER = {
@@ -28,6 +32,122 @@ _TOGETHER = {
 }
 _FINE = "The dump is complete, fits the models, and can be restored."
 _NAMES_ONLY = "The dump is complete, and its names fit the models. Its rows were not rehearsed."
+
+
+class NoScratch(RestoreFailed):
+    """A scratch database that cannot be made."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that was refused: its primary key, where it stands, and what was said of it."""
+
+    pk: object
+    place: Place | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that a step of a migrator makes, without code in its arguments."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"self.{self.name}({', '.join(map(literal, self.arguments))})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference between a dump and the models, or rows that a restore refuses.
+
+    Attributes:
+        kind: a word for programs.
+        reason: what the matter is; ``hint``: what to do about it.
+        to: the new name, or the model or field that has what a field had.
+        rows: how many are at stake; ``values``: how many of their values are not empty.
+        place: the line of the skeleton to edit.
+        call: what a migrator does about it; ``proposal``: the same as text, for a person to decide.
+        stops: whether a restore would not go through.
+        is_guess: whether it may be something else.
+    """
+
+    kind: str
+    model: str
+    reason: str
+    field: str | None = None
+    to: str | None = None
+    hint: str = ""
+    place: Place | None = None
+    rows: int = 0
+    values: int = 0
+    examples: tuple[Example, ...] = ()
+    call: Call | None = None
+    proposal: str = ""
+    stops: bool = True
+    is_guess: bool = False
+
+    @property
+    def step(self) -> str:
+        """The source of what a migrator does, or ``""``."""
+        return str(self.call) if self.call else self.proposal
+
+    @property
+    def action(self) -> str:
+        """What is to be done: ``nothing``, ``edit`` a line, or ``migrate`` the rows."""
+        if not self.stops:
+            return "nothing"
+        return "migrate" if self.place is None else "edit"
+
+
+@dataclass
+class Findings:
+    """What is in a dump, what is damaged, and what keeps a restore from going through.
+
+    Attributes:
+        rows: the number of rows by model.
+        damages: what is wrong with the files, or with the way of the migrators.
+        notes: sentences: what migrators do, what is run, what is left out.
+        arrived: the version where the steps of migrators end too early.
+        is_rehearsed: whether the dump was restored into a scratch database; ``unrehearsed`` says
+            why not.
+        advice: another way to restore it.
+    """
+
+    path: Path
+    version: str | None = None
+    project_version: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    damages: list[DumpyError] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    arrived: str | None = None
+    manifest: Manifest | None = None
+    is_edited: bool = False
+    is_rehearsed: bool = False
+    unrehearsed: str = ""
+    advice: str = ""
+
+    @property
+    def stopping(self) -> list[Finding]:
+        """What a restore would stop at."""
+        return [finding for finding in self.findings if finding.stops]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether a restore would go through, for all that was looked at."""
+        return not self.damages and not self.stopping
+
+
+def literal(value: object) -> str:
+    """Return a value as the source of a migrator has it, ``...`` if it has no literal."""
+    if type(value) is str and value.isprintable() and '"' not in value and "\\" not in value:
+        return f'"{value}"'
+    try:
+        return source(value.value if isinstance(value, Enum) else value)
+    except Unwritable:
+        return "..."
 
 
 def lines(found: Findings) -> Iterator[str]:
@@ -40,26 +160,24 @@ def _lines(found: Findings) -> Iterator[str]:
         return  # it could not be opened
     yield from _tables(found)
     yield from _versions(found)
-    alone = [one for one in found.findings if one.stops or one.kind not in _TOGETHER]
-    alone.sort(key=lambda one: _rank(found, one.model))
-    for label, findings in groupby(alone, lambda finding: finding.model):
-        yield ""
-        yield label or "The file"
-        for finding in findings:
+    # What a rehearsal finds stands beside the fields of its model.
+    for label in dict.fromkeys(one.model for one in found.findings):
+        alone = [one for one in found.findings if one.model == label and not _is_together(one)]
+        if alone:
+            yield ""
+            yield label or "The file"
+        for finding in alone:
             yield from _finding(finding)
     yield ""
     for kind, title in _TOGETHER.items():
-        names = [_name(one) for one in found.findings if one.kind == kind and not one.stops]
+        names = [_name(one) for one in found.findings if one.kind == kind and _is_together(one)]
         if names:
             yield f"{title}: {_some(names)}."
-    for sentence in (found.advice, found.unrehearsed):
-        if sentence:
-            yield sentence
+    yield from filter(None, (found.advice, found.unrehearsed))
 
 
-def _rank(found: Findings, label: str) -> int:
-    """Return where a model comes first: what a rehearsal finds stands beside its fields."""
-    return next(i for i, one in enumerate(found.findings) if one.model == label)
+def _is_together(finding: Finding) -> bool:
+    return finding.kind in _TOGETHER and not finding.stops
 
 
 def _name(finding: Finding) -> str:

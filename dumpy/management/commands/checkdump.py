@@ -10,9 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.checking.check import check
-from dumpy.checking.findings import Findings
 from dumpy.checking.migrator import step_for, write_step
-from dumpy.checking.report import lines, to_json, verdict
+from dumpy.checking.report import Findings, lines, to_json, verdict
 from dumpy.checking.reseal import reseal
 from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
