@@ -20,7 +20,7 @@ from django.db.models.signals import post_save, pre_save
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
 from dumpy.loading.conflicts import HOOK
-from dumpy.loading.references import Ambiguous, Missing, RowKey, keys_of, stored_key
+from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.statements import LinkLoader
@@ -127,7 +127,8 @@ class ObjectLoader:
         return item.error is None
 
     def attempt(self, item: PendingObject) -> bool:
-        """Try to save an object; return whether its row is there, if not complete."""
+        """Try to save an object; return whether its row has come, if not complete."""
+        was_there = item.is_incomplete
         try:
             self._save(item)
         except DumpyError:
@@ -135,8 +136,8 @@ class ObjectLoader:
         except Missing as error:
             item.error = error
             self._loader.pending.add(item)
-            # One that waits for a key of its own, which another row has too, must not wake itself.
-            return item.is_incomplete and not isinstance(error, Ambiguous)
+            # Rows that are there, and wait for each other, must not wake each other for ever.
+            return item.is_incomplete and not was_there
         except Exception as error:
             require_lock(error, self._using)
             if isinstance(error, DatabaseError) and self._references.doubt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -268,10 +269,13 @@ class Pending:
         """Save rows without what they wait for, where that may be absent for now.
 
         Rows without primary key that refer to each other by natural key get in no other way. They
-        go on waiting, to be completed. Returns whether there were any.
+        go on waiting, to be completed. Those come first that can be found by their natural key
+        meanwhile. Returns whether there were any.
         """
         objects = self._loader.objects
         items = [item for _key, item in self._objects() if objects.may_be_incomplete(item)]
+        resolve = self.references.resolve
+        items = [item for item in items if _has_known_key(item.instance, resolve)] or items
         for item in items:
             if objects.save_incomplete(item):
                 self.flush()
@@ -291,6 +295,17 @@ def _natural_key(instance: Model) -> Iterator[Natural]:
     except Exception:  # it is code of the project: nobody can wait for a key that is none
         return
     yield natural
+
+
+def _has_known_key(instance: Model, resolve: Callable[[Natural, str], Any]) -> bool:
+    """Whether the natural key needs no reference that is not there yet."""
+    instance = copy(instance)
+    try:
+        _refer(instance, {}, resolve)
+        next(_natural_key(instance), None)
+    except Missing:
+        return False
+    return True
 
 
 def _names_of(instance: Model) -> list[Hashable]:

@@ -180,6 +180,43 @@ def test_a_row_that_waits_for_a_key_of_its_own_which_another_has_too_does_not_wa
     ]
 
 
+def test_rows_without_keys_that_need_each_other_are_loaded_and_completed(load: Load) -> None:
+    """Each is put where its own key leads to it, before all that it refers to is there."""
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", "name parent_id twin_id code shortcuts",
+                f"'a', None, None, '1', [{folder('b', None)}]",
+                f"'a', {folder('b', None)}, {folder('a', 'b')}, '2', []",
+                f"'b', None, {folder('b', 'a')}, '3', [{folder('a', None)}]",
+                f"'b', {folder('a', 'b')}, None, '4', [{folder('a', 'b')}]",
+            )
+        )
+    )  # fmt: skip
+    found = values(Folder, "code", "parent__code", "twin__code", "shortcuts__code")
+    assert sorted(found, key=str) == [
+        ("1", None, None, "3"),
+        ("2", "3", "2", None),
+        ("3", None, "4", "1"),
+        ("4", "2", None, "2"),
+    ]
+
+
+def test_rows_without_keys_whose_keys_need_each_other_are_refused(load: Load) -> None:
+    error = refusal(
+        load,
+        dump_of(
+            rows(
+                "zoo.Folder", "name parent_id twin_id code",
+                f"'a', {folder('b', 'a')}, {folder('c', 'a')}, '1'",
+                f"'b', {folder('a', 'b')}, {folder('c', 'b')}, '2'",
+            )
+        ),
+    )  # fmt: skip
+    assert len(error.problems) == 2
+    assert not Folder.objects.exists()
+
+
 @pytest.mark.parametrize("form", [as_dump, as_program])
 def test_a_load_that_remembers_no_keys_for_long_comes_to_the_same(
     load: Load, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], str]

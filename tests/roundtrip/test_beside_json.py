@@ -21,6 +21,8 @@ from zoo.models import Archive, Folder, Page
 pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.postgresql]
 
 EXAMPLES = int(os.environ.get("DUMPY_PROPERTY_EXAMPLES", "100"))
+# A part is a test of its own, so that the parts run beside each other.
+PART = 500
 KEYS = st.integers(1, 4)
 LINKS = Folder.shortcuts.through
 MODELS = (Folder, LINKS, Archive, Page)
@@ -234,8 +236,9 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.parametrize("part", range(max(1, EXAMPLES // PART)))
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=min(EXAMPLES, PART),
     derandomize="DUMPY_PROPERTY_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
     phases=[phase for phase in Phase if phase is not Phase.explain],
@@ -246,9 +249,9 @@ OPTIONS = [
     options=st.sampled_from(OPTIONS),
 )
 def test_whatever_json_loads_py_loads_exactly(
-    source: Forest, target: Forest, options: dict[str, bool], tmp_path_factory: Any
+    part: int, source: Forest, target: Forest, options: dict[str, bool], tmp_path: Path
 ) -> None:
-    loads_what_json_loads(source, target, options, tmp_path_factory.mktemp("dumps"))
+    loads_what_json_loads(source, target, options, tmp_path)
 
 
 def loads_what_json_loads(
