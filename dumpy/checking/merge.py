@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 from pathlib import Path
@@ -23,7 +23,8 @@ from dumpy.text.words import source
 _ROWS = "    # mergedump puts the rows of {} here\n"
 _IS_ROWS = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
-Values = tuple[object, ...]
+Texts = tuple[str, ...]
+"""A row: the source of each of its values. True is not 1 so."""
 
 
 @dataclass(frozen=True)
@@ -50,42 +51,50 @@ def merge(base: Path, ours: Path, theirs: Path) -> Merged:
 
 @dataclass(frozen=True)
 class _Block:
-    """The lines of the rows of a create function, and their values by primary key."""
+    """The lines of the rows of a create function, and the rows by primary key."""
 
     lines: range
-    rows: Mapping[Key, Values]
+    rows: Mapping[Key, Texts]
 
 
 class _Side:
-    """One version: its rows by create function, and its text."""
+    """One version: its tables by create function, and its text."""
 
     def __init__(self, dump: Dump, path: Path) -> None:
         self.text = _text(path)
-        self.tables: dict[str, DumpedTable] = {}
-        self._repeated: set[str] = set()
+        self._texts = re.findall(r"[^\n]*\n|[^\n]+", self.text)
+        self.tables: dict[str, list[DumpedTable]] = {}
         for table in dump.tables:
-            name = table.function.name
-            if name in self.tables:
-                self._repeated.add(name)
-            self.tables[name] = table
+            self.tables.setdefault(table.function.name, []).append(table)
 
     @cached_property
     def blocks(self) -> dict[str, _Block]:
         """The rows of each create function that can be merged by rows."""
-        names = self.tables.keys() - self._repeated
-        found = {name: _block_of(self.tables[name], self._texts) for name in names}
+        found = {name: self._block(name, tables) for name, tables in self.tables.items()}
         return {name: block for name, block in found.items() if block is not None}
 
-    @cached_property
-    def _texts(self) -> list[str]:
-        return re.findall(r"[^\n]*\n|[^\n]+", self.text)
+    def _block(self, name: str, tables: Sequence[DumpedTable]) -> _Block | None:
+        """Return rows that are one block as dumpy writes it, None for others.
+
+        They have their keys, none of them twice, and no comments among them.
+        """
+        (table, *others), rows = tables, list(tables[0].rows())
+        if others or not rows or not has_key(table.label, table.fields):
+            return None
+        key = (table.fields[name] for name in key_of(table.label, list(table.fields)))
+        where = [position for position in key if isinstance(position, int)]
+        by_key = {tuple(row.values[i] for i in where): _texts(row.values) for row in rows}
+        lines = range(rows[0].line, rows[0].line + len(rows))
+        written = self._texts[lines.start - 1 : lines.stop - 1]
+        is_plain = written == [_line(name, _texts(row.values)) for row in rows]
+        return _Block(lines, by_key) if where and is_plain and len(by_key) == len(rows) else None
 
     def shape(self, name: str) -> object:
         """Return what must be the same in all versions whose rows are merged."""
-        table = self.tables[name]
+        table = self.tables[name][0]
         return table.label, table.parameters, dict(table.fields)
 
-    def rows(self, name: str) -> Mapping[Key, Values]:
+    def rows(self, name: str) -> Mapping[Key, Texts]:
         """Return the rows of a create function by their keys; none if there is no such function."""
         return self.blocks[name].rows if name in self.blocks else {}
 
@@ -100,44 +109,25 @@ class _Side:
         return "".join(lines)
 
 
-def _block_of(table: DumpedTable, texts: Sequence[str]) -> _Block | None:
-    """Return rows that are one block as dumpy writes it, None for others.
-
-    They have their keys, none of them twice, and no comments among them.
-    """
-    rows = list(table.rows())
-    if not rows or not has_key(table.label, table.fields):
-        return None
-    key = (table.fields[name] for name in key_of(table.label, list(table.fields)))
-    where = [position for position in key if isinstance(position, int)]
-    by_key = {tuple(row.values[i] for i in where): row.values for row in rows}
-    lines = range(rows[0].line, rows[0].line + len(rows))
-    is_block = [row.line for row in rows] == list(lines)
-    name = table.function.name
-    is_plain = all(texts[row.line - 1] == _line(name, row.values) for row in rows)
-    is_whole = bool(where) and len(by_key) == len(rows)
-    return _Block(lines, by_key) if is_block and is_plain and is_whole else None
-
-
 def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
     sides = base, ours, theirs
     names = {name for side in sides for name in side.tables if _is_mergeable(name, sides)}
     skeleton = _merged_lines(*(side.without_rows(names) for side in sides))
-    rows = {name: _Rows(name, *(side.rows(name) for side in sides)) for name in sorted(names)}
+    rows = {name: _merged_rows(name, *(side.rows(name) for side in sides)) for name in names}
     placed = set(_IS_ROWS.findall(skeleton.text))
-    if any(rows[name].lines for name in names - placed):
+    if any(rows[name].text for name in names - placed):
         # A side has removed the table, the other one has changed its rows.
         return _merged_lines(*(side.text for side in sides))
-    text = _IS_ROWS.sub(lambda found: _text_of(rows.get(found[1]), found[0]), skeleton.text)
+
+    def text_of(found: re.Match[str]) -> str:
+        """Return merged rows, or a line that a person has written as it is."""
+        return (rows[found[1]].text or "    return\n") if found[1] in rows else found[0]
+
+    text = _IS_ROWS.sub(text_of, skeleton.text)
     conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
     if not conflicts:
         reading.open(text).close()  # What cannot be read again is merged by lines.
     return Merged(text, conflicts)
-
-
-def _text_of(rows: _Rows | None, line: str) -> str:
-    """Return merged rows, or a line that a person has written as it is."""
-    return line if rows is None else "".join(rows.lines) or "    return\n"
 
 
 def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
@@ -146,68 +136,48 @@ def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
     return is_same and all(name in side.blocks for side in having)
 
 
-class _Rows:
-    """The merged rows of a create function, as ``lines``, and the number of ``conflicts``."""
-
-    def __init__(
-        self,
-        name: str,
-        base: Mapping[Key, Values],
-        ours: Mapping[Key, Values],
-        theirs: Mapping[Key, Values],
-    ) -> None:
-        self._name = name
-        self.conflicts = 0
-        self.lines: list[str] = []
-        for key in sorted({*ours, *theirs}, key=cmp_to_key(in_order)):
-            self.lines += self._merged(base.get(key), ours.get(key), theirs.get(key))
-
-    def _merged(
-        self, base: Values | None, ours: Values | None, theirs: Values | None
-    ) -> Iterator[str]:
-        if _is_same(ours, theirs) or _is_same(theirs, base):
-            yield from self._line(ours)
-        elif _is_same(ours, base):
-            yield from self._line(theirs)
-        elif base is None or ours is None or theirs is None:
-            yield from self._conflict(ours, theirs)
+def _merged_rows(
+    name: str,
+    base: Mapping[Key, Texts],
+    ours: Mapping[Key, Texts],
+    theirs: Mapping[Key, Texts],
+) -> Merged:
+    """Merge the rows of a create function."""
+    lines: list[str] = []
+    conflicts = 0
+    for key in sorted({*ours, *theirs}, key=cmp_to_key(in_order)):
+        one, other = _merged_row(base.get(key), ours.get(key), theirs.get(key))
+        if one == other:
+            lines.append(_line(name, one))
         else:
-            one, other = _merged_values(base, ours, theirs)
-            yield from self._line(one) if _is_same(one, other) else self._conflict(one, other)
-
-    def _line(self, values: Values | None) -> Iterator[str]:
-        if values is not None:
-            yield _line(self._name, values)
-
-    def _conflict(self, ours: Values | None, theirs: Values | None) -> Iterator[str]:
-        self.conflicts += 1
-        yield _OURS
-        yield from self._line(ours)
-        yield _SPLIT
-        yield from self._line(theirs)
-        yield _THEIRS
+            conflicts += 1
+            lines += [_OURS, _line(name, one), _SPLIT, _line(name, other), _THEIRS]
+    return Merged("".join(lines), conflicts)
 
 
-def _line(name: str, values: Values) -> str:
-    return f"    yield {name}({', '.join(map(source, values))})\n"
+def _merged_row(
+    base: Texts | None, ours: Texts | None, theirs: Texts | None
+) -> tuple[Texts | None, Texts | None]:
+    """Return a row as both sides would have it: alike, unless both have changed a field."""
+    if ours == base:
+        return theirs, theirs
+    if theirs == base:
+        return ours, ours
+    if base is None or ours is None or theirs is None:
+        return ours, theirs
+    values = list(zip(base, ours, theirs, strict=True))
+    return (
+        tuple(other if one == was else one for was, one, other in values),
+        tuple(one if other == was else other for was, one, other in values),
+    )
 
 
-def _merged_values(base: Values, ours: Values, theirs: Values) -> tuple[Values, Values]:
-    """Return a row as both sides would have it: equal unless both have changed a field."""
-    one, other = list(ours), list(theirs)
-    for i, value in enumerate(base):
-        if _is_same((ours[i],), (value,)):
-            one[i] = theirs[i]
-        elif _is_same((theirs[i],), (value,)):
-            other[i] = ours[i]
-    return tuple(one), tuple(other)
+def _texts(values: Iterable[object]) -> Texts:
+    return tuple(map(source, values))
 
 
-def _is_same(one: Values | None, other: Values | None) -> bool:
-    """Whether two rows are written alike: True is not 1, and a row is not its absence."""
-    if one is None or other is None:
-        return one is other
-    return list(map(source, one)) == list(map(source, other))
+def _line(name: str, row: Texts | None) -> str:
+    return "" if row is None else f"    yield {name}({', '.join(row)})\n"
 
 
 def _text(path: Path) -> str:

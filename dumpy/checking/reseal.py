@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from django.apps import apps
-
 from dumpy import reading
 from dumpy.errors import FixtureError, Place, counted
+from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
 from dumpy.reading.dump import entry_of
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.restoring.compare import digest_of
+from dumpy.schema.tables import table_of
 from dumpy.text import manifest as manifests
-from dumpy.text.manifest import FileEntry, Manifest, TableEntry
+from dumpy.text.manifest import FileEntry, TableEntry
 from dumpy.text.words import source
 from dumpy.writing.output import replaced
 
@@ -47,33 +47,29 @@ def reseal(path: Path) -> Resealed:
     if problems:
         return Resealed((), tuple(problems))
     new = replace(manifest, restore=entry_of(dump.source), tables=tuple(tables))
-    changed = tuple(_changed(manifest, new))
+    before = {manifest.restore, *(file for table in manifest.tables for file in table.files)}
+    after = [new.restore, *(file for table in new.tables for file in table.files)]
+    changed = tuple(entry.name for entry in after if entry not in before)
     if changed:
         with replaced(path / manifests.NAME) as stream:
             stream.write(manifests.to_text(new))
     return Resealed(changed)
 
 
-def _changed(old: Manifest, new: Manifest) -> Iterator[str]:
-    before = set(_entries(old))
-    return (entry.name for entry in _entries(new) if entry not in before)
-
-
-def _entries(manifest: Manifest) -> Iterator[FileEntry]:
-    yield manifest.restore
-    for table in manifest.tables:
-        yield from table.files
-
-
 def _resealed(dump: Dump, table: TableEntry) -> TableEntry:
     files = tuple(_entry(dump, file.name) for file in table.files)
     if files == table.files:
         return table
-    digest, count = manifests.digest(), 0
-    for arguments in _arguments(dump, table):
-        digest.update(f"{arguments}\n".encode())
-        count += 1
-    return replace(table, files=files, rows=count, digest=digest.hexdigest())
+    rows = 0
+
+    def arguments() -> Iterator[str]:
+        nonlocal rows
+        for row in _rows(dump, table):
+            rows += 1
+            yield ", ".join(map(source, row))
+
+    digest = digest_of(arguments())
+    return replace(table, files=files, rows=rows, digest=digest)
 
 
 def _entry(dump: Dump, name: str) -> FileEntry:
@@ -87,35 +83,31 @@ def _entry(dump: Dump, name: str) -> FileEntry:
     return entry_of(file.source)
 
 
-def _arguments(dump: Dump, table: TableEntry) -> Iterator[str]:
-    """Yield the rows of a table as dumpy writes them; raises ``FixtureError`` for the others.
+def _rows(dump: Dump, table: TableEntry) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a table; raises ``FixtureError`` for those that cannot be restored.
 
     They must go by primary key as those of a database do.
     """
-    positions, last = _key(table), tuple[object, ...]()
-    for rows in (rows for file in table.files for rows in dump.tables_of(file.name)):
-        for row in rows.rows():
+    model = TODAY.find(table.model)
+    key = table_of(model).key if model is not None else ()
+    positions = [table.fields.index(name) for name in key if name in table.fields]
+    last: tuple[object, ...] = ()
+    for part in (part for file in table.files for part in dump.tables_of(file.name)):
+        for row in part.rows():
             if len(row.values) != len(table.fields):
                 values = counted(len(row.values), "value")
                 reason = f"the row has {values}, the manifest {len(table.fields)}."
-                raise FixtureError(rows.place(row.line), reason)
-            key = tuple(row.values[position] for position in positions)
-            if last and not _is_after(key, last):
+                raise FixtureError(part.place(row.line), reason)
+            found = tuple(row.values[position] for position in positions)
+            if last and not _is_after(found, last):
+                shown, before = (", ".join(map(source, one)) for one in (found, last))
                 raise FixtureError(
-                    rows.place(row.line),
-                    f"the primary key {_shown(key)} stands after {_shown(last)}.",
+                    part.place(row.line),
+                    f"the primary key {shown} stands after {before}.",
                     "Put each row in the order of the primary keys, each of which occurs once.",
                 )
-            last = key
-            yield ", ".join(map(source, row.values))
-
-
-def _key(table: TableEntry) -> list[int]:
-    try:
-        model: ModelType = apps.get_model(table.model)
-    except LookupError:
-        return []
-    return [table.fields.index(name) for name in table_of(model).key if name in table.fields]
+            last = found
+            yield row.values
 
 
 def _is_after(key: tuple[object, ...], last: tuple[object, ...]) -> bool:
@@ -123,7 +115,3 @@ def _is_after(key: tuple[object, ...], last: tuple[object, ...]) -> bool:
         return key > last
     except TypeError:  # Keys that Python cannot compare are for the database to order.
         return key != last
-
-
-def _shown(key: tuple[object, ...]) -> str:
-    return ", ".join(map(source, key))
