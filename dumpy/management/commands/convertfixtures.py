@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.color import no_style
 from django.core.management.commands import loaddata
 from django.core.serializers import get_public_serializer_formats
 from django.core.serializers.base import DeserializationError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connections
 
-from dumpy.checking.proof import Laboratory, laboratory
+from dumpy.checking.diff import comparing
+from dumpy.checking.report import SHOWN
 from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
+from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, counted, printable_lines, sentence
+from dumpy.restoring.compare import write_dump
+from dumpy.restoring.schema import make_unmanaged
+from dumpy.restoring.scratch import rolled_back, scratch, scratch_directory
 from dumpy.writing.conversion import READERS, converted
+from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.fixture_names import rewritten
 from dumpy.writing.output import replaced
 
@@ -79,21 +91,20 @@ class Command(BaseCommand):
     @cleaning_up()
     def handle(self, *fixtures: str, **options: Any) -> None:
         """Convert; a fixture that was not converted makes the status 1."""
-        found = list(_found(fixtures, options["database"]))
-        self._verbosity = options["verbosity"]
-        self._options = options
+        self._options, self._using = options, options["database"]
+        found = list(_found(fixtures, self._using))
         done: list[Fixture] = []
         try:
             if found:
-                with laboratory(options["database"], options["needed"]) as place:
-                    done = [one for one in found if self._convert(one, place)]
+                with _laboratory(self._using) as directory:
+                    done = [one for one in found if self._convert(one, directory)]
         except (DatabaseError, OSError) as error:
             raise CommandError(f"There is no scratch database: {error}") from error
         if options["rewrite"]:
             self._rewrite(done)
         self._finish(done, found)
 
-    def _convert(self, fixture: Fixture, place: Laboratory) -> bool:
+    def _convert(self, fixture: Fixture, directory: Path) -> bool:
         """Convert a fixture if that can be proved to be right; return whether it was."""
         name = os.path.relpath(fixture.path)
         try:
@@ -101,9 +112,9 @@ class Command(BaseCommand):
                 reason = f"{fixture.target.name} is there already. Delete one of them."
                 raise DumpyError(reason)
             text = self._text(fixture)
-            proved = place.directory / "converted.py"
+            proved = directory / "converted.py"
             proved.write_text(text, encoding="utf-8")
-            old, new = place.prove(fixture.path, proved)
+            old, new = self._prove(fixture.path, proved)
             if not self._options["dry_run"]:
                 with replaced(fixture.target) as stream:
                     stream.write(text)
@@ -126,6 +137,34 @@ class Command(BaseCommand):
         opener, mode = _finder().compression_formats[fixture.compression]
         with opener(str(fixture.path), mode) as stream:
             return converted(READERS[fixture.format](stream))
+
+    def _prove(self, old: Path, new: Path) -> tuple[float, float]:
+        """Return the seconds of CPU time that each takes; raises ``DumpyError`` if rows differ."""
+        before, after = (new.with_name(name) for name in ("before.py", "after.py"))
+        # The first time includes what is done once in a process.
+        seconds = (
+            min(self._load(old, before) for _ in range(2)),
+            min(self._load(new, after) for _ in range(2)),
+        )
+        with comparing(str(before), str(after)) as diff:
+            lines = [f"  {row}" for row in islice(diff.rows(), SHOWN)]
+        if lines:
+            reason = "it would not load to the same rows:"
+            hint = "If receivers of signals make them: DUMPY = {'SIGNALS': 'raw'}."
+            raise DumpyError("\n".join([reason, *lines, hint]))
+        return seconds
+
+    def _load(self, fixture: Path, dumped: Path) -> float:
+        _reset_sequences(self._using)
+        with rolled_back(self._using):
+            for name in self._options["needed"]:
+                call_command("loaddata", name, database=self._using, verbosity=0)
+            started = time.process_time()
+            call_command("loaddata", fixture, database=self._using, verbosity=0)
+            seconds = time.process_time() - started
+            models = select([], [], self._using)
+            write_dump(DatabaseDump(models, Options(self._using, all_rows=True)), dumped)
+        return seconds
 
     def _rewrite(self, done: Sequence[Fixture]) -> None:
         """Name the dumps in ``fixtures = […]`` where the old files were named with an ending."""
@@ -167,8 +206,26 @@ class Command(BaseCommand):
             self._say("There are no fixtures to convert.")
 
     def _say(self, text: str) -> None:
-        if self._verbosity > 0:
+        if self._options["verbosity"] > 0:
             self.stdout.write(printable_lines(text))
+
+
+@contextmanager
+def _laboratory(using: str) -> Iterator[Path]:
+    """Make a scratch database with the tables of the project, and a directory for files."""
+    with scratch_directory("convert") as directory, scratch(using):
+        call_command("migrate", database=using, run_syncdb=True, interactive=False, verbosity=0)
+        make_unmanaged(using, [model._meta.label for model in apps.get_models()])
+        yield directory
+
+
+def _reset_sequences(using: str) -> None:
+    """Let rows without a key get the same keys in each load: no rollback resets sequences."""
+    connection = connections[using]
+    sequences = connection.introspection.sequence_list()
+    statements = connection.ops.sequence_reset_by_name_sql(no_style(), sequences)
+    statements += connection.ops.sequence_reset_sql(no_style(), apps.get_models())
+    engine_of(connection).execute(*statements)
 
 
 def _found(names: Sequence[str], using: str) -> Iterator[Fixture]:
