@@ -164,31 +164,22 @@ class Content:
             return Program(self.dump)
 
 
-def file_content(path: Path) -> Content:
-    """Read a single file, which may be compressed; raises ``FixtureError`` for what is no dump."""
+def content_of(
+    path: Path, namespace: dict[str, Any] | None = None, *, is_run_again: bool = False
+) -> Content:
+    """Verify a directory, or read a single file, which may be compressed.
+
+    ``namespace`` holds the globals of a ``restore.py`` that was run. Raises ``FixtureError``, also
+    for what is no dump.
+    """
     dump = reading.open(path)
     if dump.outline is None:
         hint = f"To add its objects to a database: manage.py loaddata {path}"
         raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
     require_permission(dump)
-    return Content(dump)
-
-
-def directory_content(
-    path: Path, namespace: dict[str, Any], *, is_run_again: bool = False
-) -> Content:
-    """Verify a directory; ``namespace`` holds the globals of its ``restore.py`` if that was run.
-
-    Raises ``FixtureError``.
-    """
-    dump = reading.open(path)
-    require_permission(dump)
-    if not dump.is_program:
-        return Content(dump)
-    content = Content(dump, namespace, is_run_again)
-    if namespace:
+    if namespace and dump.is_program:
         dump.listed(namespace.get("TABLES"))
-    return content
+    return Content(dump, namespace or {}, is_run_again)
 
 
 def require_permission(dump: Dump) -> None:

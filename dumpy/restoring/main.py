@@ -28,7 +28,7 @@ from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.reading.permission import dump_of, named, program_at
-from dumpy.restoring.content import Content, directory_content, file_content
+from dumpy.restoring.content import Content, content_of
 from dumpy.restoring.plans import ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.summary import Summary
@@ -127,15 +127,15 @@ def _is_of_dump(script: Path) -> bool:
 def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:
     """Return what a file, a directory, or its ``restore.py`` holds; raises ``DumpyError``."""
     if namespace is not None:
-        return directory_content(path, namespace, is_run_again=not namespace)
+        return content_of(path, namespace, is_run_again=not namespace)
     directory = dump_of(path) if path.is_file() else path if path.is_dir() else None
     if directory is None:
-        return file_content(path)
+        return content_of(path)
     if path not in (directory, directory / RESTORE) and path.name != RESTORE:
         raise RestoreFailed(
             f"{path} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
-    return directory_content(directory, {}, is_run_again=True)
+    return content_of(directory, is_run_again=True)
 
 
 @cleaning_up()
