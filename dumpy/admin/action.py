@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from django.db.utils import Error as DatabaseError
 from django.http import FileResponse, HttpRequest
 
-from dumpy.admin.needed import DumpOfKeys, Keys
 from dumpy.errors import DumpyError
-from dumpy.schema.tables import ModelType
+from dumpy.writing.database import DatabaseDump, Options, select
+from dumpy.writing.selection import Selection
 
 
 @admin.action(description="Download as Python fixture", permissions=["view"])
@@ -23,14 +23,14 @@ def download_as_python(
     model_admin: admin.ModelAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]
 ) -> FileResponse | None:
     """Return the chosen rows, and all that they need, if the user may view them."""
-    dump = DumpOfKeys(queryset.db)
+    options = Options(queryset.db, all_rows=True, selection=Selection(rows=(queryset,)))
+    dump = DatabaseDump(select([], [], queryset.db), options)
     # A file, not a stream of rows: what cannot be written is said before a download begins.
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     stream = TextIOWrapper(file, encoding="utf-8", newline="\n")
     try:
         with dump.snapshot():
-            dump.collect(queryset.model, {*queryset.values_list("pk", flat=True)})
-            if hidden := sorted(_hidden(model_admin.admin_site, request, dump.keys)):
+            if hidden := sorted(_hidden(model_admin.admin_site, request, dump)):
                 raise DumpyError(
                     "The rows refer to rows that you may not view, and would not be complete "
                     f"without them: {', '.join(hidden)}. Nothing was downloaded."
@@ -47,17 +47,15 @@ def download_as_python(
     return FileResponse(file, as_attachment=True, filename=name, content_type="text/x-python")
 
 
-def _hidden(site: admin.AdminSite, request: HttpRequest, keys: Keys) -> Iterator[str]:
+def _hidden(site: admin.AdminSite, request: HttpRequest, dump: DatabaseDump) -> Iterator[str]:
     """Yield the models with rows that a user may not view."""
-    for model, some in keys.items():
-        if some and not _is_visible(site, request, model, some):
-            yield model._meta.label
+    for table in dump.tables:
+        if not all(_is_visible(site, request, rows) for rows in dump.querysets(table)):
+            yield table.label
 
 
-def _is_visible(
-    site: admin.AdminSite, request: HttpRequest, model: ModelType, keys: set[Any]
-) -> bool:
-    user: Any = request.user
+def _is_visible(site: admin.AdminSite, request: HttpRequest, rows: QuerySet[Any]) -> bool:
+    user, model = request.user, rows.model
     if user.is_superuser:
         return True
     # A row holds all fields, and those of users the hashes of their passwords.
@@ -65,7 +63,10 @@ def _is_visible(
         return False
     if site.is_registered(model):
         registered = site.get_model_admin(model)
-        shown = registered.get_queryset(request).values_list("pk", flat=True)
-        return registered.has_view_permission(request) and keys <= {*shown}
+        keys = {*rows.values_list("pk", flat=True)}
+        shown = registered.get_queryset(request).filter(pk__in=keys)
+        return registered.has_view_permission(request) and keys <= {
+            *shown.values_list("pk", flat=True)
+        }
     names = (get_permission_codename(action, model._meta) for action in ("view", "change"))
     return any(user.has_perm(f"{model._meta.app_label}.{name}") for name in names)

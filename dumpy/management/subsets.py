@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
-from dumpy.errors import printable_lines
+from dumpy.errors import DumpFailed, printable_lines
 from dumpy.writing.database import DatabaseDump
-from dumpy.writing.selection import Selection
+from dumpy.writing.selection import Selection, chosen, used
 
-_ROWS = "--only or --where"
+_NAMES = ("only", "where", "with_children", "needed", "explain")
 _WHERE = "Choose rows by a lookup of Django, such as shop.Order:placed__gte=2026-01-01."
 _CHILDREN = "Also dump the rows of this model that refer to chosen rows."
 
@@ -50,24 +50,15 @@ def selection_of(options: Mapping[str, Any], labels: Sequence[str]) -> Selection
     ``labels`` are those of whole apps and models. Raises ``CommandError`` for options that need
     others, or exclude each other.
     """
-    if not options["only"] and not options["where"]:
-        for option in used_options(options):
-            raise CommandError(f"{option}: choose rows with {_ROWS}.")
-        return None
-    if labels:
-        raise CommandError(
-            f"{' '.join(labels)}: labels cannot be combined with {_ROWS}. To leave out models, "
-            "use --exclude."
-        )
-    only, where, children = (tuple(options[one]) for one in ("only", "where", "with_children"))
-    return Selection(only, where, children, options["needed"], options["explain"])
+    try:
+        return chosen(labels, **{name: options[name] for name in _NAMES})
+    except DumpFailed as error:
+        raise CommandError(str(error)) from error
 
 
 def used_options(options: Mapping[str, Any]) -> list[str]:
     """Return the options of a subset that are used."""
-    used = [name for name in ("only", "where", "with_children", "explain") if options[name]]
-    used += [] if options["needed"] else ["no_needed"]
-    return [f"--{name.replace('_', '-')}" for name in used]
+    return used(**{name: options[name] for name in _NAMES})
 
 
 def explain(dump: DatabaseDump, stream: OutputWrapper) -> None:

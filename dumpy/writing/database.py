@@ -97,10 +97,13 @@ class DatabaseDump:
         """Return how many rows of a table there are to write."""
         return self._subset.count(table) if self._subset else self._queryset(table).count()
 
+    def querysets(self, table: Table) -> Iterable[QuerySet[Any]]:
+        """Return the rows of a table, in pieces if they are those of a subset."""
+        return self._subset.querysets(table) if self._subset else [self._queryset(table)]
+
     def pages(self, table: Table) -> Generator[Page, None, None]:
         """Return the rows of a table, in pages; to be closed if it is not read to its end."""
-        subset = self._subset
-        for rows in subset.querysets(table) if subset else [self._queryset(table)]:
+        for rows in self.querysets(table):
             yield from pages_of_query(self.shape(table), rows, self.using)
         self._read.append(table)
 

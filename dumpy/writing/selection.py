@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,20 @@ from django.core.exceptions import FieldError, ValidationError
 from django.db.models import QuerySet
 
 from dumpy.errors import SHOWN, DumpFailed
-from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.schema.tables import ModelType, Table, concrete, table_of
 from dumpy.writing.keys import CHUNK, keyed
 
+_ROWS = "--only or --where"
 _LISTS = ("in", "range")
 _TRUTHS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a subset begins with, as it was typed, and what is added to it.
+    """What a subset begins with, and what is added to it.
 
     Attributes:
+        rows: chosen rows.
         only: texts like ``shop.Order:1,2,3``.
         where: texts like ``shop.Order:placed__gte=2026-01-01``.
         with_children: labels of models whose rows are added if they refer to chosen rows.
@@ -31,6 +33,7 @@ class Selection:
         explain: whether the reason of each row is kept.
     """
 
+    rows: tuple[QuerySet[Any], ...] = ()
     only: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     with_children: tuple[str, ...] = ()
@@ -40,13 +43,41 @@ class Selection:
     @property
     def labels(self) -> list[str]:
         """The labels of the models of which rows are chosen."""
-        return list(dict.fromkeys(text.partition(":")[0] for text in (*self.only, *self.where)))
+        labels = [concrete(rows.model)._meta.label for rows in self.rows]
+        labels += [text.partition(":")[0] for text in (*self.only, *self.where)]
+        return list(dict.fromkeys(labels))
 
     def __str__(self) -> str:
         parts = [f"chosen rows of {', '.join(self.labels)}"]
         if self.with_children:
             parts.append(f"rows of {', '.join(self.with_children)} that refer to them")
         return ", ".join(parts) + (", and the rows that these refer to" if self.needed else "")
+
+
+def chosen(labels: Sequence[str], **options: Any) -> Selection | None:
+    """Return what options choose, by name; None if they choose nothing.
+
+    ``labels`` are those of whole apps and models. Raises ``DumpFailed`` for options that need
+    others, or exclude each other.
+    """
+    if not options["only"] and not options["where"]:
+        for option in used(**options):
+            raise DumpFailed(f"{option}: choose rows with {_ROWS}.")
+        return None
+    if labels:
+        raise DumpFailed(
+            f"{' '.join(labels)}: labels cannot be combined with {_ROWS}. To leave out models, "
+            "use --exclude."
+        )
+    names = ("only", "where", "with_children")
+    several: dict[str, Any] = {name: tuple(options.pop(name)) for name in names}
+    return Selection(**several, **options)
+
+
+def used(*, needed: bool = True, **options: Any) -> list[str]:
+    """Return the options of a subset that are used."""
+    names = [name for name, value in options.items() if value] + ([] if needed else ["no_needed"])
+    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 @dataclass(frozen=True)

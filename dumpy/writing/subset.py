@@ -69,6 +69,9 @@ class Subset:
         """Find the rows of the subset; raises ``DumpFailed`` for a selection that is wrong."""
         selection, chooser = self._selection, Chooser(self._tables, self._rows_of)
         children = [chooser.table("--with-children", one) for one in selection.with_children]
+        for rows in selection.rows:
+            table = chooser.table("The chosen rows", rows.model._meta.label)
+            self._keys.add(table, ((key, "chosen") for key, _row in keyed(table, rows)))
         for text in selection.only:
             table, keys = chooser.keys(text)
             self._keys.add(table, [(key, "chosen by --only") for key in keys])

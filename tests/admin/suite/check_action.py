@@ -4,10 +4,14 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.http import StreamingHttpResponse
 from shared import dumped
 from shop.models import Basket, Gift, Note, Order, Product, Tag
+
+from dumpy.admin.action import download_as_python
 
 
 def chosen(client, *objects, **more):
@@ -32,9 +36,19 @@ def test_the_rows_that_are_chosen_are_downloaded_as_a_file(admin_client, shop):
     assert rows(written(response))[-1].startswith("yield create_shop_product(2, 'Sencha'")
 
 
-def test_all_rows_give_what_dumpdata_writes(admin_client, shop):
+def test_chosen_rows_give_what_dumpdata_writes_for_a_subset(admin_client, shop):
     text = written(chosen(admin_client, *Product.objects.all()))
-    assert rows(text) == rows(dumped("shop.Tag", "shop.Product"))
+    assert text == dumped(only=["shop.Product:1,2"])
+    assert '"""A subset of the data' in text
+
+
+def test_sessions_are_not_downloaded(rf, admin_user):
+    request = rf.post("/admin/")
+    request.user, request._messages = admin_user, CookieStorage(request)
+    shown = admin.ModelAdmin(Session, admin.site)
+    assert download_as_python(shown, request, Session.objects.all()) is None
+    (message,) = request._messages
+    assert "sessions.Session is not in the dump: it is excluded, never dumped" in str(message)
 
 
 def test_what_rows_need_comes_along_and_nothing_else(admin_client, shop):
@@ -110,8 +124,6 @@ def test_a_project_can_switch_the_action_off(admin_client, shop):
     try:
         said = admin_client.get("/admin/shop/product/").content.decode()
     finally:
-        from dumpy.admin.action import download_as_python
-
         admin.site.add_action(download_as_python)
     assert "Download as Python fixture" not in said
     assert "Download as Python fixture" in admin_client.get("/admin/shop/product/").content.decode()

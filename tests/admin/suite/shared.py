@@ -39,10 +39,10 @@ def shop(db):
         Product.objects.create(id=key, name=name).tags.add(tag)
 
 
-def dumped(*labels):
+def dumped(*labels, **options):
     """Return what dumpdata writes."""
     stream = io.StringIO()
-    call_command("dumpdata", *labels, format="py", stdout=stream)
+    call_command("dumpdata", *labels, format="py", stdout=stream, **options)
     return stream.getvalue()
 
 
