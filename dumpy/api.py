@@ -24,6 +24,7 @@ from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
 from dumpy.writing.output import replaced
 from dumpy.writing.publishing import published
+from dumpy.writing.selection import chosen
 
 _Path = str | os.PathLike[str]
 
@@ -106,25 +107,32 @@ def write(
     path: _Path,
     *labels: str,
     exclude: Iterable[str] = (),
+    only: Iterable[str] = (),
+    where: Iterable[str] = (),
+    with_children: Iterable[str] = (),
+    needed: bool = True,
     database: str = DEFAULT_DB_ALIAS,
     natural_foreign: bool = False,
     natural_primary: bool = False,
     overwrite: bool = False,
     max_row_count: int = ROWS_PER_FILE,
 ) -> Written:
-    """Write a dump of the apps and models that ``labels`` name, or of all.
+    """Write a dump of the apps and models that ``labels`` name, of a subset of rows, or of all.
 
     A path that ends in ``.py``, or in ``.py`` and the ending of a compression, becomes one module,
     as with ``dumpdata --format=py``; any other one a directory, as with ``dump2py``, with
     ``max_row_count`` rows in a file. Raises ``DumpyError``, for a directory that is there too,
     unless it is to be ``overwrite``-n; what was at the path stays there then. Unlike ``dumpdata``
-    without ``--all``, a default manager hides no rows.
+    without ``--all``, a default manager hides no rows. ``only``, ``where``, ``with_children`` and
+    ``needed`` choose a subset, with the texts of the options of the commands.
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
     target = Path(path)
     models = select(labels, exclude, database)
-    options = Options(database, natural_foreign, natural_primary, all_rows=True)
+    rows = {"only": [*only], "where": [*where], "with_children": [*with_children]}
+    selection = chosen(labels, needed=needed, **rows)
+    options = Options(database, natural_foreign, natural_primary, True, selection=selection)
     dump = DatabaseDump(models, options)
     if ".py" in target.suffixes:
         with dump.snapshot(), replaced(target) as stream:

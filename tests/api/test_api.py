@@ -66,6 +66,20 @@ def test_a_directory_is_written_as_dump2py_writes_it(snapshot: Path) -> None:
     }
 
 
+def test_a_subset_is_written_as_dumpdata_writes_it(snapshot: Path) -> None:
+    one, other = snapshot.parent / "one.py", snapshot.parent / "other.py"
+    chosen = {"where": ["music.Genre:name=Jazz"], "with_children": ["music.Track"]}
+    dumpy.write(one, only=["music.Genre:1"], needed=False, **chosen)
+    called("dumpdata", only=["music.Genre:1"], needed=False, format="py", output=other, **chosen)
+    assert one.read_bytes() == other.read_bytes()
+    assert "'Jazz'" in one.read_text()
+
+
+def test_labels_cannot_be_combined_with_a_subset(tmp_path: Path) -> None:
+    with pytest.raises(DumpFailed, match="labels cannot be combined with --only or --where"):
+        dumpy.write(tmp_path / "dump.py", "music", only=["music.Genre:1"])
+
+
 def test_what_is_left_out_is_returned(tmp_path: Path) -> None:
     written = dumpy.write(tmp_path / "all", "zoo.Dodo", "music.Genre")
     assert str(written) == "zoo.Dodo is left out: the table 'zoo_dodo' does not exist."
