@@ -19,7 +19,6 @@ from django.db.models import CharField, TextField
 
 from dumpy import reading
 from dumpy.checking.diff import opened, row_diff
-from dumpy.checking.rehearsal import InScratch
 from dumpy.checking.report import SHOWN
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
@@ -29,6 +28,7 @@ from dumpy.reading import Dump
 from dumpy.restoring import schema
 from dumpy.restoring.compare import Difference, Keyed, by_model, differences, model_differences
 from dumpy.restoring.content import Content
+from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import scratch, scratch_directory
 from dumpy.schema.tables import (
@@ -101,8 +101,9 @@ class DoubleDump:
         with scratch(self.using):
             self.say("restoring in a scratch database")
             content = Content(first)
-            plan = InScratch(content, self.using)
-            report = Restorer(content, plan, lambda step: None, compares=False).run()
+            plan = Today(content, self.using)
+            schema.build_scratch(self.using, content.labels)
+            report = Restorer(content, plan, compares=False).run()
             if content.migration is not None:
                 models = [TODAY.get(label) for label in report.tables]
                 different = dict(self._different_content(_tables_of(models, tables), aside))
@@ -278,7 +279,7 @@ def raw_tables(using: str, ignored: Mapping[ModelType, set[str]]) -> list[RawTab
         and not (model._meta.auto_created and model in ignored)
         and router.allow_migrate_model(using, model)
     }
-    there = schema.there(connections[using], models)
+    there = engine_of(connections[using]).there(models)
     return [RawTable(models[name], using, ignored.get(models[name], ())) for name in there]
 
 

@@ -14,6 +14,7 @@ from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.report import SHOWN, Example, Finding, Findings, NoScratch, literal
+from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
@@ -53,15 +54,6 @@ _NAMES = (
     re.compile(r"(?i)constraint [\"`]([\w.`]+)"),
 )
 _EMPTY: dict[object, object] = {str: "", int: 0, float: 0.0, bool: False, bytes: b""}
-
-
-class InScratch(Today):
-    """A restore where nobody else can have made the tables of unmanaged models."""
-
-    def build(self) -> None:
-        """Make them too."""
-        super().build()
-        schema.make_unmanaged(self.using, self.content.labels)
 
 
 _NO_SCRATCH = (
@@ -143,8 +135,9 @@ def rehearse(content: Content, using: str, found: Findings) -> None:
 def _restore(content: Content, using: str, found: Findings) -> Iterator[Finding]:
     """Restore a dump, and yield what is refused, or differs; note what ended it."""
     rejects = _Refusals()
-    restorer = _Rehearsal(content, InScratch(content, using), lambda step: None, rejects=rejects)
+    restorer = _Rehearsal(content, Today(content, using), rejects=rejects)
     try:
+        schema.build_scratch(using, content.labels)
         report = restorer.run(dry_run=True)
     except LoadError as error:
         rows = [RejectedRow(TODAY.get(one.model), {}, one) for one in error.problems]
@@ -167,7 +160,7 @@ def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
     unmanaged = [model for model in models if not model._meta.managed]
     if not unmanaged:
         return
-    there = schema.there(connections[using], [model._meta.db_table for model in unmanaged])
+    there = engine_of(connections[using]).there(model._meta.db_table for model in unmanaged)
     for model in unmanaged:
         if model._meta.db_table not in there:
             yield Finding(

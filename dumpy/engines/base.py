@@ -55,6 +55,20 @@ class Trigger(NamedTuple):
         return f"{self.name} on {self.table}"
 
 
+class Rebuilt(NamedTuple):
+    """The tables of a database that is rebuilt, by name, whether they are there or not.
+
+    Attributes:
+        known: The tables that are made anew.
+        filled: The tables of unmanaged models, which stay, and whose rows are replaced.
+        dropped: Tables and views that may be dropped, because the user has named them.
+    """
+
+    known: Collection[str]
+    filled: Collection[str] = ()
+    dropped: Collection[str] = ()
+
+
 class Engine(ABC):
     """The engine of a connection.
 
@@ -63,8 +77,6 @@ class Engine(ABC):
         lossy: Fields for which the driver reads None or False where something else is stored.
         plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
         code_points: The collation that orders texts by code points, "" for the default one.
-        has_collations: Whether migrations make collations.
-        has_autocommit_ddl: Whether some DDL runs outside of transactions only.
         checks_lengths: Whether a text that is longer than its column is refused.
         compares_by_code_points: Whether texts are equal only if they have the same code points.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
@@ -76,8 +88,6 @@ class Engine(ABC):
     lossy: ClassVar[tuple[type[Field], ...]] = ()
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
-    has_collations: ClassVar[bool] = False
-    has_autocommit_ddl: ClassVar[bool] = False
     checks_lengths: ClassVar[bool] = True
     compares_by_code_points: ClassVar[bool] = True
     checks_unmanaged_keys: ClassVar[bool] = True
@@ -162,6 +172,10 @@ class Engine(ABC):
         odd = (name for name in names if name not in there and name[:1] in _QUOTES)
         return {**there, **{name: "t" for name in odd if self._is_there(name)}}
 
+    def there(self, names: Iterable[str]) -> list[str]:
+        """Return the names of existing tables among some names; views are none."""
+        return sorted(name for name, kind in self.tables(names).items() if kind != "v")
+
     def _is_there(self, table: str) -> bool:
         try:
             with transaction.atomic(using=self.connection.alias):
@@ -214,15 +228,33 @@ class Engine(ABC):
         return nullcontext()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Run the block in one transaction that restores the database, with a lock and a time
-        limit.
+        limit; after a dry run, roll it back.
 
-        Ctrl-C waits for a COMMIT, because the outcome of an interrupted COMMIT is unknown.
+        Foreign keys are checked at the end of the block. Ctrl-C waits for a COMMIT, because the
+        outcome of an interrupted COMMIT is unknown.
         """
-        with ExitStack() as end, transaction.atomic(using=self.connection.alias):
+        # SQLite switches the checks off only outside of a transaction.
+        self.connection.disable_constraint_checking()
+        try:
+            with ExitStack() as end, transaction.atomic(using=self.connection.alias):
+                yield
+                self.connection.check_constraints()
+                if is_dry:
+                    transaction.set_rollback(True, using=self.connection.alias)
+                end.enter_context(uninterrupted())
+        finally:
+            self.connection.enable_constraint_checking()
+
+    @contextmanager
+    def rebuilding(self, tables: Rebuilt, *, is_dry: bool) -> Iterator[None]:
+        """Run the block in a transaction in which tables that are made anew do not exist."""
+        with self.transaction(is_dry=is_dry):
+            self.require_restorable(self.there(tables.filled))
+            self.drop_views(tables.dropped)
+            self.drop_tables(self.there({*tables.known, *tables.dropped}))
             yield
-            end.enter_context(uninterrupted())
 
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:
@@ -236,6 +268,11 @@ class Engine(ABC):
     @abstractmethod
     def columns(self, table: str) -> set[tuple[Any, ...]]:
         """Return the name, type and nullability of each column, in the terms of the engine."""
+
+    def require_restorable(self, tables: Sequence[str]) -> None:
+        """Raise ``RestoreFailed`` if emptying tables would change others, or is irreversible."""
+        if found := [*self.side_effects(tables)]:
+            raise RestoreFailed("\n".join(found))
 
     def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         """Yield effects of emptying tables that reach other tables or cannot be rolled back."""

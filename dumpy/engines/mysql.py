@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -10,7 +11,18 @@ from django.db.models import CharField, DateField, F, TimeField, UUIDField
 from django.db.models.functions import Cast
 from django.db.utils import Error
 
-from dumpy.engines.base import DIGITS, PATIENCE, SCRATCH, ServerEngine, Trigger, refers
+from dumpy.ending import uninterrupted
+from dumpy.engines.base import (
+    DIGITS,
+    PATIENCE,
+    SCRATCH,
+    Rebuilt,
+    ServerEngine,
+    Trigger,
+    other_restore,
+    refers,
+)
+from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import Column
 
 # A lock was not to be had in time; a deadlock.
@@ -25,6 +37,19 @@ _TRIGGERS = """
     SELECT event_object_table, trigger_name FROM information_schema.triggers
     WHERE trigger_schema = DATABASE() ORDER BY 1, 2
 """
+# What no rename takes along to another database.
+_UNMOVABLE = """
+    SELECT CONCAT('view ', table_name) FROM information_schema.views
+        WHERE table_schema = DATABASE()
+    UNION SELECT CONCAT('trigger ', trigger_name) FROM information_schema.triggers
+        WHERE trigger_schema = DATABASE()
+    UNION SELECT CONCAT(LOWER(routine_type), ' ', routine_name) FROM information_schema.routines
+        WHERE routine_schema = DATABASE()
+    UNION SELECT CONCAT('event ', event_name) FROM information_schema.events
+        WHERE event_schema = DATABASE()
+    ORDER BY 1
+"""
+_LONGEST_NAME = 64
 _REFERENCES = """
     SELECT constraint_name, table_schema, table_name, referenced_table_name,
         GROUP_CONCAT(column_name ORDER BY ordinal_position SEPARATOR '\n'),
@@ -143,7 +168,7 @@ class MySQL(ServerEngine):
                 yield table, target
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield the keys of other tables; a rename keeps views, triggers and grants."""
+        """Yield the keys of other tables; a rename keeps views and grants."""
         here = self.name()
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
             if target in tables and not (schema == here and table in tables):
@@ -155,16 +180,112 @@ class MySQL(ServerEngine):
         return [trigger for trigger in found if trigger.table in tables]
 
     def _character_set(self) -> str:
-        characters, collation = self.rows("SELECT @@character_set_database, @@collation_database")[
-            0
-        ]
+        query = "SELECT @@character_set_database, @@collation_database"
+        characters, collation = self.rows(query)[0]
         return f"CHARACTER SET {characters} COLLATE {collation}"
 
+    @contextmanager
+    def transaction(self, *, is_dry: bool) -> Iterator[None]:
+        """Wait a limited time for other sessions, and not at all for another restore."""
+        with self.patient(), self._locked(), super().transaction(is_dry=is_dry):
+            yield
 
-def quoted_account(account: str) -> str:
-    """Quote an account of MySQL, or a role, which has no host."""
-    user, _, host = account.rpartition("@")
-    return f"{quote(user)}@{quote(host)}" if user else quote(host)
+    @contextmanager
+    def _locked(self) -> Iterator[str]:
+        """Keep other restores of the database out; yields its name."""
+        name = self.location()[0]
+        lock = aside(name, "stage")
+        if self.column("SELECT GET_LOCK(%s, 0)", [lock]) != [1]:
+            raise other_restore(name)
+        try:
+            yield name
+        finally:
+            with suppress(Error):  # The lock ends with its connection.
+                self.column("SELECT RELEASE_LOCK(%s)", [lock])
+
+    @contextmanager
+    def rebuilding(self, tables: Rebuilt, *, is_dry: bool) -> Iterator[None]:
+        """Run the block in a second database, because DDL commits.
+
+        It is empty except for the filled tables. One statement then moves the old tables to a
+        third database, and the new tables into place.
+        """
+        if found := self.triggers([*tables.known, *tables.filled]):
+            raise RestoreFailed(
+                f"MySQL cannot move tables with triggers: {', '.join(map(str, found))}. Drop them "
+                "first, and create them again after the restore."
+            )
+        with self.patient(), self._locked() as live:
+            kept = self.connection.settings_dict
+            stage, old = aside(live, "stage"), aside(live, "old")
+            try:
+                self._make(live, stage, old)
+                self._lead_to(stage)
+                with self.connection.constraint_checks_disabled():
+                    for table in map(quote, tables.filled):
+                        self.execute(self.rows(f"SHOW CREATE TABLE {quote(live)}.{table}")[0][1])
+                    yield
+                    self.connection.check_constraints()
+                if not is_dry:
+                    self._swap({*tables.known, *tables.filled, *tables.dropped}, live, stage, old)
+            finally:
+                # The next restore drops what is left.
+                with suppress(Error):
+                    self._lead_to(live)
+                    with self.connection.constraint_checks_disabled():
+                        self.execute(*(f"DROP DATABASE IF EXISTS {quote(n)}" for n in (stage, old)))
+                self.connection.settings_dict = kept
+
+    def _make(self, live: str, stage: str, old: str) -> None:
+        for name in map(quote, (stage, old)):
+            try:
+                self.execute(f"DROP DATABASE IF EXISTS {name}")
+                self.execute(f"CREATE DATABASE {name} {self._character_set()}")
+            except Error as error:
+                pattern = aside(live, "%").replace("_", r"\_")
+                raise RestoreFailed(
+                    f"{error}\nA restore creates two additional databases. Grant the right to the "
+                    f"user: GRANT ALL ON {quote(pattern)}.* TO …"
+                ) from error
+
+    def _lead_to(self, name: str) -> None:
+        # The lock belongs to the connection, which therefore stays open.
+        self.execute(f"USE {quote(name)}")
+        # Connections of other threads have the same settings, and stay where they are.
+        self.connection.settings_dict = {**self.connection.settings_dict, "NAME": name}
+
+    def _swap(self, names: Collection[str], live: str, stage: str, old: str) -> None:
+        """Replace tables of the database with those of the stage."""
+        if found := self.column(_UNMOVABLE):
+            raise RestoreFailed(
+                f"Migrations create the {', the '.join(found)}, which MySQL cannot move to another "
+                "database. Run manage.py migrate --run-syncdb in an empty database, then restore "
+                "into it."
+            )
+        new = self.connection.introspection.table_names()
+        self._lead_to(live)
+        for name in self.there({*new}.difference(names)):
+            raise RestoreFailed(
+                f"A migration makes the table {name!r}, which already exists and belongs to no "
+                f"model of the project. To drop it: --drop {name}."
+            )
+        moves = [(live, old, table) for table in self.there(names)]
+        moves += [(stage, live, table) for table in new]
+        renames = ", ".join(
+            f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}"
+            for source, target, table in moves
+        )
+        with uninterrupted(), self.connection.constraint_checks_disabled():
+            self.execute(f"RENAME TABLE {renames}")
+
+
+def aside(name: str, purpose: str) -> str:
+    """Return the name of the database that a restore of another one makes for a purpose."""
+    ending = f"_dumpy_{purpose}"
+    if len(name + ending) > _LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:DIGITS]
+        name = f"{name[: _LONGEST_NAME - len(ending) - len(digest) - 1]}_{digest}"
+    return f"{name}{ending}"
 
 
 def quote(name: str) -> str:

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython
 from django.db.migrations.operations.base import Operation
 from django.db.models import AutoField, Max, QuerySet
@@ -167,8 +168,6 @@ class PostgreSQL(ServerEngine):
         uuid.UUID,
     }
     code_points = "C"
-    has_collations = True
-    has_autocommit_ddl = True
     takes_nul = False
 
     location_query = "SELECT current_database(), host(inet_server_addr())"
@@ -258,9 +257,9 @@ class PostgreSQL(ServerEngine):
             yield
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Wait a limited time for other sessions, and not at all for another restore."""
-        with super().transaction(), self.patient():
+        with super().transaction(is_dry=is_dry), self.patient():
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
                 raise other_restore(self.location()[0])
             yield
@@ -272,11 +271,15 @@ class PostgreSQL(ServerEngine):
         return state in _LOCKED_OUT
 
     def drop_tables(self, tables: Sequence[str]) -> None:
-        """Drop tables in one statement, because they may refer to each other."""
-        if not tables:
-            return
+        """Drop tables in one statement, because they may refer to each other.
+
+        The collations that migrations of the project make go as well: no table uses them any more.
+        """
+        quote = self.connection.ops.quote_name
         try:
-            self.execute(f"DROP TABLE {', '.join(map(self.connection.ops.quote_name, tables))}")
+            if tables:
+                self.execute(f"DROP TABLE {', '.join(map(quote, tables))}")
+            self.execute(*(f"DROP COLLATION IF EXISTS {quote(name)}" for name in _collations()))
         except InternalError as error:
             raise RestoreFailed(
                 f"{error}\nDrop the objects that depend on them, and create them again after the "
@@ -421,6 +424,15 @@ def _within_transaction(operations: Iterable[Any]) -> Iterator[Any]:
             yield operation
     # Indexes and constraints are made in the end.
     yield _CheckPending()
+
+
+def _collations() -> list[str]:
+    """Return the names of the collations that migrations of the project make."""
+    from django.contrib.postgres.operations import CreateCollation
+
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations.values()
+    operations = [operation for migration in migrations for operation in migration.operations]
+    return sorted({one.name for one in operations if isinstance(one, CreateCollation)})
 
 
 def _copy_text(columns: Sequence[Sequence[Any]]) -> str | None:

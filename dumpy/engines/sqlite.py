@@ -61,13 +61,13 @@ class SQLite(Engine):
         return adapt
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Begin a transaction that writes, because one that has read cannot wait for other
         sessions.
         """
         mode, self.connection.transaction_mode = self.connection.transaction_mode, "IMMEDIATE"
         try:
-            with super().transaction():
+            with super().transaction(is_dry=is_dry):
                 yield
         finally:
             self.connection.transaction_mode = mode

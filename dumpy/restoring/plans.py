@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from django.db import connections
-
 from dumpy.conf import project_version
 from dumpy.errors import FixtureError, FixtureErrors
 from dumpy.loading.loader import Loader
@@ -74,10 +72,6 @@ class Today:
     def is_current(self) -> bool:
         """Return whether the database has the schema that would be built."""
         return schema.is_current(self.using)
-
-    def needs_autocommit(self) -> bool:
-        """Return whether some migrations cannot run within a transaction."""
-        return schema.needs_autocommit(self.using)
 
     def context(self) -> AbstractContextManager[object]:
         """Return the context in which code of the dump runs."""
@@ -167,10 +161,6 @@ class ThroughMigrations(Today):
         """Return False: the schema of the past is built anew."""
         return False
 
-    def needs_autocommit(self) -> bool:
-        """Return False: all is always done within one transaction."""
-        return False
-
     @contextmanager
     def context(self) -> Iterator[None]:
         """Let code find the models of the past, and no migrator run."""
@@ -189,5 +179,4 @@ class ThroughMigrations(Today):
         """Migrate."""
         say("migrating to today's models")
         schema.build(self.using)
-        connections[self.using].check_constraints()
         schema.reset_sequences(self.using, TODAY.models())

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.engines.base import Trigger
+from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved, References
@@ -33,13 +33,10 @@ from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
 from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (
-    AS_IT_WAS,
-    Tables,
-    emptied,
     known_tables,
     patient,
     recorded_apps,
-    refilled,
+    replaced,
     require_rebuildable,
     require_references,
     unknown_columns,
@@ -58,23 +55,24 @@ _ROWS = 1000
 class Restorer:
     """Restores what a verified dump holds into the database of a plan.
 
-    ``say`` is told each step in a sentence; ``compares`` refuses content that is not the dump's;
-    ``drop`` names tables and views that may go where tables have to be made anew.
-    With ``rejects``, rows that cannot be loaded are kept out, and written to a file beside the
-    dump, which ``rejected`` names when all is done. ``progress`` is told how many rows of a table
-    are in, and 0 before the first. ``left`` says what becomes of the database if it fails.
+    Attributes:
+        say: is told each step in a sentence.
+        compares: whether content that is not the dump's is refused.
+        rejects: takes the rows that cannot be loaded; they are written to a file beside the dump.
+        drop: the tables and views that may be dropped where tables are made anew.
+        progress: is told how many rows of a table are loaded, and 0 before the first.
+        rejected: names the file of rejected rows, if there are any.
     """
 
     content: Content
     plan: Today
-    say: Callable[[str], object]
+    say: Callable[[str], object] = lambda step: None
     compares: bool = True
     validation: Validation = Validation.CHANGED
     rejects: Rejects | None = None
     drop: Sequence[str] = ()
-    progress: Callable[[str, int], object] | None = None
+    progress: Callable[[str, int], object] = lambda name, rows: None
     rejected: RowsRejected | None = None
-    left: str = AS_IT_WAS
     _migration: Migration | None = None
     _keeps_schema: bool = False
     _code_labels: set[str] = field(default_factory=set)
@@ -86,10 +84,14 @@ class Restorer:
         """The alias of the database."""
         return self.plan.using
 
+    @property
+    def _engine(self) -> Engine:
+        return engine_of(connections[self.using])
+
     def run(
         self, *, dry_run: bool = False, confirm: Callable[[Summary], object] | None = None
     ) -> Report:
-        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as ``left`` says.
+        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was.
 
         When all that can be known is said, ``confirm`` is given both sides; what it raises ends it.
         """
@@ -106,8 +108,6 @@ class Restorer:
                     summary.here  # noqa: B018, counted while nobody has to wait for an answer
             if confirm is not None:
                 confirm(summary)
-            if not dry_run:
-                self._migrate_in_autocommit()
             with ExitStack() as stack:
                 # What this process remembers is of other rows, whether they stay or go.
                 stack.callback(schema.forget, connections[self.using])
@@ -120,22 +120,11 @@ class Restorer:
                 return report
 
     def _target(self, dry_run: bool) -> AbstractContextManager[None]:
-        """Return the context in which the database has no rows, or no table of the project."""
+        """Return the context in which tables are emptied, or made anew."""
         if self._keeps_schema:
-            return refilled(self.using, self._tables_emptied(), dry_run=dry_run)
-        tables = Tables(self._known, self._filled(), self.drop)
-        return emptied(self.using, tables, dry_run=dry_run)
-
-    def _migrate_in_autocommit(self) -> None:
-        """Run the migrations of an empty database as ever, if some allow no transaction."""
-        is_empty = not schema.there(connections[self.using], self._known)
-        if self._keeps_schema or not is_empty or not self.plan.needs_autocommit():
-            return
-        self.say("building the schema")
-        self.left = "The database was empty. Some of its migrations are applied."
-        self.plan.build()
-        self.left = "The database was empty. It is migrated now, and has no rows of the dump."
-        self._keeps_schema = True
+            return replaced(self.using, emptied=self._tables_emptied(), dry_run=dry_run)
+        rebuilt = Rebuilt(self._known, self._filled(), self.drop)
+        return replaced(self.using, rebuilt=rebuilt, dry_run=dry_run)
 
     def _say_what_goes(self) -> Summary:
         filled = {*self._tables_loaded(), *self._tables_kept()}
@@ -152,7 +141,7 @@ class Restorer:
         return summary
 
     def _say_triggers(self) -> None:
-        self._triggers = engine_of(connections[self.using]).triggers(self._tables_emptied())
+        self._triggers = self._engine.triggers(self._tables_emptied())
         if quiet := [trigger for trigger in self._triggers if trigger.off]:
             self.say(f"Triggers do not run for the rows: {_listed(quiet)}.")
         if running := self._running():
@@ -214,18 +203,17 @@ class Restorer:
 
     def _number(self, models: Iterable[ModelType]) -> None:
         """Let the next rows of models have keys that are free."""
-        engine = engine_of(connections[self.using])
         found = schema.numbered(self.using, models, self._models())
         if self._keeps_schema:
-            engine.raise_sequences(found)
+            self._engine.raise_sequences(found)
         else:
-            engine.reset_sequences(found)
+            self._engine.reset_sequences(found)
 
     def _require_unmanaged(self) -> None:
         """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""
         for model in self._models():
             name = model._meta.db_table
-            if not (model._meta.managed or schema.there(connections[self.using], [name])):
+            if not (model._meta.managed or self._engine.there([name])):
                 raise RestoreFailed(
                     f"The table {name!r} of {model._meta.label} does not exist, and no migration "
                     "creates it, because the model is unmanaged. Create it first, or comment out "
@@ -238,7 +226,7 @@ class Restorer:
         models = {model._meta.db_table: model for model in self._models() if model._meta.managed}
         lost = [
             f"{name}.{column}"
-            for name in schema.there(connection, models)
+            for name in self._engine.there(models)
             for column in schema.missing_columns(connection, models[name])
         ]
         if lost:
@@ -258,7 +246,7 @@ class Restorer:
     def _filled(self) -> list[str]:
         """Return the tables that no migration makes, whose rows the dump's rows replace."""
         unmanaged = {model._meta.db_table for model in self._models() if not model._meta.managed}
-        return schema.there(connections[self.using], unmanaged - self._known - {*self.drop})
+        return self._engine.there(unmanaged - self._known - {*self.drop})
 
     def _tables_loaded(self) -> list[str]:
         """The tables whose rows are those of the dump, and of nobody else."""
@@ -276,7 +264,7 @@ class Restorer:
         tables -= self._tables_kept()
         ordered = load_order(self.plan.registry.apps.get_models())
         names = dict.fromkeys(name for table in ordered for name in table.db_tables)
-        there = schema.there(connections[self.using], tables)
+        there = self._engine.there(tables)
         return [
             *sorted(tables.intersection(there) - names.keys()),
             *(name for name in reversed(names) if name in there),
@@ -309,7 +297,7 @@ class Restorer:
         # What migrators do when all is loaded is no part of the dump.
         loader.after_load[:0] = [self._compare, self._require_none]
         for name, tables in self.content.parts.items():
-            self._progress(name, 0)
+            self.progress(name, 0)
             for table in tables:
                 if table.create is None:
                     self._load_table(table, loader)
@@ -327,13 +315,7 @@ class Restorer:
             return
         for block in table.blocks():
             destination.add_block(block)
-            self._progress(table.label, len(block))
-
-    def _progress(self, name: str, rows: int) -> None:
-        if self.progress is not None:
-            self.progress(name, rows)
-        elif not rows:
-            self.say(f"loading {name}")
+            self.progress(table.label, len(block))
 
     def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
         """Note the models whose objects code makes: they replace the rows of migrations."""
@@ -345,10 +327,9 @@ class Restorer:
             yield one, place
 
     def _empty_for_code(self, tables: Sequence[str]) -> None:
-        connection = connections[self.using]
-        schema.empty(connection, tables)
+        schema.empty(connections[self.using], tables)
         if self._keeps_schema:
-            engine_of(connection).restart_sequences(schema.there(connection, tables))
+            self._engine.restart_sequences(self._engine.there(tables))
 
     def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
         for one, place in given:
@@ -406,7 +387,7 @@ class Restorer:
 
     def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
         connection = connections[self.using]
-        there = set(schema.there(connection, self.plan.tables | schema.tables_of(TODAY.apps)))
+        there = set(self._engine.there(self.plan.tables | schema.tables_of(TODAY.apps)))
         return {
             model._meta.label: schema.count(connection, [model._meta.db_table])
             for model in models

@@ -28,7 +28,7 @@ _PROBE = "dumpy_probe"
 _EXISTS = " To drop the existing table or view: --drop NAME."
 _NOT_ATOMIC = (
     " The migration is not atomic, but a restore runs all of them in one transaction. Run "
-    "manage.py migrate first: a restore leaves the tables of a migrated database alone."
+    "manage.py migrate --run-syncdb first: a restore keeps the tables of a migrated database."
 )
 
 
@@ -59,7 +59,8 @@ class Migrate(migrate.Command):
             raise
         except (Exception, SystemExit) as error:
             what = f"The migration {self._migration}" if self._migration else "Migrating"
-            is_apart = self._migration and not self._migration.atomic
+            is_within = connections[self.database].in_atomic_block
+            is_apart = is_within and self._migration and not self._migration.atomic
             hint = _EXISTS if "already exists" in str(error) else _NOT_ATOMIC if is_apart else ""
             raise RestoreFailed(f"{what} has failed: {sentence(error)}{hint}") from error
 
@@ -82,21 +83,6 @@ def build(using: str, command: Migrate | None = None) -> None:
         call_command(
             command or Migrate(), database=using, run_syncdb=True, interactive=False, verbosity=0
         )
-
-
-def needs_autocommit(using: str) -> bool:
-    """Return whether migrations that are not applied cannot run in a transaction of others."""
-    connection = connections[using]
-    if not engine_of(connection).has_autocommit_ddl:
-        return False
-    try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        raise
-    except Exception:  # a migration is code; building the schema says what is wrong with it
-        return False
-    return not all(migration.atomic for migration, _is_backwards in plan)
 
 
 def add_permissions(using: str) -> None:
@@ -128,25 +114,9 @@ def tables_of(apps: Apps) -> set[str]:
     return {model._meta.db_table for model in models if model._meta.managed}
 
 
-def drop_collations(connection: BaseDatabaseWrapper) -> None:
-    """Drop the collations that migrations of the project will make; nothing may use them."""
-    if not engine_of(connection).has_collations:
-        return
-    with connection.cursor() as cursor:
-        for name in _collations():
-            cursor.execute(f"DROP COLLATION IF EXISTS {connection.ops.quote_name(name)}")
-
-
-def _collations() -> list[str]:
-    from django.contrib.postgres.operations import CreateCollation
-
-    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations.values()
-    operations = [operation for migration in migrations for operation in migration.operations]
-    return sorted({op.name for op in operations if isinstance(op, CreateCollation)})
-
-
-def make_unmanaged(using: str, labels: Iterable[str]) -> None:
-    """Make the tables of unmanaged models that are not there: where nobody else can make them."""
+def build_scratch(using: str, labels: Iterable[str]) -> None:
+    """Make all tables of the project in a scratch database, also of the unmanaged models given."""
+    build(using)
     connection = connections[using]
     models = [model for model in map(TODAY.find, labels) if model and not model._meta.managed]
     found = engine_of(connection).tables(model._meta.db_table for model in models)
@@ -160,7 +130,7 @@ def empty(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
     """Delete the rows that migrations put into tables, which the dump's rows replace."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
-        for table in there(connection, tables):
+        for table in engine_of(connection).there(tables):
             cursor.execute(f"DELETE FROM {quote(table)}")
 
 
@@ -180,19 +150,13 @@ def numbered(
 ) -> list[ModelType]:
     """Return the models whose tables are there, and of those without migrations the given ones."""
     mine = {*(model for model in models if model._meta.managed), *unmanaged}
-    found = there(connections[using], (model._meta.db_table for model in mine))
+    found = engine_of(connections[using]).there(model._meta.db_table for model in mine)
     return [model for model in mine if model._meta.db_table in found]
 
 
 def reset_sequences(using: str, models: Iterable[ModelType]) -> None:
     """Let the next rows of models have keys that are free."""
     engine_of(connections[using]).reset_sequences(numbered(using, models))
-
-
-def there(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:
-    """Return which tables are there of those with some names."""
-    found = engine_of(connection).tables(names)
-    return sorted(name for name, kind in found.items() if kind != "v")
 
 
 def columns_there(connection: BaseDatabaseWrapper, model: ModelType) -> bool:

@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.timesince import timesince
 from django.utils.translation import override
 
+from dumpy.engines import engine_of
 from dumpy.errors import counted
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
@@ -93,7 +94,7 @@ class Summary:
     @cached_property
     def _labels(self) -> Mapping[str, str]:
         """The labels of the models by those of the tables that are there."""
-        there = schema.there(self.connection, self.replaced)
+        there = engine_of(self.connection).there(self.replaced)
         return {
             one._meta.db_table: one._meta.label
             for one in apps.get_models()

@@ -12,6 +12,8 @@ from dumps import resealed
 from sites import Site
 from small_shop import MODELS, data
 
+from dumpy.engines.mysql import aside
+
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
 
@@ -550,8 +552,8 @@ def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) ->
 ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
-from dumpy.restoring.target import known_tables, recorded_apps
-from dumpy.restoring.target import Tables, emptied
+from dumpy.engines.base import Rebuilt
+from dumpy.restoring.target import known_tables, recorded_apps, replaced
 
 ask, end = {
     "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
@@ -559,7 +561,8 @@ ask, end = {
 }[connection.vendor]
 other = ConnectionHandler({"default": connection.settings_dict})["default"]
 other.ensure_connection()
-with emptied("default", Tables(known_tables(connection, [], recorded_apps(connection)))):
+known = known_tables(connection, [], recorded_apps(connection))
+with replaced("default", rebuilt=Rebuilt(known)):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {ask}")
         (process,) = cursor.fetchone()
@@ -580,11 +583,9 @@ def test_an_outcome_that_nobody_can_know_is_called_unknown(site: Site) -> None:
 def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(
-        "from django.db import connection, transaction\n"
-        "from dumpy.restoring.target import known_tables, recorded_apps\n"
-        "from dumpy.restoring.target import Tables, emptied\n"
-        "known = known_tables(connection, [], recorded_apps(connection))\n"
-        "with transaction.atomic():\n    emptied('default', Tables(known))\n"
+        "from django.db import transaction\n"
+        "from dumpy.restoring.target import replaced\n"
+        "with transaction.atomic(), replaced('default'):\n    pass\n"
     )
     assert "call it outside of atomic()" in site.fail("run", script)
 
@@ -595,7 +596,7 @@ def test_two_restores_at_once_are_refused(site: Site, dump: Path) -> None:
     name = site.databases["default"]["NAME"]
     connection = site.connection()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", [f"dumpy:{name}"])
+        cursor.execute("SELECT GET_LOCK(%s, 0)", [aside(name, "stage")])
         assert "Another restore of" in site.refuse(dump)
     connection.close()
 

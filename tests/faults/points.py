@@ -143,10 +143,10 @@ RESTORE = here(
           "committed", after=_LINKS, leaves=_COMMITTED),
     Point("before the swap",
           "The new tables are complete, in a database aside.",
-          r"sql (CALL|RENAME TABLE)", engines=_MYSQL),
+          r"sql RENAME TABLE", engines=_MYSQL),
     Point("after the swap",
           "The tables have changed places; the databases aside are still there.",
-          r"sql DROP DATABASE", after=r"sql (CALL|RENAME TABLE)", leaves=NEW, engines=_MYSQL),
+          r"sql DROP DATABASE", after=r"sql RENAME TABLE", leaves=NEW, engines=_MYSQL),
 )  # fmt: skip
 
 _WRITING = (

@@ -28,7 +28,7 @@ from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, counted, printable_lines, sentence
 from dumpy.restoring.compare import write_dump
-from dumpy.restoring.schema import make_unmanaged
+from dumpy.restoring.schema import build_scratch
 from dumpy.restoring.scratch import rolled_back, scratch, scratch_directory
 from dumpy.writing.conversion import READERS, converted
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -214,8 +214,7 @@ class Command(BaseCommand):
 def _laboratory(using: str) -> Iterator[Path]:
     """Make a scratch database with the tables of the project, and a directory for files."""
     with scratch_directory("convert") as directory, scratch(using):
-        call_command("migrate", database=using, run_syncdb=True, interactive=False, verbosity=0)
-        make_unmanaged(using, [model._meta.label for model in apps.get_models()])
+        build_scratch(using, [model._meta.label for model in apps.get_models()])
         yield directory
 
 
