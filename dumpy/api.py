@@ -24,7 +24,7 @@ from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
 from dumpy.writing.output import replaced
 from dumpy.writing.publishing import published
-from dumpy.writing.selection import chosen
+from dumpy.writing.subset import chosen
 
 _Path = str | os.PathLike[str]
 

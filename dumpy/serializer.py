@@ -27,8 +27,8 @@ from dumpy.reading.block import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.text.emit import ModuleWriter
 from dumpy.text.words import Natural
-from dumpy.writing.module import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
@@ -77,7 +77,8 @@ class Serializer(base.Serializer):
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
             for shape, pages in self._pages(model, instances):
                 rows = RowWriter(shape, natural_keys(using), is_stored=False, ascii_only=ascii_only)
-                count += module.section(rows, pages)
+                lines = map(rows.arguments, pages)
+                count += module.section(shape.table.label, shape.names, lines)
             progress.update(count)
         module.end()
         return self.getvalue()

@@ -15,7 +15,7 @@ from django.http import FileResponse, HttpRequest
 
 from dumpy.errors import DumpyError
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.selection import Selection
+from dumpy.writing.subset import Selection
 
 
 @admin.action(description="Download as Python fixture", permissions=["view"])

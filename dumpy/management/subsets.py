@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser, OutputWrapp
 
 from dumpy.errors import DumpFailed, printable_lines
 from dumpy.writing.database import DatabaseDump
-from dumpy.writing.selection import Selection, chosen, used
+from dumpy.writing.subset import Selection, chosen, used
 
 _NAMES = ("only", "where", "with_children", "needed", "explain")
 _WHERE = "Choose rows by a lookup of Django, such as shop.Order:placed__gte=2026-01-01."

@@ -24,7 +24,7 @@ from dumpy.reading.block import Row
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.instances import dumped_row, new
-from dumpy.schema.order import load_order
+from dumpy.schema.references import load_order
 from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
 from dumpy.text.skeleton import Constant
 from dumpy.text.words import FieldText, Natural, Unwritable, source

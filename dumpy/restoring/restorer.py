@@ -42,7 +42,7 @@ from dumpy.restoring.target import (
     unknown_columns,
     without_triggers,
 )
-from dumpy.schema.order import load_order
+from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT

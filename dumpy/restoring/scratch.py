@@ -18,7 +18,7 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.writing.aside import locked_directory, stale
+from dumpy.writing.output import locked_directory, stale
 
 _MARK = ".dumpy-scratch"
 _SHOWN = 80

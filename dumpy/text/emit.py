@@ -1,14 +1,23 @@
-"""Write the text of a module that `skeleton` can read; every function here returns text."""
+"""Write the text of a module that `skeleton` can read; most functions here return text."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import kwlist
 
-from .outline import FIRST_LINE, LAST_LINE, PLACEHOLDER
+from dumpy.errors import DumpFailed
+
+from .outline import (
+    FIRST_LINE,
+    LAST_LINE,
+    PLACEHOLDER,
+    YIELDED,
+    FormatError,
+    check_skeleton,
+)
 from .strings import quote
 from .words import NAMES
 
@@ -86,6 +95,11 @@ class Names:
             name = self._numbered(name)
         self._begun.add(name)
         return name
+
+    def declaration(self, names: ModelNames, label: str, fields: Iterable[str]) -> str:
+        """Return the line of a model, and its create function."""
+        pairs = zip(self.parameters(fields, names.variable), fields, strict=True)
+        return model_line(names.variable, label) + create_function(names, pairs)
 
     def parameters(self, field_names: Iterable[str], variable: str) -> list[str]:
         """Return the names of the parameters of a create function, one for each field."""
@@ -212,3 +226,78 @@ def objects_function(sections: Sequence[str]) -> str:
 def tail() -> str:
     """Return the end of the file; a file without it is truncated."""
     return f"\n{LAST_LINE}\n"
+
+
+class ModuleWriter:
+    """Writes a dump through `write`, a section per run of rows of one model; holds no rows.
+
+    Use: `begin()`, then `section()` for every run, then `end()`.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._names = Names()
+        self._known: dict[tuple[str, tuple[str, ...]], ModelNames] = {}
+        self._sections: list[str] = []
+        self._skeleton: list[str] = []
+
+    def begin(
+        self,
+        description: str,
+        version: str | None = None,
+        migrations: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write everything before the first table."""
+        self._write_skeleton(head(description, version, migrations or {}))
+
+    def section(self, label: str, fields: Sequence[str], pages: Iterable[Iterable[str]]) -> int:
+        """Write rows of one model, given as the arguments of their calls, in pages.
+
+        Returns how many there were; writes nothing if there are none.
+        """
+        count = 0
+        prefix = ""
+        for page in pages:
+            prefix = prefix or self._open(label, fields)
+            lines = [f"{prefix}{arguments}{YIELDED.suffix}\n" for arguments in page]
+            self._write("".join(lines))
+            count += len(lines)
+        return count
+
+    def commented(self, label: str, fields: Sequence[str], rows: Iterable[tuple[str, str]]) -> None:
+        """Write rows of one model: pairs of a comment, and the arguments of the call below it."""
+        prefix = self._open(label, fields)
+        for comment, arguments in rows:
+            self._write(f"    # {comment}\n{prefix}{arguments}{YIELDED.suffix}\n")
+
+    def end(self) -> None:
+        """Write `objects()` and the line that says that the dump is complete.
+
+        Raises `DumpFailed` if it could not be read.
+        """
+        self._write_skeleton(objects_function(self._sections))
+        require_readable("".join(self._skeleton), "Dump each app separately, or use dump2py.")
+        self._write(tail())
+
+    def _write_skeleton(self, text: str) -> None:
+        self._skeleton.append(text)
+        self._write(text)
+
+    def _open(self, label: str, fields: Sequence[str]) -> str:
+        identity = (label, tuple(fields))
+        if identity not in self._known:
+            names = self._known[identity] = self._names.for_model(*label.split("."))
+            self._write_skeleton(self._names.declaration(names, label, fields))
+        names = self._known[identity]
+        section = self._names.section(names)
+        self._sections.append(section)
+        self._write_skeleton(section_head(section))
+        return YIELDED.prefix(names.create)
+
+
+def require_readable(skeleton: str, hint: str) -> None:
+    """Raise `DumpFailed` for a skeleton that would be too much to be read."""
+    try:
+        check_skeleton(skeleton)
+    except FormatError as error:
+        raise DumpFailed(f"The dump could not be read again: {error.reason} {hint}") from error

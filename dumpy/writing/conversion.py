@@ -6,10 +6,12 @@ stay in their order. Only what depends on nothing is computed: the defaults of m
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 from xml.dom import pulldom
 
@@ -22,8 +24,7 @@ from django.utils.timezone import is_naive, make_aware
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError
 from dumpy.schema.tables import Column, ModelType, Table, table_of
-from dumpy.text import emit
-from dumpy.text.outline import YIELDED
+from dumpy.text.emit import ModuleWriter
 from dumpy.text.words import FieldText, Natural, Unwritable, source
 
 
@@ -43,21 +44,14 @@ class _Row(NamedTuple):
 
 def converted(records: Iterable[Record]) -> str:
     """Return a dump of records; raises ``DumpyError`` for one that the models cannot hold."""
-    names = emit.Names()
-    known: dict[tuple[str, tuple[str, ...]], emit.ModelNames] = {}
-    parts = [emit.head("A fixture, written by dumpy.", project_version(), {})]
-    sections = []
+    parts: list[str] = []
+    module = ModuleWriter(parts.append)
+    module.begin("A fixture, written by dumpy.", project_version())
     for (label, fields), rows in groupby(map(_row, records), key=lambda row: row[:2]):
-        if (label, fields) not in known:
-            own = known[label, fields] = names.for_model(*label.split("."))
-            pairs = list(zip(names.parameters(fields, own.variable), fields, strict=True))
-            parts += [emit.model_line(own.variable, label), emit.create_function(own, pairs)]
-        own = known[label, fields]
-        sections.append(names.section(own))
-        parts.append(emit.section_head(sections[-1]))
-        prefix = YIELDED.prefix(own.create)
-        parts += [f"{prefix}{', '.join(map(source, row.values))}{YIELDED.suffix}\n" for row in rows]
-    return "".join([*parts, emit.objects_function(sections), emit.tail()])
+        page = [", ".join(map(source, row.values)) for row in rows]
+        module.section(label, fields, [page])
+    module.end()
+    return "".join(parts)
 
 
 def _row(record: Record) -> _Row:
@@ -194,3 +188,49 @@ READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
     "xml": _xml,
 }
 """Read the objects of an open fixture, by format."""
+
+
+# Names of fixtures in the source of test cases
+
+
+def rewritten(text: str, names: Mapping[Path, str]) -> str:
+    """Return a module whose ``fixtures = […]`` name other files; nothing else of it changes.
+
+    ``names`` are the new names of files by their old paths. A name without an ending stays. So does
+    a module that Python cannot read.
+    """
+    lines = text.split("\n")
+    try:
+        found = list(_names(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return text
+    for constant in sorted(found, key=lambda one: (one.lineno, one.col_offset), reverse=True):
+        old = str(constant.value)
+        new = next((new for path, new in names.items() if _is_at(path, old)), None)
+        if new is None or constant.end_lineno != constant.lineno:
+            continue
+        line = lines[constant.lineno - 1].encode()
+        begin, end = constant.col_offset, constant.end_col_offset
+        kept = old[: -len(_base(old))]
+        written = line[begin:end].replace(old.encode(), f"{kept}{new}".encode())
+        lines[constant.lineno - 1] = (line[:begin] + written + line[end:]).decode()
+    return "\n".join(lines)
+
+
+def _names(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the texts in what is assigned to ``fixtures``."""
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(one, ast.Name) and one.id == "fixtures" for one in targets):
+            value = getattr(node, "value", None)
+            for one in ast.walk(value) if isinstance(value, ast.AST) else ():
+                if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                    yield one
+
+
+def _is_at(path: Path, name: str) -> bool:
+    return bool(name) and f"/{path.as_posix()}".endswith(f"/{name}")
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -22,16 +22,14 @@ from django.db.models import Manager, QuerySet
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed, DumpyError
-from dumpy.schema.order import load_order
+from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.text.emit import SUBSET
-from dumpy.writing.module import ModuleWriter
+from dumpy.text.emit import SUBSET, ModuleWriter
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
-from dumpy.writing.selection import Selection
 from dumpy.writing.sources import pages_of_query
-from dumpy.writing.subset import Subset
+from dumpy.writing.subset import Selection, Subset
 
 # What can always be made again, and what nobody wants to move.
 CONTENT_TYPE, _CONTENT_TYPES = "contenttypes.contenttype", "django_content_type"
@@ -122,8 +120,10 @@ class DatabaseDump:
         count = 0
         for table in self.tables:
             # When writing fails the query must not stay open until the connection is closed.
+            writer = self.writer(table, ascii_only=ascii_only)
             with closing(self.pages(table)) as pages:
-                count += module.section(self.writer(table, ascii_only=ascii_only), pages)
+                lines = map(writer.arguments, pages)
+                count += module.section(table.label, writer.shape.names, lines)
             if progress is not None:
                 progress.update(count)
         module.end()

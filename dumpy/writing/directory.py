@@ -20,10 +20,9 @@ from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
     ModelNames,
     Names,
-    create_function,
     head,
     main_function,
-    model_line,
+    require_readable,
     table_head,
     table_tail,
     tail,
@@ -31,7 +30,6 @@ from dumpy.text.emit import (
 from dumpy.text.outline import SAVED
 from dumpy.text.strings import quote
 from dumpy.writing.database import DatabaseDump
-from dumpy.writing.module import require_readable
 from dumpy.writing.rows import Page, RowWriter
 
 ROWS_PER_FILE = 1_000_000
@@ -105,8 +103,7 @@ class DirectoryDump:
 
     def _write_table(self, directory: Path, table: Table, watcher: Watcher) -> None:
         watcher.begin(table.label)
-        meta = table.model._meta
-        names = self._names.for_model(meta.app_label, meta.object_name or "")
+        names = self._names.for_model(*table.label.split("."))
         digest = manifests.digest()
         files, count = [], 0
         with closing(self._dump.pages(table)) as pages:
@@ -116,11 +113,7 @@ class DirectoryDump:
                     count += self._write_rows(file, table, names, lines)
                 files.append(file.entry)
         fields = self._dump.shape(table).names
-        parameters = self._names.parameters(fields, names.variable)
-        self._functions += [
-            model_line(names.variable, table.label),
-            create_function(names, zip(parameters, fields, strict=True)),
-        ]
+        self._functions.append(self._names.declaration(names, table.label, fields))
         entry = manifests.TableEntry(
             table.label, count, digest.hexdigest(), tuple(fields), table.db_tables, tuple(files)
         )

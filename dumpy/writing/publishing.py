@@ -15,8 +15,7 @@ from typing import Any
 from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, digest, from_text
 from dumpy.text.outline import is_program
-from dumpy.writing.aside import locked, locked_directory, stale
-from dumpy.writing.output import named, sync_directory
+from dumpy.writing.output import locked, locked_directory, named, stale, sync_directory
 
 _ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2

@@ -9,13 +9,13 @@ from pathlib import Path
 from dumpy.conf import project_version
 from dumpy.errors import RowsRejected
 from dumpy.schema.instances import RejectedRow
-from dumpy.schema.order import load_order
+from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, table_of
+from dumpy.text.emit import ModuleWriter
 from dumpy.text.outline import PLACEHOLDER
 from dumpy.text.strings import quote
 from dumpy.text.words import source
 from dumpy.writing.columns import ValueWriter
-from dumpy.writing.module import ModuleWriter
 from dumpy.writing.output import replaced
 from dumpy.writing.rows import Shape
 
@@ -33,7 +33,8 @@ def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> Row
         writer.begin(_DESCRIPTION, project_version())
         for shape, group in _by_shape(rows):
             comments = map(_comment, group)
-            writer.commented(shape, zip(comments, _lines(shape, group, using), strict=True))
+            lines = _lines(shape, group, using)
+            writer.commented(shape.table.label, shape.names, zip(comments, lines, strict=True))
         writer.end()
     return RowsRejected(len(rows), str(path), using)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sites import NewSite, Site, Version
 
-from dumpy.writing.fixture_names import rewritten
+from dumpy.writing.conversion import rewritten
 
 MODELS = """
 import uuid

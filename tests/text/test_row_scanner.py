@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_strategies import scalars, texts, values
 
-from dumpy.text import canonical, scanner
+from dumpy.text import scanner
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.words import JSON_NULL, MAX_DEPTH, NAMES, Natural, source
 
@@ -79,7 +79,7 @@ def test_whatever_was_learned_a_row_means_what_python_makes_of_it(rows: list[lis
 def test_all_three_ways_agree_with_python(items: list[object]) -> None:
     line = row(*items)
     expected = repr(python_reads(line))
-    assert repr(canonical.read_row(line, PREFIX, ")")) == expected
+    assert repr(scanner.read_canonical(line, PREFIX, ")")) == expected
     assert repr(scanner.read_edited(line, PREFIX, ")")) == expected
     assert repr(scan(line, [line])) == expected
 

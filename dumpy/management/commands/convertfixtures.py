@@ -30,9 +30,8 @@ from dumpy.errors import DumpyError, counted, printable_lines, sentence
 from dumpy.restoring.compare import write_dump
 from dumpy.restoring.schema import build_scratch
 from dumpy.restoring.scratch import rolled_back, scratch, scratch_directory
-from dumpy.writing.conversion import READERS, converted
+from dumpy.writing.conversion import READERS, converted, rewritten
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.fixture_names import rewritten
 from dumpy.writing.output import replaced
 
 _WITH = " If it needs rows of another fixture: --with FIXTURE"
