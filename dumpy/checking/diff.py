@@ -44,9 +44,13 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         """Return the change for a person, without the words around numbers if that is enough."""
+        return "{} {} → {}".format(self.name, *self.shown)
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Return both values for a person, long ones from where their difference is seen."""
         plain = [_WRAPPED.sub(r"\1", text) for text in self[1:]]
-        before, after = _shortened(*(plain if plain[0] != plain[1] else self[1:]))
-        return f"{self.name} {before} → {after}"
+        return _shortened(*(plain if plain[0] != plain[1] else self[1:]))
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,11 @@ class Diff:
     models: dict[str, ModelDiff] = field(default_factory=dict)
 
     def rows(self) -> Iterator[RowDiff]:
-        """Yield the rows that differ, by model and key; raises ``FixtureError``.
+        """Yield the rows that differ, by model and key; raises ``FixtureError``."""
+        return (diff for diff, _ in self.differences())
+
+    def differences(self) -> Iterator[tuple[RowDiff, Difference]]:
+        """Yield the rows that differ, each with all values of both dumps; raises ``FixtureError``.
 
         Rows are read as they are needed, but for a model whose rows are not in the order of their
         keys: they are held in memory. Fields that only one of the dumps has are not compared.
@@ -117,7 +125,7 @@ class Diff:
             for row in rows:
                 diff = row_diff(label, row)
                 setattr(found, diff.kind, getattr(found, diff.kind) + 1)
-                yield diff
+                yield diff, row
         self.models = {label: found for label, found in self.models.items() if found}
 
 
@@ -197,8 +205,9 @@ def _shortened(one: str, other: str) -> tuple[str, str]:
     same = next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
     start = same - _CONTEXT if same > _WIDTH - _CONTEXT else 0
     mark = "…" if start else ""
-    return mark + _cut(one[start:]), mark + _cut(other[start:])
+    return mark + cut(one[start:]), mark + cut(other[start:])
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """Return a text of at most 160 characters, and an ellipsis if there were more."""
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"

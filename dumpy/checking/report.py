@@ -228,7 +228,7 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"  {finding.field or '':<{_WIDTH}} {sentence(finding)}"
     indent = " " * (_WIDTH + 3)
     for example in finding.examples:
-        yield f"{indent}{_example(example, finding)}"
+        yield f"{indent}{example_line(example, finding)}"
     if finding.hint:
         where = f"{finding.place}: " if finding.place else ""
         yield f"{indent}{where}{finding.hint}"
@@ -251,7 +251,8 @@ def sentence(finding: Finding) -> str:
     return f"{said} ({counted(finding.rows, 'row')}, {counted(finding.values, 'value')})"
 
 
-def _example(example: Example, finding: Finding) -> str:
+def example_line(example: Example, finding: Finding) -> str:
+    """Return the place and key of a row, and the reason if it is not that of the finding."""
     where = f"{example.place}: " if example.place else ""
     said = example.reason.removeprefix(f"{finding.field}: ").rstrip(".")
     return f"{where}pk {example.pk!r:.60}{f': {said}' if said not in ('', finding.reason) else ''}"

@@ -75,6 +75,12 @@ def test_the_wheel_holds_every_module_of_the_package(source: Path, wheel: zipfil
     assert modules <= set(wheel.namelist())
 
 
+def test_the_wheel_holds_every_template(source: Path, wheel: zipfile.ZipFile) -> None:
+    templates = {f"dumpy/{path}" for path in files(source / "dumpy", "*.html")}
+    assert "dumpy/templates/dumpy/report.html" in templates
+    assert templates <= set(wheel.namelist())
+
+
 def test_the_wheel_holds_nothing_but_the_package(wheel: zipfile.ZipFile) -> None:
     tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
     assert tops == {"dumpy", f"django_dumpy-{dumpy.__version__}.dist-info"}

@@ -10,12 +10,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.checking.check import check
+from dumpy.checking.html import write_check
 from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import Findings, lines, to_json, verdict
 from dumpy.checking.reseal import reseal
 from dumpy.console import add_database_option
 from dumpy.ending import cleaning_up
-from dumpy.errors import printable_lines
+from dumpy.errors import DumpyError, printable_lines
 from dumpy.migrating.chain import NoWay
 from dumpy.migrating.install import Policy, add_as_version_option, migrating
 
@@ -39,6 +40,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--json", action="store_true", help="Print the report as one JSON object."
+        )
+        parser.add_argument(
+            "--html", type=Path, metavar="FILE", help="Also write the report as an HTML page."
         )
         parser.add_argument(
             "--no-rehearsal",
@@ -66,14 +70,24 @@ class Command(BaseCommand):
             self._reseal(path, is_told=not options["json"])
         with migrating(Policy(as_version=options["as_version"])):
             found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
+        is_written = options["html"] is None or self._write_page(found, options["html"])
         said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
         if options["json"]:
             report = to_json(found) | ({"migrator": said} if options["write_migrator"] else {})
             self.stdout.write(json.dumps(report, indent=1))
         elif options["verbosity"] > 0:
             self._say(found, said)
-        if not found.is_fine:
+        if not (found.is_fine and is_written):
             sys.exit(1)
+
+    def _write_page(self, found: Findings, path: Path) -> bool:
+        """Write the page, if it can be: what was found is printed in any case."""
+        try:
+            write_check(found, path)
+        except DumpyError as error:
+            self.stderr.write(str(error))
+            return False
+        return True
 
     def _migrator(self, found: Findings, is_written: bool) -> str:
         step = step_for(found)

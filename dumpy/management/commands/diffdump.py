@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
+from dumpy.checking.html import write_diff
 from dumpy.errors import DumpyError, printable
 
 
@@ -29,6 +30,9 @@ class Command(BaseCommand):
         form.add_argument("--summary", action="store_true", help="Print the counts only.")
         form.add_argument("--json", action="store_true", help="Print one JSON object.")
         form.add_argument(
+            "--html", type=Path, metavar="FILE", help="Write the rows to an HTML page."
+        )
+        form.add_argument(
             "--textconv",
             action="store_true",
             help="Print each value of one dump on its own line, for git diff.",
@@ -43,6 +47,8 @@ class Command(BaseCommand):
                 self._print_values(first)
                 return
             with comparing(first, second) as diff:
+                if options["html"]:
+                    write_diff(diff, first, second, options["html"])
                 self._print(diff, options)
         except (DumpyError, DatabaseError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
@@ -58,7 +64,7 @@ class Command(BaseCommand):
         if options["json"]:
             self._print_json(diff)
             return
-        for row in diff.rows():
+        for row in () if options["html"] else diff.rows():
             if not options["summary"]:
                 self.stdout.write(printable(str(row)))
         if options["verbosity"] > 0:
