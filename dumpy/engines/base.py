@@ -148,18 +148,6 @@ class Engine(ABC):
             return Collate(F(column.name), self.code_points)
         return column.name
 
-    def streaming_cursor(self) -> Any:
-        """Return a cursor that does not hold the whole result in memory."""
-        return self.connection.chunked_cursor()
-
-    def as_stored(self, name: str) -> str:
-        """Return the SQL for the stored value of a column."""
-        return name
-
-    def by_code_points(self, name: str) -> str:
-        """Return the SQL that orders a column of texts by code points."""
-        return name
-
     def tables(self, names: Iterable[str]) -> dict[str, str]:
         """Return the existing tables among the tables that models name, with "v" for each view."""
         names = list(names)

@@ -99,19 +99,6 @@ class MySQL(ServerEngine):
             return Cast(F(column.name), CharField(max_length=36))
         return super().exact_order(column)
 
-    def streaming_cursor(self) -> Any:
-        """Return a cursor that leaves the result on the server."""
-        self.connection.ensure_connection()
-        return self.connection.connection.cursor(self.connection.Database.cursors.SSCursor)
-
-    def as_stored(self, name: str) -> str:
-        """Return the column as a text."""
-        return f"CAST({name} AS CHAR)"
-
-    def by_code_points(self, name: str) -> str:
-        """Return the bytes of the column."""
-        return f"BINARY {name}"
-
     @contextmanager
     def storing_zero(self) -> Iterator[None]:
         """Store an automatic key of 0 instead of the next number."""

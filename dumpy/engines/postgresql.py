@@ -191,10 +191,6 @@ class PostgreSQL(ServerEngine):
     def _isolation_level(self) -> str:
         return str(self.column("SHOW transaction_isolation")[0])
 
-    def by_code_points(self, name: str) -> str:
-        """Return the column with the collation of code points."""
-        return f'{name} COLLATE "C"'
-
     @cached_property
     def _can_copy(self) -> bool:
         from django.db.backends.postgresql.psycopg_any import is_psycopg3

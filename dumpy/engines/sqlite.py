@@ -34,10 +34,6 @@ class SQLite(Engine):
     def _isolation_level(self) -> str:
         return "serializable"
 
-    def as_stored(self, name: str) -> str:
-        """Return an expression that hides the type of the column from the driver."""
-        return f"+{name}"
-
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
         """Return the function that prepares a column's values; for instants, a fast one."""
         if column.types == _INSTANTS:
