@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from packaging.version import InvalidVersion, Version
 
@@ -56,59 +56,41 @@ class NoWay(MigrationError):
         self.arrived = arrived
 
 
-class Chain:
-    """The path from one version to another, step by step.
+def follow(source: Version, target: Version, migrator: type, run: Callable[[str], object]) -> None:
+    """Run the steps of a migrator from one version to another, by the names of their methods.
 
-    ``steps()`` yields the names of the methods; ``arrive()`` takes the return value of each.
+    ``run`` returns what the method returns. Raises ``MigrationError``; ``NoWay`` at a version from
+    which no step leads on.
     """
-
-    def __init__(self, source: Version, target: Version, migrator: type) -> None:
-        self._version = source
-        self._source = source
-        self._target = target
-        self._steps = steps_of(migrator)
-        self._name = migrator.__name__
-
-    def steps(self) -> Iterator[str]:
-        """Yield the next method until the target is reached; raises ``NoWay``."""
-        while self._version < self._target:
-            if in_names(self._version) not in self._steps:
-                raise self._no_way()
-            yield self._steps[in_names(self._version)]
-
-    def arrive(self, step: str, returned: object) -> None:
-        """Continue from the version that a step returned; raises ``MigrationError``."""
-        reached = version_of(returned)
-        if reached is None:
-            raise MigrationError(
-                step,
-                f"it returns {returned!r}.",
-                "Return the version that it leads to, such as '1.2'.",
+    steps, reached = steps_of(migrator), source
+    while reached < target:
+        step = steps.get(in_names(reached))
+        if step is None:
+            known = ", ".join(steps.values()) or "none"
+            name = f"migrate_from_{str(in_names(reached)).replace('.', '_')}"
+            raise NoWay(
+                reached,
+                f"The dump is of version {source}, the project of {target}, but "
+                f"{migrator.__name__} has no step from {reached}; its steps are: {known}.",
+                f"Write a method {name}(self, globals_dict) that returns the version it leads to. "
+                f"{_ALLOW}",
             )
-        if reached <= self._version:
-            raise MigrationError(
-                step,
-                f"it returns {returned!r}, which is not higher than {self._version}.",
-                "Return the version that it leads to.",
-            )
-        if reached > self._target:
-            raise MigrationError(
-                step,
-                f"it leads to version {reached}, but the project is of version {self._target}.",
-                "Is DUMPY['VERSION'] up to date?",
-            )
-        self._version = reached
+        reached = _reached(step, run(step), reached, target)
 
-    def _no_way(self) -> NoWay:
-        known = ", ".join(self._steps.values()) or "none"
-        name = f"migrate_from_{str(in_names(self._version)).replace('.', '_')}"
-        return NoWay(
-            self._version,
-            f"The dump is of version {self._source}, the project of {self._target}, but "
-            f"{self._name} has no step from {self._version}; its steps are: {known}.",
-            f"Write a method {name}(self, globals_dict) that returns the version it leads to. "
-            f"{_ALLOW}",
-        )
+
+def _reached(step: str, returned: object, before: Version, target: Version) -> Version:
+    """Return the version that a step leads to; raises ``MigrationError``."""
+    reached = version_of(returned)
+    hint = "Return the version that it leads to, such as '1.2'."
+    if reached is None:
+        raise MigrationError(step, f"it returns {returned!r}.", hint)
+    if reached <= before:
+        reason = f"it returns {returned!r}, which is not higher than {before}."
+        raise MigrationError(step, reason, hint)
+    if reached > target:
+        reason = f"it leads to version {reached}, but the project is of version {target}."
+        raise MigrationError(step, reason, "Is DUMPY['VERSION'] up to date?")
+    return reached
 
 
 def newer(source: Version, target: Version) -> MigrationError:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
+
+from packaging.version import Version
 
 from dumpy.conf import configuration, imported, project_version
 from dumpy.errors import ConfigurationError, DumpyError, MigrationError, sentence
-from dumpy.migrating.chain import Chain, NoWay, newer, steps_of, version_of
+from dumpy.migrating.chain import NoWay, follow, newer, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump
@@ -23,6 +25,7 @@ from dumpy.text.skeleton import CreateFunction
 from dumpy.text.words import NAMES
 
 _WAITS = "__dumpy_migrations_wait__"
+_Result = TypeVar("_Result")
 _log = logging.getLogger("dumpy")
 
 
@@ -142,12 +145,12 @@ def migrate(
     of its project. Raises ``MigrationError``.
     """
     policy = policy_here()
-    found = None if policy.is_off else _chain(_source(namespace, policy), policy)
-    if found is None and policy.proposal is None:
+    way = None if policy.is_off else _way(_source(namespace, policy), policy)
+    if way is None and policy.proposal is None:
         return None
     migration = Migration(namespace, functions, is_complete=is_complete)
-    if found is not None:
-        _run(found, migration, policy)
+    if way is not None:
+        _run(*way, migration, policy)
     if policy.proposal is not None:
         migration.begin("The proposed step")
         policy.proposal(Migrator(migration))
@@ -176,7 +179,8 @@ def migration_of(namespace: Mapping[str, Any]) -> Migration | None:
     return namespace.get(KEY)
 
 
-def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | None:
+def _way(source: object, policy: Policy) -> tuple[Version, Version, type[Migrator]] | None:
+    """Return the versions to migrate from and to, and the migrator, or None if none is to run."""
     target, migrator = project_version(), _migrator()
     if source is None or target is None:
         _say_unversioned(source, target, policy)
@@ -197,7 +201,7 @@ def _chain(source: object, policy: Policy) -> tuple[Chain, type[Migrator]] | Non
             "DUMPY['MIGRATION_CLASS']: its rows are loaded as they are."
         )
     else:
-        return Chain(old, new, migrator), migrator
+        return old, new, migrator
     return None
 
 
@@ -244,37 +248,33 @@ def _say_unversioned(source: object, target: object, policy: Policy) -> None:
         )
 
 
-def _run(found: tuple[Chain, type[Migrator]], migration: Migration, policy: Policy) -> None:
-    chain, migrator = found[0], _made(found[1], migration)
-    for step in _steps(chain, policy):
+def _run(
+    source: Version, target: Version, made: type[Migrator], migration: Migration, policy: Policy
+) -> None:
+    migrator = _called(f"{made.__name__}()", lambda: made(migration))
+
+    def run(step: str) -> object:
         method = getattr(migrator, step)
         first_line = (method.__doc__ or "").strip().partition("\n")[0]
         policy.say(f"{step}: {first_line or 'it has no docstring.'}")
         migration.begin(step)
-        chain.arrive(step, _returned(step, method, migration))
+        returned = _called(step, lambda: method(migration.namespace))
         migration.end()
+        return returned
 
-
-def _made(migrator: type[Migrator], migration: Migration) -> Migrator:
     try:
-        return migrator(migration)
-    except (Exception, SystemExit) as error:
-        raise MigrationError(f"{migrator.__name__}()", sentence(error)) from error
-
-
-def _steps(chain: Chain, policy: Policy) -> Iterator[str]:
-    try:
-        yield from chain.steps()
+        follow(source, target, made, run)
     except NoWay as error:
         if not policy.allow_mismatch:
             raise
         policy.say(error.reason)
 
 
-def _returned(step: str, method: Callable[..., object], migration: Migration) -> object:
+def _called(name: str, code: Callable[[], _Result]) -> _Result:
+    """Return what code of a migrator returns; raises ``MigrationError`` with a name."""
     try:
-        return method(migration.namespace)
+        return code()
     except MigrationError:
         raise
     except (Exception, SystemExit) as error:
-        raise MigrationError(step, sentence(error)) from error
+        raise MigrationError(name, sentence(error)) from error
