@@ -24,7 +24,7 @@ from dumpy.conf import configuration
 from dumpy.errors import RestoreFailed
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.restoring.schema import Migrate
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.schema.tables import ModelType
 
 Key = tuple[str, str]
 """A migration: the label of its app, and its name."""
@@ -126,7 +126,6 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     past.require(past.no_past())
     past.require(past.problems())
     targets = past.targets
-    past.require(past.overtaken())
     apps = past.apps
     past.require(past.mismatches(apps))
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
@@ -228,18 +227,6 @@ class _Finder:
                     f"The dump names no migration of {app!r}, whose rows it has: the app had no "
                     "migrations then. Add to SOURCE_MIGRATIONS the migration that describes its "
                     f"tables, such as {app!r}: {self._first(app)!r}."
-                )
-
-    def overtaken(self) -> Iterator[str]:
-        """Yield migrations that others need, but that come after the ones of the dump."""
-        plans = {key: set(self.loader.graph.forwards_plan(key)) for key in self.targets}
-        every = set().union(*plans.values())
-        for app, name in self.named:
-            for late in sorted(key for key in every - plans[app, name] if key[0] == app):
-                yield (
-                    f"Other migrations of the dump need {_shown(late)}, but the dump names "
-                    f"{_shown((app, name))}, which comes before it: its SOURCE_MIGRATIONS were "
-                    "edited, or dependencies of migrations have changed since."
                 )
 
     def mismatches(self, apps: Apps) -> Iterator[str]:
@@ -422,19 +409,6 @@ def _other_users(models: Sequence[ModelType]) -> Iterator[str]:
                 f"The dump has rows of {model._meta.label}, which is swapped for "
                 f"{model._meta.swapped} by the settings here. {hint}"
             )
-    user = settings.AUTH_USER_MODEL.lower()
-    likely = [model._meta.label for model in models if _is_like_a_user(model)]
-    is_wanted = any(user in _referred(model) for model in models)
-    if likely and is_wanted and user not in {model._meta.label_lower for model in models}:
-        yield (
-            f"The dump refers to users, but has no rows of {settings.AUTH_USER_MODEL}; its users "
-            f"are {', '.join(likely)}. {hint}"
-        )
-
-
-def _referred(model: ModelType) -> set[str]:
-    columns = table_of(model).columns
-    return {column.references._meta.label_lower for column in columns if column.references}
 
 
 def _dangling(apps: Apps, unmigrated: Iterable[str]) -> Iterator[str]:
@@ -455,10 +429,6 @@ def _has(registry: Registry, label: str) -> bool:
     except (LookupError, ValueError):
         return False
     return True
-
-
-def _is_like_a_user(model: ModelType) -> bool:
-    return {"password", "last_login"} <= {field.name for field in model._meta.get_fields()}
 
 
 def _app_of(label: str) -> str:
