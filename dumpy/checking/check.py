@@ -30,10 +30,13 @@ from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.database import LEFT_OUT
 
 
-def check(path: Path, using: str, *, is_rehearsed: bool = True) -> Findings:
+def check(
+    path: Path, using: str, *, is_rehearsed: bool = True, keeps_scratch: bool = False
+) -> Findings:
     """Return what is in a directory or a file, and what keeps it from being restored.
 
-    Without a rehearsal only files and names are checked. Raises ``ConfigurationError``.
+    Without a rehearsal only files and names are checked. The schema of its scratch database may be
+    kept for the next rehearsal. Raises ``ConfigurationError``.
     """
     if path.name == RESTORE and (path.parent / NAME).is_file():
         path = path.parent
@@ -51,7 +54,7 @@ def check(path: Path, using: str, *, is_rehearsed: bool = True) -> Findings:
             found.damages.append(FixtureError(dump.source.place(1), reason, hint))
             return found
         found.damages += damages
-        _Check(dump, found, using).run(is_rehearsed=is_rehearsed)
+        _Check(dump, found, using, keeps_scratch).run(is_rehearsed=is_rehearsed)
     found.damages = list({str(error): error for error in found.damages}.values())
     return found
 
@@ -59,11 +62,12 @@ def check(path: Path, using: str, *, is_rehearsed: bool = True) -> Findings:
 class _Check:
     """Checks one dump."""
 
-    def __init__(self, dump: Dump, found: Findings, using: str) -> None:
+    def __init__(self, dump: Dump, found: Findings, using: str, keeps_scratch: bool) -> None:
         self.dump = dump
         self.content = Content(dump, is_run_again=dump.is_program)
         self.found = found
         self.using = using
+        self.keeps_scratch = keeps_scratch
         found.version = dump.version or policy_here().as_version
         found.manifest = dump.manifest
         found.is_edited = dump.is_edited
@@ -215,7 +219,7 @@ class _Check:
                 "Edit the dump or write a migrator as shown above, then check again."
             )
             return
-        rehearse(self.content, self.using, found)
+        rehearse(self.content, self.using, found, keeps_scratch=self.keeps_scratch)
         if self.dump.is_program and not found.rows:
             found.rows = dict.fromkeys(labels_in(self.dump), 0)
 

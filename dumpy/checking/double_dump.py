@@ -23,12 +23,11 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpyError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
-from dumpy.restoring import schema
 from dumpy.restoring.compare import Difference, Keyed, by_model, differences, model_differences
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import scratch, scratch_directory
+from dumpy.restoring.scratch import build_scratch, scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, is_content_type
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
@@ -109,7 +108,7 @@ class DoubleDump:
         with scratch(self.using):
             self.say("restoring in a scratch database")
             content = Content(first)
-            schema.build_scratch(self.using, content.labels)
+            build_scratch(self.using, content.labels)
             report = Restorer(content, Today(content, self.using), compares=False).run()
             is_migrated = content.migration is not None
             labels = report.tables if is_migrated else rows

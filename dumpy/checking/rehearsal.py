@@ -21,12 +21,11 @@ from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading.permission import named
-from dumpy.restoring import schema
 from dumpy.restoring.compare import Difference, DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import scratch
+from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import Column, table_of
 from dumpy.text.words import Natural
@@ -99,7 +98,7 @@ class _Refusals(Rejects):
         raise LoadError(list(problems))
 
 
-def rehearse(content: Content, using: str, found: Findings) -> None:
+def rehearse(content: Content, using: str, found: Findings, *, keeps_scratch: bool) -> None:
     """Restore a dump into a scratch database; migrators and code of the dump are run.
 
     What was found so far says which steps a migrator needs that is still to be written; what is
@@ -117,7 +116,8 @@ def rehearse(content: Content, using: str, found: Findings) -> None:
         try:
             require_permission(content.dump)
             missing = list(_missing_tables(content, using))
-            stack.enter_context(scratch(using))
+            kept = name_to_keep(using) if keeps_scratch else ""
+            stack.enter_context(scratch(using, kept))
         except FixtureError as error:
             found.damages.append(error)
             return
@@ -126,18 +126,18 @@ def rehearse(content: Content, using: str, found: Findings) -> None:
             return
         stack.enter_context(migrating(policy))
         stack.enter_context(named([], found.notes.append))
-        findings = [*missing, *_restore(content, using, found)]
+        findings = [*missing, *_restore(content, using, found, kept)]
     found.is_rehearsed = True
     guessed = {label for one in found.findings if one.is_guess for label in (one.model, one.to)}
     found.findings += (replace(one, is_guess=one.model in guessed) for one in findings)
 
 
-def _restore(content: Content, using: str, found: Findings) -> Iterator[Finding]:
+def _restore(content: Content, using: str, found: Findings, kept: str) -> Iterator[Finding]:
     """Restore a dump, and yield what is refused, or differs; note what ended it."""
     rejects = _Refusals()
     restorer = _Rehearsal(content, Today(content, using), rejects=rejects)
     try:
-        schema.build_scratch(using, content.labels)
+        build_scratch(using, content.labels, kept)
         report = restorer.run(dry_run=True)
     except LoadError as error:
         rows = [RejectedRow(TODAY.get(one.model), {}, one) for one in error.problems]

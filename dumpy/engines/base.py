@@ -82,6 +82,7 @@ class Engine(ABC):
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
         takes_nul: Whether a text may have NUL in it.
         streams: Whether the result of a query need not be held in memory.
+        copies: Whether a database can be copied.
     """
 
     native: ClassVar[frozenset[type]] = frozenset({str, int, bool, float, bytes})
@@ -93,6 +94,7 @@ class Engine(ABC):
     checks_unmanaged_keys: ClassVar[bool] = True
     takes_nul: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    copies: ClassVar[bool] = True
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -253,10 +255,6 @@ class Engine(ABC):
         them.
         """
 
-    @abstractmethod
-    def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return the name, type and nullability of each column, in the terms of the engine."""
-
     def require_restorable(self, tables: Sequence[str]) -> None:
         """Raise ``RestoreFailed`` if emptying tables would change others, or is irreversible."""
         if found := [*self.side_effects(tables)]:
@@ -321,6 +319,10 @@ class Engine(ABC):
         """Return the statements that create the schemas of this database in another one."""
         return []
 
+    def keep(self, name: str) -> None:
+        """Keep a copy of this database under a name, instead of older copies of the same prefix."""
+        raise NotImplementedError
+
     def forget_types(self) -> None:  # noqa: B027
         """Clear the cache of the database's types."""
 
@@ -358,11 +360,13 @@ class ServerEngine(Engine):
         location_query: Returns the name of the database and of its host.
         lock_query: Takes a lock that ends with the connection, by the name of a database.
         leftovers_query: Returns the scratch databases without a lock.
+        right_to_create: The statement that lets a user create scratch databases.
     """
 
     location_query: ClassVar[str]
     lock_query: ClassVar[str]
     leftovers_query: ClassVar[str]
+    right_to_create: ClassVar[str]
 
     def name(self) -> str:
         """Return the name of the database, as reported by the server."""
@@ -379,8 +383,10 @@ class ServerEngine(Engine):
         return found_name, host or ("" if is_here else found_host)
 
     @contextmanager
-    def scratch_database(self) -> Iterator[str]:
-        """Create a database, yield its name, and drop it at the end."""
+    def scratch_database(self, kept: str) -> Iterator[str]:
+        """Create a database, as a copy of a kept one if there is one of that name; yield its name,
+        and drop it at the end.
+        """
         name = f"{SCRATCH}{secrets.token_hex(DIGITS // 2)}"
         quoted = self.connection.ops.quote_name(name)
         # The server gives up the lock when this connection ends, as it does if the process dies.
@@ -392,20 +398,21 @@ class ServerEngine(Engine):
                 with suppress(Error):
                     self._drop_database(leftover)
             try:
-                cursor.execute(f"CREATE DATABASE {quoted} {self._character_set()}")
+                cursor.execute(f"CREATE DATABASE {quoted} {self._properties(kept)}")
             except Error as error:
                 raise RestoreFailed(
                     f"{error}\nThe scratch database is created on the same server, with a name "
                     f"that begins with {SCRATCH}. Grant the database user the right to create and "
-                    "drop it."
+                    f"drop it: {self.right_to_create}"
                 ) from error
             try:
                 yield name
             finally:
                 self._drop_database(name)
 
-    def _character_set(self) -> str:
-        return ""
+    @abstractmethod
+    def _properties(self, kept: str) -> str:
+        """Return the properties of a new scratch database, as SQL."""
 
     def _drop_database(self, name: str) -> None:
         with self.connection._nodb_cursor() as cursor:

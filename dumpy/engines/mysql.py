@@ -67,6 +67,7 @@ class MySQL(ServerEngine):
     compares_by_code_points = False
     # The client holds it all.
     streams = False
+    copies = False
 
     location_query = "SELECT database(), @@hostname"
     lock_query = "SELECT GET_LOCK(%s, 0)"
@@ -76,6 +77,8 @@ class MySQL(ServerEngine):
         WHERE schema_name REGEXP '^{SCRATCH}[0-9a-f]{{{DIGITS}}}(_dumpy_(stage|old))?$'
         AND IS_FREE_LOCK(LEFT(schema_name, {len(SCRATCH) + DIGITS})) = 1
     """
+
+    right_to_create = f"GRANT ALL ON `{SCRATCH}%`.* TO …".replace("_", r"\_")
 
     def _begin(self, tables: Sequence[str]) -> list[str]:
         return [
@@ -126,10 +129,6 @@ class MySQL(ServerEngine):
         """Return whether a lock could not be taken."""
         return bool(error.args) and error.args[0] in _LOCKED_OUT
 
-    def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return name, type and nullability of each column."""
-        return {row[:3] for row in self.rows(f"SHOW COLUMNS FROM {quote(table)}")}
-
     def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         """Yield the tables without transactions."""
         for table, engine in self.rows(_WITHOUT_TRANSACTIONS):
@@ -166,7 +165,7 @@ class MySQL(ServerEngine):
         found = (Trigger(table, name) for table, name in self.rows(_TRIGGERS))
         return [trigger for trigger in found if trigger.table in tables]
 
-    def _character_set(self) -> str:
+    def _properties(self, kept: str) -> str:
         query = "SELECT @@character_set_database, @@collation_database"
         characters, collation = self.rows(query)[0]
         return f"CHARACTER SET {characters} COLLATE {collation}"
@@ -227,7 +226,7 @@ class MySQL(ServerEngine):
         for name in map(quote, (stage, old)):
             try:
                 self.execute(f"DROP DATABASE IF EXISTS {name}")
-                self.execute(f"CREATE DATABASE {name} {self._character_set()}")
+                self.execute(f"CREATE DATABASE {name} {self._properties('')}")
             except Error as error:
                 pattern = aside(live, "%").replace("_", r"\_")
                 raise RestoreFailed(

@@ -6,7 +6,7 @@ import datetime
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
@@ -108,10 +108,6 @@ _RAISE = """
             (SELECT MAX({column}) FROM {table}) AS highest
     ) AS found WHERE name IS NOT NULL AND highest > 0
 """
-_COLUMNS = """
-    SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
-    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
-"""
 _TRIGGERS = """
     SELECT tgrelid::regclass::text, tgname, tgenabled = 'A', pg_has_role(relowner, 'USAGE')
     FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
@@ -128,6 +124,7 @@ _SCHEMAS = """
     SELECT format('CREATE SCHEMA IF NOT EXISTS %I', nspname) FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
 """
+_KEPT = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
 _STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 
@@ -178,6 +175,8 @@ class PostgreSQL(ServerEngine):
             SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory'
         )
     """
+
+    right_to_create = "ALTER ROLE … CREATEDB"
 
     def _begin(self, tables: Sequence[str]) -> list[str]:
         statements = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
@@ -307,10 +306,6 @@ class PostgreSQL(ServerEngine):
             self.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         self.execute("SET CONSTRAINTS ALL DEFERRED")
 
-    def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return name, type and nullability of each column."""
-        return set(self.rows(_COLUMNS, [self.connection.ops.quote_name(table)]))
-
     def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         """Yield the foreign keys of other tables that act, or fail, as soon as a row is deleted."""
         for table, key, target, action in self._of(tables, _ACTING_KEYS):
@@ -376,6 +371,25 @@ class PostgreSQL(ServerEngine):
         with self.connection.cursor() as cursor:
             cursor.execute(query, {"tables": names})
             return list(cursor.fetchall())
+
+    def _properties(self, kept: str) -> str:
+        there = kept and self.rows("SELECT 1 FROM pg_database WHERE datname = %s", [kept])
+        return f"TEMPLATE {self.connection.ops.quote_name(kept)}" if there else ""
+
+    def keep(self, name: str) -> None:
+        """Keep a copy of this database; a kept one is complete, and nobody is connected to it."""
+        source = self.connection.ops.quote_name(self.name())
+        # PostgreSQL copies no database that is in use.
+        self.connection.close()
+        with self.connection._nodb_cursor() as cursor:
+            cursor.execute(_KEPT, [f"{name.rpartition('_')[0]}_"])
+            for (old,) in cursor.fetchall():
+                with suppress(Error):  # Another process may be copying it.
+                    self._drop_database(old)
+            # Another process may have kept its own meanwhile.
+            with suppress(Error):
+                quoted = self.connection.ops.quote_name(name)
+                cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {source}")
 
     def schemas(self) -> list[str]:
         """Return the statements for all schemas, which search_path and models may name."""

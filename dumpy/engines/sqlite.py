@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import os
+import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +21,6 @@ from dumpy.schema.tables import Column
 
 _DATES = frozenset({datetime.date})
 _INSTANTS = frozenset({datetime.datetime})
-_COLUMNS = 'SELECT name, type, "notnull" FROM pragma_table_info(%s)'
 _VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY 1"
 _TRIGGERS = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 1, 2"
 _SEQUENCE = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
@@ -72,10 +74,6 @@ class SQLite(Engine):
         """Return whether another connection holds the database."""
         return "database is locked" in str(error)
 
-    def columns(self, table: str) -> set[tuple[Any, ...]]:
-        """Return the name, the declared type and the nullability of each column."""
-        return set(self.rows(_COLUMNS, [table]))
-
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield other tables with dangling keys."""
         for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):
@@ -114,9 +112,27 @@ class SQLite(Engine):
             for table in tables if self.rows(_SEQUENCE) else ():
                 cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
 
+    def keep(self, name: str) -> None:
+        """Keep a copy of the file."""
+        source, path = self.name(), kept_file(name)
+        self.connection.close()
+        # Other users may not replace it.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in path.parent.glob(f"{name.rpartition('_')[0]}_*"):
+            old.unlink(missing_ok=True)
+        incomplete = path.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(source, incomplete)
+        incomplete.replace(path)
+
     def name(self) -> str:
         """Return the path of the file."""
         return str(self.column("SELECT file FROM pragma_database_list WHERE name = 'main'")[0])
+
+
+def kept_file(name: str) -> Path:
+    """Return the path of a kept scratch database."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "dumpy" / f"{name}.sqlite3"
 
 
 def _limited(field: DecimalField[Any, Any], prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
@@ -24,7 +24,6 @@ from dumpy.loading.registry import TODAY
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
-_PROBE = "dumpy_probe"
 _EXISTS = " To drop the existing table or view: --drop NAME."
 _NOT_ATOMIC = (
     " The migration is not atomic, but a restore runs all of them in one transaction. Run "
@@ -114,9 +113,8 @@ def tables_of(apps: Apps) -> set[str]:
     return {model._meta.db_table for model in models if model._meta.managed}
 
 
-def build_scratch(using: str, labels: Iterable[str]) -> None:
-    """Make all tables of the project in a scratch database, also of the unmanaged models given."""
-    build(using)
+def make_unmanaged(using: str, labels: Iterable[str]) -> None:
+    """Make the tables of unmanaged models that are not there: where nobody else can make them."""
     connection = connections[using]
     models = [model for model in map(TODAY.find, labels) if model and not model._meta.managed]
     found = engine_of(connection).tables(model._meta.db_table for model in models)
@@ -157,11 +155,6 @@ def numbered(
 def reset_sequences(using: str, models: Iterable[ModelType]) -> None:
     """Let the next rows of models have keys that are free."""
     engine_of(connections[using]).reset_sequences(numbered(using, models))
-
-
-def columns_there(connection: BaseDatabaseWrapper, model: ModelType) -> bool:
-    """Return whether the table of a model can be asked for all of its columns."""
-    return not missing_columns(connection, model)
 
 
 def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[str]:
@@ -215,11 +208,8 @@ def is_current(using: str) -> bool:
         return False
     if not is_migrated or _has_newer(connection, executor.loader):
         return False
-    unmigrated = executor.loader.unmigrated_apps
     return all(
-        _fits_exactly(connection, model)
-        if model._meta.app_label in unmigrated
-        else columns_there(connection, model)
+        not missing_columns(connection, model)
         for model in apps.get_models(include_auto_created=True)
         if model._meta.managed
         and not model._meta.proxy
@@ -238,31 +228,3 @@ def _has_newer(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> bool
     rows = recorder.migration_qs.order_by("id").values_list("app", "name")
     last = {app: name for app, name in rows if app in loader.migrated_apps}
     return not set(last.items()) <= set(loader.disk_migrations or {})
-
-
-def _fits_exactly(connection: BaseDatabaseWrapper, model: ModelType) -> bool:
-    """Whether a table has the columns of a model, each of its type: no migration says so.
-
-    The engine is asked to make such columns, as it may call their types by other names.
-    """
-    engine, quote = engine_of(connection), connection.ops.quote_name
-    columns = ", ".join(_definitions(connection, model))
-    try:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            there = engine.columns(model._meta.db_table)
-            cursor.execute(f"CREATE TEMPORARY TABLE {quote(_PROBE)} ({columns})")
-            wanted = engine.columns(_PROBE)
-            cursor.execute(f"DROP TABLE {quote(_PROBE)}")
-    except DatabaseError as error:
-        if engine.is_locked_out(error):
-            raise
-        return False
-    return there == wanted
-
-
-def _definitions(connection: BaseDatabaseWrapper, model: ModelType) -> Iterator[str]:
-    for field in model._meta.local_concrete_fields:
-        # A column that numbers itself would have to be a key.
-        type_ = (field.db_type(connection) or "").removesuffix(" AUTO_INCREMENT")
-        null = "NULL" if field.null else "NOT NULL"
-        yield f"{connection.ops.quote_name(str(field.column))} {type_} {null}"

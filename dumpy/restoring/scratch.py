@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import django
+from django.apps import apps
+from django.conf import settings
 from django.db import connections, transaction
+from django.db.migrations.loader import MigrationLoader
 
 from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
+from dumpy.engines.sqlite import kept_file
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
 from dumpy.writing.output import locked_directory, stale
@@ -43,19 +50,23 @@ _OTHERS = (
 
 
 @contextmanager
-def scratch(using: str) -> Iterator[None]:
-    """Let the connection ``using`` lead to a new, empty database until the block ends.
+def scratch(using: str, kept: str = "") -> Iterator[None]:
+    """Let the connection ``using`` lead to a new database until the block ends.
 
-    Everything that asks for that connection is led there: models, migrations, receivers. The other
-    connections can only be read. Raises ``RestoreFailed`` if the connection leads anywhere else.
+    It is empty, or a copy of the ``kept`` database of that name, if there is one. Everything that
+    asks for that connection is led there: models, migrations, receivers. The other connections can
+    only be read. Raises ``RestoreFailed`` if the connection leads anywhere else.
     """
     connection = connections[using]
     if connection.in_atomic_block:
         raise RestoreFailed("A scratch database needs a connection without a transaction.")
     engine = engine_of(connection)
+    if kept and not engine.copies:
+        name = connection.display_name
+        raise RestoreFailed(f"{name} cannot copy a database: leave out --keep-scratch.")
     schemas = engine.schemas()
     with ExitStack() as stack:
-        name = stack.enter_context(_database(engine))
+        name = stack.enter_context(_database(engine, kept))
         stack.enter_context(_leading_to(connection, name))
         _require(engine, name)
         engine.execute(*schemas)
@@ -81,14 +92,47 @@ def scratch_directory(purpose: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _database(engine: Engine) -> Iterator[str]:
+def _database(engine: Engine, kept: str) -> Iterator[str]:
     """Make a database, and drop it in the end; yields its name."""
     if isinstance(engine, ServerEngine):
-        with engine.scratch_database() as name:
+        with engine.scratch_database(kept) as name:
             yield name
     else:
         with scratch_directory("scratch") as directory:
-            yield str(directory / "scratch.sqlite3")
+            path = directory / "scratch.sqlite3"
+            with suppress(FileNotFoundError):
+                shutil.copyfile(kept_file(kept), path)
+            yield str(path)
+
+
+def build_scratch(using: str, labels: Iterable[str], kept: str = "") -> None:
+    """Make all tables of the project in a scratch database, also of the unmanaged models given.
+
+    A copy of the schema is kept under a name, unless the database is itself such a copy.
+    """
+    if not (kept and schema.is_current(using)):
+        schema.build(using)
+        if kept:
+            engine_of(connections[using]).keep(kept)
+    schema.make_unmanaged(using, labels)
+
+
+def name_to_keep(using: str) -> str:
+    """Return the name of the database to keep: it depends on everything that the schema does."""
+    connection, digest = connections[using], hashlib.sha256()
+    versions = django.get_version(), settings.INSTALLED_APPS, settings.AUTH_USER_MODEL
+    digest.update(repr(versions).encode())
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations or {}
+    for key, migration in sorted(migrations.items()):
+        digest.update(repr(key).encode())
+        digest.update(Path(inspect.getfile(type(migration))).read_bytes())
+    for model in apps.get_models(include_auto_created=True):
+        meta = model._meta
+        columns = [(one.column, one.db_type(connection)) for one in meta.local_concrete_fields]
+        names = meta.label, meta.db_table, meta.permissions, meta.default_permissions
+        digest.update(repr((names, columns)).encode())
+    place = hashlib.sha256(repr(engine_of(connection).location()).encode())
+    return f"dumpy_kept_{place.hexdigest()[:8]}_{digest.hexdigest()[:16]}"
 
 
 @contextmanager

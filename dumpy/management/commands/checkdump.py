@@ -51,6 +51,12 @@ class Command(BaseCommand):
             help="Check files and names only, without restoring the dump into a scratch database.",
         )
         parser.add_argument(
+            "--keep-scratch",
+            action="store_true",
+            help="Keep the tables of the scratch database, so that the next check with this option "
+            "need not run the migrations.",
+        )
+        parser.add_argument(
             "--write-migrator",
             action="store_true",
             help="Print a migrator step for the differences.",
@@ -69,7 +75,12 @@ class Command(BaseCommand):
         if options["reseal"]:
             self._reseal(path, is_told=not options["json"])
         with migrating(Policy(as_version=options["as_version"])):
-            found = check(path, options["database"], is_rehearsed=options["is_rehearsed"])
+            found = check(
+                path,
+                options["database"],
+                is_rehearsed=options["is_rehearsed"],
+                keeps_scratch=options["keep_scratch"],
+            )
         is_written = options["html"] is None or self._write_page(found, options["html"])
         said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
         if options["json"]:

@@ -28,8 +28,7 @@ from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, counted, printable_lines, sentence
 from dumpy.restoring.compare import write_dump
-from dumpy.restoring.schema import build_scratch
-from dumpy.restoring.scratch import rolled_back, scratch, scratch_directory
+from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
 from dumpy.writing.conversion import READERS, converted, rewritten
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.output import replaced
