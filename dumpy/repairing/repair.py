@@ -340,37 +340,39 @@ class Repair:
 
     def _link_back(self) -> None:
         """Link rows that are there with restored ones, as they were linked in the dump."""
-        restored: defaultdict[ModelType, set[object]] = defaultdict(set)
-        for row in self._picked.values():
-            if len(row.key) == 1:
-                restored[row.table.model].add(row.key[0])
-        for model, keys in restored.items():
-            for one in apps.get_models():
-                for link in () if one._meta.proxy else table_of(one).links:
-                    if link.target.references is model:
-                        notes = self._links_back(table_of(one), link, keys)
-                        self._outcome.notes += (f"{model._meta.label}{note}" for note in notes)
+        for model in apps.get_models():
+            for link in () if model._meta.proxy else table_of(model).links:
+                restored = {
+                    row.key[0]
+                    for row in self._picked.values()
+                    if row.table.model is link.target.references
+                }
+                pairs = self._pairs(table_of(model), link, restored)
+                made = count = 0
+                while some := list(islice(pairs, _PAIRS)):
+                    count += len(some)
+                    made += _made(link, some, self._using)
+                if count:
+                    links = f"{counted(count, 'link')} of {model._meta.label}.{link.name}"
+                    rest = "" if made == count else "; the rows with the others do not exist"
+                    self._outcome.notes.append(
+                        f"{made} of {links} to restored rows {'is' if made == 1 else 'are'} "
+                        f"restored{rest}."
+                    )
 
-    def _links_back(self, table: Table, link: Link, restored: Collection[object]) -> Iterator[str]:
-        """Link what led to restored rows of a model; yield sentences that say how much."""
-        wanted, made = Counter[object](), Counter[object]()
+    def _pairs(
+        self, table: Table, link: Link, restored: Collection[object]
+    ) -> Iterator[tuple[object, object]]:
+        """Yield the links of the dump that lead to restored rows, from others."""
 
         def targets(values: Values) -> list[object]:
             keys = (self._key_of(link, value) for value in values.get(link.name, ()))
             return [key for key in keys if key in restored]
 
         is_own = table.model is link.target.references
-        found = (
-            (row.key[0], target)
-            for row in self._pick(table, {link.name}, lambda values: bool(targets(values)))
-            if not (is_own and row.key[0] in restored)
-            for target in targets(row.values)
-        )
-        while pairs := list(islice(found, _PAIRS)):
-            wanted.update(target for _source, target in pairs)
-            made.update(_made(link, pairs, self._using))
-        for target, count in wanted.items():
-            yield f"(pk={target!r}): {_said(made[target], count, f'{table.label}.{link.name}')}"
+        for row in self._pick(table, {link.name}, lambda v: bool(targets(v))) if restored else ():
+            if not (is_own and row.key[0] in restored):
+                yield from ((row.key[0], target) for target in targets(row.values))
 
     def _key_of(self, link: Link, value: Any) -> object:
         """Return the key of a row that is linked, None for a natural key that leads nowhere."""
@@ -452,8 +454,8 @@ def _words(known: Iterable[_Field], values: Collection[object]) -> list[str]:
     return [f"{text}{after}" for text in texts for after in ",)"]
 
 
-def _made(link: Link, pairs: list[tuple[object, object]], using: str) -> Iterator[object]:
-    """Make the links of rows that are there; yield the restored row of each."""
+def _made(link: Link, pairs: list[tuple[object, object]], using: str) -> int:
+    """Make the links of rows that are there, and return how many there are now."""
     start, target = link.source, link.target
     keys = {key for key, _target in pairs}
     rows: QuerySet[Any] = QuerySet(start.references, using=using)
@@ -467,14 +469,4 @@ def _made(link: Link, pairs: list[tuple[object, object]], using: str) -> Iterato
         for pair in dict.fromkeys(pairs)
         if pair not in linked
     )
-    return (target for _source, target in pairs)
-
-
-def _said(made: int, count: int, name: str) -> str:
-    verb = "is" if made == 1 else "are"
-    if made == count:
-        return f"{counted(count, 'link')} of {name} {verb} restored."
-    return (
-        f"{made} of {counted(count, 'link')} of {name} {verb} restored; the rows with the others "
-        "do not exist."
-    )
+    return len(pairs)

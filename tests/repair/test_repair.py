@@ -198,7 +198,7 @@ def test_links_that_other_rows_hold_come_back_with_a_row(dump: Path) -> None:
     before = contents()
     Playlist.objects.filter(pk=1).delete()
     said = called("repair", str(dump), "music.Playlist", "1", "--really").out
-    assert "music.Playlist(pk=1): 3 links of music.Track.playlists are restored.\n" in said
+    assert "3 of 3 links of music.Track.playlists to restored rows are restored.\n" in said
     after, links = contents(), "music_track_playlists"
     assert {**after, links: len(after[links])} == {**before, links: len(before[links])}
 
@@ -207,7 +207,7 @@ def test_links_of_rows_that_are_gone_are_left_out_and_counted(dump: Path) -> Non
     Playlist.objects.filter(pk=1).delete()
     Track.objects.filter(pk=3).delete()
     said = called("repair", str(dump), "music.Playlist", "1", "--really").out
-    assert "(pk=1): 2 of 3 links of music.Track.playlists are restored; the rows" in said
+    assert "2 of 3 links of music.Track.playlists to restored rows are restored; the rows" in said
     assert Playlist.objects.get(pk=1).tracks.count() == 2
 
 

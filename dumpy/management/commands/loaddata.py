@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.db import connections, transaction
@@ -28,17 +27,6 @@ from dumpy.reading.source import check_file
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
 from dumpy.writing.rejected import write_rejected
-
-
-@dataclass(frozen=True)
-class _Excluded:
-    """The models that ``--exclude`` names, alone or by their app."""
-
-    apps: Container[Any]
-    models: Container[Any]
-
-    def __contains__(self, model: object) -> bool:
-        return model in self.models or model._meta.app_config in self.apps  # type: ignore[attr-defined]
 
 
 class Command(loaddata.Command):
@@ -94,7 +82,11 @@ class Command(loaddata.Command):
             ignore_nonexistent=self.ignore,
             rejects=self.rejects,
             checks_objects=True,
-            excluded=_Excluded(self.excluded_apps, self.excluded_models),
+            excluded={
+                model
+                for model in apps.get_models(include_auto_created=True, include_swapped=True)
+                if model in self.excluded_models or model._meta.app_config in self.excluded_apps
+            },
             asks_router=True,
         )
         # Each row is counted where Django shows its progress.
@@ -105,15 +97,11 @@ class Command(loaddata.Command):
         return loader
 
     def _policy(self) -> Policy:
-        def silent(sentence: str) -> None:
-            pass
+        def write(sentence: str, verbosity: int = 1) -> None:
+            if self.verbosity >= verbosity:
+                self.stdout.write(printable_lines(sentence))
 
-        def write(sentence: str) -> None:
-            self.stdout.write(printable_lines(sentence))
-
-        say = write if self.verbosity >= 1 else silent
-        verbose = write if self.verbosity >= 2 else silent
-        return policy_of(self.options, say, verbose)
+        return policy_of(self.options, write, partial(write, verbosity=2))
 
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
@@ -123,14 +111,10 @@ class Command(loaddata.Command):
             if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
                 check_file(path)
         try:
-            with named(self._named(found) if is_named else (), self._policy().say):
+            with named([path for path, *_ in found] if is_named else (), self._policy().say):
                 super().load_label(fixture_label)
         except BadZipFile as error:
             raise CommandError(f"{fixture_label}: {error}") from error
-
-    @staticmethod
-    def _named(found: Any) -> list[str]:
-        return [path for path, _directory, _name in found]
 
     def save_obj(self, obj: Any) -> bool:
         """Save an object if its model is wanted; ask once per table, not once per row."""
