@@ -15,8 +15,12 @@ _HIDDEN = (
 _SPECIAL = {quote: re.compile(rf"[\\{quote}{_HIDDEN}]") for quote in "'\""}
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _TAGS = re.compile("[\U000e0000-\U000e0fff]")
-_ESCAPED = re.compile(r"\\[xuU]")
 _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': '\\"'}
+
+_OFTEN = "\\\n\r\t'"
+_PRINTABLE = bytes(range(0x20, 0x7F))
+LONG = 500
+"""From how many characters on `quote` is faster than `repr`."""
 
 # Canonical text only: what `quote` and `repr` of bytes write. All else is left to Python's parser.
 _TEXT_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
@@ -37,14 +41,22 @@ BYTES_PATTERN = "(b(?:{}|{}))".format(
 
 def quote(text: str) -> str:
     """Return the source of a str, on one line, quoted as `repr` quotes."""
-    written = repr(text)
-    if text.isascii():
-        return written
-    # `repr` is ten times as fast; what it escapes, or this Python takes for printable, is not.
-    if not _ESCAPED.search(written) and not _has_odd(text):
-        return written
+    is_ascii = text.isascii()
+    if is_ascii and len(text) < LONG:
+        return repr(text)
+    # `repr` looks at each character several times; these functions look for one, or at all at once.
     mark = '"' if "'" in text and '"' not in text else "'"
-    return mark + _SPECIAL[mark].sub(_escape, text) + mark
+    body = text
+    for character in _OFTEN if mark == "'" else _OFTEN[:-1]:
+        if character in body:
+            body = body.replace(character, _SHORT[character])
+    if is_ascii:
+        is_plain = not body.encode().translate(None, _PRINTABLE)
+    else:
+        is_plain = body.isprintable() and not _has_odd(body)
+    if is_plain:
+        return mark + body + mark
+    return repr(text) if is_ascii else mark + _SPECIAL[mark].sub(_escape, text) + mark
 
 
 codecs.lookup("utf-16-le")  # Imported now: reading a row imports nothing.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from functools import lru_cache
 from json import JSONDecoder
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,7 +20,7 @@ from django.utils.functional import Promise
 from dumpy.errors import UnreadableValue, UnwritableField, sentence
 from dumpy.schema.stored import decoder, encoded, is_same_stored, is_stored_alike
 from dumpy.schema.tables import Column, Link, from_text, text_of
-from dumpy.text.strings import quote
+from dumpy.text.strings import LONG, quote
 from dumpy.text.words import JSON_NULL, FieldText, Stored, Unwritable, source, writer_of
 from dumpy.writing.natural import NaturalKeys, plain_text
 
@@ -34,6 +33,7 @@ Shortcut = Callable[[Any], str]
 
 _NONE = type(None)
 _INSTANTS = frozenset({datetime})
+_INTEGERS = frozenset({int, _NONE})
 _LARGE = 2**64
 _HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
 _BOOLEANS = {None: "None", False: "False", True: "True"}
@@ -73,8 +73,11 @@ class ColumnWriter:
         kinds = set(map(type, values))
         try:
             if kinds == {str}:
-                return [repr(value) if value.isascii() else quote(value) for value in values]
-            if kinds == {int} and min(values) > -_LARGE and max(values) < _LARGE:
+                return [
+                    repr(text) if len(text) < LONG and text.isascii() else quote(text)
+                    for text in values
+                ]
+            if kinds <= _INTEGERS and _are_small(values):
                 return list(map(repr, values))
             writers = {kind: writer_of(kind) for kind in kinds}
             return [writers[type(value)](value) for value in values]
@@ -140,6 +143,13 @@ class ColumnWriter:
         field = type(self.column.field)
         name = f"{field.__module__}.{field.__qualname__}"
         return UnwritableField(self.label, key, self.column.name, value, f"{name}: {reason}")
+
+
+def _are_small(values: Sequence[int | None]) -> bool:
+    """Whether Python prints all of these numbers, whatever its limit of digits is."""
+    return min(filter(None, values), default=0) > -_LARGE and (
+        max(filter(None, values), default=0) < _LARGE
+    )
 
 
 class JsonWriter(ColumnWriter):
@@ -249,6 +259,8 @@ class LinkWriter:
         if self._natural_keys is not None:
             linked = {value for row in values for value in row}
             named = _named_by(target, self._natural_keys, linked)
+        if not named and {type(value) for row in values for value in row} <= _INTEGERS:
+            return [repr(sorted(row)) for row in values]
         texts = []
         for row in values:
             if named:
@@ -333,14 +345,6 @@ def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | Non
     return _SHORTCUTS.get(kind)
 
 
-def _read_date(text: str) -> date:
-    """Return the date of a text in the form in which databases store it."""
-    value = date.fromisoformat(text)
-    if str(value) != text:
-        raise ValueError(f"{text!r} is not a date")
-    return value
-
-
 def _read_datetime(text: str) -> datetime:
     """Return the datetime of a text in the form in which databases store it."""
     value = datetime.fromisoformat(text)
@@ -350,21 +354,30 @@ def _read_datetime(text: str) -> datetime:
 
 
 def _date(value: Any) -> str:
-    return "None" if value is None else _date_of(value)
-
-
-@lru_cache(maxsize=4096)
-def _date_of(value: Any) -> str:
-    return source(_read_date(value) if type(value) is str else _exactly(date, value))
+    if type(value) is str:
+        # Of the forms that Python reads, databases store one.
+        if value[4:5] != "-" or value[7:8] != "-":
+            raise ValueError(value)
+        value = date.fromisoformat(value)
+    elif value is None:
+        return "None"
+    elif type(value) is not date:
+        raise ValueError(value)
+    return f"date({value.year}, {value.month}, {value.day})"
 
 
 def _datetime(word: str) -> Shortcut:
     def write(value: Any) -> str:
-        if value is None:
+        if type(value) is str:
+            value = _read_datetime(value)
+        elif value is None:
             return "None"
-        if type(value) is not str:
+        else:
             return source(_exactly(datetime, value))
-        return f"{word}{_clock(_read_datetime(value))}"
+        minute = f"{word}({value.year}, {value.month}, {value.day}, {value.hour}, {value.minute}"
+        if value.microsecond:
+            return f"{minute}, {value.second}, {value.microsecond})"
+        return f"{minute}, {value.second})" if value.second else f"{minute})"
 
     return write
 
@@ -373,13 +386,6 @@ def _exactly(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise ValueError(value)
     return value
-
-
-def _clock(value: datetime) -> str:
-    minute = f"({value.year}, {value.month}, {value.day}, {value.hour}, {value.minute}"
-    if value.microsecond:
-        return f"{minute}, {value.second}, {value.microsecond})"
-    return f"{minute}, {value.second})" if value.second else f"{minute})"
 
 
 def _uuid(value: Any) -> str:

@@ -39,7 +39,8 @@ def pages_of_query(
     ordered = plain.select_related(None).order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
-    for rows in _blocks(selected, keys, any(map(_is_wide, columns))):
+    wide = [number for number, column in enumerate(columns) if _is_wide(column)]
+    for rows in _blocks(selected, keys, wide):
         # A query without duplicates also selects what it is ordered by.
         found = list(zip(*rows, strict=True))[: len(columns)]
         parts = [w.python(column, column) for w, column in zip(writers, found, strict=False)]
@@ -66,22 +67,22 @@ def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
 
 
 def _blocks(
-    selected: QuerySet[Any], keys: Sequence[Column], is_wide: bool
+    selected: QuerySet[Any], keys: Sequence[Column], wide: Sequence[int]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    size = _FEW if is_wide else CHUNK
     is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
     if engine_of(connections[selected.db]).streams or not is_counted:
-        yield from _streamed(selected, size)
+        yield from _streamed(selected, wide)
         return
     # The client of MySQL would hold the whole result in memory.
-    block = list(chain.from_iterable(_streamed(selected[:size], size)))
+    size = _FEW if wide else CHUNK
+    block = list(chain.from_iterable(_streamed(selected[:size], wide)))
     while block:
         yield block
         rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][0]})
-        block = list(chain.from_iterable(_streamed(rest[:size], size)))
+        block = list(chain.from_iterable(_streamed(rest[:size], wide)))
 
 
-def _streamed(selected: QuerySet[Any], step: int) -> Iterator[list[tuple[Any, ...]]]:
+def _streamed(selected: QuerySet[Any], wide: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
     """Yield rows as the driver gives them, fetched some at a time, until a page is full."""
     connection = connections[selected.db]
     try:
@@ -93,18 +94,15 @@ def _streamed(selected: QuerySet[Any], step: int) -> Iterator[list[tuple[Any, ..
         cursor.execute(sql, params)
         block: list[tuple[Any, ...]] = []
         size = 0
-        while rows := cursor.fetchmany(step):
+        while rows := cursor.fetchmany(_FEW if wide else CHUNK):
             block += rows
-            size += sum(map(_size, rows)) if step < CHUNK else 0
+            for number in wide:
+                size += sum([len(row[number]) for row in rows if type(row[number]) in _SIZED])
             if len(block) >= CHUNK or size >= _BYTES:
                 yield block
                 block, size = [], 0
         if block:
             yield block
-
-
-def _size(row: tuple[Any, ...]) -> int:
-    return sum(len(value) for value in row if type(value) in _SIZED)
 
 
 def _is_wide(column: Column) -> bool:
@@ -114,11 +112,15 @@ def _is_wide(column: Column) -> bool:
     return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
 
 
-def linked(link: Link, keys: Sequence[object], using: str) -> dict[object, list[Any]]:
+def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any]]:
     """Return the primary keys that a link leads to, by the primary key that it starts from."""
     found: dict[object, list[Any]] = {}
     source, target = link.source.name, link.target.name
-    rows = QuerySet(link.through, using=using).filter(**{f"{source}__in": list(keys)})
+    condition: dict[str, Any] = {f"{source}__in": list(keys)}
+    if {*map(type, keys)} == {int} and max(keys) - min(keys) < len(keys):
+        # Of neighbours, which most keys are, Django need not look at each.
+        condition = {f"{source}__gte": min(keys), f"{source}__lte": max(keys)}
+    rows = QuerySet(link.through, using=using).filter(**condition)
     for key, value in rows.order_by().values_list(source, target):
         found.setdefault(key, []).append(value)
     return found

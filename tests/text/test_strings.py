@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from text_strategies import texts
 
-from dumpy.text.strings import escape_non_ascii, quote, unquote
+from dumpy.text.strings import LONG, escape_non_ascii, quote, unquote
 
 FIXED = [
     ("é ß 漢 😀", "'é ß 漢 😀'"),
@@ -49,6 +49,12 @@ def test_every_character_is_read_back_by_python_and_by_us() -> None:
         assert unquote(written) == f"é{chr(code)}"
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     assert ast.literal_eval(quote(everything)) == everything
+
+
+def test_a_long_ascii_text_is_written_as_python_writes_it() -> None:
+    for code in range(0x80):
+        for text in (chr(code), f"{chr(code)}'", f"{chr(code)}'\"", f'{chr(code)}"'):
+            assert quote(text * LONG) == repr(text * LONG)
 
 
 def test_a_written_text_has_no_line_break_of_any_kind() -> None:
