@@ -130,6 +130,8 @@ def _all(names: ModelNames) -> set[str]:
 
 def _identifier(label: str) -> str:
     """Return a label if it is an ASCII identifier, otherwise an identifier made from it."""
+    if _IDENTIFIER.fullmatch(label):
+        return label
     text = re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}", label)
     return f"_{text}" if text[:1].isdigit() or not text else text
 

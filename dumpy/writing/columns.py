@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from functools import cached_property
 from json import JSONDecoder
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -60,9 +61,13 @@ class ColumnWriter:
         self.column = column
         self.using = using
         self.note = note
-        self._decode = decoder(column, connections[using]) if is_stored else None
+        self._is_stored = is_stored
         self._shortcut = _shortcut(column, connections[using]) if is_stored else None
         self._has_said = False
+
+    @cached_property
+    def _decode(self) -> Callable[[Any], Any] | None:
+        return decoder(self.column, connections[self.using]) if self._is_stored else None
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""

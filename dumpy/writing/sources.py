@@ -33,19 +33,21 @@ def pages_of_query(
     """Yield the rows of a queryset by primary key; a page has so many rows, or bytes, at most."""
     engine = engine_of(connections[using])
     keys = [shape.table.column(name) for name in shape.table.key]
-    columns = [*keys, *shape.columns]
+    columns = [*shape.columns, *(key for key in keys if key not in shape.columns)]
+    places = list(map(columns.index, keys))
     # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
     ordered = plain.select_related(None).order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
     wide = [number for number, column in enumerate(columns) if _is_wide(column)]
-    for rows in _blocks(selected, keys, wide):
-        # A query without duplicates also selects what it is ordered by.
-        found = list(zip(*rows, strict=True))[: len(columns)]
-        parts = [w.python(column, column) for w, column in zip(writers, found, strict=False)]
+    for rows in _blocks(selected, keys, places, wide):
+        found = list(zip(*rows, strict=True))
+        own = zip(writers, (found[place] for place in places), strict=True)
+        parts = [writer.python(values, values) for writer, values in own]
         page = Page(parts[0] if len(keys) == 1 else list(zip(*parts, strict=True)), [])
-        page.columns = [*found[len(keys) :]]
+        # A query without duplicates also selects what it is ordered by.
+        page.columns = [*found[: len(shape.columns)]]
         for link in shape.links:
             linked_to = linked(link, page.keys, using)
             page.columns.append([linked_to.get(key, []) for key in page.keys])
@@ -67,7 +69,7 @@ def runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
 
 
 def _blocks(
-    selected: QuerySet[Any], keys: Sequence[Column], wide: Sequence[int]
+    selected: QuerySet[Any], keys: Sequence[Column], places: Sequence[int], wide: Sequence[int]
 ) -> Iterator[list[tuple[Any, ...]]]:
     is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
     if engine_of(connections[selected.db]).streams or not is_counted:
@@ -78,7 +80,7 @@ def _blocks(
     block = list(chain.from_iterable(_streamed(selected[:size], wide)))
     while block:
         yield block
-        rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][0]})
+        rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][places[0]]})
         block = list(chain.from_iterable(_streamed(rest[:size], wide)))
 
 
