@@ -205,9 +205,10 @@ class _Fields:
     @cached_property
     def then(self) -> Mapping[str, Column | Link]:
         """The fields of the model when the dump was made, by all names; none if not known."""
-        table = self.names.changes.table(self.dumped.label)
-        own = {one.name: one for one in _every(table)} if table else {}
-        return {name: own[found] for name, found in table.names.items()} if table else {}
+        if (table := self.names.changes.table(self.dumped.label)) is None:
+            return {}
+        own = {one.name: one for one in _every(table)}
+        return {name: own[found] for name, found in table.names.items()}
 
     @cached_property
     def renamed(self) -> dict[str, tuple[str, bool]]:

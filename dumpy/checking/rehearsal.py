@@ -27,7 +27,7 @@ from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
 from dumpy.schema.instances import RejectedRow
-from dumpy.schema.tables import Column, table_of
+from dumpy.schema.tables import table_of
 from dumpy.text.words import Natural
 
 _HINTS = {
@@ -52,7 +52,6 @@ _NAMES = (
     re.compile(r"(?:[Cc]olumn|for key) [\"'`]?([\w`.]+)"),
     re.compile(r"(?i)constraint [\"`]([\w.`]+)"),
 )
-_EMPTY: dict[object, object] = {str: "", int: 0, float: 0.0, bool: False, bytes: b""}
 
 
 _NO_SCRATCH = (
@@ -263,27 +262,16 @@ def _changed(label: str, name: str, count: int, first: Sequence[Difference]) -> 
 
 
 def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
-    """Return the call of a migrator that would let rows in."""
+    """Return the call of a migrator that would let rows in; new values are for a person to say."""
     table = table_of(group[0].model)
     column = next((one for one in table.columns if one.field.name == name), None)
     if column is None or kind in _HINTS:
         return ""
-    values = dict.fromkeys(literal(row.values.get(column.name)) for row in group[:SHOWN])
     new = "lambda value: ..."
-    if kind == "null":
-        new = f"{{None: {_filler(column)}}}"
-    elif kind == "choice":
-        choice = literal(column.field.flatchoices[0][0])
-        new = "{" + ", ".join(f"{value}: {choice}" for value in values) + "}"
+    if kind in ("null", "choice"):
+        values = dict.fromkeys(literal(row.values.get(column.name)) for row in group[:SHOWN])
+        new = "{" + ", ".join(f"{value}: ..." for value in values) + "}"
     elif kind == "too-long" and isinstance(column.target, CharField):
         guard = "value and " if column.field.null else ""
         new = f"lambda value: {guard}value[:{column.target.max_length}]"
     return f"self.change_values({literal(table.label)}, {literal(column.name)}, {new})"
-
-
-def _filler(column: Column) -> str:
-    """Return a value for rows that have none: the default of the field, or an empty one."""
-    field: Any = column.field
-    default = field.get_default() if field.has_default() and not callable(field.default) else None
-    kind = next(iter(column.types or ()), None)
-    return literal(_EMPTY.get(kind, ...) if default is None else default)
