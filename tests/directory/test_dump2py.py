@@ -23,7 +23,7 @@ from sites import Site
 
 from dumpy import console, reading
 from dumpy.errors import DumpFailed
-from dumpy.management import progress
+from dumpy.management.commands import dump2py
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, Manifest, from_text, to_text
 from dumpy.text.outline import FIRST_LINE
 from dumpy.writing import publishing
@@ -462,7 +462,7 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr(console, "_SECONDS", -1)
-    watcher = progress.TableProgress(OutputWrapper(stream), 1, 200)
+    watcher = dump2py.TableProgress(OutputWrapper(stream), 1, 200)
     watcher.begin("shop.Album")
     watcher.rows(50)
     assert re.fullmatch(

@@ -11,13 +11,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
-from dumpy.console import add_database_option, add_noinput_option, confirmed
+from dumpy.console import Progress, add_database_option, add_noinput_option, confirmed
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError
-from dumpy.management.progress import TableProgress
+from dumpy.errors import DumpyError, counted
 from dumpy.management.subsets import add_subset_options, explain, selection_of
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
+from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump, Watcher
 from dumpy.writing.publishing import holds_dump, published
 
 
@@ -109,3 +108,33 @@ def _add_manner(parser: CommandParser) -> None:
         help="Leave out tables that cannot be read, name them, and exit with status 1.",
     )
     add_noinput_option(parser)
+
+
+class TableProgress(Progress, Watcher):
+    """Shows the current table, and prints a line for each finished table."""
+
+    def __init__(self, stream: Any, verbosity: int, expected: int) -> None:
+        super().__init__(stream, verbosity, expected)
+        self._verbosity = verbosity
+        self._begun = time.perf_counter()
+        self._size = self._tables = 0
+
+    def begin(self, label: str) -> None:
+        """Set the current table."""
+        super().begin(label)
+        self._begun = time.perf_counter()
+
+    def end(self, rows: int, size: int) -> None:
+        """Print the line of a finished table."""
+        self._tables += 1
+        self._size += size
+        self.clear()
+        self._say(self._label, rows, size, time.perf_counter() - self._begun)
+
+    def total(self, seconds: float) -> None:
+        """Print the line of all tables."""
+        self._say(counted(self._tables, "table"), self._done, self._size, seconds)
+
+    def _say(self, what: str, rows: int, size: int, seconds: float) -> None:
+        if self._verbosity > 0:
+            self._stream.write(f"{what:<40} {rows:>11,} rows {size:>14,} bytes {seconds:>8.2f} s")
