@@ -27,14 +27,14 @@ _START = re.compile(r" *(?:yield\b)?")
 
 Values = tuple[object, ...]
 _Convert = Callable[[str], object]
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,4299})(?![0-9.eE_xXoObBjJ])")
-_FLOAT = re.compile(
-    r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?(?![0-9.eE_jJ])"
+_ATOM = re.compile(r"[-+.A-Za-z0-9_]{1,4301}")
+_NUMBERS: tuple[tuple[re.Pattern[str], type[int] | type[float]], ...] = (
+    (re.compile(r"-?(?:0|[1-9][0-9]{0,4299})"), int),
+    (re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?"), float),
 )
 _PLAIN = re.compile(PLAIN_PATTERN)
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,99}")
 _KEYWORD = re.compile(r"([a-z]{1,99})=(?!=)")
-_LITERAL_WORDS: dict[str, object] = {"None": None, "True": True, "False": False}
+_NAMES = {"None": None, "True": True, "False": False, "-inf": -words.inf, **words.CONSTANTS}
 
 
 class RowError(ValueError):
@@ -286,7 +286,7 @@ def read_value(text: str) -> object:
 
 
 def _read(text: str, start: int, depth: int) -> tuple[object, int]:
-    reader = _READERS.get(text[start : start + 1], _read_word)
+    reader = _READERS.get(text[start : start + 1], _read_atom)
     return reader(text, start, depth)
 
 
@@ -333,34 +333,6 @@ def _read_bytes(text: str, start: int, depth: int) -> tuple[object, int]:
     return unquote_bytes(text[start:end]), end
 
 
-def _read_number(text: str, start: int, depth: int) -> tuple[object, int]:
-    integer = _INTEGER.match(text, start)
-    if integer is not None:
-        return _checked_int(integer[0]), integer.end()
-    number = _FLOAT.match(text, start)
-    if number is None:
-        return _read_minus_inf(text, start)
-    value = float(number[0])
-    if isinf(value):
-        raise NotCanonical
-    return value, number.end()
-
-
-def _checked_int(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:  # The process may have a lower limit of digits.
-        raise NotCanonical from None
-
-
-def _read_minus_inf(text: str, start: int) -> tuple[object, int]:
-    end = _after("-", text, start)
-    word = _WORD.match(text, end)
-    if word is None or word[0] != "inf":
-        raise NotCanonical
-    return -words.inf, word.end()
-
-
 def _read_list(text: str, start: int, depth: int) -> tuple[object, int]:
     return _read_items(text, start + 1, "]", _deeper(depth))
 
@@ -378,16 +350,30 @@ def _read_dict(text: str, start: int, depth: int) -> tuple[object, int]:
     return words.make_dict(keys, values), end + 1
 
 
-def _read_word(text: str, start: int, depth: int) -> tuple[object, int]:
-    word = _WORD.match(text, start)
-    if word is None:
+def _read_atom(text: str, start: int, depth: int) -> tuple[object, int]:
+    """Return a number, a name or a call."""
+    atom = _ATOM.match(text, start)
+    if atom is None:
         raise NotCanonical
-    name, end = word[0], word.end()
+    written, end = atom[0], atom.end()
     if text.startswith("(", end):
-        return _read_call(name, text, end + 1, _deeper(depth))
-    if name in _LITERAL_WORDS:
-        return _LITERAL_WORDS[name], end
-    return words.constant(name), end
+        return _read_call(written, text, end + 1, _deeper(depth))
+    if written in _NAMES:
+        return _NAMES[written], end
+    for pattern, read in _NUMBERS:
+        if pattern.fullmatch(written):
+            return _checked_number(read, written), end
+    raise NotCanonical
+
+
+def _checked_number(read: type[int] | type[float], text: str) -> int | float:
+    try:
+        value = read(text)
+    except ValueError:  # The process may have a lower limit of digits.
+        raise NotCanonical from None
+    if type(value) is float and isinf(value):
+        raise NotCanonical
+    return value
 
 
 def _read_call(name: str, text: str, start: int, depth: int) -> tuple[object, int]:
@@ -409,7 +395,7 @@ def _read_call(name: str, text: str, start: int, depth: int) -> tuple[object, in
 
 def _read_b(text: str, start: int, depth: int) -> tuple[object, int]:
     is_bytes = text[start + 1 : start + 2] in BYTES_LITERALS
-    return (_read_bytes if is_bytes else _read_word)(text, start, depth)
+    return (_read_bytes if is_bytes else _read_atom)(text, start, depth)
 
 
 _Reader = Callable[[str, int, int], tuple[object, int]]
@@ -419,7 +405,6 @@ _READERS: dict[str, _Reader] = {
     "[": _read_list,
     "{": _read_dict,
     "b": _read_b,
-    **dict.fromkeys("-0123456789", _read_number),
 }
 
 

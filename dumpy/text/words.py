@@ -231,9 +231,8 @@ def _write_repr(value: date | timedelta) -> str:
     return repr(value)[_MODULE:]
 
 
-@lru_cache(maxsize=4096)
-def _read_date(text: str) -> date:
-    return date(*map(int, text.split(", ")))
+def _reader(make: Callable[..., object]) -> Callable[[str], object]:
+    return lambda text: make(*map(int, text.split(", ")))
 
 
 def _write_datetime(value: datetime) -> str:
@@ -248,22 +247,10 @@ def _write_datetime(value: datetime) -> str:
     return f"utc{repr(clock)[_MODULE + len('datetime') : -_ZONE]})"
 
 
-def _read_datetime(text: str) -> datetime:
-    return _read_utc(text).replace(tzinfo=None)
-
-
-def _read_utc(text: str) -> datetime:
-    return utc(*map(int, text.split(", ")))
-
-
 def _write_time(value: time) -> str:
     if value.tzinfo is not None:
         raise Unwritable(value, "it has a time zone")
     return repr(value)[_MODULE:]
-
-
-def _read_time(text: str) -> time:
-    return time(*map(int, text.split(", ")))  # type: ignore[arg-type]  # a zone is no number
 
 
 def _read_timedelta(text: str) -> timedelta:
@@ -334,6 +321,8 @@ _NESTED: dict[type, _Nested] = {list: _write_list, dict: _write_dict, Natural: _
 
 # The tables
 
+_read_date = lru_cache(maxsize=4096)(_reader(date))
+
 FLAT: dict[str, Kind] = {
     "None": Kind(type(None), repr, "None", {"None": None}.__getitem__),
     "bool": Kind(bool, repr, "(True|False)", {"True": True, "False": False}.__getitem__),
@@ -344,9 +333,9 @@ FLAT: dict[str, Kind] = {
     "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", Decimal),
     "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", UUID),
     "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _read_date),
-    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _read_datetime),
-    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _read_utc),
-    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _read_time),
+    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _reader(datetime)),
+    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _reader(utc)),
+    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _reader(time)),
     "timedelta": Kind(timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
 }
 """The kinds whose canonical text a regular expression with one group recognises."""
@@ -372,9 +361,10 @@ _WORDS: dict[str, Word] = {
     "timedelta": Word(timedelta, frozenset({int, float}), timedelta),
     "utc": Word(utc, _INTEGERS, utc),
 }
-_CONSTANTS: dict[str, object] = {"inf": inf, "json_null": json_null, "nan": nan}
+CONSTANTS: dict[str, object] = {"inf": inf, "json_null": json_null, "nan": nan}
+"""The names in rows that are values."""
 NAMES: dict[str, object] = dict(
-    sorted({**{name: word.named for name, word in _WORDS.items()}, **_CONSTANTS}.items())
+    sorted({**{name: word.named for name, word in _WORDS.items()}, **CONSTANTS}.items())
 )
 """Everything that can be named in a row."""
 
@@ -382,10 +372,9 @@ NAMES: dict[str, object] = dict(
 # Writing
 
 
-def source(value: object, *, ascii_only: bool = False) -> str:
+def source(value: object) -> str:
     """Return the source of a value, on one line; raises Unwritable if the vocabulary has none."""
-    text = writer_of(type(value))(value)
-    return strings.escape_non_ascii(text) if ascii_only else text
+    return writer_of(type(value))(value)
 
 
 def writer_of(kind: type) -> Callable[[Any], str]:
@@ -398,13 +387,6 @@ def _refuse(value: object) -> str:
 
 
 # Reading
-
-
-def constant(name: str) -> object:
-    """Return the value of a bare name in a row; raises NotAWord if it has none."""
-    if name not in _CONSTANTS:
-        raise NotAWord(f"the name {_shown(name)} is not a value of a row.")
-    return _CONSTANTS[name]
 
 
 def call(name: str, args: Sequence[object], keywords: Mapping[str, object]) -> object:
@@ -454,7 +436,9 @@ def _evaluate_constant(node: ast.Constant, depth: int) -> object:
 
 
 def _evaluate_name(node: ast.Name, depth: int) -> object:
-    return constant(node.id)
+    if node.id not in CONSTANTS:
+        raise NotAWord(f"the name {_shown(node.id)} is not a value of a row.")
+    return CONSTANTS[node.id]
 
 
 def _evaluate_sign(node: ast.UnaryOp, depth: int) -> object:

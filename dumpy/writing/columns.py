@@ -84,6 +84,8 @@ class ColumnWriter:
                 ]
             if kinds <= _INTEGERS and _are_small(values):
                 return list(map(repr, values))
+            if len(kinds) == 1:
+                return list(map(writer_of(kinds.pop()), values))
             writers = {kind: writer_of(kind) for kind in kinds}
             return [writers[type(value)](value) for value in values]
         except Unwritable:

@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 
 from dumpy.errors import UnwritableRow
+from dumpy.schema.references import generic_keys_of
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -206,11 +207,11 @@ class RowWriter:
     @cached_property
     def _generic_keys(self) -> list[tuple[int, int]]:
         """The positions of the two columns of each generic foreign key."""
-        names = {column.field.name: i for i, column in enumerate(self.shape.columns)}
+        places = {column: place for place, column in enumerate(self.shape.columns)}
         return [
-            (names[field.ct_field], names[field.fk_field])
-            for field in self.shape.table.model._meta.private_fields
-            if {getattr(field, "ct_field", None), getattr(field, "fk_field", None)} <= names.keys()
+            (places[one.kind], places[one.number])
+            for one in generic_keys_of(self.shape.table)
+            if one.kind in places and one.number in places
         ]
 
     def _model_of(self, content_type: object) -> ModelType | None:
