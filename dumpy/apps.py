@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django
 from django.apps import AppConfig
+from django.core import checks, serializers
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -17,6 +18,10 @@ class DumpyConfig(AppConfig):
         if django.VERSION < (5, 2):
             found = django.get_version()
             raise ImproperlyConfigured(f"dumpy needs Django 5.2 or newer, this is Django {found}.")
-        from dumpy import registration
+        from dumpy.checks import check_format, check_migrator, check_settings
 
-        registration.register()
+        # As a builtin the module is imported when a serializer is first asked for, not at start-up,
+        # and an entry in SERIALIZATION_MODULES still wins.
+        serializers.BUILTIN_SERIALIZERS.setdefault("py", "dumpy.serializer")
+        for check in (check_format, check_settings, check_migrator):
+            checks.register(check)

@@ -44,7 +44,10 @@ def other_restore(name: str) -> RestoreFailed:
 
 
 class Trigger(NamedTuple):
-    """A trigger of a table, with the statements that disable and enable it, if it can be."""
+    """A trigger of a table, with the statements that disable and enable it, if it can be.
+
+    A foreign key or an index is one as well where it is made after the rows.
+    """
 
     table: str
     name: str
@@ -77,10 +80,7 @@ class Engine(ABC):
         lossy: Fields for which the driver reads None or False where something else is stored.
         plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
         code_points: The collation that orders texts by code points, "" for the default one.
-        checks_lengths: Whether a text that is longer than its column is refused.
-        compares_by_code_points: Whether texts are equal only if they have the same code points.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
-        takes_nul: Whether a text may have NUL in it.
         streams: Whether the result of a query need not be held in memory.
         copies: Whether a database can be copied.
     """
@@ -89,10 +89,7 @@ class Engine(ABC):
     lossy: ClassVar[tuple[type[Field], ...]] = ()
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
-    checks_lengths: ClassVar[bool] = True
-    compares_by_code_points: ClassVar[bool] = True
     checks_unmanaged_keys: ClassVar[bool] = True
-    takes_nul: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     copies: ClassVar[bool] = True
 
@@ -303,6 +300,10 @@ class Engine(ABC):
     @abstractmethod
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers of tables that run when rows change."""
+
+    def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the foreign keys and indexes of new tables that are faster to make after rows."""
+        return []
 
     # Databases
 

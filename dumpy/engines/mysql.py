@@ -64,7 +64,6 @@ class MySQL(ServerEngine):
 
     lossy = (DateField, TimeField)
     code_points = "utf8mb4_bin"
-    compares_by_code_points = False
     # The client holds it all.
     streams = False
     copies = False

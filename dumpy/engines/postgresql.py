@@ -114,6 +114,23 @@ _TRIGGERS = """
     WHERE tgrelid = ANY(%(tables)s::regclass[]) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
     ORDER BY 1, 2
 """
+# Unique indexes stay: rows are refused because of them. So does what the statement does not tell.
+_MADE_AFTER_ROWS = """
+    SELECT conrelid::regclass::text, conname,
+        format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
+        format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname,
+            pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY(%(tables)s::regclass[])
+        AND conparentid = 0 AND obj_description(oid, 'pg_constraint') IS NULL
+    UNION ALL
+    SELECT indrelid::regclass::text, indexrelid::regclass::text,
+        format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = ANY(%(tables)s::regclass[]) AND relkind = 'i' AND NOT relispartition
+        AND NOT (indisunique OR indisexclusion OR indisclustered OR indisreplident)
+        AND reltablespace = 0 AND obj_description(indexrelid, 'pg_class') IS NULL
+    ORDER BY 1, 2
+"""
 _CONCURRENTLY = re.compile(
     r"\A((?:\s|--[^\n]*\n)*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX)\s+)CONCURRENTLY\b", re.I
 )
@@ -165,7 +182,6 @@ class PostgreSQL(ServerEngine):
         uuid.UUID,
     }
     code_points = "C"
-    takes_nul = False
 
     location_query = "SELECT current_database(), host(inet_server_addr())"
     lock_query = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
@@ -298,6 +314,10 @@ class PostgreSQL(ServerEngine):
             off = f"{alter} DISABLE TRIGGER {quoted}" if may_alter else ""
             found.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
         return found
+
+    def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
+        """Return the foreign keys, and the indexes that are not unique."""
+        return [Trigger(*row) for row in self._of(tables, _MADE_AFTER_ROWS)]
 
     def hold(self, tables: Sequence[str]) -> None:
         """Lock out writers, and defer the foreign keys of other tables."""

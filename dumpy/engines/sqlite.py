@@ -30,7 +30,6 @@ class SQLite(Engine):
     """A database in a file, or in memory."""
 
     lossy = (BooleanField, DateField, TimeField)
-    checks_lengths = False
     checks_unmanaged_keys = False
 
     def _isolation_level(self) -> str:

@@ -166,11 +166,15 @@ class Restorer:
         self._require_unmanaged()
         self._require_columns()
         connection, tables = connections[self.using], self._tables_emptied()
+        late: list[Trigger] = []
         if not self._keeps_schema:
             self._say_triggers()
+            late = self._engine.made_after_rows(self._engine.there(self.plan.tables))
+        if late:  # Migrations may have inserted rows.
+            connection.check_constraints()
         with (
             transaction.atomic(using=self.using),
-            without_triggers(connection, self._triggers),
+            without_triggers(connection, [*self._triggers, *late]),
         ):
             schema.empty(connection, tables)
             self._renew_content_types()

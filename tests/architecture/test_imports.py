@@ -65,8 +65,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "repairing": BELOW_RESTORING,
     "checking": BELOW_RESTORING | {"writing", "restoring"},
     "testing": frozenset({"errors", "writing", "restoring", "checking"}),
-    "registration": frozenset({"checks"}),
-    "apps": frozenset({"registration"}),
+    "apps": frozenset({"checks"}),
     "checks": BASICS | {"migrating"},
 }
 # What a part must not know of other packages.
@@ -76,11 +75,9 @@ FORBIDDEN = {
     "reading": DATABASE,
     "loading": OUTPUT,
 }
-# The ready() of an application is one line; what it does stands in a module of its own. The admin
-# is a package.
+# The application registers the checks. The admin is a package.
 WIRING = {
-    ("dumpy.apps", "dumpy.registration"),
-    ("dumpy.registration", "dumpy.checks"),
+    ("dumpy.apps", "dumpy.checks"),
     *((module, "dumpy.admin") for module in MODULES if is_within(module, "dumpy.admin")),
 }
 
@@ -192,4 +189,4 @@ def test_nobody_imports_an_edge(module: str) -> None:
 
 def test_the_reader_of_imports_sees_relative_ones_and_those_within_functions() -> None:
     assert "dumpy.text.parsing" in set(imported("dumpy.text.outline"))
-    assert "dumpy.registration" in set(imported("dumpy.apps"))
+    assert "dumpy.checks.check_format" in set(imported("dumpy.apps"))

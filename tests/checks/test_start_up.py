@@ -19,7 +19,6 @@ CHEAP = {
     "dumpy.checks",
     "dumpy.conf",
     "dumpy.errors",
-    "dumpy.registration",
 }
 CHECK = """
 import sys

@@ -127,3 +127,42 @@ def test_what_is_not_there_cannot_be_dropped(old: Site) -> None:
     assert "--drop: there is no table or view 'payrol'." in old.refuse(
         old.the_dump, "--drop", "payrol"
     )
+
+
+SCHEMA = """
+    SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL
+    SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1
+"""
+INDEXES = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("fixes", "0001_once")]
+    operations = [
+        migrations.RunSQL(
+            [
+                "CREATE INDEX dear ON shop_product (price DESC) WHERE price > 5",
+                "CREATE INDEX told ON shop_product USING hash (price)",
+                "COMMENT ON INDEX told IS 'for equality'",
+            ]
+        )
+    ]
+"""
+
+
+@pytest.mark.postgresql
+def test_foreign_keys_and_indexes_that_are_made_after_the_rows_are_those_of_migrations(
+    first: Site,
+) -> None:
+    first.write({"fixes/migrations/0002_indexes.py": INDEXES})
+    assert "building the schema" in first.restore(first.the_dump)
+    restored = first.execute(SCHEMA)
+    comment = "SELECT obj_description('told'::regclass)"
+    assert first.execute(comment) == [("for equality",)]
+    assert any("FOREIGN KEY" in one for (one,) in restored)
+    first.execute("DROP SCHEMA public CASCADE")
+    first.execute("CREATE SCHEMA public")
+    first.succeed("migrate", "--run-syncdb", "-v0")
+    assert first.execute(SCHEMA) == restored
