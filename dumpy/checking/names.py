@@ -17,7 +17,7 @@ from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
-from dumpy.restoring.redirected import redirected
+from dumpy.restoring.plans import redirected
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _ALIKE = 0.6

@@ -244,9 +244,10 @@ def _restorer(content: Content, options: argparse.Namespace, said: Said) -> Rest
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
     if content.dump.is_edited:
         said.line("restore.py was edited since it was written.")
+    plan = ThroughMigrations if options.through_migrations else Today
     return Restorer(
         content,
-        _plan(content, options),
+        plan(content, options.database),
         said.line,
         validation=options.validation,
         rejects=Rejects() if options.keep_going else None,
@@ -284,12 +285,6 @@ def _say_end(
     if restorer.rejects and restorer.rejects.rows:
         raise LoadError([row.problem for row in restorer.rejects.rows])
     say(_DRY_RUN if is_dry else "Restored.")
-
-
-def _plan(content: Content, options: argparse.Namespace) -> Today:
-    if options.through_migrations:
-        return ThroughMigrations(content, options.database)
-    return Today(content, options.database)
 
 
 def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:

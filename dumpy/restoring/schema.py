@@ -152,11 +152,6 @@ def numbered(
     return [model for model in mine if model._meta.db_table in found]
 
 
-def reset_sequences(using: str, models: Iterable[ModelType]) -> None:
-    """Let the next rows of models have keys that are free."""
-    engine_of(connections[using]).reset_sequences(numbered(using, models))
-
-
 def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[str]:
     """Return the columns of a model that its table does not have.
 
