@@ -183,6 +183,22 @@ def test_an_object_of_a_factory_is_saved_with_all_that_it_was_built_with(load: L
     assert len({visa.passport.species.latin for visa in Visa.objects.all()}) == 3
 
 
+def test_unsaved_parents_of_several_levels_are_saved_first(load: Load) -> None:
+    load(
+        fixture_of(
+            "root = Taxon(name='root')",
+            "twig = Taxon(name='twig', parent=Taxon(name='branch', parent=root))",
+            "yield Taxon(name='leaf', parent=twig)",
+            "yield [Taxon(name='bud', parent=Taxon(name='shoot', parent=root))]",
+        )
+    )
+    parents = Taxon.objects.order_by("pk").values_list("name", "parent__name")
+    assert list(parents) == [
+        ("root", None), ("branch", "root"), ("twig", "branch"), ("leaf", "twig"),
+        ("shoot", "root"), ("bud", "shoot"),
+    ]  # fmt: skip
+
+
 def test_objects_that_point_at_each_other_are_saved_once_each(load: Load) -> None:
     load(
         fixture_of(
