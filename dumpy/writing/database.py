@@ -17,7 +17,7 @@ from django.core.serializers.base import ProgressBar
 from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Manager, QuerySet
+from django.db.models import Manager, Model, QuerySet
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
@@ -103,6 +103,12 @@ class DatabaseDump:
         """Return the rows of a table, in pages; to be closed if it is not read to its end."""
         for rows in self.querysets(table):
             yield from pages_of_query(self.shape(table), rows, self.using)
+        self._read.append(table)
+
+    def instances(self, table: Table) -> Iterator[Model]:
+        """Yield the rows of a table as instances, in the order of their primary keys."""
+        for rows in self.querysets(table):
+            yield from rows.order_by("pk").iterator()
         self._read.append(table)
 
     def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:

@@ -23,6 +23,7 @@ from dumpy.management.subsets import (
     used_options,
 )
 from dumpy.writing.database import DatabaseDump, NoSuchModel, Options, select
+from dumpy.writing.objects import write_objects
 from dumpy.writing.output import replaced
 
 
@@ -32,12 +33,18 @@ class Command(dumpdata.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options of a subset to those of Django."""
         super().add_arguments(parser)
+        parser.add_argument(
+            "--as-objects",
+            action="store_true",
+            help="With --format=py: write a fixture to maintain by hand, for small data.",
+        )
         add_subset_options(parser)
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
-            for option in used_options(options):
+            used = [*used_options(options), *(["--as-objects"] if options["as_objects"] else [])]
+            for option in used:
                 raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
@@ -62,9 +69,13 @@ class Command(dumpdata.Command):
         # Whatever a manager or a field prints must not end up in the dump.
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
-                dump.write(stream, self._progress(dump, options))
+                if options["as_objects"]:
+                    notes = write_objects(dump, stream)
+                else:
+                    notes = []
+                    dump.write(stream, self._progress(dump, options))
                 explain(dump, self.stderr)
-                notes = list(dump.notes())
+                notes += dump.notes()
             for sentence in notes:
                 self.stderr.write(sentence)
 
@@ -103,6 +114,11 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
         raise CommandError("--pks cannot be combined with a subset: use --only.")
     if keys and (len(app_labels) != 1 or "." not in app_labels[0]):
         raise CommandError("You can only use --pks option with one model")
+    if options["as_objects"]:
+        for name in ("natural_foreign", "natural_primary"):
+            if options[f"use_{name}_keys"]:
+                option = name.replace("_", "-")
+                raise CommandError(f"--as-objects cannot be combined with --{option}.")
     return Options(
         using=options["database"],
         natural_foreign=options["use_natural_foreign_keys"],
