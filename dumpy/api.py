@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from dumpy.checking import check as checks
 from dumpy.checking.diff import ModelDiff, RowDiff, comparing, totals
-from dumpy.checking.report import Findings, text
+from dumpy.checking.report import Findings
 from dumpy.errors import printable_lines
 from dumpy.loading.report import Report
 from dumpy.loading.validation import Validation
@@ -45,25 +45,6 @@ class Written:
 
     def __str__(self) -> str:
         return "\n".join(self.notes)
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a check has found.
-
-    Attributes:
-        findings: all of it, by model and field.
-    """
-
-    findings: Findings
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether a restore would go through."""
-        return self.findings.is_fine
-
-    def __str__(self) -> str:
-        return text(self.findings)
 
 
 @dataclass(frozen=True)
@@ -149,13 +130,13 @@ def check(
     database: str = DEFAULT_DB_ALIAS,
     as_version: str | None = None,
     rehearsal: bool = True,
-) -> Checked:
+) -> Findings:
     """Return whether a dump would be restored, and what keeps it from that, as ``checkdump`` does.
 
     Without a ``rehearsal`` only files and names are checked. Raises ``ConfigurationError``.
     """
     with migrating(Policy(as_version=as_version)):
-        return Checked(checks.check(Path(path), database, is_rehearsed=rehearsal))
+        return checks.check(Path(path), database, is_rehearsed=rehearsal)
 
 
 def diff(first: _Path, second: _Path) -> Compared:

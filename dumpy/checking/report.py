@@ -139,6 +139,11 @@ class Findings:
         """Whether a restore would go through, for all that was looked at."""
         return not self.damages and not self.stopping
 
+    def __str__(self) -> str:
+        """Return the report with damages and verdict."""
+        end = printable_lines("\n".join([*map(str, self.damages), verdict(self)]))
+        return "\n".join([*lines(self), end])
+
 
 def literal(value: object) -> str:
     """Return a value as the source of a migrator has it, ``...`` if it has no literal."""
@@ -256,12 +261,6 @@ def example_line(example: Example, finding: Finding) -> str:
     where = f"{example.place}: " if example.place else ""
     said = example.reason.removeprefix(f"{finding.field}: ").rstrip(".")
     return f"{where}pk {example.pk!r:.60}{f': {said}' if said not in ('', finding.reason) else ''}"
-
-
-def text(found: Findings) -> str:
-    """Return the report with damages and verdict."""
-    end = printable_lines("\n".join([*map(str, found.damages), verdict(found)]))
-    return "\n".join([*lines(found), end])
 
 
 def to_json(found: Findings) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Repair:
                 raise NoChoice(
                     f"--with-children: rows of {table.label} refer to {model._meta.label} by "
                     f"natural key. Choose them: manage.py repair PATH {table.label} "
-                    f"--where {column.field.name}={'.'.join(map(str, value.key))}"
+                    f"--where {column.field.name}=KEY, the parts of the natural key with dots."
                 )
             is_key = value is not None and not isinstance(value, list | dict | NotHere)
             return keys.get(RowKey(model, to, value)) if is_key else None

@@ -552,7 +552,7 @@ def test_of_children_that_refer_by_natural_key_it_is_said_how_to_choose_them(
 ) -> None:
     zoo.Mascot.objects.all().delete()
     zoo.Nation.objects.filter(pk=1).delete()
-    with pytest.raises(DumpyError, match=r"by natural key. Choose them: .* --where nation=A"):
+    with pytest.raises(DumpyError, match=r"by natural key. Choose them: .* --where nation=KEY"):
         called("repair", str(natural_dump), "zoo.Nation", "1", with_children=True)
     repaired(natural_dump, "zoo.Nation", "1")
     said = repaired(natural_dump, "zoo.Mascot", where=["nation=A"])
