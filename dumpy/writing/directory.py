@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +106,10 @@ class DirectoryDump:
         digest = manifests.digest()
         files, count = [], 0
         with closing(self._dump.pages(table)) as pages:
-            lines = self._arguments(self._dump.writer(table), pages, digest, watcher)
+            parts = self._arguments(self._dump.writer(table), pages, digest, watcher)
             for name in self._file_names(names, table):
                 with _File(directory / name) as file:
-                    count += self._write_rows(file, table, names, lines)
+                    count += self._write_rows(file, table, names, parts)
                 files.append(file.entry)
         fields = self._dump.shape(table).names
         self._functions.append(self._names.declaration(names, table.label, fields))
@@ -144,21 +143,25 @@ class DirectoryDump:
 
     def _arguments(
         self, writer: RowWriter, pages: Iterator[Page], digest: Any, watcher: Watcher
-    ) -> Iterator[str]:
+    ) -> Iterator[list[str]]:
+        """Yield the arguments of the rows, some at a time, none of them for two files."""
+        room = self._max_row_count
         for page in pages:
-            for arguments in writer.arguments(page):
-                digest.update(f"{arguments}\n".encode())
-                yield arguments
-            watcher.rows(len(page.keys))
+            lines = list(writer.arguments(page))
+            digest.update("".join([f"{line}\n" for line in lines]).encode())
+            watcher.rows(len(lines))
+            while lines:
+                yield lines[:room]
+                lines, room = lines[room:], max(room - len(lines), 0) or self._max_row_count
 
     def _write_rows(
-        self, file: _File, table: Table, names: ModelNames, lines: Iterator[str]
+        self, file: _File, table: Table, names: ModelNames, pages: Iterator[list[str]]
     ) -> int:
         prefix, count = SAVED.prefix(names.create), 0
         file.write(table_head(table.label))
-        for arguments in islice(lines, self._max_row_count):
-            file.write(f"{prefix}{arguments}{SAVED.suffix}\n")
-            count += 1
+        while count < self._max_row_count and (lines := next(pages, None)):
+            file.write("".join([f"{prefix}{line}{SAVED.suffix}\n" for line in lines]))
+            count += len(lines)
         file.write(table_tail())
         return count
 
