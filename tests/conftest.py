@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from engines import REACH, is_required, trouble
+from flushing import flush_quickly
 from hypothesis import settings as hypothesis_settings
-from matrix import DIRECTORIES, NOT_QUICK, WITHOUT_DATABASE
+from matrix import DIRECTORIES, NOT_QUICK, SAMPLED, WITHOUT_DATABASE, WITHOUT_SQL
 from pytest_django.plugin import DjangoDbBlocker
 from running import Project
 from sites import NewSite, Site, Version, create_database, name_on_server
@@ -58,7 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def mark(item: pytest.Item, file: Path) -> None:
     """Give a test the marks of its directory; raises ``UsageError`` if it may not be there."""
     directory = file.parts[0]
-    for name in DIRECTORIES[directory]:
+    left_out = {"sql"} if file.as_posix() in WITHOUT_SQL else set()
+    # A checksum of the name, so that all processes choose the same cases.
+    if directory in SAMPLED and hasattr(item, "callspec") and zlib.crc32(item.name.encode()) % 10:
+        left_out.add("python")
+    for name in DIRECTORIES[directory] - left_out:
         item.add_marker(name)
     is_long = item.get_closest_marker("slow") or hasattr(getattr(item, "obj", None), "hypothesis")
     if not is_long and NOT_QUICK.isdisjoint({directory, file.as_posix()}):
@@ -73,6 +79,12 @@ def is_for(item: pytest.Item, engine: str) -> bool:
     if named:
         return engine in named
     return engine == "sqlite" or item.get_closest_marker("sql") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flushes() -> None:
+    """Let tests that commit be cleaned up after in little time."""
+    flush_quickly()
 
 
 @pytest.fixture(autouse=True)

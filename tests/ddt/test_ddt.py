@@ -51,6 +51,7 @@ def failed(*args: str) -> tuple[str, str]:
     return str(caught.value), out.getvalue()
 
 
+@pytest.mark.sql
 def test_the_zoo_passes_and_is_left_as_it_was() -> None:
     """L9: every field and relation there is, and not in the live database."""
     fill()
@@ -138,6 +139,7 @@ def test_a_field_that_may_differ_is_ignored(dump: Path) -> None:
     assert "has passed" in called("ddt", str(dump), *ignored).out
 
 
+@pytest.mark.sql
 def test_a_field_that_is_lost_in_both_dumps_is_found_in_the_database(shop: None) -> None:
     """L9: no model knows the column, so that both dumps are the same."""
     quote = connection.ops.quote_name
@@ -167,6 +169,7 @@ def test_a_damaged_dump_fails(dump: Path) -> None:
     assert reason.startswith(f"{FAILED}{dump / 'music_genre.py'}: it has 0 bytes")
 
 
+@pytest.mark.sql
 def test_a_dump_that_cannot_be_restored_fails_and_changes_nothing(dump: Path) -> None:
     path = dump / "music_track.py"
     text = path.read_text(encoding="utf-8")
@@ -179,6 +182,7 @@ def test_a_dump_that_cannot_be_restored_fails_and_changes_nothing(dump: Path) ->
     assert (contents(), connection.settings_dict["NAME"]) == (before, name)
 
 
+@pytest.mark.sql
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_no_other_database_is_written_to(shop: None) -> None:
     def log(**options: Any) -> None:

@@ -124,6 +124,7 @@ def test_a_model_that_one_dump_lacks_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.sql
 def test_a_database_is_compared_with_a_dump_of_some_of_its_models(tmp_path: Path) -> None:
     Genre.objects.create(pk=1, name="Rock")
     Artist.objects.create(pk=1, name="AC/DC")

@@ -59,6 +59,7 @@ def test_the_tutorial_shows_what_happens(tutorial: Path) -> None:
     assert (tutorial / "db.sqlite3").is_file()
 
 
+@pytest.mark.sql
 def test_data_move_to_another_engine_as_shown(directory: Path, new_database: Database) -> None:
     environment = {"NEW_DATABASE": json.dumps(new_database, default=str)}
     doc_pages.run(OTHER_ENGINE, directory, doc_pages.environment(directory) | environment)

@@ -80,6 +80,7 @@ def test_a_restore_of_rows_that_is_killed_is_done_or_has_not_happened(
     assert without_next_keys(bank.state()) == (new if point.leaves == NEW else old)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("command", "point"), DUMPS)
 def test_a_dump_that_is_killed_leaves_the_old_or_the_new_one_and_the_next_cleans_up(
     changed: Bank, tmp_path: Path, command: str, point: Point

@@ -98,14 +98,17 @@ def test_fixtures_of_the_session_are_loaded_once_for_all_modules(once: str) -> N
     assert "milk was loaded 3 times" in once
 
 
+@pytest.mark.sqlite
 def test_scopes_hold_in_the_processes_of_xdist(ran: Ran) -> None:
     assert results(ran("-n", "2")) == []
 
 
+@pytest.mark.sqlite
 def test_scopes_hold_in_a_random_order(ran: Ran) -> None:
     assert results(ran("-p", "randomly", "--randomly-seed=1")) == []
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_used_again_holds_no_rows_of_a_scope(site: Site, ran: Ran) -> None:
     site.configure('DATABASES["default"]["TEST"] = {"NAME": "test_plugin_again"}\n')
     try:

@@ -1,0 +1,48 @@
+"""Empties the databases after each test that commits, in a tenth of the time that Django takes.
+
+Receivers of ``post_migrate`` take most of that time, to make content types, permissions and sites
+one by one: their rows are given back as they were. PostgreSQL makes two files anew for each table
+that it truncates: nearly all are empty, and deleting is nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import sql
+from django.core.management.commands import flush
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def flush_quickly() -> None:
+    """Let ``flush`` give back the rows that the first one has made, and delete, not truncate."""
+    made: dict[str, list[tuple[Any, list[Any]]]] = {}
+
+    def give_back(verbosity: int, interactive: bool, db: str) -> None:
+        if db not in made:
+            sql.emit_post_migrate_signal(verbosity, interactive, db)
+            made[db] = _rows_of_migrate(db)
+            return
+        for model, rows in made[db]:
+            model._base_manager.using(db).bulk_create(rows)
+
+    flush.emit_post_migrate_signal = give_back
+    flush.sql_flush = _sql
+
+
+def _rows_of_migrate(alias: str) -> list[tuple[Any, list[Any]]]:
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+    from django.contrib.sites.models import Site
+
+    models = (ContentType, Permission, Site)
+    return [(model, list(model._base_manager.using(alias))) for model in models]
+
+
+def _sql(style: Any, connection: BaseDatabaseWrapper, **options: bool) -> list[str]:
+    if connection.vendor != "postgresql":
+        return sql.sql_flush(style, connection, **options)
+    tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    deletes = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
+    # With that role no foreign key is checked and no trigger runs.
+    return ["; ".join(["SET LOCAL session_replication_role = replica", *deletes])]
