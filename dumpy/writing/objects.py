@@ -281,7 +281,7 @@ class _ObjectsWriter:
         """Return the name by which the module imports a model."""
         if model not in self._classes:
             name = model.__name__
-            if name in self._classes.values():
+            if name in NAMES or name in self._classes.values():
                 name = f"{model._meta.app_label.title().replace('_', '')}{name}"
             self._classes[model] = name
         return self._classes[model]

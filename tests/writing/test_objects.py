@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import called, dumped, loaded
 
+import music.models
 from dumpy.errors import DumpyError
 from dumpy.writing import objects
 from music.models import Album, Artist, Genre, MediaType, Playlist, Track
@@ -165,6 +166,20 @@ def test_a_row_that_refers_to_itself_does_so_by_its_key(tmp_path: Path) -> None:
     assert "yield Region(pk=4, name='Earth', within_id=4)" in text
     load(text, tmp_path)
     assert dumped("zoo", database="other") == dumped("zoo")
+
+
+def test_a_model_with_the_name_of_a_type_of_values_is_imported_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Genre.objects.create(pk=9, name="Rock")
+    monkeypatch.setattr(music.models, "Decimal", Genre, raising=False)
+    try:
+        Genre.__name__ = "Decimal"
+        text = dumped("music.Genre", as_objects=True)
+    finally:
+        Genre.__name__ = "Genre"
+    assert "from music.models import Decimal as MusicDecimal\n" in text
+    assert "yield MusicDecimal(pk=9, name='Rock')" in text
 
 
 def test_values_cannot_become_code(tmp_path: Path) -> None:
