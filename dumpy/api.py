@@ -92,6 +92,7 @@ def write(
     where: Iterable[str] = (),
     with_children: Iterable[str] = (),
     needed: bool = True,
+    mask: str | None = None,
     database: str = DEFAULT_DB_ALIAS,
     natural_foreign: bool = False,
     natural_primary: bool = False,
@@ -104,8 +105,8 @@ def write(
     as with ``dumpdata --format=py``; any other one a directory, as with ``dump2py``, with
     ``max_row_count`` rows in a file. Raises ``DumpyError``, for a directory that is there too,
     unless it is to be ``overwrite``-n; what was at the path stays there then. Unlike ``dumpdata``
-    without ``--all``, a default manager hides no rows. ``only``, ``where``, ``with_children`` and
-    ``needed`` choose a subset, with the texts of the options of the commands.
+    without ``--all``, no manager hides rows. ``only``, ``where``, ``with_children``, ``needed`` and
+    ``mask`` take what the options of the commands take.
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
@@ -113,7 +114,7 @@ def write(
     models = select(labels, exclude, database)
     rows = {"only": [*only], "where": [*where], "with_children": [*with_children]}
     selection = chosen(labels, needed=needed, **rows)
-    options = Options(database, natural_foreign, natural_primary, True, selection=selection)
+    options = Options(database, natural_foreign, natural_primary, True, (), selection, mask)
     dump = DatabaseDump(models, options)
     if ".py" in target.suffixes:
         with dump.snapshot(), replaced(target) as stream:

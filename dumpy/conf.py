@@ -27,9 +27,10 @@ class Configuration:
     sent with ``raw=True``). ``version``: the version of the project, or its dotted path, see
     ``project_version``. ``migration_class``: the dotted path of the project's ``dumpy.Migrator``.
     ``field_text``: the dotted paths of custom field classes that may read texts if ``execute`` is
-    ``False``. The limits of input: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of everything
-    except rows, ``max_unpacked_bytes`` of a decompressed file, and ``max_unpacked_ratio`` of the
-    decompressed to the compressed size.
+    ``False``. ``mask_key``: the key of the pseudonyms in masked dumps (default: derived from
+    ``SECRET_KEY``). The limits of input: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of
+    everything except rows, ``max_unpacked_bytes`` of a decompressed file, and
+    ``max_unpacked_ratio`` of the decompressed to the compressed size.
     """
 
     execute: bool = True
@@ -37,6 +38,7 @@ class Configuration:
     version: str | None = None
     migration_class: str | None = None
     field_text: tuple[str, ...] = ()
+    mask_key: str | None = None
     max_row_bytes: int = 128 * 2**20
     max_skeleton_bytes: int = 4 * 2**20
     max_unpacked_bytes: int = 64 * 2**30
@@ -79,6 +81,10 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
     ),
     "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
     "FIELD_TEXT": ("a list of the dotted paths of field classes", _are_dotted),
+    "MASK_KEY": (
+        "a text of at least 16 characters",
+        lambda value: isinstance(value, str) and len(value) >= 16,
+    ),
     "MAX_ROW_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
     "MAX_SKELETON_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
     "MAX_UNPACKED_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),

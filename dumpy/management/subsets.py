@@ -44,6 +44,16 @@ def add_subset_options(parser: CommandParser) -> None:
     )
 
 
+def add_mask_option(parser: CommandParser) -> None:
+    """Let a command have the option for masks."""
+    parser.add_argument(
+        "--mask",
+        metavar="dotted.path",
+        help="A module with subclasses of dumpy.masks.Mask, or one of them: what replaces the "
+        "values of fields.",
+    )
+
+
 def selection_of(options: Mapping[str, Any], labels: Sequence[str]) -> Selection | None:
     """Return what the options choose, if they choose something.
 

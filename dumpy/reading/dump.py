@@ -342,6 +342,11 @@ class Dump:
         return self.skeleton is not None and self.skeleton.is_subset
 
     @property
+    def is_masked(self) -> bool:
+        """Whether the dump says that values are not those of its source."""
+        return self.skeleton is not None and self.skeleton.is_masked
+
+    @property
     def version(self) -> str | None:
         """The version of the source, None also for a program that is not run."""
         said = self.skeleton or self.manifest

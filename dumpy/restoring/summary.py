@@ -44,6 +44,8 @@ class Summary:
         """Yield a sentence for each kind of rows that go, and have none in the dump."""
         if self.content.dump.is_subset:
             yield self._says_subset()
+        if self.content.dump.is_masked:
+            yield "The dump is masked: values of some fields are not those of its source."
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
         sessions = {name for name, label in self._labels.items() if label == _SESSION}

@@ -41,6 +41,9 @@ IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 SUBSET = "A subset of the"
 """How the docstring of a dump begins that holds a part of a database."""
 
+MASKED = " Values are masked by "
+"""How the docstring of a dump says what replaced the values of some fields."""
+
 # Black and ruff would break rows over several lines.
 _FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
 _HINT = """\

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import NoReturn, TypeGuard
 
 from . import words
-from .emit import FLUSH, IMPORTED, INSTALL, MAIN, SUBSET
+from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET
 from .outline import (
     SAVED,
     Extent,
@@ -99,6 +99,7 @@ class Skeleton:
         installs: whether migrators may change the create functions.
         bound: the names that the module binds.
         is_subset: whether its docstring says that it holds a part of a database.
+        is_masked: whether its docstring says that values are masked.
     """
 
     version: str | None = None
@@ -112,6 +113,7 @@ class Skeleton:
     installs: bool = False
     bound: set[str] = field(default_factory=set)
     is_subset: bool = False
+    is_masked: bool = False
 
 
 @dataclass
@@ -135,7 +137,9 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
         raise NotData(outline.true_line(folded), reason)
     for number, statement in enumerate(statements(outline)):
         if number == 0 and _is_docstring(statement):
-            module.is_subset = ast.literal_eval(statement.value).startswith(SUBSET)
+            said = ast.literal_eval(statement.value)
+            module.is_subset = said.startswith(SUBSET)
+            module.is_masked = MASKED in said
         else:
             _module_statement(module, statement)
     if module.listed is None:

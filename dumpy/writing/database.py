@@ -24,7 +24,8 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed, DumpyError
 from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.text.emit import SUBSET, ModuleWriter
+from dumpy.text.emit import MASKED, SUBSET, ModuleWriter
+from dumpy.writing.masking import Masking
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
@@ -49,6 +50,7 @@ class Options:
 
     Attributes:
         selection: what a subset begins with; None for all rows.
+        mask: the dotted path of the masks; None for values as they are.
     """
 
     using: str
@@ -57,6 +59,7 @@ class Options:
     all_rows: bool = False
     keys: tuple[str, ...] = ()
     selection: Selection | None = None
+    mask: str | None = None
 
 
 class DatabaseDump:
@@ -73,12 +76,15 @@ class DatabaseDump:
         self._notes: list[str] = []
         self._read: list[Table] = []
         self._subset: Subset | None = None
+        self._masking = _masking(options)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all queries see one state, and find the rows of a subset; raises ``DumpFailed``."""
         names = [name for table in self._ordered for name in table.db_tables]
         with engine_of(connections[self.using]).snapshot(names), ExitStack() as stack:
+            if self._masking is not None:
+                stack.callback(self._masking.close)
             if self._options.selection is not None:
                 self.require_tables()
                 selection, tables = self._options.selection, self.tables
@@ -114,7 +120,9 @@ class DatabaseDump:
     def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
         """Return what writes the rows of a table."""
         shape, keys = self.shape(table), self._natural_keys
-        return RowWriter(shape, keys, ascii_only=ascii_only, note=self._notes.append)
+        return RowWriter(
+            shape, keys, ascii_only=ascii_only, masking=self._masking, note=self._notes.append
+        )
 
     def write(self, stream: IO[str] | Any, progress: ProgressBar | None = None) -> None:
         """Write the dump to a text stream; raises ``UnwritableField`` and ``UnwritableRow``."""
@@ -136,7 +144,8 @@ class DatabaseDump:
 
     def description(self, version: str | None) -> str:
         """Return the first sentence of the dump."""
-        return description(version, self._options.selection)
+        said = description(version, self._options.selection)
+        return said if self._masking is None else f"{said}{MASKED}{self._masking.path}."
 
     def reasons(self) -> Iterator[str]:
         """Yield why each row of a subset is in it, if that was asked for."""
@@ -146,6 +155,13 @@ class DatabaseDump:
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
         yield from self._notes
+        if self._masking is not None and (
+            names := self._masking.personal(filter(self._has_rows, self._read))
+        ):
+            yield (
+                f"Not masked, though the names may be those of personal data: {', '.join(names)}. "
+                "Mask them, or set them to None in the mask."
+            )
         if self._subset is not None:
             yield from self._subset.notes
             return
@@ -160,6 +176,9 @@ class DatabaseDump:
             elif table in self._read:
                 yield from self._hidden(table)
                 yield from self._unknown_columns(table)
+
+    def _has_rows(self, table: Table) -> bool:
+        return bool(self._subset.count(table) if self._subset else self._queryset(table).exists())
 
     @cached_property
     def _ordered(self) -> list[Table]:
@@ -347,6 +366,17 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
     # The names of migrations that are gone come first, so that those that are there count.
     found = {app: name for _is_there, app, name in sorted(last)}
     return dict(sorted(found.items()))
+
+
+def _masking(options: Options) -> Masking | None:
+    if options.mask is None:
+        return None
+    if options.natural_foreign or options.natural_primary:
+        raise DumpFailed(
+            "--mask cannot be combined with natural keys: they may contain the values that are "
+            "masked, and references by them would lead nowhere."
+        )
+    return Masking(options.mask)
 
 
 def description(version: str | None, selection: Selection | None = None) -> str:

@@ -31,6 +31,7 @@ from dumpy.writing.columns import (
     StoredWriter,
     ValueWriter,
 )
+from dumpy.writing.masking import MaskedWriter, Masking
 from dumpy.writing.natural import NaturalKeys, held_key
 
 
@@ -101,7 +102,8 @@ class RowWriter:
     """Writes the rows of one shape, a page at a time.
 
     ``natural_keys`` are those of the whole dump; ``is_stored`` says that pages come from the
-    database, and not from instances; ``note`` takes sentences for the person who dumps.
+    database, and not from instances; ``masking`` has the masks, if there
+    are some; ``note`` takes sentences for the person who dumps.
     """
 
     def __init__(
@@ -111,14 +113,16 @@ class RowWriter:
         *,
         is_stored: bool = True,
         ascii_only: bool = False,
+        masking: Masking | None = None,
         note: Note = lambda _sentence: None,
     ) -> None:
         self.shape = shape
         self._natural_keys = natural_keys
         self._ascii_only = ascii_only
         self._is_stored = is_stored
+        self._masking = masking
         self._note = note
-        self._writers: list[ColumnWriter | ReferenceWriter | LinkWriter] = [
+        self._writers: list[ColumnWriter | ReferenceWriter | MaskedWriter | LinkWriter] = [
             *map(self._column_writer, shape.columns),
             *map(self._link_writer, shape.links),
         ]
@@ -139,7 +143,7 @@ class RowWriter:
         lines = map(", ".join, zip(*texts, strict=True))
         return map(escape_non_ascii, lines) if self._ascii_only else lines
 
-    def _column_writer(self, column: Column) -> ColumnWriter | ReferenceWriter:
+    def _column_writer(self, column: Column) -> ColumnWriter | ReferenceWriter | MaskedWriter:
         kind = (
             JsonWriter
             if column.is_json
@@ -158,6 +162,8 @@ class RowWriter:
         )
         if column.references is not None and self.shape.is_natural(column.references):
             return ReferenceWriter(self._natural_keys, writer)
+        if self._masking is not None:
+            return self._masking.writer(writer) or writer
         return writer
 
     def _link_writer(self, link: Link) -> LinkWriter:

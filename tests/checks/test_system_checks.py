@@ -76,7 +76,7 @@ def test_every_mistake_is_an_error_of_its_own() -> None:
 def test_an_unknown_key_is_told_with_the_keys_there_are() -> None:
     with override_settings(DUMPY={"EXECUTED": True}):
         (found,) = check_settings(None)
-    assert "'EXECUTE', 'FIELD_TEXT', 'MAX_ROW_BYTES', 'MAX_SKELETON_BYTES'" in found.msg
+    assert "'EXECUTE', 'FIELD_TEXT', 'MASK_KEY', 'MAX_ROW_BYTES', 'MAX_SKELETON_BYTES'" in found.msg
 
 
 def test_a_format_py_of_another_module_is_error_e001_with_a_hint() -> None:

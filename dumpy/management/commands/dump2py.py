@@ -14,7 +14,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy.console import Progress, add_database_option, add_noinput_option, confirmed
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, counted
-from dumpy.management.subsets import add_subset_options, explain, selection_of
+from dumpy.management.subsets import add_mask_option, add_subset_options, explain, selection_of
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump, Watcher
 from dumpy.writing.publishing import holds_dump, published
@@ -30,6 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("directory", type=Path, help="The directory to write.")
         _add_selection(parser)
         add_subset_options(parser)
+        add_mask_option(parser)
         _add_manner(parser)
 
     @cleaning_up()
@@ -51,7 +52,8 @@ class Command(BaseCommand):
         overwrite = options["overwrite"] or self._may_replace(directory, options)
         models = select(options["labels"], options["exclude"], options["database"])
         selection = selection_of(options, options["labels"])
-        asked = Options(using=options["database"], all_rows=True, selection=selection)
+        using, mask = options["database"], options["mask"]
+        asked = Options(using=using, all_rows=True, selection=selection, mask=mask)
         source = DatabaseDump(models, asked)
         dump = DirectoryDump(source, options["max_row_count"], tolerate=options["tolerate"])
         started = time.perf_counter()

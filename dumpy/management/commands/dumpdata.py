@@ -17,6 +17,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
 from dumpy.management.subsets import (
+    add_mask_option,
     add_subset_options,
     explain,
     selection_of,
@@ -39,12 +40,15 @@ class Command(dumpdata.Command):
             help="With --format=py: write a fixture to maintain by hand, for small data.",
         )
         add_subset_options(parser)
+        add_mask_option(parser)
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
-            used = [*used_options(options), *(["--as-objects"] if options["as_objects"] else [])]
-            for option in used:
+            used = [
+                f"--{name.replace('_', '-')}" for name in ("as_objects", "mask") if options[name]
+            ]
+            for option in [*used_options(options), *used]:
                 raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
@@ -115,6 +119,8 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
     if keys and (len(app_labels) != 1 or "." not in app_labels[0]):
         raise CommandError("You can only use --pks option with one model")
     if options["as_objects"]:
+        if options["mask"]:
+            raise CommandError("--as-objects cannot be combined with --mask.")
         for name in ("natural_foreign", "natural_primary"):
             if options[f"use_{name}_keys"]:
                 option = name.replace("_", "-")
@@ -126,4 +132,5 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
         all_rows=options["use_base_manager"],
         keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
         selection=selection,
+        mask=options["mask"],
     )
