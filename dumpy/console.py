@@ -43,6 +43,16 @@ def add_dry_run_option(parser: ArgumentParser) -> None:
     )
 
 
+def add_keep_scratch_option(parser: ArgumentParser) -> None:
+    """Add the option ``--keep-scratch`` to a command."""
+    parser.add_argument(
+        "--keep-scratch",
+        action="store_true",
+        help="Keep the tables of the scratch database, so that the next command with this option "
+        "need not run the migrations.",
+    )
+
+
 def confirmed(question: str) -> bool:
     """Ask the user, and return whether the answer is yes; the end of the input means no."""
     answer = ""

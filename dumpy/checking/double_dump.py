@@ -27,7 +27,7 @@ from dumpy.restoring.compare import Difference, Keyed, by_model, differences, mo
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import build_scratch, scratch, scratch_directory
+from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, is_content_type
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
@@ -62,11 +62,13 @@ class DoubleDump:
         using: the alias of the database.
         ignored: the names of fields that may differ, by model.
         say: is told each step in a sentence.
+        keeps_scratch: whether the tables of the scratch database are kept for the next test.
     """
 
     using: str
     ignored: Mapping[ModelType, set[str]]
     say: Callable[[str], object]
+    keeps_scratch: bool = False
 
     def run(self, given: Path | None) -> Verdict:
         """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
@@ -105,10 +107,11 @@ class DoubleDump:
         rows = {entry.model: entry.rows for entry in first.entries}
         for label, parts in by_model(first.tables).items():
             rows.setdefault(label, sum(part.row_count for part in parts))
-        with scratch(self.using):
+        kept = name_to_keep(self.using) if self.keeps_scratch else ""
+        with scratch(self.using, kept):
             self.say("restoring in a scratch database")
             content = Content(first)
-            build_scratch(self.using, content.labels)
+            build_scratch(self.using, content.labels, kept)
             report = Restorer(content, Today(content, self.using), compares=False).run()
             is_migrated = content.migration is not None
             labels = report.tables if is_migrated else rows

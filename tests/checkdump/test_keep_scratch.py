@@ -86,6 +86,7 @@ def test_the_next_check_begins_with_the_tables_that_were_kept(shop: Site) -> Non
     shop.succeed(*CHECK)
     (name,) = kept(shop)
     shop.succeed(*CHECK)
+    shop.succeed("ddt", "--keep-scratch")
     assert migrated(shop) == 1
     assert kept(shop) == [name]
 

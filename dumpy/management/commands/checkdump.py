@@ -14,7 +14,7 @@ from dumpy.checking.html import write_check
 from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import Findings, lines, to_json, verdict
 from dumpy.checking.reseal import reseal
-from dumpy.console import add_database_option
+from dumpy.console import add_database_option, add_keep_scratch_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.migrating.chain import NoWay
@@ -50,12 +50,7 @@ class Command(BaseCommand):
             dest="is_rehearsed",
             help="Check files and names only, without restoring the dump into a scratch database.",
         )
-        parser.add_argument(
-            "--keep-scratch",
-            action="store_true",
-            help="Keep the tables of the scratch database, so that the next check with this option "
-            "need not run the migrations.",
-        )
+        add_keep_scratch_option(parser)
         parser.add_argument(
             "--write-migrator",
             action="store_true",

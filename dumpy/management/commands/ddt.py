@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.double_dump import DoubleDump, Verdict, ignored_fields
-from dumpy.console import add_database_option
+from dumpy.console import add_database_option, add_keep_scratch_option
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, counted, printable_lines
 
@@ -36,12 +36,14 @@ class Command(BaseCommand):
             metavar="app_label.ModelName.field",
             help="A field whose values may differ. Can be used multiple times.",
         )
+        add_keep_scratch_option(parser)
 
     @cleaning_up()
     def handle(self, *, path: Path | None, **options: Any) -> None:
         """Test; any difference makes the status 1."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
-        test = DoubleDump(options["database"], ignored_fields(options["ignore"]), say)
+        ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
+        test = DoubleDump(options["database"], ignored, say, keeps_scratch=keeps)
         try:
             verdict = test.run(path)
         except (DumpyError, DatabaseError, OSError) as error:
