@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.reading import opened
-from dumpy.reading.permission import dump_of, program_at
+from dumpy.reading.source import dump_of, program_at
 
 _KEY = "id"
 

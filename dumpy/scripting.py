@@ -9,8 +9,7 @@ from typing import Any
 
 from dumpy.errors import FixtureError, Place
 from dumpy.reading.dump import DumpFile
-from dumpy.reading.permission import is_beheaded, program_at
-from dumpy.reading.source import file_source
+from dumpy.reading.source import file_source, is_beheaded, program_at
 from dumpy.text.outline import FIRST_LINE
 
 

@@ -23,7 +23,7 @@ from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import KeylessRows, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.block import Block, Row
+from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of

@@ -20,7 +20,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
-from dumpy.reading.permission import named
+from dumpy.reading.source import named
 from dumpy.restoring.compare import Difference, DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.plans import Today

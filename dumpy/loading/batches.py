@@ -17,10 +17,19 @@ from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.report import Counts
-from dumpy.loading.statements import LinkLoader, Statements, existing
-from dumpy.loading.values import Failures, is_same, preparation, prepared, to_database, to_python
+from dumpy.loading.statements import (
+    Failures,
+    LinkLoader,
+    Statements,
+    existing,
+    is_same,
+    preparation,
+    prepared,
+    to_database,
+    to_python,
+)
 from dumpy.reading import DumpedTable
-from dumpy.reading.block import Block, Row
+from dumpy.reading.dump import Block, Row
 from dumpy.schema.instances import RejectedRow, new
 from dumpy.schema.tables import Column, Field, ModelType, Table
 from dumpy.text.words import Natural

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache, reduce
 from ipaddress import IPv4Address
@@ -14,13 +12,10 @@ from itertools import count, islice, product
 from operator import or_
 from typing import Any
 
-from django.apps import apps
 from django.db import DatabaseError, connections
-from django.db.models import ForeignKey, GenericIPAddressField, Model, Q, QuerySet, UniqueConstraint
-from django.db.models.signals import post_save, pre_save
+from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, UniqueConstraint
 
-from dumpy.conf import configuration
-from dumpy.schema.tables import Column, Field, ModelType, Table, concrete
+from dumpy.schema.tables import Column, Field, ModelType, Table
 
 _KEYS_PER_QUERY = 500
 _ROWS_PER_QUERY = 100
@@ -40,77 +35,6 @@ _SERIES: dict[type, Callable[[int], object]] = {
 }
 
 
-HOOK = "before_dumpy_save"
-
-
-class SideEffects:
-    """Rows that receivers, hooks and ``save()`` make of their own accord while others are loaded.
-
-    Only rows of models of which another row may have one only: those may stand in the way.
-    """
-
-    def __init__(self, using: str) -> None:
-        self._using = using
-        self._keys: defaultdict[ModelType, set[object]] = defaultdict(set)
-        self._has_receivers: dict[ModelType, bool] = {}
-        self._saving: list[Model] = []
-        self._is_listening = False
-
-    def of(self, model: ModelType) -> set[object]:
-        """Return the primary keys of the rows that were made."""
-        return self._keys[model]
-
-    def is_heard(self, model: ModelType) -> bool:
-        """Whether each dumped row of a model is sent to receivers."""
-        return configuration().signals == "raw" and self._receivers_of(model)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear of rows that are made in the block."""
-        if self._is_listening:
-            yield
-            return
-        models = [model for model in apps.get_models() if _owners(concrete(model))]
-        for model in models:
-            # Before there is a receiver of our own.
-            self._receivers_of(model)
-        for model in models:
-            post_save.connect(self._note, sender=model)
-        self._is_listening = True
-        try:
-            yield
-        finally:
-            self._is_listening = False
-            for model in models:
-                post_save.disconnect(self._note, sender=model)
-
-    @contextmanager
-    def noted(self, instance: Model) -> Iterator[None]:
-        """Note what others make in the block, in which an instance is saved."""
-        model = type(instance)
-        is_code_run = hasattr(model, HOOK) or model.save is not Model.save
-        if not (is_code_run or self._receivers_of(model)):
-            yield
-            return
-        with self.listening():
-            self._saving.append(instance)
-            try:
-                yield
-            finally:
-                self._saving.pop()
-
-    def _note(self, sender: ModelType, created: bool, using: str, **details: Any) -> None:
-        made = details["instance"]
-        if created and using == self._using and self._saving and made is not self._saving[-1]:
-            self._keys[concrete(sender)].add(made.pk)
-
-    def _receivers_of(self, model: ModelType) -> bool:
-        if model not in self._has_receivers:
-            signals = (pre_save, post_save)
-            self._has_receivers[model] = any(one.has_listeners(model) for one in signals)
-        return self._has_receivers[model]
-
-
 def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) -> set[object]:
     """Return the primary keys of stored rows that belong to the same row as one of ``rows``.
 
@@ -120,7 +44,7 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
     found: set[object] = set()
     for start in range(0, len(rows), _ROWS_PER_QUERY):
         some = rows[start : start + _ROWS_PER_QUERY]
-        conditions = [q for unique in _owners(table.model) for q in _conditions(unique, some)]
+        conditions = [q for unique in owners(table.model) for q in _conditions(unique, some)]
         if conditions:
             found |= set(stored.filter(reduce(or_, conditions)).values_list("pk", flat=True))
     return found
@@ -128,8 +52,8 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
 
 def blank(table: Table, keys: Iterable[object], using: str) -> set[object]:
     """Return the primary keys of rows that say nothing but whose they are: all else is default."""
-    owners = {name for unique in _owners(table.model) for name in unique}
-    fields = [c.field for c in table.columns if c.name not in {*table.key, *owners}]
+    owning = {name for unique in owners(table.model) for name in unique}
+    fields = [c.field for c in table.columns if c.name not in {*table.key, *owning}]
     telling = [field for field in fields if not _is_stamp(field)]
     rows: QuerySet[Any] = QuerySet(table.model, using=using).filter(pk__in=list(keys))
     values = rows.values_list("pk", *(field.attname for field in telling))
@@ -159,7 +83,7 @@ def _unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
 
 
 @cache
-def _owners(model: ModelType) -> tuple[tuple[str, ...], ...]:
+def owners(model: ModelType) -> tuple[tuple[str, ...], ...]:
     """The attribute names of the foreign keys that are unique, alone or together."""
     fields = model._meta.local_concrete_fields
     keys = {field.name: field.attname for field in fields if isinstance(field, ForeignKey)}

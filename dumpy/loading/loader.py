@@ -24,18 +24,30 @@ from django.db.models import Model, QuerySet
 from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
-from dumpy.loading.conflicts import HOOK, SideEffects
-from dumpy.loading.drift import layout_of, lost_keys, mismatches, no_table
-from dumpy.loading.integrity import consequences, dangling_problems, unconstrained
-from dumpy.loading.objects import ObjectLoader, PendingObject
+from dumpy.loading.objects import HOOK, ObjectLoader, PendingObject, SideEffects
 from dumpy.loading.pending import Pending
-from dumpy.loading.references import References, holders
+from dumpy.loading.references import (
+    References,
+    consequences,
+    dangling_problems,
+    holders,
+    unconstrained,
+)
 from dumpy.loading.registry import TODAY, Registry, led_to
 from dumpy.loading.report import Counts, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
-from dumpy.loading.validation import Invalid, Validation, is_changed, validate
+from dumpy.loading.validation import (
+    Invalid,
+    Validation,
+    is_changed,
+    layout_of,
+    lost_keys,
+    mismatches,
+    no_table,
+    validate,
+)
 from dumpy.reading import DumpedTable
-from dumpy.reading.block import Block, Row
+from dumpy.reading.dump import Block, Row
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.words import Natural

@@ -11,27 +11,99 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, router, transaction
 from django.db.models import ForeignKey, Manager, Model
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
 
+from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem
 from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
-from dumpy.loading.conflicts import HOOK
+from dumpy.loading.conflicts import owners
 from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts
 from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.statements import LinkLoader
 from dumpy.loading.validation import Invalid
-from dumpy.reading.block import Row
+from dumpy.reading.dump import Row
 from dumpy.schema.instances import DumpedRow, RejectedRow, dumped_row, has_own_decoder
 from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
 from dumpy.text.words import JSON_NULL, Natural
 
 if TYPE_CHECKING:
     from dumpy.loading.loader import Loader
+
+HOOK = "before_dumpy_save"
+
+
+class SideEffects:
+    """Rows that receivers, hooks and ``save()`` make of their own accord while others are loaded.
+
+    Only rows of models of which another row may have one only: those may stand in the way.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._keys: defaultdict[ModelType, set[object]] = defaultdict(set)
+        self._has_receivers: dict[ModelType, bool] = {}
+        self._saving: list[Model] = []
+        self._is_listening = False
+
+    def of(self, model: ModelType) -> set[object]:
+        """Return the primary keys of the rows that were made."""
+        return self._keys[model]
+
+    def is_heard(self, model: ModelType) -> bool:
+        """Whether each dumped row of a model is sent to receivers."""
+        return configuration().signals == "raw" and self._receivers_of(model)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear of rows that are made in the block."""
+        if self._is_listening:
+            yield
+            return
+        models = [model for model in apps.get_models() if owners(concrete(model))]
+        for model in models:
+            # Before there is a receiver of our own.
+            self._receivers_of(model)
+        for model in models:
+            post_save.connect(self._note, sender=model)
+        self._is_listening = True
+        try:
+            yield
+        finally:
+            self._is_listening = False
+            for model in models:
+                post_save.disconnect(self._note, sender=model)
+
+    @contextmanager
+    def noted(self, instance: Model) -> Iterator[None]:
+        """Note what others make in the block, in which an instance is saved."""
+        model = type(instance)
+        is_code_run = hasattr(model, HOOK) or model.save is not Model.save
+        if not (is_code_run or self._receivers_of(model)):
+            yield
+            return
+        with self.listening():
+            self._saving.append(instance)
+            try:
+                yield
+            finally:
+                self._saving.pop()
+
+    def _note(self, sender: ModelType, created: bool, using: str, **details: Any) -> None:
+        made = details["instance"]
+        if created and using == self._using and self._saving and made is not self._saving[-1]:
+            self._keys[concrete(sender)].add(made.pk)
+
+    def _receivers_of(self, model: ModelType) -> bool:
+        if model not in self._has_receivers:
+            signals = (pre_save, post_save)
+            self._has_receivers[model] = any(one.has_listeners(model) for one in signals)
+        return self._has_receivers[model]
 
 
 class UnsavedRelated(Exception):

@@ -15,8 +15,15 @@ from django.db.models import Model, QuerySet
 from dumpy.errors import SHOWN
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
 from dumpy.loading.conflicts import blank, conflicts
-from dumpy.loading.integrity import Arrivals, lines_of
-from dumpy.loading.references import Missing, RowKey, is_used, keys_of, read_by_natural_key
+from dumpy.loading.references import (
+    Arrivals,
+    Missing,
+    RowKey,
+    is_used,
+    keys_of,
+    lines_of,
+    read_by_natural_key,
+)
 from dumpy.schema.instances import RejectedRow, dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.words import Natural

@@ -12,7 +12,7 @@ from django.db.models import F, Max, QuerySet
 from dumpy.loading.batches import Columns, Converted, Layout, TableLoader
 from dumpy.loading.references import holders, is_used
 from dumpy.loading.report import Counts
-from dumpy.reading.block import Block, Row
+from dumpy.reading.dump import Block, Row
 from dumpy.schema.tables import ModelType
 
 if TYPE_CHECKING:

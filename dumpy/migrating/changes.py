@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.text import camel_case_to_spaces
 
-from dumpy.reading.relabelled import map_references
+from dumpy.reading.dump import map_references
 from dumpy.schema.instances import MissingModel, new
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names

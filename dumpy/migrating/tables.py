@@ -14,7 +14,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.migrating.migration import Migration
 from dumpy.reading import DumpedTable
-from dumpy.reading.block import Row
+from dumpy.reading.dump import Row
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType
 

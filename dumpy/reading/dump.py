@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.machinery import all_suffixes
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from dumpy.conf import configuration
 from dumpy.errors import FixtureError, Place, counted
-from dumpy.reading.block import Block, Row
-from dumpy.reading.permission import WAY_OUT, dump_of
-from dumpy.reading.relabelled import map_references, relabelled
-from dumpy.reading.source import Source, file_source, open_plain, open_source
+from dumpy.reading.source import WAY_OUT, Source, dump_of, file_source, open_plain, open_source
 from dumpy.text import manifest as manifests
-from dumpy.text.emit import IMPORTED
+from dumpy.text.emit import IMPORTED, Names
 from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError, TableEntry
 from dumpy.text.outline import (
     SAVED,
@@ -45,6 +43,7 @@ from dumpy.text.skeleton import (
 from dumpy.text.words import Natural
 from dumpy.text.words import source as written
 
+_CONTENT_TYPE, _PERMISSION = "contenttypes.contenttype", "auth.permission"
 _LARGEST_MANIFEST = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
@@ -53,7 +52,92 @@ _IMPORTABLE = tuple(all_suffixes())
 _MARKS = re.compile(
     rb"^(# dumpy: |SOURCE_(VERSION|MIGRATIONS) = |loader\.save\(create_)", re.MULTILINE
 )
-_Read = TypeVar("_Read")
+
+
+class Row(NamedTuple):
+    """One row: its line in the file, its values by position, and the size of its text."""
+
+    line: int
+    values: tuple[object, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one create function, some 256 KB of them.
+
+    Attributes:
+        columns: for each position in a row, the values of all rows.
+        lines: the line of each row in the file; a range unless there are comments in between.
+        size: about how many bytes the text of the rows has.
+        place_of: the place of a line.
+    """
+
+    columns: tuple[Sequence[object], ...]
+    lines: Sequence[int]
+    size: int
+    place_of: Callable[[int], Place]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lines)
+
+    def place(self, index: int) -> Place:
+        """Return the place of a row for messages."""
+        return self.place_of(self.lines[index])
+
+    def row(self, index: int) -> Row:
+        """Return one row."""
+        values = tuple([column[index] for column in self.columns])
+        return Row(self.lines[index], values, self.size // len(self))
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order."""
+        values = zip(*self.columns, strict=True) if self.columns else repeat(())
+        size = self.size // max(1, len(self))
+        return (Row(line, one, size) for line, one in zip(self.lines, values))  # noqa: B905
+
+
+def relabelled(models: Mapping[str, str]) -> Callable[[Natural], Natural] | None:
+    """Return how references by natural key read after an edit; None if no label was edited.
+
+    ``models`` maps the variables of a dump, which are called after what its models were, to
+    labels. Permissions keep their codenames, as after a migration of Django.
+    """
+    edited = {variable.lower(): label for variable, label in models.items()}
+    edited = {name: label for name, label in edited.items() if _variable(label) != name}
+    if not edited:
+        return None
+    there = {label.lower() for label in models.values()}
+
+    def today(label: str) -> str:
+        return label if label.lower() in there else edited.get(_variable(label), label)
+
+    def read(natural: Natural) -> Natural:
+        kind, key = natural.model.lower(), tuple(map(str, natural.key))
+        if (kind, len(key)) in ((_CONTENT_TYPE, 2), (_PERMISSION, 3)):
+            label = ".".join(key[-2:])
+            if today(label) == label:
+                return natural
+            app_label, _, name = today(label).partition(".")
+            return Natural(natural.model, (*natural.key[:-2], app_label, name.lower()))
+        return Natural(today(natural.model), natural.key)
+
+    return read
+
+
+def map_references(value: Any, change: Callable[[Natural], Natural]) -> Any:
+    """Return a value with its references by natural key changed, be it one, or a list of them."""
+    if isinstance(value, list):
+        return [change(one) if isinstance(one, Natural) else one for one in value]
+    return change(value) if isinstance(value, Natural) else value
+
+
+@cache
+def _variable(label: str) -> str:
+    """What a dump calls a model, in lower case."""
+    app_label, _, name = label.partition(".")
+    return Names().for_model(app_label, name).variable.lower()
 
 
 @dataclass(frozen=True)
@@ -278,7 +362,8 @@ class DumpFile:
         if outline.is_program:
             hint = "Its rows are data: put code into the create functions of restore.py."
             raise FixtureError(self.source.place(1), "a table file cannot be a program.", hint)
-        return _understood(self.source, lambda: interpret_table(outline, self.functions))
+        with _understood(self.source):
+            return interpret_table(outline, self.functions)
 
     def tables(self, namespace: Mapping[str, Any], label: str = "") -> list[DumpedTable]:
         """Return the tables, their rows made to objects by the functions of a namespace."""
@@ -533,12 +618,15 @@ def open(given: object, *, damages: list[FixtureError] | None = None) -> Dump:
 def outlined(source: Source, style: RowStyle) -> Outline:
     """Return a dump without its rows; raises ``FixtureError``."""
     limit = configuration().max_skeleton_bytes
-    return _understood(source, lambda: split(source.lines(), style, limit=limit))
+    with _understood(source):
+        return split(source.lines(), style, limit=limit)
 
 
-def _understood(source: Source, read: Callable[[], _Read]) -> _Read:
+@contextmanager
+def _understood(source: Source) -> Iterator[None]:
+    """Turn what is wrong with the text in the block into an error that names the file."""
     try:
-        return read()
+        yield
     except NotData as error:
         reason = f"{error.reason} {_NO_CODE}"
         raise FixtureError(source.place(error.line), reason, WAY_OUT) from error
@@ -550,7 +638,8 @@ def _skeleton(source: Source, style: RowStyle) -> tuple[Outline, Skeleton | None
     outline = outlined(source, style)
     if outline.is_program:
         return outline, None
-    return outline, _understood(source, lambda: interpret(outline, style))
+    with _understood(source):
+        return outline, interpret(outline, style)
 
 
 def _file(source: Source) -> Dump:
@@ -575,7 +664,8 @@ def _refuse_dump(source: Source) -> None:
     found = _MARKS.search(start)
     if found is not None:
         # The text after the mark may say which format, or that something stands before it.
-        _understood(source, lambda: split(source.lines()))
+        with _understood(source):
+            split(source.lines())
     if b"\0" in start:
         raise FixtureError(source.place(1), "it contains NUL bytes, so it is not a text file.")
     if start.lstrip()[:1] in (b"[", b"{", b"<"):

@@ -16,8 +16,7 @@ from django.db.models import Model
 
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
-from dumpy.reading.permission import announce, why_not
-from dumpy.reading.source import Source
+from dumpy.reading.source import Source, announce, why_not
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import migrations_in, models_in

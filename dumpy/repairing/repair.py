@@ -20,7 +20,7 @@ from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.tables import created, migrated
 from dumpy.reading import Dump, DumpedTable
-from dumpy.reading.block import Row
+from dumpy.reading.dump import Row
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.instances import dumped_row, new

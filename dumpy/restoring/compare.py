@@ -14,10 +14,10 @@ from django.db.models import QuerySet
 
 from dumpy import reading
 from dumpy.errors import Place
-from dumpy.loading.conflicts import HOOK
+from dumpy.loading.objects import HOOK
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.reading import DumpedTable
-from dumpy.reading.block import Block
+from dumpy.reading.dump import Block
 from dumpy.schema.tables import Table, is_content_type, table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.skeleton import Constant

@@ -16,8 +16,8 @@ from dumpy.migrating.install import migrate, migration_of, migration_of_dump, wa
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.permission import announce, named
 from dumpy.reading.program import Placed, labels_in, migrations_named
+from dumpy.reading.source import announce, named
 from dumpy.restoring.compare import DumpedContent, by_model
 from dumpy.restoring.history import Past, known_past
 from dumpy.scripting import execfile

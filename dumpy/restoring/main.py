@@ -27,7 +27,7 @@ from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printabl
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import add_version_option, migrating, policy_of
-from dumpy.reading.permission import dump_of, named, program_at
+from dumpy.reading.source import dump_of, named, program_at
 from dumpy.restoring.content import Content, content_of
 from dumpy.restoring.plans import ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer

@@ -21,8 +21,8 @@ from dumpy.loading.references import Moved, References
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import NATURAL_KEYS, renumber_content_types
+from dumpy.loading.statements import Failures, is_kept, to_python
 from dumpy.loading.validation import Validation
-from dumpy.loading.values import Failures, is_kept, to_python
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable

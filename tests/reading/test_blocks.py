@@ -6,7 +6,7 @@ import pytest
 
 from dumpy import reading
 from dumpy.errors import FixtureError
-from dumpy.reading.block import Block
+from dumpy.reading.dump import Block
 
 DUMP = """\
 # dumpy: format 1

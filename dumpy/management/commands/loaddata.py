@@ -22,8 +22,7 @@ from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.registry import led_to
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, add_version_option, migrating, policy_of
-from dumpy.reading.permission import is_stray_program, named
-from dumpy.reading.source import check_file
+from dumpy.reading.source import check_file, is_stray_program, named
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
 from dumpy.writing.rejected import write_rejected

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.permission import dump_of, is_beheaded, program_at
+from dumpy.reading.source import dump_of, is_beheaded, program_at
 from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
