@@ -73,7 +73,7 @@ faults: $(VENV)/.test drivers
 .PHONY: property
 property: export DUMPY_PROPERTY_EXAMPLES ?= 10000
 property:
-	$(MAKE) --no-print-directory test PYTEST_ARGS="tests/roundtrip/test_beside_json.py $(PROPERTY_ARGS)"
+	$(MAKE) --no-print-directory test PYTEST_ARGS="$(PYTEST_ARGS) tests/roundtrip/test_beside_json.py"
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
