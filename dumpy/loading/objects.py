@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -428,6 +428,7 @@ class ObjectLoader:
             if instance._state.adding and not self._is_stored(instance):
                 self._insert(item, row)
                 return
+            self._update_columns(item, row)
         if self._loader.side_effects.is_heard(type(instance)):
             self._loader.flush()
             is_new = self._references.is_new(_key_of(instance))
@@ -436,6 +437,20 @@ class ObjectLoader:
         else:
             loader, given = self._table_loader(item, row)
             loader.add(given)
+
+    def _update_columns(self, item: PendingObject, row: DumpedRow) -> None:
+        """Write a row that is there without its links, if those must wait; raises ``Missing``.
+
+        The rows that it links to may need a unique value which it gives up.
+        """
+        links = (one for some in row.links.values() for one in some)
+        for natural in links:
+            if isinstance(natural, Natural) and not self._references.is_there(natural):
+                loader, given = self._table_loader(item, replace(row, links={}))
+                loader.add(given)
+                self._loader.flush()
+                item.is_incomplete = True
+                raise Missing(natural)
 
     def _put(self, item: PendingObject, row: DumpedRow, *, is_new: bool) -> bool:
         # A receiver may have changed the object.

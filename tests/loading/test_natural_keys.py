@@ -300,3 +300,21 @@ def test_a_later_fixture_may_bring_a_row_without_a_primary_key_again(load: Load)
     load(dump_of(RASMUS))
     load(dump_of(rows("zoo.Nation", "name mascot_id", "'Estonia', 5")))
     assert values(Nation, "name", "mascot_id") == [("Estonia", 5)]
+
+
+def test_a_row_without_a_key_is_changed_before_the_rows_that_it_links_to_are_there(
+    load: Load,
+) -> None:
+    """The one that is linked to needs a unique value that the first has to give up."""
+    Folder.objects.create(pk=1, name="b", code="w")
+    load(
+        dump_of(
+            rows(
+                "zoo.Folder", "name parent_id code shortcuts",
+                f"'b', None, 'x', [{folder('a', None)}]",
+                "'a', None, 'w', []",
+            )
+        )
+    )  # fmt: skip
+    found = values(Folder, "name", "code", "shortcuts__name")
+    assert found == [("b", "x", "a"), ("a", "w", None)]
