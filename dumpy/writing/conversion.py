@@ -87,7 +87,7 @@ def _written(
     for column in table.columns:
         if column.name in values:
             yield column.name, _value(column, values[column.name], row)
-        elif column.name not in table.key and _has_one_default(column.field):
+        elif column.name not in table.key and has_one_default(column.field):
             yield column.name, _typed(column.field, column.field.get_default())
     for link in table.links:
         given = values.get(link.name) or []
@@ -125,7 +125,7 @@ def _typed(field: Any, value: Any) -> Any:
     return value.pk if isinstance(value, Model) else value
 
 
-def _has_one_default(field: Any) -> bool:
+def has_one_default(field: Any) -> bool:
     """Whether a field that is missing gets the same value in each load."""
     if getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED:
         return False

@@ -147,15 +147,29 @@ def test_fixtures_in_every_format_are_converted_and_timed(site: Site) -> None:
 
 
 def test_a_dump_can_take_the_place_of_the_old_file(site: Site) -> None:
-    site.succeed("convertfixtures", "all", "--delete")
-    assert {"all.json", "all.py", "lines.jsonl"} & fixtures(site) == {"all.py", "lines.jsonl"}
-    assert "Installed 7 object(s)" in site.succeed("loaddata", "all")
+    site.succeed("convertfixtures", "lines", "--delete")
+    assert {"lines.jsonl", "lines.py", "all.json"} & fixtures(site) == {"lines.py", "all.json"}
+    assert "Installed 7 object(s)" in site.succeed("loaddata", "lines")
+
+
+def test_an_old_file_that_a_module_still_names_is_not_deleted(site: Site) -> None:
+    site.write({"tests.py": 'call_command("loaddata", "all.json", "overall.json")\n'})
+    before = fixtures(site)
+    options = ["all", "lines", "--rewrite", "--delete"]
+    said = site.fail("convertfixtures", *options, "--dry-run")
+    kept = "books/fixtures/all.json is not deleted: it is named in tests.py:1. Name all.py there"
+    assert kept in said
+    assert fixtures(site) == before
+    said = site.fail("convertfixtures", *options)
+    assert kept in said
+    assert "1 old file of 2 not deleted." in said
+    assert fixtures(site) == before - {"lines.jsonl"} | {"all.py", "lines.py"}
 
 
 def test_a_dry_run_shows_the_changes_and_makes_none(site: Site) -> None:
     before = fixtures(site)
-    said = site.succeed("convertfixtures", "all", "--rewrite", "--delete", "--dry-run")
-    assert '+    fixtures = ["all.py"' in said
+    said = site.succeed("convertfixtures", "packed", "--rewrite", "--delete", "--dry-run")
+    assert "+    fixtures = [\"all.json\", 'packed.py.gz'" in said
     assert "Dry run complete: nothing was changed." in said
     assert fixtures(site) == before
     assert (site.directory / "tests.py").read_text() == TESTS
@@ -167,14 +181,15 @@ def test_what_cannot_be_converted_is_named_and_stays(site: Site) -> None:
     write(site, "field.json", {"model": "books.tag", "pk": 1, "fields": {"colour": "red"}})
     write(site, "value.json", {"model": "books.tag", "pk": "one", "fields": {"name": "red"}})
     write(site, "shape.json", author, 5)
-    write(site, "chance.json", {"model": "books.ticket", "pk": 1, "fields": {}})
+    write(site, "sold.json", {"model": "books.ticket", "fields": {"code": "no code"}})
+    write(site, "titled.json", {"model": "books.book", "pk": 5, "fields": {"title": None}})
     write(
         site,
         "alone.json",
         {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": 3}},
     )
     site.write({"books/fixtures/broken.json": "[{"})
-    names = ["gone", "field", "value", "shape", "chance", "alone", "broken"]
+    names = ["gone", "field", "value", "shape", "sold", "titled", "alone", "broken"]
     before = fixtures(site)
     said = site.fail("convertfixtures", "listed", *names)
     for name, reason in {
@@ -182,13 +197,17 @@ def test_what_cannot_be_converted_is_named_and_stays(site: Site) -> None:
         "field.json": "books.Tag has no field colour.",
         "value.json": "books.Tag(pk='one'): id cannot be 'one'",
         "shape.json": "expected objects with a model and fields, found: 5",
-        "chance.json": "it would not load to the same rows:\n  books.Ticket(pk=1): code",
+        "sold.json": "books.Ticket(pk=None): code cannot be 'no code'",
+        "titled.json": "IntegrityError: Problem installing fixture",
         "alone.json": "",
         "broken.json": "JSONDecodeError",
     }.items():
         assert f"books/fixtures/{name} was not converted: {reason}" in said
-    assert "If it needs rows of another fixture: --with FIXTURE" in said
-    assert "7 fixtures of 8 not converted." in said
+    advised = [line for line in said.splitlines() if line.endswith("--with FIXTURE")]
+    assert len(advised) == 1
+    assert "alone.json" in advised[0]
+    assert "dumpy-convert" not in said
+    assert "8 fixtures of 9 not converted." in said
     assert "Traceback" not in said
     assert fixtures(site) == before | {"listed.py"}
 
@@ -198,6 +217,41 @@ def test_a_fixture_that_refers_to_rows_of_another_is_converted_with_it(site: Sit
     book = {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": ["Homer"]}}
     write(site, "alone.json", book)
     assert "alone.py loads" in site.succeed("convertfixtures", "alone", "--with", "authors")
+
+
+def test_a_fixture_that_the_others_need_can_be_one_of_them(site: Site) -> None:
+    write(site, "authors.json", {"model": "books.author", "fields": {"name": "Homer"}})
+    book = {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": ["Homer"]}}
+    write(site, "alone.json", book)
+    options = ["authors", "alone", "--with", "authors", "--delete"]
+    said = site.succeed("convertfixtures", *options)
+    assert said.count("loads the same rows in") == 2
+    assert {"authors.json", "alone.json"}.isdisjoint(fixtures(site))
+
+
+def test_a_default_that_is_computed_in_each_load_stays_open(site: Site) -> None:
+    write(site, "chance.json", {"model": "books.ticket", "pk": 1, "fields": {}})
+    site.succeed("convertfixtures", "chance")
+    text = (site.directory / "books/fixtures/chance.py").read_text()
+    assert "def create_books_ticket(id):" in text
+
+
+def test_a_receiver_that_makes_the_difference_is_told_of_signals(site: Site) -> None:
+    write(site, "tags.json", {"model": "books.tag", "pk": 1, "fields": {"name": "epic"}})
+    advice = "If receivers of signals make the difference: DUMPY = {'SIGNALS': 'raw'}."
+    receiver = """
+
+def add_author(sender, instance, **kwargs):
+    if sender is Tag:
+        Author.objects.create(name=instance.name)
+
+
+models.signals.post_save.connect(add_author)
+"""
+    site.write({"books/models.py": MODELS + receiver})
+    said = site.fail("convertfixtures", "tags")
+    assert "it would not load to the same rows:\n  books.Author(pk=1): removed" in said
+    assert advice in said
 
 
 def test_only_what_is_assigned_to_fixtures_is_rewritten() -> None:
