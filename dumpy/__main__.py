@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -13,17 +15,31 @@ from dumpy.reading.source import dump_of, program_at
 _KEY = "id"
 
 
-def main(paths: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print what is wrong with the dumps among some files; return 1 if there is anything.
 
     A file of a directory dump stands for the directory. Other Python files are passed over, as are
     dumps that are programs.
     """
-    dumps = dict.fromkeys(str(dump_of(path) or path) for path in paths if program_at(path) is False)
-    found = [problem for path in dumps for problem in _problems(path)]
+    parser = ArgumentParser("python -m dumpy", description="Check whether dumps can be read.")
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="A file or directory of a dump.")
+    found = list(_all_problems(parser.parse_args(arguments).paths))
     for problem in found:
         print(printable_lines(problem), file=sys.stderr)
     return 1 if found else 0
+
+
+def _all_problems(paths: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the dumps among some files, and which of them cannot be opened."""
+    dumps: dict[str, None] = {}
+    for path in paths:
+        try:
+            if os.path.isdir(path) or program_at(path) is False:
+                dumps[str(dump_of(path) or path)] = None
+        except OSError as error:
+            yield f"{path}: {error.strerror}."
+    for path in dumps:
+        yield from _problems(path)
 
 
 def _problems(path: str) -> Iterator[str]:

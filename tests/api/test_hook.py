@@ -44,3 +44,25 @@ def test_a_file_of_a_directory_is_checked_against_its_manifest(
     (tmp_path / "press_tag.py").write_text((tmp_path / "press_tag.py").read_text() + "\n")
     assert main([str(tmp_path / "press_tag.py"), str(tmp_path / "press_video.py")]) == 1
     assert capsys.readouterr().err.count("press_tag.py: it has ") == 1
+
+
+def test_a_directory_is_checked_as_a_dump(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(GOLDEN / "v1")]) == 0
+    assert main([str(GOLDEN)]) == 1
+    assert "Every complete directory dump has one." in capsys.readouterr().err
+
+
+def test_a_file_that_is_missing_is_named(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = dump.with_name("missing.py")
+    assert main([str(dump), str(missing)]) == 1
+    assert capsys.readouterr().err == f"{missing}: No such file or directory.\n"
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 2), (["--help"], 0)])
+def test_without_files_the_usage_is_said(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == status
+    assert "usage: python -m dumpy [-h] FILE" in "".join(capsys.readouterr())
