@@ -42,7 +42,7 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".zip": ZipFile,
 }
 _LONGEST = 200
-_MARK = re.compile(rb"^# dumpy: (format|program|end)\b", re.MULTILINE)
+_MARK = re.compile(rb"^# dumpy: (format|program|end)\b")
 _named: ContextVar[frozenset[str]] = ContextVar("dumpy_named", default=frozenset())
 _say: ContextVar[Callable[[str], object]] = ContextVar("dumpy_say", default=lambda sentence: None)
 WAY_OUT = f"To run the file as a program, write {PROGRAM_LINE!r} as its first line."
@@ -397,7 +397,8 @@ def is_beheaded(path: str | Path) -> bool:
         if is_program(file.readline(_LONGEST)) is not None:
             return False
         file.seek(0)
-        return any(_MARK.search(page) for page in iter(lambda: file.read(_PAGE), b""))
+        # By line, so that no mark is cut in two.
+        return any(_MARK.match(line) for line in iter(lambda: file.readline(_PAGE), b""))
 
 
 def dump_of(path: str | Path) -> Path | None:

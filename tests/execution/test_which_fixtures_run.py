@@ -18,6 +18,7 @@ from django.core.serializers.base import DeserializationError
 from django.test import override_settings
 from running import Project, dumped, loaded
 
+from dumpy.reading.source import is_beheaded
 from zoo import models as zoo
 from zoo.fields import Point
 
@@ -280,6 +281,13 @@ def test_a_dump_without_its_first_line_is_recognised_and_not_run(
     edited_dump.write_text(edited_dump.read_text().partition("\n")[2])
     assert "the first line is neither" in is_refused(name)
     assert not ran.exists()
+
+
+def test_the_end_of_a_dump_is_recognised_wherever_it_lies_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "beheaded.py"
+    for before in range(2**18 - 14, 2**18 + 2):
+        path.write_bytes(b"\n".rjust(before, b"#") + b"# dumpy: end\n")
+        assert is_beheaded(path), before
 
 
 @pytest.mark.parametrize(
