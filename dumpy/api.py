@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -54,10 +54,12 @@ class Compared:
     Attributes:
         rows: the rows that only one of them has, or that differ.
         models: how many of them there are, and the fields that only one dump has, by label.
+        not_compared: the rows of models that only a compared database has, by label.
     """
 
     rows: tuple[RowDiff, ...]
     models: Mapping[str, ModelDiff]
+    not_compared: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_same(self) -> bool:
@@ -65,7 +67,9 @@ class Compared:
         return not self.models
 
     def __str__(self) -> str:
-        return printable_lines("\n".join([*map(str, self.rows), *totals(self.models)]))
+        return printable_lines(
+            "\n".join([*map(str, self.rows), *totals(self.models, self.not_compared)])
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def diff(first: _Path, second: _Path) -> Compared:
     """
     with comparing(os.fspath(first), os.fspath(second)) as found:
         rows = tuple(found.rows())
-    return Compared(rows, found.models)
+    return Compared(rows, found.models, found.not_compared)
 
 
 def restore(

@@ -54,7 +54,7 @@ def _differences(first: str, second: str) -> list[str]:
         lines = [str(row) for row in islice(rows, SHOWN)]
         if more := sum(1 for _row in rows):
             lines.append(f"… and {counted(more, 'more row')}.")
-    return [*lines, *totals(diff.models)]
+    return [*lines, *totals(diff.models, {})]
 
 
 def _named(given: str | Path) -> str:

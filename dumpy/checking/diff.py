@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Literal, NamedTuple
 from django.db import connections
 
 from dumpy import reading
-from dumpy.errors import DumpyError, FixtureError
+from dumpy.errors import DumpyError, FixtureError, counted
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
 from dumpy.restoring.compare import (
@@ -44,7 +46,19 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         """Return the change for a person, without the words around numbers if that is enough."""
-        return "{} {} → {}".format(self.name, *self.shown)
+        said = "{} {} → {}".format(self.name, *self.shown)
+        return f"{said} (another order of keys)" if self.is_order else said
+
+    @property
+    def is_order(self) -> bool:
+        """Whether both values are JSON that differs in nothing but the order of keys."""
+        if self.before[:1] not in ("{", "[") or sorted(self.before) != sorted(self.after):
+            return False
+        try:
+            one, other = (json.dumps(literal_eval(text), sort_keys=True) for text in self[1:])
+        except (ValueError, TypeError, SyntaxError, RecursionError):  # words of a dump, such as nan
+            return False
+        return one == other
 
     @property
     def shown(self) -> tuple[str, str]:
@@ -77,18 +91,23 @@ class RowDiff:
 
 @dataclass
 class ModelDiff:
-    """How many rows of a model differ, and which fields only one of the dumps has."""
+    """How many rows of a model differ, and which fields only one of the dumps has.
+
+    ``reordered`` are the rows among those changed in which nothing but the order of keys differs.
+    """
 
     removed: int = 0
     added: int = 0
     changed: int = 0
+    reordered: int = 0
     fields: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         """Return the numbers that are not zero, and the fields."""
         counts = [f"{number} {kind}" for kind, number in self._counts().items() if number]
         only = [f"fields of one dump only: {', '.join(self.fields)}"] if self.fields else []
-        return ", ".join(counts + only)
+        keys = f"{self.reordered} of them in the order of JSON keys only, as jsonb keeps none"
+        return ", ".join([*counts, *([keys] if self.reordered else []), *only])
 
     def __bool__(self) -> bool:
         """Return whether there is any difference."""
@@ -100,11 +119,16 @@ class ModelDiff:
 
 @dataclass
 class Diff:
-    """Two dumps that are compared; ``models`` is complete when ``rows()`` has come to its end."""
+    """Two dumps that are compared; ``models`` is complete when ``rows()`` has come to its end.
+
+    ``not_compared`` are the numbers of rows of models that only a compared database has, in apps of
+    which the other dump has models.
+    """
 
     first: Dump
     second: Dump
     models: dict[str, ModelDiff] = field(default_factory=dict)
+    not_compared: dict[str, int] = field(default_factory=dict)
 
     def rows(self) -> Iterator[RowDiff]:
         """Yield the rows that differ, by model and key; raises ``FixtureError``."""
@@ -125,34 +149,44 @@ class Diff:
             for row in rows:
                 diff = row_diff(label, row)
                 setattr(found, diff.kind, getattr(found, diff.kind) + 1)
+                found.reordered += bool(diff.changes) and all(one.is_order for one in diff.changes)
                 yield diff, row
         self.models = {label: found for label, found in self.models.items() if found}
 
 
-def totals(models: Mapping[str, ModelDiff]) -> list[str]:
-    """Return a line for each model that differs."""
-    return [f"{label:<40} {model}" for label, model in models.items()]
+def totals(models: Mapping[str, ModelDiff], not_compared: Mapping[str, int]) -> list[str]:
+    """Return a line for each model that differs, and one for the models that only one side has."""
+    lines = [f"{label:<40} {model}" for label, model in models.items()]
+    if not_compared:
+        counts = (f"{label} ({counted(rows, 'row')})" for label, rows in not_compared.items())
+        lines.append(f"Not compared, as only the database has rows: {', '.join(counts)}.")
+    return lines
 
 
 @contextmanager
 def comparing(first: str, second: str) -> Iterator[Diff]:
     """Open two dumps to compare them: files, directories, or databases as ``database:ALIAS``.
 
-    Of a database, the models of the other dump are compared. Raises ``DumpyError``.
+    Of a database, the models of the other dump are compared; other models of the same apps are
+    named if they have rows. Raises ``DumpyError``.
     """
     with TemporaryDirectory(prefix="dumpy-diff-") as directory:
         dumps = {given: opened(Path(given)) for given in (first, second) if not _is_alias(given)}
         labels = [label for dump in dumps.values() for label in by_model(dump.tables)]
+        others: dict[str, int] = {}
         for given in filter(_is_alias, (first, second)):
             path = Path(directory) / f"{len(dumps)}.py"
             _dump(given.removeprefix(DATABASE), labels, path)
             dumps[given] = opened(path)
+            others |= _other_rows(given.removeprefix(DATABASE), labels)
         with dumps[first], dumps[second]:
-            yield Diff(dumps[first], dumps[second])
+            yield Diff(dumps[first], dumps[second], not_compared=others)
 
 
 def opened(path: Path) -> Dump:
     """Return the dump at a path; raises ``FixtureError`` if it is a program."""
+    if str(path) in connections and not path.exists():
+        raise DumpyError(f"{path}: there is no such file. For the database: {DATABASE}{path}")
     dump = reading.open(path)
     if dump.is_program:
         raise FixtureError(dump.source.place(1), "it is a program: only data can be compared.")
@@ -190,6 +224,19 @@ def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
     known = [model for model in map(TODAY.find, labels) if model is not None]
     models = known if labels else select([], [], alias)
     write_dump(DatabaseDump(models, Options(using=alias, all_rows=True)), path)
+
+
+def _other_rows(alias: str, labels: Sequence[str]) -> dict[str, int]:
+    """Return the rows of the other models in the apps of some labels, where there are any."""
+    app_labels = {label.partition(".")[0] for label in labels}
+    models = [
+        model
+        for model in select([], [], alias)
+        if model._meta.app_label in app_labels and model._meta.label not in labels
+    ]
+    dump = DatabaseDump(models, Options(using=alias, all_rows=True))
+    counts = {table.label: dump.count_of(table) for table in dump.tables}
+    return {label: count for label, count in counts.items() if count}
 
 
 def _shown(key: tuple[object, ...]) -> str:

@@ -83,13 +83,13 @@ def test_json_is_one_object(two: tuple[Path, Path]) -> None:
         "changes": {"price": ["Decimal('1.00')", "Decimal('7.00')"]},
     }
     assert [row["kind"] for row in found["rows"]] == ["changed", "removed", "added"]
-    numbers = {"removed": 1, "added": 1, "changed": 1, "fields": []}
+    numbers = {"removed": 1, "added": 1, "changed": 1, "reordered": 0, "fields": []}
     assert found["models"] == {"shop.Product": numbers}
 
 
 def test_json_of_the_same_dump_is_an_object_as_well(two: tuple[Path, Path]) -> None:
     said = called("diffdump", str(two[0]), str(two[0]), "--json").out
-    assert json.loads(said) == {"rows": [], "models": {}}
+    assert json.loads(said) == {"rows": [], "models": {}, "not_compared": {}}
 
 
 def test_rows_in_another_order_are_the_same(two: tuple[Path, Path], tmp_path: Path) -> None:
@@ -129,10 +129,29 @@ def test_a_database_is_compared_with_a_dump_of_some_of_its_models(tmp_path: Path
     Genre.objects.create(pk=1, name="Rock")
     Artist.objects.create(pk=1, name="AC/DC")
     called("dumpdata", "music.Genre", format="py", output=str(tmp_path / "dump.py"), verbosity=0)
-    assert called("diffdump", str(tmp_path / "dump.py"), "database:default").out == ""
+    only_there = "Not compared, as only the database has rows: music.Artist (1 row).\n"
+    assert called("diffdump", str(tmp_path / "dump.py"), "database:default").out == only_there
+    said = called("diffdump", str(tmp_path / "dump.py"), "database:default", "--json").out
+    assert json.loads(said)["not_compared"] == {"music.Artist": 1}
     Genre.objects.filter(pk=1).update(name="Jazz")
     said = compared(tmp_path / "dump.py", "database:default")
     assert said.startswith("music.Genre(pk=1): name 'Rock' → 'Jazz'\n")
+
+
+def test_json_with_its_keys_in_another_order_is_marked(tmp_path: Path) -> None:
+    first = [(1, {"z": 1, "a": [2]}), (2, {"z": 1, "a": 2}), (3, {"z": 1, "a": True})]
+    second = [(1, {"a": [2], "z": 1}), (2, {"a": 1, "z": 2}), (3, {"a": 1, "z": True})]
+    one = dump(tmp_path / "a.py", *first, fields="id data")
+    other = dump(tmp_path / "b.py", *second, fields="id data")
+    lines = compared(one, other).splitlines()
+    assert [line.endswith("(another order of keys)") for line in lines] == [True, *[False] * 3]
+    assert "3 changed, 1 of them in the order of JSON keys only" in lines[-1]
+
+
+def test_a_terminal_that_is_not_utf_8_gets_ascii(two: tuple[Path, Path], tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="latin-1") as out, pytest.raises(SystemExit):
+        call_command("diffdump", *map(str, two), stdout=out)
+    assert (tmp_path / "out").read_bytes().startswith(b"shop.Product(pk=1): price 1.00 -> 7.00\n")
 
 
 def test_a_directory_is_compared_with_a_file(tmp_path: Path) -> None:
@@ -161,5 +180,6 @@ def test_what_cannot_be_compared_is_refused_with_status_2(
     (tmp_path / "program.py").write_text("# dumpy: program 1\n", encoding="utf-8")
     assert "program" in refused(two[0], tmp_path / "program.py")
     assert "There is no database 'other.'" in refused(two[0], "database:other.")
+    assert refused(two[0], "default").endswith("For the database: database:default")
     assert "nowhere.py" in refused(two[0], tmp_path / "nowhere.py")
     assert "Name two dumps" in refused(two[0])

@@ -14,6 +14,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
 from dumpy.checking.html import write_diff
 from dumpy.errors import DumpyError, printable
+from dumpy.writing.output import needs_ascii
 
 
 class Command(BaseCommand):
@@ -58,7 +59,13 @@ class Command(BaseCommand):
     def _print_values(self, path: str) -> None:
         with opened(Path(path)) as dump:
             for line in values(dump):
-                self.stdout.write(printable(line))
+                self._say(line)
+
+    def _say(self, line: str) -> None:
+        line = printable(line)
+        if needs_ascii(self.stdout):
+            line = line.replace("→", "->").encode("ascii", "backslashreplace").decode()
+        self.stdout.write(line)
 
     def _print(self, diff: Diff, options: dict[str, Any]) -> None:
         if options["json"]:
@@ -66,10 +73,10 @@ class Command(BaseCommand):
             return
         for row in () if options["html"] else diff.rows():
             if not options["summary"]:
-                self.stdout.write(printable(str(row)))
+                self._say(str(row))
         if options["verbosity"] > 0:
-            for line in totals(diff.models):
-                self.stdout.write(printable(line))
+            for line in totals(diff.models, diff.not_compared):
+                self._say(line)
 
     def _print_json(self, diff: Diff) -> None:
         """Print rows as they are compared, and then the counts."""
@@ -78,7 +85,8 @@ class Command(BaseCommand):
         for row in diff.rows():
             self.stdout.write(f"{next(separators)}{json.dumps(_as_json(row))}", ending="")
         models = {label: vars(model) for label, model in diff.models.items()}
-        self.stdout.write(f'\n], "models": {json.dumps(models)}}}')
+        rest = {"models": models, "not_compared": diff.not_compared}
+        self.stdout.write(f"\n], {json.dumps(rest)[1:]}")
 
 
 def _as_json(row: RowDiff) -> dict[str, Any]:
