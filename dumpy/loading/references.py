@@ -406,7 +406,9 @@ def holders(model: ModelType, using: str) -> Iterator[tuple[ModelType, str]]:
 
 
 def _has_table(model: ModelType, using: str) -> bool:
-    return model._meta.managed or bool(engine_of(connections[using]).tables([model._meta.db_table]))
+    if model._meta.managed and router.allow_migrate_model(using, model):
+        return True
+    return bool(engine_of(connections[using]).tables([model._meta.db_table]))
 
 
 class Arrivals:

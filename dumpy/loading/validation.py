@@ -103,7 +103,10 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
         place,
         f"the table {model._meta.db_table!r} of {model._meta.label} does not exist in the database "
         f"{using!r}.",
-        f"Create it first: manage.py migrate --database {using}",
+        f"Create it first: manage.py migrate --database {using}"
+        if model._meta.managed
+        else "No migration creates it, because the model is unmanaged: create it first, or leave "
+        f"the model out with --exclude {model._meta.label}",
     )
 
 

@@ -11,6 +11,8 @@ from django.core.management.base import CommandError
 from django.db import connections
 from running import dumped, loaded
 
+from dumpy.errors import Place
+from dumpy.loading.validation import no_table
 from zoo import models as zoo
 from zoo.fill import fill
 
@@ -86,11 +88,13 @@ def test_rows_that_refer_into_a_circle_of_natural_keys_are_loaded(tmp_path: Path
     assert zoo.Nation.objects.get().mascot.name == "Rasmus"
 
 
-def test_a_missing_table_is_named_with_the_command_that_makes_it(species: Path) -> None:
+def test_a_missing_table_is_named_with_what_makes_it(species: Path) -> None:
     text = species.read_text(encoding="utf-8").replace("zoo.Species", "zoo.Dodo")
     said = refusal(species, text.replace("latin=latin", "name=latin"))
     assert "the table 'zoo_dodo' of zoo.Dodo does not exist in the database 'default'" in said
-    assert "manage.py migrate --database default" in said
+    assert "No migration creates it, because the model is unmanaged: create it first" in said
+    hint = no_table(zoo.Species, Place("dump.py"), "other").hint
+    assert hint == "Create it first: manage.py migrate --database other"
 
 
 def test_the_missing_table_of_an_object_is_named_with_its_line(tmp_path: Path) -> None:

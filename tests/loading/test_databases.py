@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.sites.models import Site
 from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, fixture_of, message, refusal, values
@@ -80,3 +82,13 @@ def test_rows_that_were_there_and_stay_are_counted(load: Load) -> None:
     Species.objects.create(pk=9, latin="b")
     text = dump_of(rows("zoo.Species", "id latin", (1, "x"), (9, "y")))
     assert "existing rows kept: zoo.Species 1" in load(text)
+
+
+def test_a_restore_that_would_empty_other_tables_is_not_advised(load: Load) -> None:
+    Species.objects.create(pk=8, latin="a")
+    text = dump_of(rows("zoo.Species", "id latin", (1, "x")))
+    Permission.objects.all().delete()
+    Site.objects.all().delete()
+    assert "zoo.Species 1. To replace them: manage.py restore" in load(text)
+    Taxon.objects.create(name="life")
+    assert "existing rows kept: zoo.Species 1.\n" in load(text)

@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.contrib.sites.models import Site
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import F
 from django.db.models.signals import post_save
 from dumps import Rows, rows
@@ -286,3 +287,21 @@ def test_content_types_get_the_keys_of_the_source_and_what_refers_to_them_follow
     kept = before.keys() - {*swapped, *moved, "zoo.species"}
     assert {after[label] for label in kept} == {before[label] for label in kept}
     assert set(Permission.objects.values_list("codename", "content_type__model")) == granted
+
+
+class LabelsElsewhere:
+    """A router that keeps labels out of the database."""
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str = "", **hints: Any) -> Any:
+        return False if model_name == "label" else None
+
+
+@pytest.mark.sqlite
+def test_a_table_that_the_router_has_elsewhere_does_not_refer_to_content_types(
+    settings: Any,
+) -> None:
+    settings.DATABASE_ROUTERS = [LabelsElsewhere()]
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE zoo_label")
+    renumber_content_types(ContentType, {"zoo.chip": 9_000_000}, "default")
+    assert keys_of_content_types()["zoo.chip"] == 9_000_000

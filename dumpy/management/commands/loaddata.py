@@ -12,6 +12,7 @@ from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
 from django.db import connections, transaction
+from django.db.models import QuerySet
 
 from dumpy import reading
 from dumpy.console import add_dry_run_option
@@ -25,6 +26,7 @@ from dumpy.migrating.install import Policy, add_version_option, migrating, polic
 from dumpy.reading.source import check_file, is_stray_program, named
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
+from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.rejected import write_rejected
 
 
@@ -161,6 +163,13 @@ class Command(loaddata.Command):
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 
+    def _holds_all_tables(self, loader: Loader) -> bool:
+        """Whether a restore would empty no table that the load has no rows of."""
+        loaded = {table.model for table in loader.dumped}
+        others = [model for model in select([], [], self.using) if model not in loaded]
+        tables = DatabaseDump(others, Options(self.using, all_rows=True)).tables
+        return not any(QuerySet(one.model, using=self.using).exists() for one in tables)
+
     def _say(self, loader: Loader, fixture_labels: Any) -> None:
         for sentence in loader.report.ignored:
             self.stderr.write(printable_lines(sentence))
@@ -171,8 +180,10 @@ class Command(loaddata.Command):
             self.stdout.write(f"  {total}")
         kept = [f"{label} {number}" for label, number in loader.kept().items()]
         if kept:
-            hint = f"To replace them: manage.py restore {fixture_labels[0]}"
-            self.stdout.write(f"  existing rows kept: {', '.join(kept)}. {hint}")
+            said = f"  existing rows kept: {', '.join(kept)}."
+            if len(fixture_labels) == 1 and self._holds_all_tables(loader):
+                said += f" To replace them: manage.py restore {fixture_labels[0]}"
+            self.stdout.write(said)
         tables = [model._meta.db_table for model in self.models]
         if triggers := engine_of(connections[self.using]).triggers(tables):
             named = ", ".join(map(str, triggers))
