@@ -10,7 +10,6 @@ from django.apps import apps
 from django.db import router
 
 from dumpy import reading
-from dumpy.checking.changes import Changes
 from dumpy.checking.names import DumpedModel, Names
 from dumpy.checking.rehearsal import rehearse
 from dumpy.checking.report import Finding, Findings
@@ -23,8 +22,10 @@ from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
+from dumpy.restoring.changes import Changes
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import Past, advice_for, without_migration
+from dumpy.restoring.history import NOTHING_SINCE, advice_for, without_migration
+from dumpy.restoring.plans import skipped_advice
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import NAME, RESTORE
 from dumpy.writing.database import LEFT_OUT
@@ -98,18 +99,17 @@ class _Check:
         self.content.migration = self._migration()
         models = self._models()
         found.notes += self._left_out()
-        changes = Changes(self._past())
+        changes = self._changes()
         names = Names(models, self._added({model.label for model in models}), changes)
         found.findings += names.findings()
         found.findings += self._without_migration(models, names)
         found.findings += _read_by_code(models)
-        if changes.scripts and any(one.stops for one in found.findings):
-            found.notes.append(
-                "Migrations since the dump run code or SQL that a restore does not run: "
-                f"{', '.join(changes.scripts)}."
-            )
-        if found.stopping:
+        skipped = list(_skipped(self.content, changes))
+        if found.stopping and not skipped:
             found.advice = advice_for(changes.past)
+        elif skipped:
+            found.advice = skipped_advice(self.content)
+            found.findings += skipped
 
     def _migration(self) -> Migration | None:
         """Return what the migrators of the project make of the dump, as far as they lead."""
@@ -128,11 +128,11 @@ class _Check:
             found.damages.append(error)
             return None
 
-    def _past(self) -> Past | None:
+    def _changes(self) -> Changes:
         try:
-            return self.content.past
+            return self.content.changes
         except FixtureError:  # of a table file, which is among the damages
-            return None
+            return Changes(None, NOTHING_SINCE)
 
     def _left_out(self) -> Iterator[str]:
         try:
@@ -209,7 +209,7 @@ class _Check:
 
     def _rehearse(self) -> None:
         found = self.found
-        stopping = [one for one in found.stopping if one.kind != "code"]
+        stopping = [one for one in found.stopping if one.kind not in ("code", "data-migration")]
         unsettled = [one for one in stopping if one.call is None]
         if unsettled or (stopping and self.dump.skeleton and not self.dump.skeleton.installs):
             first = (unsettled or stopping)[0]
@@ -222,6 +222,16 @@ class _Check:
         rehearse(self.content, self.using, found, keeps_scratch=self.keeps_scratch)
         if self.dump.is_program and not found.rows:
             found.rows = dict.fromkeys(labels_in(self.dump), 0)
+
+
+def _skipped(content: Content, changes: Changes) -> Iterator[Finding]:
+    """Yield the migrations that the rows need, and nothing applies."""
+    if changes.since is NOTHING_SINCE:  # also where a table file is damaged
+        return
+    for key, said in content.unknown.items():
+        yield Finding("data-migration", ".".join(key), said)
+    for key, said in content.skipped:
+        yield Finding("data-migration", ".".join(key), f"{said}: a restore does not do this")
 
 
 def _read_by_code(models: Sequence[DumpedModel]) -> Iterator[Finding]:

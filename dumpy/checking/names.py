@@ -11,12 +11,12 @@ from typing import Any
 
 from django.db.models import NOT_PROVIDED
 
-from dumpy.checking.changes import Changes
 from dumpy.checking.report import Call, Finding, literal
 from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
+from dumpy.restoring.changes import Changes
 from dumpy.restoring.plans import redirected
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 

@@ -264,6 +264,7 @@ def _run(
 
     try:
         follow(source, target, made, run)
+        migration.has_arrived = True
     except NoWay as error:
         if not policy.allow_mismatch:
             raise

@@ -119,6 +119,8 @@ def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record
 class Migration:
     """The functions of one dump, changed step by step.
 
+    It ``has_arrived`` when steps have led to the version of the project.
+
     ``functions`` maps the names of create functions to their data, or to None for code;
     ``namespace`` is the globals of the dump; ``before_load`` and ``after_load`` are the handlers of
     migrators. A dump that ``is_complete`` has all models.
@@ -138,6 +140,7 @@ class Migration:
         self.skipped: list[str] = []
         self._missed: set[str] = set()
         self.step = ""
+        self.has_arrived = False
         self._is_first = True
         self._is_complete = is_complete
         self._original = dict(functions)

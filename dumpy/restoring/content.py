@@ -18,8 +18,9 @@ from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.program import Placed, labels_in, migrations_named
 from dumpy.reading.source import announce, named
+from dumpy.restoring.changes import Changes
 from dumpy.restoring.compare import DumpedContent, by_model
-from dumpy.restoring.history import Past, known_past
+from dumpy.restoring.history import Key, Past, known_past, since
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
 
@@ -51,6 +52,26 @@ class Content:
     def past(self) -> Past | None:
         """The models at the time of the dump, as far as migrations of the project tell."""
         return known_past(self.migrations, self.labels)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What migrations of the project have changed since."""
+        return Changes(self.past, since(self.migrations))
+
+    @property
+    def skipped(self) -> Sequence[tuple[Key, str]]:
+        """The migrations that its rows need, and nothing applies, with what they do."""
+        return [] if self._is_migrated else list(self.changes.skipped(self.labels))
+
+    @property
+    def unknown(self) -> Mapping[Key, str]:
+        """The migrations that it names and the project lacks, each with a sentence."""
+        return {} if self._is_migrated else self.changes.since.unknown
+
+    @property
+    def _is_migrated(self) -> bool:
+        """Whether a chain of migrators has made its rows those of the project's version."""
+        return self.migration is not None and self.migration.has_arrived
 
     @property
     def content_types(self) -> Mapping[str, int]:

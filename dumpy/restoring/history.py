@@ -16,6 +16,7 @@ from django.db import connections
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import Model, QuerySet
 from django.utils.translation import override
@@ -94,6 +95,23 @@ class Past:
         return not set(self.named) <= set(self.loader.graph.leaf_nodes())
 
 
+@dataclass(frozen=True)
+class Since:
+    """What the migrations of the project do that came after those which a dump names.
+
+    Attributes:
+        unknown: the migrations that the dump names and the project lacks, each with a sentence.
+        leaves: the newest migrations of the apps that the dump names.
+    """
+
+    operations: tuple[tuple[Key, Operation], ...]
+    unknown: Mapping[Key, str]
+    leaves: tuple[Key, ...]
+
+
+NOTHING_SINCE = Since((), {}, ())
+
+
 class MigrateTo(Migrate):
     """Makes the tables of the past: no receiver of ``post_migrate`` adds anything to them."""
 
@@ -143,6 +161,38 @@ def known_past(migrations: Mapping[str, str], labels: Sequence[str]) -> Past | N
     except RestoreFailed:
         return None
     return replace(past, is_whole=len(installed) == len(migrations))
+
+
+def since(migrations: Mapping[str, str]) -> Since:
+    """Return what the project's migrations have done since those that a dump names.
+
+    Apps that are not installed, that have no migrations (in tests, say), or that the dump does not
+    name, say nothing.
+    """
+    try:
+        finder = _Finder(migrations, [])
+        installed = [key for key in migrations.items() if finder.has_migrations(key[0])]
+        unknown = {key: said for key in installed for said in finder.problems_of(key)}
+        finder = _Finder(dict(key for key in installed if key not in unknown), [])
+        return _since(finder, unknown)
+    except RestoreFailed:  # the migrations cannot be read, so that nothing can be restored
+        return NOTHING_SINCE
+
+
+def _since(finder: _Finder, unknown: Mapping[Key, str]) -> Since:
+    graph = finder.loader.graph
+    done = {key for target in finder.named for key in graph.forwards_plan(target)}
+    apps = {app for app, _name in finder.named}
+    lacking = {app for app, _name in unknown}
+    leaves = tuple(key for key in graph.leaf_nodes() if key[0] in apps | lacking)
+    came = dict.fromkeys(key for leaf in leaves for key in graph.forwards_plan(leaf))
+    operations = (
+        (key, operation)
+        for key in came
+        if key not in done and key[0] in apps
+        for operation in graph.nodes[key].operations
+    )
+    return Since(tuple(operations), unknown, leaves)
 
 
 def advice_for(past: Past | None) -> str:
@@ -215,7 +265,7 @@ class _Finder:
     def problems(self) -> Iterator[str]:
         """Yield why migrations of the dump cannot be applied."""
         for key in self._keys:
-            yield from self._problems_of(key)
+            yield from self.problems_of(key)
         named = dict(self._keys)
         for app in dict.fromkeys(map(_app_of, self._labels)):
             if app in named or app in self._disk.unmigrated_apps:
@@ -289,7 +339,8 @@ class _Finder:
             if new != old and old not in self._disk.migrated_apps
         }
 
-    def _problems_of(self, key: Key) -> Iterator[str]:
+    def problems_of(self, key: Key) -> Iterator[str]:
+        """Yield why a migration of the dump cannot be applied."""
         squashes = self._squashes(key)
         gone = {one for squash in squashes for one in self._parts(squash)} - set(self._disk_keys)
         is_whole = any(self._parts(squash)[-1] == key for squash in squashes)
@@ -318,8 +369,11 @@ class _Finder:
 
     def is_known(self, app: str) -> bool:
         """Whether an app is installed, or another one that has taken over its migrations."""
-        replaced = {one for one, _name in self._replaced}
-        return app in {*self._disk.migrated_apps, *self._disk.unmigrated_apps, *replaced}
+        return app in self._disk.unmigrated_apps or self.has_migrations(app)
+
+    def has_migrations(self, app: str) -> bool:
+        """Whether an app has migrations here, or another one that has taken them over."""
+        return app in {*self._disk.migrated_apps, *(one for one, _name in self._replaced)}
 
     @property
     def _disk_keys(self) -> Iterable[Key]:

@@ -29,14 +29,13 @@ from dumpy.loading.validation import Validation
 from dumpy.migrating.install import add_version_option, migrating, policy_of
 from dumpy.reading.source import dump_of, named, program_at
 from dumpy.restoring.content import Content, content_of
-from dumpy.restoring.plans import ThroughMigrations, Today
+from dumpy.restoring.plans import THROUGH_MIGRATIONS, ThroughMigrations, Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.summary import Summary
 from dumpy.restoring.target import AS_IT_WAS, UnknownOutcome
 from dumpy.text.manifest import NAME, RESTORE
 
 _DRY_RUN = "Dry run complete: the restore would succeed. Nothing was changed."
-_THROUGH_MIGRATIONS = "--through-migrations"
 
 
 def main(script: str, namespace: dict[str, Any]) -> None:
@@ -67,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_database_option(parser, "to restore")
     add_dry_run_option(parser)
     parser.add_argument(
-        _THROUGH_MIGRATIONS,
+        THROUGH_MIGRATIONS,
         action="store_true",
         help="Load the rows with the models of the dump's time, then migrate.",
     )
@@ -117,7 +116,7 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     if script.name != RESTORE or not _is_of_dump(script):
         return False
     is_run = program_at(script) and configuration().execute
-    return _THROUGH_MIGRATIONS in arguments or not is_run
+    return THROUGH_MIGRATIONS in arguments or not is_run
 
 
 def _is_of_dump(script: Path) -> bool:

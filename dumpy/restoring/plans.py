@@ -10,7 +10,7 @@ from django.db import connections
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors
+from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.install import Policy, migrating
@@ -26,6 +26,8 @@ _SAME_VERSION = (
     "The dump is of the same version as the project: if the models have changed since, raise "
     "DUMPY['VERSION'], so that a migrator runs."
 )
+THROUGH_MIGRATIONS = "--through-migrations"
+_SKIPPED = "Since the dump was made, migrations have changed rows, which a restore does not do:"
 _REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
@@ -35,11 +37,13 @@ class Today:
 
     Attributes:
         registry: the models to load with.
+        is_lenient: whether rows that lack what later migrations do are loaded as they are.
     """
 
     content: Content
     using: str
     registry: Registry = TODAY
+    is_lenient: bool = False
 
     @property
     def tables(self) -> set[str]:
@@ -82,9 +86,12 @@ class Today:
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
         errors = [*self._mismatches(tables), *self._redirected(tables)]
+        skipped = [] if self.is_lenient else skipped_lines(self.content)
         if not errors:
+            if skipped:
+                raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
             return
-        hints = [self.advice] if self.advice else []
+        hints = [*([self.advice] if self.advice else []), *skipped]
         version = self.content.dump.version
         if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
@@ -132,6 +139,28 @@ class Today:
     def advice(self) -> str:
         """Another way for a dump that does not fit, or ``""``."""
         return advice_for(self.content.past)
+
+
+def skipped_lines(content: Content) -> list[str]:
+    """Return lines about the migrations that keep the rows of a dump from being those of today."""
+    skipped = [f"  {'.'.join(key)}: {said}" for key, said in content.skipped]
+    return [*content.unknown.values(), *([_SKIPPED] if skipped else []), *skipped]
+
+
+def skipped_advice(content: Content) -> str:
+    """Return what to do about migrations that nothing applies."""
+    ways = ["let a step of a migrator do the same"]
+    past = content.past
+    if past is not None and past.is_whole:
+        ways.insert(0, f"add {THROUGH_MIGRATIONS}")
+    apps = {app for app, _name in (*(key for key, _said in content.skipped), *content.unknown)}
+    leaves = (leaf for leaf in content.changes.since.leaves if leaf[0] in apps)
+    names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
+    apply = f"To apply them, {', or '.join(ways)}. " if content.skipped else ""
+    return (
+        f"{apply}If the rows of this dump are those of today as they stand, write into "
+        f"SOURCE_MIGRATIONS of {content.dump.source.place().file}: {names}."
+    )
 
 
 class ThroughMigrations(Today):

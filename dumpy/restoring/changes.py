@@ -1,0 +1,159 @@
+"""What the migrations of the project have changed since a dump was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
+
+from dumpy.loading.registry import TODAY
+from dumpy.restoring.history import Key, Past, Since
+from dumpy.schema.tables import Table, table_of
+
+ModelKey = tuple[str, str]
+"""A model: the label of its app, and its name in lower case."""
+_SQL = 60
+
+
+@dataclass
+class Changes:
+    """The names of today for those of a dump, and what migrations run, as far as they tell.
+
+    Attributes:
+        past: the models of the dump's time, None where the migrations do not know them.
+        since: what migrations have done since then.
+        scripts: the migrations that run Python or SQL, with what they run.
+    """
+
+    past: Past | None
+    since: Since
+    scripts: dict[Key, list[str]] = field(default_factory=dict)
+    _renamed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
+    _models: dict[ModelKey, ModelKey | None] = field(default_factory=dict)
+    _fields: dict[tuple[ModelKey, str], str | None] = field(default_factory=dict)
+    _values: dict[tuple[ModelKey, str], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, operation in self.since.operations:
+            self._note_names(key, operation)
+            self._note_scripts(key, operation)
+
+    def table(self, label: str) -> Table | None:
+        """Return a model as it was when the dump was made, None if that is not known."""
+        found = self.past.registry.find(label) if self.past else None
+        if self.past is None or found is None:
+            return None
+        told = {app for app, _name in self.past.named}
+        return table_of(found) if found._meta.app_label in told else None
+
+    def model(self, label: str) -> str | None:
+        """Return the label of today of a model that has another name by now, or another app."""
+        then = self.table(label)
+        if then is None or TODAY.find(label) is not None:
+            return None
+        now = self._models.get(_key(label))
+        if now and (model := TODAY.find(".".join(now))):
+            return model._meta.label
+        # A model moves to another app with its table.
+        for model in TODAY.models():
+            if model._meta.db_table == then.model._meta.db_table and not model._meta.proxy:
+                return model._meta.label
+        return None
+
+    def field(self, label: str, name: str) -> str | None:
+        """Return what a field is called by now, None if it was removed."""
+        return self._fields.get((_key(label), name), name)
+
+    def value(self, label: str, name: str) -> Any:
+        """Return what a migration has put into a new field of each row, None for nothing."""
+        return self._values.get((_key(label), name))
+
+    def skipped(self, labels: Iterable[str]) -> Iterator[tuple[Key, str]]:
+        """Yield the migrations whose effect rows of the dump lack, with what they do.
+
+        They run code; or they rename what is in the dump, while its old name is that of another
+        model or field today, so that rows fit where they do not belong. ``labels`` are the models
+        that the dump has rows of.
+        """
+        for key, said in self.scripts.items():
+            yield from ((key, one) for one in said)
+        dumped = {_key(label): label for label in labels}
+        for (then, name), key in self._renamed.items():
+            if then not in dumped:
+                continue
+            label = dumped[then]
+            if not name:
+                if TODAY.find(label) is not None and self._models.get(then) not in (None, then):
+                    yield key, f"RenameModel: the rows of {label} are of another model today"
+            elif self._fields[then, name] not in (None, name) and self._has_field(then, name):
+                new = self._fields[then, name]
+                yield key, f"RenameField: {label}.{name} is {new} today, and {name} another field"
+
+    def _has_field(self, then: ModelKey, name: str) -> bool:
+        model = TODAY.find(".".join(self._models.get(then) or then))
+        return model is not None and name in table_of(model).names
+
+    def _note_names(self, key: Key, operation: Operation) -> None:
+        app = key[0]
+        match operation:
+            case ops.SeparateDatabaseAndState() | ops.RunSQL():
+                for one in operation.state_operations:
+                    self._note_names(key, one)
+            case ops.RenameModel():
+                then = self._then((app, operation.old_name_lower))
+                self._models[then] = app, operation.new_name_lower
+                self._renamed[then, ""] = key
+            case ops.DeleteModel():
+                self._models[self._then((app, operation.name_lower))] = None
+            case ops.RenameField():
+                model = app, operation.model_name_lower
+                self._rename(key, model, operation.old_name, operation.new_name)
+            case ops.RemoveField():
+                self._rename(key, (app, operation.model_name_lower), operation.name, None)
+            case ops.AddField():
+                made: Any = operation.field
+                if made.has_default() and not callable(made.default):
+                    place = (app, operation.model_name_lower), operation.name
+                    self._values[place] = made.default
+
+    def _note_scripts(self, key: Key, operation: Operation) -> None:
+        said = ""
+        match operation:
+            case ops.SeparateDatabaseAndState():
+                for one in operation.database_operations:
+                    self._note_scripts(key, one)
+            case ops.RunPython() if operation.code is not ops.RunPython.noop:
+                said = f"RunPython: {getattr(operation.code, '__qualname__', operation.code)}()"
+            case ops.RunSQL() if operation.sql not in (ops.RunSQL.noop, [], ()):
+                said = f"RunSQL: {_shortened(operation.sql)}"
+        if said:
+            self.scripts.setdefault(key, []).append(said)
+
+    def _then(self, now: ModelKey) -> ModelKey:
+        """Return what a model was called when the dump was made."""
+        return next((then for then, name in self._models.items() if name == now), now)
+
+    def _rename(self, key: Key, model: ModelKey, old: str, new: str | None) -> None:
+        """Let the field that is called ``old`` by now have another name, or none."""
+        then = self._then(model)
+        known = (one for one, name in self._fields.items() if one[0] == then and name == old)
+        place = next(known, (then, old))
+        # A field that has come since may have the name that another one had.
+        if self._fields.get(place, old) == old:
+            self._fields[place] = new
+            self._renamed[place] = key
+
+
+def _shortened(sql: Any) -> str:
+    """Return the beginning of what SQL an operation runs."""
+    first = sql if isinstance(sql, str) else sql[0]
+    text = " ".join(str(first[0] if isinstance(first, list | tuple) else first).split())
+    return text if len(text) <= _SQL else f"{text[:_SQL]}…"
+
+
+def _key(label: str) -> ModelKey:
+    app, _, name = label.partition(".")
+    return app, name.lower()

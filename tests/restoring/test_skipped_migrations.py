@@ -1,0 +1,230 @@
+"""Migrations that change rows after a dump was made: a restore refuses what nothing applies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sites import NewSite, Site, Version
+
+# Connections to PostgreSQL look at the types in the database of the tests, which this makes.
+pytestmark = pytest.mark.django_db
+
+MODELS = """
+from django.db import models
+
+
+class Item(models.Model):
+    name = models.CharField(max_length=20)
+    slug = models.CharField(max_length=20)
+    count = models.IntegerField()
+"""
+FIRST = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Item", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("name", models.CharField(max_length=20)),
+            ("slug", models.CharField(max_length=20)),
+            ("count", models.IntegerField()),
+        ]),
+    ]
+"""
+NEXT = """
+from django.db import migrations, models
+
+
+def in_cents(apps, schema_editor):
+    apps.get_model("shop", "Item").objects.update(count=models.F("count") * 100)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", {after!r})]
+    operations = [{operations}]
+"""
+FILL = """
+from django.core.management import call_command
+from shop.models import Item
+Item.objects.create(pk=1, name="N", slug="S", count=5)
+call_command("dump2py", "dump", verbosity=0)
+call_command("dumpdata", format="py", output="dump.py", verbosity=0)
+"""
+MIGRATOR = """
+from dumpy import Migrator
+
+
+class ShopMigrator(Migrator):
+    def migrate_from_1(self, globals_dict):
+        self.change_values("shop.Item", "count", lambda count: count * 100)
+        return "2"
+"""
+RUNS = "migrations.RunPython(in_cents)"
+SQL = 'migrations.RunSQL("UPDATE shop_item SET count = count * 100")'
+SWAP = """
+        migrations.RenameField("item", "name", "other"),
+        migrations.RenameField("item", "slug", "name"),
+        migrations.RenameField("item", "other", "slug"),
+"""
+THROUGH = "--through-migrations"
+
+
+@pytest.fixture(scope="session")
+def made_site(new_site: NewSite) -> Site:
+    """Return a site with two dumps of its first migration."""
+    files = {"shop/models.py": MODELS, "shop/migrations/0001_initial.py": FIRST}
+    settings = {"INSTALLED_APPS": ["dumpy", "shop"], "DUMPY": {"VERSION": "1"}}
+    return new_site("skipped", Version(files, settings, FILL))
+
+
+@pytest.fixture
+def site(made_site: Site, tmp_path: Path, unblocked: None) -> Site:
+    """Return a copy of the site with an empty database."""
+    return made_site.copied(tmp_path / "site", filled=False)
+
+
+def migration(site: Site, operations: str, name: str = "0002_later", after: str = "0001") -> None:
+    """Write a migration that comes after the dump."""
+    after = "0001_initial" if after == "0001" else after
+    site.write({f"shop/migrations/{name}.py": NEXT.format(after=after, operations=operations)})
+
+
+def rows(site: Site) -> list[tuple[object, ...]]:
+    """Return the rows of the table."""
+    return site.rows("shop_item", "name", "slug", "count")
+
+
+@pytest.mark.parametrize(
+    ("operations", "said"),
+    [
+        (RUNS, "shop.0002_later: RunPython: in_cents()"),
+        (SQL, "shop.0002_later: RunSQL: UPDATE shop_item SET count = count * 100"),
+        (
+            f"migrations.SeparateDatabaseAndState(database_operations=[{RUNS}])",
+            "shop.0002_later: RunPython: in_cents()",
+        ),
+        (
+            f"migrations.SeparateDatabaseAndState(state_operations=[{RUNS}])",
+            "",
+        ),
+        ("migrations.RunPython(migrations.RunPython.noop)", ""),
+        ("migrations.RunSQL(migrations.RunSQL.noop)", ""),
+        (SWAP, "shop.0002_later: RenameField: shop.Item.name is slug today, and name another"),
+        (
+            'migrations.RenameField("item", "name", "x"), migrations.RenameField("item", "x", '
+            '"name")',
+            "",
+        ),
+    ],
+)
+def test_a_migration_that_changes_rows_is_not_skipped(
+    site: Site, operations: str, said: str
+) -> None:
+    migration(site, operations)
+    if said:
+        for refused in (site.refuse(site.the_dump), site.refuse_file()):
+            assert said in refused
+            assert "To apply them, add --through-migrations" in refused
+            assert "SOURCE_MIGRATIONS" in refused
+        key, _, what = said.partition(": ")
+        checked = site.fail("checkdump", site.the_file)
+        assert key in checked
+        assert what in checked
+    else:
+        assert "can be restored" in site.succeed("checkdump", site.the_file)
+        site.restore(site.the_dump)
+        assert rows(site) == [("N", "S", 5)]
+
+
+def test_the_migrations_change_the_rows_where_they_are_applied(site: Site) -> None:
+    migration(site, RUNS)
+    migration(site, SWAP, "0003_swap", "0002_later")
+    site.restore(site.the_dump, THROUGH)
+    assert rows(site) == [("S", "N", 500)]
+
+
+def test_a_restore_goes_on_if_the_dump_is_said_to_need_no_migration(site: Site) -> None:
+    """The line to write stands in the refusal."""
+    migration(site, RUNS)
+    said = site.refuse(site.the_dump)
+    assert f"SOURCE_MIGRATIONS of {site.the_dump / 'restore.py'}: 'shop': '0002_later'." in said
+    site.edit("dump/restore.py", ("'shop': '0001_initial'", "'shop': '0002_later'"))
+    assert "can be restored" in site.succeed("checkdump", site.the_dump)
+    assert "RunPython" not in site.restore(site.the_dump)
+    assert rows(site) == [("N", "S", 5)]
+
+
+def test_a_chain_of_migrators_that_arrives_has_done_what_migrations_do(site: Site) -> None:
+    migration(site, RUNS)
+    site.write({"migrators.py": MIGRATOR})
+    site.configure(DUMPY={"VERSION": "2", "MIGRATION_CLASS": "migrators.ShopMigrator"})
+    assert "can be restored" in site.succeed("checkdump", site.the_dump)
+    site.restore(site.the_dump)
+    assert rows(site) == [("N", "S", 500)]
+
+
+def test_a_chain_of_migrators_that_does_not_arrive_has_not(site: Site) -> None:
+    migration(site, RUNS)
+    site.write({"migrators.py": MIGRATOR.replace("from_1", "from_0_1")})
+    site.configure(DUMPY={"VERSION": "2", "MIGRATION_CLASS": "migrators.ShopMigrator"})
+    assert "RunPython: in_cents()" in site.refuse(site.the_dump, "--allow-version-mismatch")
+
+
+def test_a_check_names_the_migration_and_still_rehearses_the_rows(site: Site) -> None:
+    migration(site, RUNS)
+    report = json.loads(site.fail("checkdump", site.the_dump, "--json"))
+    (found,) = report["findings"]
+    assert (found["kind"], found["model"]) == ("data-migration", "shop.0002_later")
+    assert report["rehearsed"]
+    assert not report["fine"]
+
+
+def test_the_double_dump_test_of_an_old_dump_refuses_it_too(site: Site) -> None:
+    site.succeed("migrate", "-v0")
+    migration(site, RUNS)
+    assert "RunPython: in_cents()" in site.fail("ddt", site.the_file)
+
+
+def test_a_squashed_migration_is_not_newer_than_the_last_of_those_that_it_replaces(
+    site: Site,
+) -> None:
+    migration(site, RUNS)
+    squashed = FIRST.replace("    initial = True", "    replaces = [('shop', '0001_initial')]")
+    site.write({"shop/migrations/0001_squashed.py": squashed})
+    assert "shop.0002_later: RunPython" in site.refuse(site.the_dump)
+    site.remove(["shop/migrations/0002_later.py"])
+    site.restore(site.the_dump)
+    assert rows(site) == [("N", "S", 5)]
+
+
+def test_a_dump_in_the_middle_of_a_squashed_migration_needs_the_rest_of_it(site: Site) -> None:
+    migration(site, RUNS)
+    squashed = FIRST.replace(
+        "    initial = True",
+        "    replaces = [('shop', '0001_initial'), ('shop', '0002_later')]",
+    )
+    site.write({"shop/migrations/0001_squashed.py": squashed})
+    assert "shop.0002_later: RunPython: in_cents()" in site.refuse(site.the_dump)
+
+
+def test_a_migration_that_the_project_does_not_have_is_refused(site: Site) -> None:
+    site.edit("dump/restore.py", ("0001_initial", "0009_future"))
+    said = site.refuse(site.the_dump)
+    assert "The dump names the migration shop.0009_future, which the project does not have" in said
+    assert "'shop': '0001_initial'" in said
+    assert "shop.0009_future" in site.fail("checkdump", site.the_dump)
+
+
+def test_a_fixture_is_loaded_with_one_line_about_the_migrations(site: Site) -> None:
+    migration(site, RUNS)
+    site.succeed("migrate", "-v0")
+    done = site.manage("loaddata", site.the_file)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Since dump.py was made, migrations have changed rows")
+    assert line.endswith("shop.0002_later: RunPython: in_cents().")
+    assert rows(site) == [("N", "S", 5)]
