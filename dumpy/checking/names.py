@@ -16,12 +16,11 @@ from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
-from dumpy.restoring.changes import Changes
+from dumpy.restoring.changes import EMPTY, Changes
 from dumpy.restoring.plans import redirected
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _ALIKE = 0.6
-_EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 _LINKS, _KEY, _VALUE = "links", "key", "value"
 _TO_LINKS = "lambda key: [] if key is None else [key]"
 _TO_KEY = "lambda keys: keys[0] if keys else None"
@@ -77,7 +76,7 @@ class DumpedModel:
                 self.rows += len(block)
                 for where, name in names.items():
                     values = block.columns[where]
-                    self.filled[name] += sum(value not in _EMPTY for value in values)
+                    self.filled[name] += sum(value not in EMPTY for value in values)
                     if any(type(value) is list for value in values):
                         self.lists.add(name)
 

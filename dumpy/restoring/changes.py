@@ -16,6 +16,8 @@ from dumpy.schema.tables import Table, table_of
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
 _SQL = 60
+EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
+"""The values of which none is missed."""
 
 
 @dataclass
@@ -26,11 +28,13 @@ class Changes:
         past: the models of the dump's time, None where the migrations do not know them.
         since: what migrations have done since then.
         scripts: the migrations that run Python or SQL, with what they run.
+        removed: the migrations that remove fields, or models, whose fields are called ``""``.
     """
 
     past: Past | None
     since: Since
     scripts: dict[Key, list[str]] = field(default_factory=dict)
+    removed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
     _renamed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
     _models: dict[ModelKey, ModelKey | None] = field(default_factory=dict)
     _fields: dict[tuple[ModelKey, str], str | None] = field(default_factory=dict)
@@ -38,8 +42,8 @@ class Changes:
 
     def __post_init__(self) -> None:
         for key, operation in self.since.operations:
+            self._note_effects(key, operation)
             self._note_names(key, operation)
-            self._note_scripts(key, operation)
 
     def table(self, label: str) -> Table | None:
         """Return a model as it was when the dump was made, None if that is not known."""
@@ -119,12 +123,19 @@ class Changes:
                     place = (app, operation.model_name_lower), operation.name
                     self._values[place] = made.default
 
-    def _note_scripts(self, key: Key, operation: Operation) -> None:
+    def _note_effects(self, key: Key, operation: Operation) -> None:
+        """Note what an operation does in a database, beside what models are told."""
         said = ""
         match operation:
             case ops.SeparateDatabaseAndState():
                 for one in operation.database_operations:
-                    self._note_scripts(key, one)
+                    self._note_effects(key, one)
+            case ops.DeleteModel():
+                self.removed[self._then((key[0], operation.name_lower)), ""] = key
+            case ops.RemoveField():
+                place = self._place((key[0], operation.model_name_lower), operation.name)
+                if place is not None:
+                    self.removed[place] = key
             case ops.RunPython() if operation.code is not ops.RunPython.noop:
                 said = f"RunPython: {getattr(operation.code, '__qualname__', operation.code)}()"
             case ops.RunSQL() if operation.sql not in (ops.RunSQL.noop, [], ()):
@@ -138,13 +149,18 @@ class Changes:
 
     def _rename(self, key: Key, model: ModelKey, old: str, new: str | None) -> None:
         """Let the field that is called ``old`` by now have another name, or none."""
-        then = self._then(model)
-        known = (one for one, name in self._fields.items() if one[0] == then and name == old)
-        place = next(known, (then, old))
-        # A field that has come since may have the name that another one had.
-        if self._fields.get(place, old) == old:
+        place = self._place(model, old)
+        if place is not None:
             self._fields[place] = new
             self._renamed[place] = key
+
+    def _place(self, model: ModelKey, name: str) -> tuple[ModelKey, str] | None:
+        """Return what a field was called when the dump was made, None if it has come since."""
+        then = self._then(model)
+        known = (one for one, now in self._fields.items() if one[0] == then and now == name)
+        place = next(known, (then, name))
+        # A field that has come since may have the name that another one had.
+        return place if self._fields.get(place, name) == name else None
 
 
 def _shortened(sql: Any) -> str:

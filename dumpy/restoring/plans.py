@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.db import connections
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
+from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed, counted
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
+from dumpy.restoring.changes import EMPTY
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, past_of
 from dumpy.schema.instances import resolving
@@ -138,7 +140,46 @@ class Today:
     @property
     def advice(self) -> str:
         """Another way for a dump that does not fit, or ``""``."""
-        return advice_for(self.content.past)
+        return through_advice(self.content)
+
+    @cached_property
+    def losses(self) -> Sequence[str]:
+        """Sentences about values of the dump that are not kept: none, or rows are refused."""
+        return ()
+
+
+def through_advice(content: Content) -> str:
+    """Return what to type for a dump that does not fit the models, and what it would cost."""
+    advice = advice_for(content.past)
+    return " ".join([advice, *losses(content)]) if advice else ""
+
+
+def losses(content: Content) -> Iterator[str]:
+    """Yield a sentence for each field and model whose values migrations remove."""
+    moved = ", unless a data migration moves them" if content.changes.scripts else ""
+    for ((app, model), name), key in content.changes.removed.items():
+        tables = [one for one in content.tables if one.label.lower() == f"{app}.{model}"]
+        count = sum(_values(one, name, content) if name else one.row_count for one in tables)
+        if count:
+            what = ".".join(filter(None, [tables[0].label, name]))
+            values = counted(count, "value" if name else "row")
+            verb = "is" if count == 1 else "are"
+            yield f"{'.'.join(key)} removes {what}: {values} of the dump {verb} not kept{moved}."
+
+
+def _values(table: DumpedTable, name: str, content: Content) -> int:
+    """Return how many rows have a value in a field, by the name that the field had then."""
+    then = content.changes.table(table.label)
+    names = then.names if then is not None else {}
+    own = names.get(name, name)
+    where = {at for one, at in table.fields.items() if names.get(one, one) == own}
+    return sum(
+        value not in EMPTY
+        for block in table.blocks()
+        for at in where
+        if isinstance(at, int)
+        for value in block.columns[at]
+    )
 
 
 def skipped_lines(content: Content) -> list[str]:
@@ -151,15 +192,18 @@ def skipped_advice(content: Content) -> str:
     """Return what to do about migrations that nothing applies."""
     ways = ["let a step of a migrator do the same"]
     past = content.past
-    if past is not None and past.is_whole:
+    has_way = bool(content.skipped) and past is not None and past.is_whole
+    if has_way:
         ways.insert(0, f"add {THROUGH_MIGRATIONS}")
     apps = {app for app, _name in (*(key for key, _said in content.skipped), *content.unknown)}
     leaves = (leaf for leaf in content.changes.since.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
+    lost = list(losses(content))
     apply = f"To apply them, {', or '.join(ways)}. " if content.skipped else ""
+    cost = f" With {THROUGH_MIGRATIONS}: {' '.join(lost)}" if has_way and lost else ""
     return (
         f"{apply}If the rows of this dump are those of today as they stand, write into "
-        f"SOURCE_MIGRATIONS of {content.dump.source.place().file}: {names}."
+        f"SOURCE_MIGRATIONS of {content.dump.source.place().file}: {names}.{cost}"
     )
 
 
@@ -187,6 +231,11 @@ class ThroughMigrations(Today):
     def advice(self) -> str:
         """No other way: this is it."""
         return ""
+
+    @cached_property
+    def losses(self) -> Sequence[str]:
+        """Sentences about values of the dump that migrations remove."""
+        return list(losses(self.content))
 
     def is_current(self) -> bool:
         """Return False: the schema of the past is built anew."""

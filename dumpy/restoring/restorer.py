@@ -132,7 +132,7 @@ class Restorer:
         replaced = {*self._known, *self._filled()}
         going = self.plan.tables - filled
         summary = Summary(connection, self.content, replaced, going, self._makes_rows())
-        for sentence in (*summary.losses(), *self.content.dump.left_out()):
+        for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
             self.say(sentence)
         if self._keeps_schema:
             self._say_triggers()
@@ -296,7 +296,7 @@ class Restorer:
             checks_objects=True,
         )
         keyless = start(loader, self._migration)
-        for sentence in self.content.dump.left_out():
+        for sentence in (*self.content.dump.left_out(), *self.plan.losses):
             loader.report.ignore(sentence)
         # What migrators do when all is loaded is no part of the dump.
         loader.after_load[:0] = [self._compare, self._require_none]

@@ -228,3 +228,44 @@ def test_a_fixture_is_loaded_with_one_line_about_the_migrations(site: Site) -> N
     assert line.startswith("Since dump.py was made, migrations have changed rows")
     assert line.endswith("shop.0002_later: RunPython: in_cents().")
     assert rows(site) == [("N", "S", 5)]
+
+
+REMOVED = """
+        migrations.RenameField("item", "slug", "other"),
+        migrations.RemoveField("item", "other"),
+"""
+NO_SLUG = MODELS.replace("    slug = models.CharField(max_length=20)\n", "")
+LOST = "shop.0002_later removes shop.Item.slug: 1 value of the dump is not kept"
+
+
+def test_values_that_migrations_remove_are_counted_before_and_after_a_restore(site: Site) -> None:
+    site.write({"shop/models.py": NO_SLUG})
+    migration(site, REMOVED)
+    said = site.succeed("restore", site.the_file, THROUGH, input="y\n")
+    before, _, after = said.partition("Replace the contents of this database?")
+    assert f"{LOST}." in before
+    assert f"{LOST}." in after
+    assert f"{LOST}." in site.restore(site.the_dump, THROUGH, "--dry-run")
+
+
+def test_the_option_is_not_recommended_without_what_it_costs(site: Site) -> None:
+    site.write({"shop/models.py": NO_SLUG})
+    migration(site, REMOVED)
+    assert f"add {THROUGH}. {LOST}." in site.refuse(site.the_dump)
+    assert f"add {THROUGH}. {LOST}." in site.fail("checkdump", site.the_dump)
+    migration(site, REMOVED + RUNS)
+    assert f"{LOST}, unless a data migration moves them." in site.fail("checkdump", site.the_dump)
+
+
+def test_the_rows_of_a_model_that_migrations_remove_are_counted(site: Site) -> None:
+    site.write({"shop/models.py": ""})
+    migration(site, 'migrations.DeleteModel("Item")')
+    said = site.restore(site.the_dump, THROUGH)
+    assert "shop.0002_later removes shop.Item: 1 row of the dump is not kept." in said
+
+
+def test_a_field_that_only_the_state_loses_costs_nothing(site: Site) -> None:
+    site.write({"shop/models.py": NO_SLUG})
+    operation = 'migrations.RemoveField("item", "slug")'
+    migration(site, f"migrations.SeparateDatabaseAndState(state_operations=[{operation}])")
+    assert "removes" not in site.fail("checkdump", site.the_dump)
