@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from dumpy import reading
 from dumpy.checking.diff import opened
 from dumpy.errors import DumpyError, FixtureError
+from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
 from dumpy.restoring.compare import Key, has_key, in_order, key_of
+from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.words import source
 
 _ROWS = "    # mergedump puts the rows of {} here\n"
@@ -29,10 +32,14 @@ Texts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Merged:
-    """The text of a merged dump, with a conflict marker around what both sides have changed."""
+    """The text of a merged dump, with a conflict marker around what both sides have changed.
+
+    ``dangling`` are the references to rows that a side has removed, each with its line.
+    """
 
     text: str
     conflicts: int
+    dangling: tuple[tuple[int, str], ...] = ()
 
 
 def merge(base: Path, ours: Path, theirs: Path) -> Merged:
@@ -125,9 +132,48 @@ def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
 
     text = _IS_ROWS.sub(text_of, skeleton.text)
     conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
-    if not conflicts:
-        reading.open(text).close()  # What cannot be read again is merged by lines.
-    return Merged(text, conflicts)
+    if conflicts:
+        return Merged(text, conflicts)
+    with reading.open(text) as dump:  # What cannot be read again is merged by lines.
+        return Merged(text, conflicts, tuple(_dangling(dump, _removed(names, sides))))
+
+
+def _removed(names: set[str], sides: tuple[_Side, _Side, _Side]) -> dict[str, set[str]]:
+    """Return the primary keys of rows that a side has removed, as source, by model."""
+    base, ours, theirs = sides
+    found: dict[str, set[str]] = {}
+    for name in names & base.blocks.keys():
+        kept = ours.rows(name).keys() & theirs.rows(name).keys()
+        keys = [source(key[0]) for key in base.rows(name) if key not in kept and len(key) == 1]
+        found.setdefault(base.tables[name][0].label, set()).update(keys)
+    return found
+
+
+def _dangling(dump: Dump, removed: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
+    """Yield the references to removed rows, as far as the models of the project show them."""
+    for table in dump.tables:
+        model = TODAY.find(table.label)
+        for name, label in _references(model) if model is not None else ():
+            at = table.fields.get(name)
+            if not removed.get(label) or not isinstance(at, int):
+                continue
+            for row in table.rows():
+                value = row.values[at]
+                for key in map(source, value if isinstance(value, list) else [value]):
+                    if key in removed[label]:
+                        said = f"{name} refers to {label}(pk={key}), which one side has removed."
+                        yield row.line, f"{table.label}: {said}"
+
+
+def _references(model: ModelType) -> Iterator[tuple[str, str]]:
+    """Yield the names of the fields that hold primary keys of a model, and its label."""
+    table = table_of(model)
+    columns = [(one.name, one) for one in table.columns]
+    for name, column in [*columns, *((one.name, one.target) for one in table.links)]:
+        field: Any = column.field
+        target = column.references
+        if target is not None and field.target_field.primary_key:
+            yield name, target._meta.label
 
 
 def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:

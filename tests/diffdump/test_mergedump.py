@@ -249,3 +249,26 @@ def test_git_merges_branches_with_it(project: Project, tmp_path: Path) -> None:
     git("merge", "-q", "other", "-m", "Merged")
     text = (directory / "dump.py").read_text(encoding="utf-8")
     assert rows_of(text) == [(1, "Big saw", 9), *BASE[1:]]
+
+
+def test_a_row_that_one_side_has_removed_and_the_other_refers_to_is_named(tmp_path: Path) -> None:
+    def text(artist: int, *artists: int) -> str:
+        names = [(pk, f"Artist {pk}") for pk in artists]
+        albums = rows("music.Album", "id title artist_id", (5, "One", artist))
+        return module(rows("music.Artist", "id name", *names), albums)
+
+    base, ours, theirs = text(1, 1, 2), text(1, 1), text(2, 1, 2)
+    found = merged(tmp_path, base, ours, theirs)
+    assert found.conflicts == 0
+    ((line, said),) = found.dangling
+    assert "create_music_album(5, 'One', 2)" in found.text.splitlines()[line - 1]
+    assert said == (
+        "music.Album: artist_id refers to music.Artist(pk=2), which one side has removed."
+    )
+    err = StringIO()
+    paths = [str(tmp_path / name) for name in ("base.py", "ours.py", "theirs.py")]
+    with pytest.raises(SystemExit) as end:
+        call_command("mergedump", *paths, "shop/data.py", stderr=err)
+    assert end.value.code == 1
+    assert err.getvalue() == f"shop/data.py:{line}: {said}\n"
+    assert not merged(tmp_path, base, ours, text(1, 1, 2)).dangling
