@@ -39,7 +39,7 @@ def add_dry_run_option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="Do everything except commit. Do not ask for confirmation.",
+        help="Do everything except commit; nothing is asked.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from django.core.serializers.base import DeserializationError, SerializationErro
 from django.db import DEFAULT_DB_ALIAS
 
 SHOWN = 100
+_FEW = 20
+_MISSING_ROW = "that does not exist"
+# What differs in messages with one cause.
+_VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
 
 # A text in quotes, or what has no blanks in it but may be a path.
 _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
@@ -110,9 +115,24 @@ class LoadError(DumpyError, DeserializationError):
 
     def _said(self) -> str:
         count = counted(len(self.problems), "object")
-        lines = [f"{count} could not be loaded; nothing was written."]
+        lines = [f"{count} could not be loaded; nothing was written.", *self._causes()]
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
         return "\n".join([*lines, *_more(self.problems, "  ")])
+
+    def _causes(self) -> list[str]:
+        """Return a line for each cause of many problems, the most frequent one first."""
+        if len(self.problems) <= _FEW:
+            return []
+        causes = Counter((one.model, _VALUE.sub("…", one.reason)) for one in self.problems)
+        shown = causes.most_common(_FEW)
+        lines = [f"  {number} of {model}: {reason}" for (model, reason), number in shown]
+        lines += [f"  … and {len(causes) - _FEW} more causes."] if len(causes) > _FEW else []
+        if any(_MISSING_ROW in reason for _model, reason in causes):
+            lines.append(
+                "If the dump lacks these rows, make it again with their models, and with --all for "
+                "rows that a default manager hides."
+            )
+        return [*lines, "In detail:"]
 
 
 @dataclass(eq=False, repr=False)

@@ -89,7 +89,10 @@ def _refuse_others(target: Path, overwrite: bool) -> None:
     if not holds_dump(target):
         raise DumpFailed(f"{target} exists and is not a dump. Choose another name, or remove it.")
     if not overwrite:
-        raise DumpFailed(f"{target} already contains a dump. Use --overwrite to replace it.")
+        raise DumpFailed(
+            f"{target} already contains a dump. Use --overwrite (in code: overwrite=True) to "
+            "replace it."
+        )
     if foreign := _foreign(target):
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise DumpFailed(

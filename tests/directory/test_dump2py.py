@@ -134,7 +134,9 @@ def test_parts_have_rows(site: Site, count: str) -> None:
 
 def test_a_dump_that_is_there_stays_without_overwrite(site: Site, dump: Path) -> None:
     before = files(dump)
-    assert "Use --overwrite to replace it." in site.fail("dump2py", dump, "--noinput")
+    assert "Use --overwrite (in code: overwrite=True) to replace it." in site.fail(
+        "dump2py", dump, "--noinput"
+    )
     assert files(dump) == before
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dumps import module as dump_of
 from dumps import rows
-from loading_tools import Load, message, values
+from loading_tools import Load, message, refusal, values
 from sites import NewSite, Site, Version
 
 from zoo.models import Exhibit, Species
@@ -80,3 +80,18 @@ def test_a_value_that_rows_beside_the_load_refer_to_does_not_change(load: Load) 
     found = "zoo.Exhibit(pk=5): species_id='Lutra lutra' refers to a row of zoo.Species that does"
     assert found in said or "zoo.Species(pk=1)" in said
     assert values(Species, "latin") == ["Lutra lutra"]
+
+
+@pytest.mark.django_db
+def test_many_problems_are_summed_up_by_cause(load: Load) -> None:
+    text = dump_of(
+        rows("zoo.Taxon", "id name parent_id", *[(n, f"{n}", 900 + n) for n in range(1, 31)])
+    )
+    said = str(refusal(load, text)).splitlines()
+    assert said[:4] == [
+        "30 objects could not be loaded; nothing was written.",
+        "  30 of zoo.Taxon: parent_id=… refers to a row of zoo.Taxon that does not exist.",
+        "If the dump lacks these rows, make it again with their models, and with --all for rows "
+        "that a default manager hides.",
+        "In detail:",
+    ]
