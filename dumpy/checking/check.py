@@ -84,7 +84,9 @@ class _Check:
         if is_rehearsed and all(isinstance(one, NoWay) for one in self.found.damages):
             self._rehearse()
         elif is_rehearsed:
-            self.found.unrehearsed = "The dump was not rehearsed, because it is damaged."
+            is_damaged = any(isinstance(one, FixtureError) for one in self.found.damages)
+            why = "it is damaged" if is_damaged else "its rows cannot be migrated"
+            self.found.unrehearsed = f"The dump was not rehearsed, because {why}."
 
     def _note_program(self, *, is_rehearsed: bool) -> None:
         if not is_rehearsed:

@@ -63,11 +63,12 @@ def step_for(found: Findings) -> Step | None:
     source = version_of(found.arrived or found.version)
     today = version_of(found.project_version)
     if source is None or today is None:
-        who = "The dump" if source is None else "The project"
-        raise NotWritten(
-            f"{who} names no version, so no migrator would run. Set DUMPY['VERSION'] in the "
-            "project, and make dumps that name it."
+        who, way = (
+            ("The project", "Set DUMPY['VERSION'] in its settings.")
+            if today is None
+            else ("The dump", "Say which version it is of: --as-version 1.0, say.")
         )
+        raise NotWritten(f"{who} names no version, so no migrator would run. {way}")
     if source >= today:
         raise NotWritten(
             f"The dump is of version {source}, the project of {today}: a migrator runs for dumps "

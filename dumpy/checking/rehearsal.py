@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -214,7 +215,10 @@ def _field_of(row: RejectedRow) -> str | None:
             found = [columns.get(name, name) for name in names]
             if pattern is not _NAMES[0] or known.issuperset(found):
                 return ", ".join(found)
-    return next((name for name, target, values in _held(row) if _is_unclean(target, values)), None)
+    faults = {name: said for name, *held in _held(row) if (said := _fault(*held))}
+    # Several fields may be at fault, while the reason is that of one of them.
+    named = (name for name, said in faults.items() if said.rstrip(".") in row.problem.reason)
+    return next(chain(named, faults), None)
 
 
 def _held(row: RejectedRow) -> Iterator[tuple[str, Any, list[Any]]]:
@@ -229,18 +233,18 @@ def _held(row: RejectedRow) -> Iterator[tuple[str, Any, list[Any]]]:
         yield link.name, link.target.target, values if isinstance(values, list) else []
 
 
-def _is_unclean(target: Any, values: Iterable[Any]) -> bool:
-    """Whether the field itself finds fault with values of which a database does not name it."""
+def _fault(target: Any, values: Iterable[Any]) -> str:
+    """Return what the field itself says of values of which a database does not name it."""
     for value in values:
         if value is None or isinstance(value, Natural):
             continue
         try:
             target.clean(value, None)
-        except ValidationError:
-            return True
+        except ValidationError as error:
+            return str(error.messages[0])
         except Exception:  # a validator may want to see more than the value
             continue
-    return False
+    return ""
 
 
 def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:

@@ -19,6 +19,7 @@ from dumpy.errors import (
     printable,
     printable_lines,
 )
+from dumpy.migrating.chain import NoWay
 from dumpy.text.manifest import Manifest
 from dumpy.text.words import Unwritable, source
 
@@ -200,9 +201,12 @@ def verdict(found: Findings) -> str:
         return "The dump was not rehearsed: it is not known whether it can be restored."
     parts = []
     if any(isinstance(error, FixtureError) for error in found.damages):
-        parts.append("the dump is damaged or edited")
-    if any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
+        is_dump = found.rows or found.manifest is not None
+        parts.append("the dump is damaged or edited" if is_dump else "it cannot be read as a dump")
+    if any(isinstance(error, NoWay) for error in found.damages):
         parts.append("no migrator leads to the version of the project")
+    elif any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
+        parts.append("its rows cannot be migrated")
     if any(isinstance(error, RestoreFailed) for error in found.damages):
         parts.append("the rehearsal failed")
     if found.stopping:

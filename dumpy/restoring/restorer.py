@@ -131,6 +131,8 @@ class Restorer:
         connection = connections[self.using]
         replaced = {*self._known, *self._filled()}
         going = self.plan.tables - filled
+        if self._keeps_schema:
+            going -= self.plan.new
         summary = Summary(connection, self.content, replaced, going, self._makes_rows())
         for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
             self.say(sentence)
