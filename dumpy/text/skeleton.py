@@ -442,8 +442,11 @@ def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object
     if not (is_word or isinstance(node, _VALUES)):
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    for name in sorted(name for name in used if name in hidden or name not in module.bound):
-        _refuse(node, f"the name {name} has another meaning here.")
+    for name in sorted(used):
+        if name in hidden:
+            _refuse(node, f"{shown(node)} is computed from the parameter {name}.")
+        if name not in module.bound:
+            _refuse(node, f"the name {name} has another meaning here.")
     return _value(node)
 
 
