@@ -174,6 +174,13 @@ def test_values_can_be_printed_line_by_line_for_git(two: tuple[Path, Path]) -> N
     ]
 
 
+def test_a_dump_with_conflict_markers_is_printed_as_it_is_for_git(two: tuple[Path, Path]) -> None:
+    row = "    yield create_shop_product(2, "
+    text = two[0].read_text().replace(row, f"<<<<<<< ours\n=======\n>>>>>>> theirs\n{row}")
+    two[0].write_text(text)
+    assert called("diffdump", "--textconv", str(two[0])).out.rstrip("\n") == text.rstrip("\n")
+
+
 def test_what_cannot_be_compared_is_refused_with_status_2(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
 from dumpy.checking.html import write_diff
-from dumpy.errors import DumpyError, printable
+from dumpy.errors import DumpyError, FixtureError, printable
 from dumpy.writing.output import needs_ascii
 
 
@@ -57,7 +57,15 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _print_values(self, path: str) -> None:
-        with opened(Path(path)) as dump:
+        try:
+            dump = opened(Path(path))
+        except FixtureError:
+            # Git ends in the middle of a conflict if it gets no text.
+            lines = Path(path).read_text("utf-8", "backslashreplace").split("\n")
+            for line in lines:
+                self._say(line)
+            return
+        with dump:
             for line in values(dump):
                 self._say(line)
 
