@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,9 @@ from dumpy.schema.tables import Table, table_of
 
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
-_SQL = 60
+# One statement that makes something, but no table with rows. It changes no row, and is run where
+# the schema is built.
+_SCHEMA = re.compile(r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOKE)\s[^;]*;?)")
 EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 """The values of which none is missed."""
 
@@ -138,8 +141,9 @@ class Changes:
                     self.removed[place] = key
             case ops.RunPython() if operation.code is not ops.RunPython.noop:
                 said = f"RunPython: {getattr(operation.code, '__qualname__', operation.code)}()"
-            case ops.RunSQL() if operation.sql not in (ops.RunSQL.noop, [], ()):
-                said = f"RunSQL: {_shortened(operation.sql)}"
+            case ops.RunSQL():
+                texts = [text for text in _statements(operation.sql) if not _SCHEMA.fullmatch(text)]
+                said = f"RunSQL: {texts[0]:.60}" if texts else ""
         if said:
             self.scripts.setdefault(key, []).append(said)
 
@@ -163,11 +167,10 @@ class Changes:
         return place if self._fields.get(place, name) == name else None
 
 
-def _shortened(sql: Any) -> str:
-    """Return the beginning of what SQL an operation runs."""
-    first = sql if isinstance(sql, str) else sql[0]
-    text = " ".join(str(first[0] if isinstance(first, list | tuple) else first).split())
-    return text if len(text) <= _SQL else f"{text[:_SQL]}…"
+def _statements(sql: Any) -> Iterator[str]:
+    """Yield what SQL an operation runs, without parameters, each text on one line."""
+    for one in [sql] if isinstance(sql, str) else sql:
+        yield " ".join(str(one[0] if isinstance(one, list | tuple) else one).split())
 
 
 def _key(label: str) -> ModelKey:

@@ -113,6 +113,15 @@ def rows(site: Site) -> list[tuple[object, ...]]:
         ),
         ("migrations.RunPython(migrations.RunPython.noop)", ""),
         ("migrations.RunSQL(migrations.RunSQL.noop)", ""),
+        ('migrations.RunSQL("CREATE INDEX by_count ON shop_item (count);")', ""),
+        (
+            'migrations.RunSQL(["CREATE INDEX a ON shop_item (slug)", ("DELETE FROM shop_item",)])',
+            "shop.0002_later: RunSQL: DELETE FROM shop_item",
+        ),
+        (
+            'migrations.RunSQL("CREATE TABLE x (id integer); UPDATE shop_item SET count = 1")',
+            "shop.0002_later: RunSQL: CREATE TABLE x (id integer); UPDATE shop_item SET co",
+        ),
         (SWAP, "shop.0002_later: RenameField: shop.Item.name is slug today, and name another"),
         (
             'migrations.RenameField("item", "name", "x"), migrations.RenameField("item", "x", '
