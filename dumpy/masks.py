@@ -86,9 +86,9 @@ def number(value: _Number, minimum: int, maximum: int) -> _Number:
         return minimum + drawn % (maximum - minimum + 1)
     if isinstance(value, float):
         return minimum + (maximum - minimum) * (drawn >> 75) / 2.0**53
-    unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
-    steps = int((maximum - minimum) / unit)
-    return (minimum + drawn % (steps + 1) * unit).quantize(unit)
+    # Equal values are drawn alike: only their precision depends on the digits that are written.
+    unit = Decimal(1).scaleb(min(0, int(value.as_tuple().exponent)))
+    return (minimum + (maximum - minimum) * Decimal(drawn) / 2**128).quantize(unit)
 
 
 def date(value: _Day, days: int = 365) -> _Day:
@@ -118,7 +118,10 @@ def password(value: str) -> str:
 
 def _noise(kind: str, value: object, size: int) -> bytes:
     """Return bytes that nobody can know without the key, the same for the same value."""
-    data = f"{kind}:{value}".encode("utf-8", "surrogatepass")
+    said = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal) and "." in said:
+        said = said.rstrip("0").rstrip(".")
+    data = f"{kind}:{said}".encode("utf-8", "surrogatepass")
     secret = configuration().mask_key or settings.SECRET_KEY
     digest = hmac.new(_key(secret), data, hashlib.sha256).digest()
     return hashlib.shake_256(digest).digest(size)

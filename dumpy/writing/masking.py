@@ -124,16 +124,23 @@ class MaskedWriter:
             # Columns of JSON are texts up to here: the field decides what its objects are.
             value = json.loads(json.dumps(value), cls=column.target.decoder)
         original = repr(value)
+        # What an exception says may hold the value that the mask is there to hide, so it is not
+        # even shown as a cause.
         try:
             masked = self._method(value)
+        except Exception as error:
+            raise self._refusal(key, f"raises {type(error).__name__}.") from None
+        try:
             # Other values than those of known types may have been changed in place.
             is_same = column.types is not None and masked == value
             made = value if is_same or masked is None else self._accepted(masked)
-        except ValidationError as error:
-            said = " ".join(error.messages)
-            raise self._refusal(key, f"returns a value that the field refuses: {said}") from error
         except Exception as error:
-            raise self._refusal(key, f"fails: {sentence(error)}") from error
+            said = type(error).__name__
+            if isinstance(error, ValidationError):
+                codes = {one.code or "invalid" for one in getattr(error, "error_list", ())}
+                said = ", ".join(sorted(codes)) or said
+            reason = f"returns a value that the field refuses ({said})."
+            raise self._refusal(key, reason) from None
         if masked is None:
             if not column.field.null:
                 raise self._refusal(key, "returns None, but the field is not null.")
@@ -159,11 +166,13 @@ class MaskedWriter:
         if isinstance(made, Decimal) and places is not None:
             return made.quantize(Decimal(1).scaleb(-places))
         if isinstance(made, datetime) and is_aware(made) != settings.USE_TZ:
-            raise ValidationError(f"{made!r} must be {'aware' if settings.USE_TZ else 'naive'}.")
+            wanted = "aware" if settings.USE_TZ else "naive"
+            raise ValidationError(f"It must be {wanted}.", code=f"must be {wanted}")
         return made
 
     def _refusal(self, key: object, reason: str) -> UnwritableRow:
-        name = getattr(self._method, "__qualname__", self._column.field.name)
+        owner = type(getattr(self._method, "__self__", None)).__name__
+        name = f"{owner}.{self._column.field.name}"
         return UnwritableRow(self._label, key, f"the mask {name}() {reason}", "Correct the mask.")
 
 
@@ -181,8 +190,13 @@ def _masks(path: str) -> list[type[Mask]]:
         raise DumpFailed(f"--mask: {path} cannot be imported: {sentence(error)}") from error
     every = [found] if isinstance(found, type) else list(vars(found).values())
     masks = [one for one in every if _is_mask(one)]
+    if not isinstance(found, type):
+        # Masks that a module imports are often bases, or are for another dump.
+        masks = [one for one in masks if one.__module__ == path]
     if not masks:
-        raise DumpFailed(f"--mask: {path} has no subclass of dumpy.masks.Mask with a Meta.model.")
+        raise DumpFailed(
+            f"--mask: {path} defines no subclass of dumpy.masks.Mask with a Meta.model."
+        )
     return list(dict.fromkeys(masks))
 
 

@@ -175,16 +175,17 @@ def test_a_mask_that_raises_is_named_with_its_row(
     albums: None, refusal: Callable[..., str]
 ) -> None:
     def name(_self: object, value: str) -> str:
-        raise ValueError("no")
+        raise ValueError(f"{value} is no name")
 
-    assert "music.Artist(pk=1): the mask" in (said := refusal("music.Artist", name=name))
-    assert "name() fails: ValueError: no." in said
+    said = refusal("music.Artist", name=name)
+    assert "music.Artist(pk=1): the mask TestMask.name() raises ValueError." in said
+    assert SECRET not in said
 
 
 @pytest.mark.parametrize(
     ("masked", "reason"),
     [
-        ("x" * 121, "at most 120 characters"),
+        ("x" * 121, "a value that the field refuses (max_length)"),
         ("same", "returns the same value for two values, and the field is unique"),
         (None, "returns None, but the field is not null"),
     ],
@@ -200,6 +201,27 @@ def test_a_field_that_a_foreign_key_refers_to_cannot_be_masked(
 ) -> None:
     said = refusal("zoo.Species", latin=lambda _self, value: value)
     assert "because zoo.Exhibit.species refers to it (to_field)." in said
+
+
+def test_a_value_that_the_field_refuses_is_not_shown(
+    albums: None, refusal: Callable[..., str]
+) -> None:
+    assert SECRET not in refusal("music.Album", title=lambda _self, value: value * 20)
+
+
+def test_a_module_masks_with_the_classes_that_it_defines(
+    albums: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "masks_of_zoo.Imported", mask_of("music.Genre", name=masks.token), raising=False
+    )
+    assert SECRET in dumped("music.Genre", mask=MASKS)
+
+
+def test_equal_decimals_have_one_pseudonym() -> None:
+    assert masks.token(Decimal("1.0")) == masks.token(Decimal("1.00")) == masks.token(Decimal(1))
+    fine = masks.number(Decimal("1.00"), 0, 999)
+    assert masks.number(Decimal("1.0"), 0, 999) == round(fine, 1)
 
 
 def test_natural_keys_would_leak_and_are_refused_with_a_mask(albums: None) -> None:
