@@ -7,6 +7,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,15 @@ def no_memory_of_patched_models(request: pytest.FixtureRequest) -> Iterator[None
     yield
     if "monkeypatch" not in request.fixturenames:
         return
-    for module in [module for name, module in sys.modules.items() if name.startswith("dumpy.")]:
-        for cached in [one for one in vars(module).values() if hasattr(one, "cache_clear")]:
+    for name in [name for name in sys.modules if name.startswith("dumpy.")]:
+        for cached in _cached_functions(name):
             cached.cache_clear()
+
+
+@cache
+def _cached_functions(module: str) -> list[Any]:
+    """Return the functions of a module that remember what they have returned."""
+    return [one for one in vars(sys.modules[module]).values() if hasattr(one, "cache_clear")]
 
 
 @pytest.fixture
