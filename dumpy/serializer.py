@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -319,6 +319,11 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     migration = migration_of_dump(dump)
     tables = _today(dump, migration, loader)
     keyless = start(loader, migration)
+    if migration is None or not migration.has_arrived:
+        # In the end, as all migrations are imported to see what they do.
+        loader.after_load.append(
+            partial(_note_skipped, dump, tuple(table.label for table in tables))
+        )
     for sentence in dump.left_out():
         loader.report.ignore(sentence)
     for table in tables:
@@ -327,12 +332,6 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
             yield from _objects(given, loader, _saver(loader, keyless, table))
         else:
             yield from _rows(table, loader)
-    # Of a file that can be read: all migrations are imported to see what they do.
-    is_migrated = migration is not None and migration.has_arrived
-    labels = tuple(table.label for table in tables)
-    if not is_migrated and (skipped := _skipped(tuple(dump.migrations.items()), labels)):
-        said = "migrations have changed rows, which a load does not do"
-        loader.report.ignore(f"Since {dump.source.name} was made, {said}: {skipped}.")
 
 
 def _today(
@@ -342,6 +341,13 @@ def _today(
     tables = [migrated(table, migration) for table in dump.tables]
     loader.check([table for table in tables if table.create is None], has_all_fields=has_all_fields)
     return tables
+
+
+def _note_skipped(dump: Dump, labels: tuple[str, ...], loader: Loader) -> None:
+    """Say which migrations have changed rows of these models since the dump was made."""
+    if skipped := _skipped(tuple(dump.migrations.items()), labels):
+        said = "migrations have changed rows, which a load does not do"
+        loader.report.ignore(f"Since {dump.source.name} was made, {said}: {skipped}.")
 
 
 @cache
