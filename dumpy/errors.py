@@ -212,7 +212,7 @@ class MigrationError(DumpyError, DeserializationError):
 
 
 class RestoreFailed(DumpyError):
-    """A restore that was refused or failed; the database is as it was."""
+    """A restore that was refused or failed."""
 
 
 @dataclass(eq=False, repr=False)

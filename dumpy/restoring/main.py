@@ -156,7 +156,7 @@ def restore(
     with outcome.told():
         content = _content_at(path, namespace)
         with content.dump:
-            restorer = _restorer(content, options, said)
+            outcome.restorer = restorer = _restorer(content, options, said)
             report = _run(restorer, options, said)
             outcome.is_done = not options.dry_run
         try:
@@ -207,12 +207,15 @@ class _Outcome:
 
     def __init__(self, *, is_dry: bool) -> None:
         self.is_dry = is_dry
+        self.restorer: Restorer | None = None
         self.is_done = False
 
     @property
     def sentence(self) -> str:
         """What became of the database."""
-        return "The database is restored." if self.is_done else AS_IT_WAS
+        if self.is_done:
+            return "The database is restored."
+        return self.restorer.left if self.restorer else AS_IT_WAS
 
     @contextmanager
     def told(self) -> Iterator[None]:

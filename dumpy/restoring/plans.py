@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from django.db import connections
 
@@ -40,7 +41,13 @@ class Today:
     Attributes:
         registry: the models to load with.
         is_lenient: whether rows that lack what later migrations do are loaded as they are.
+        before: What to do first if a migration cannot run in the transaction of a restore.
     """
+
+    before: ClassVar[str] = (
+        "Run manage.py migrate --run-syncdb first: a restore keeps the tables of a migrated "
+        "database."
+    )
 
     content: Content
     using: str
@@ -212,6 +219,8 @@ class ThroughMigrations(Today):
 
     Raises ``RestoreFailed`` if that schema cannot be made.
     """
+
+    before = "Restore the dump with the code of its time, then run manage.py migrate."
 
     def __init__(self, content: Content, using: str) -> None:
         self._through = past_of(content.migrations, content.labels)

@@ -31,8 +31,10 @@ from dumpy.restoring import schema
 from dumpy.restoring.compare import DumpedContent, differing, is_renamed, rows_digest
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
+from dumpy.restoring.schema import NotAtomic
 from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (
+    AS_IT_WAS,
     known_tables,
     patient,
     recorded_apps,
@@ -49,6 +51,7 @@ from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected
 
 _ROWS = 1000
+_NOT_ATOMIC = "The migration is not atomic, and was run in the transaction of the restore."
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Restorer:
         drop: the tables and views that may be dropped where tables are made anew.
         progress: is told how many rows of a table are loaded, and 0 before the first.
         rejected: names the file of rejected rows, if there are any.
+        left: says what became of the database if the restore fails.
     """
 
     content: Content
@@ -73,6 +77,7 @@ class Restorer:
     drop: Sequence[str] = ()
     progress: Callable[[str, int], object] = lambda name, rows: None
     rejected: RowsRejected | None = None
+    left: str = AS_IT_WAS
     _migration: Migration | None = None
     _keeps_schema: bool = False
     _code_labels: set[str] = field(default_factory=set)
@@ -91,7 +96,8 @@ class Restorer:
     def run(
         self, *, dry_run: bool = False, confirm: Callable[[Summary], object] | None = None
     ) -> Report:
-        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as it was.
+        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as ``left``
+        says.
 
         When all that can be known is said, ``confirm`` is given both sides; what it raises ends it.
         """
@@ -108,16 +114,39 @@ class Restorer:
                     summary.here  # noqa: B018, counted while nobody has to wait for an answer
             if confirm is not None:
                 confirm(summary)
-            with ExitStack() as stack:
-                # What this process remembers is of other rows, whether they stay or go.
-                stack.callback(schema.forget, connections[self.using])
-                stack.enter_context(self._target(dry_run))
-                report = self._restore()
-                if self.rejects and self.rejects.rows and not dry_run:
-                    # If it cannot be written, nothing is restored.
-                    rows, beside = self.rejects.rows, _beside(self.content)
-                    self.rejected = write_rejected(rows, self.using, beside)
-                return report
+            try:
+                return self._replace(dry_run)
+            except NotAtomic as error:
+                if dry_run or not self._may_migrate():
+                    raise RestoreFailed(f"{error} {_NOT_ATOMIC} {self.plan.before}") from error
+            self._migrate()
+            return self._replace(dry_run)
+
+    def _replace(self, dry_run: bool) -> Report:
+        """Replace the contents of the database, all of them or none."""
+        with ExitStack() as stack:
+            # What this process remembers is of other rows, whether they stay or go.
+            stack.callback(schema.forget, connections[self.using])
+            stack.enter_context(self._target(dry_run))
+            report = self._restore()
+            if self.rejects and self.rejects.rows and not dry_run:
+                # If it cannot be written, nothing is restored.
+                rows, beside = self.rejects.rows, _beside(self.content)
+                self.rejected = write_rejected(rows, self.using, beside)
+            return report
+
+    def _may_migrate(self) -> bool:
+        """Whether ``manage.py migrate`` makes what a restore would: in an empty database."""
+        return self.plan.registry is TODAY and not self._engine.tables({*self._known, *self.drop})
+
+    def _migrate(self) -> None:
+        """Migrate as ``manage.py migrate`` does, outside of a transaction."""
+        self.say("migrating outside of a transaction, because a migration cannot run in one")
+        self.left = "The database was empty. Some of its migrations may be applied now."
+        self.plan.build()
+        self.left = "The database was empty. It is migrated now, and has no rows of the dump."
+        self._keeps_schema = True
+        self._say_triggers()
 
     def _target(self, dry_run: bool) -> AbstractContextManager[None]:
         """Return the context in which tables are emptied, or made anew."""

@@ -25,10 +25,10 @@ from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
 _EXISTS = " To drop the existing table or view: --drop NAME."
-_NOT_ATOMIC = (
-    " The migration is not atomic, but a restore runs all of them in one transaction. Run "
-    "manage.py migrate --run-syncdb first: a restore keeps the tables of a migrated database."
-)
+
+
+class NotAtomic(RestoreFailed):
+    """A migration that is not atomic, and has failed in the transaction of a restore."""
 
 
 class Migrate(migrate.Command):
@@ -60,8 +60,10 @@ class Migrate(migrate.Command):
             what = f"The migration {self._migration}" if self._migration else "Migrating"
             is_within = connections[self.database].in_atomic_block
             is_apart = is_within and self._migration and not self._migration.atomic
-            hint = _EXISTS if "already exists" in str(error) else _NOT_ATOMIC if is_apart else ""
-            raise RestoreFailed(f"{what} has failed: {sentence(error)}{hint}") from error
+            said = f"{what} has failed: {sentence(error)}"
+            if "already exists" in str(error):
+                raise RestoreFailed(said + _EXISTS) from error
+            raise (NotAtomic if is_apart else RestoreFailed)(said) from error
 
     def migrate(self, **options: Any) -> None:
         """Migrate to the newest migrations."""
