@@ -144,6 +144,7 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
     past.require(past.no_past())
     past.require(past.problems())
     targets = past.targets
+    past.require(past.overtaken())
     apps = past.apps
     past.require(past.mismatches(apps))
     return Past(past.loader, past.named, targets, Historical(apps, past.renamed))
@@ -181,7 +182,7 @@ def since(migrations: Mapping[str, str]) -> Since:
 
 def _since(finder: _Finder, unknown: Mapping[Key, str]) -> Since:
     graph = finder.loader.graph
-    done = {key for target in finder.named for key in graph.forwards_plan(target)}
+    done = finder.done
     apps = {app for app, _name in finder.named}
     lacking = {app for app, _name in unknown}
     leaves = tuple(key for key in graph.leaf_nodes() if key[0] in apps | lacking)
@@ -278,6 +279,32 @@ class _Finder:
                     "migrations then. Add to SOURCE_MIGRATIONS the migration that describes its "
                     f"tables, such as {app!r}: {self._first(app)!r}."
                 )
+
+    def overtaken(self) -> Iterator[str]:
+        """Yield migrations that others of the dump need, and that it does not name itself."""
+        for key in sorted(self.needed - self.done):
+            yield (
+                f"Migrations that the dump names need {_shown(key)}, but of this app it names an "
+                "earlier one: its SOURCE_MIGRATIONS were edited, or dependencies of migrations "
+                "have changed since."
+            )
+
+    @property
+    def needed(self) -> set[Key]:
+        """The migrations that the dump names, and all that these need."""
+        return {key for one in self.named for key in self.loader.graph.forwards_plan(one)}
+
+    @property
+    def done(self) -> set[Key]:
+        """The migrations that had been applied, by what the dump names of each app."""
+        plans = {one: self.loader.graph.forwards_plan(one) for one in self.named}
+        apps = {app for app, _name in plans}
+        return {
+            key
+            for one, plan in plans.items()
+            for key in plan
+            if key[0] == one[0] or key[0] not in apps
+        }
 
     def mismatches(self, apps: Apps) -> Iterator[str]:
         """Yield why the models of the past cannot hold the rows."""

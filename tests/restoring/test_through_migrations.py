@@ -447,6 +447,22 @@ def test_an_app_without_migrations_may_not_refer_to_a_model_of_later(site: Site)
     assert "stock.Place.sale, of an app without migrations, refers to shop.item" in said
 
 
+def test_migrations_that_need_later_ones_than_the_dump_names_are_refused(site: Site) -> None:
+    site.edit("fixes/migrations/0001_once.py", ("0002_codes", "0003_rename"))
+    said = site.refuse(site.the_dump, THROUGH)
+    assert "Migrations that the dump names need shop.0003_rename, but of this app" in said
+
+
+def test_a_later_migration_that_others_need_and_that_changes_rows_alone_is_refused(
+    first: Site,
+) -> None:
+    code = (first.directory / "fixes/migrations/0001_once.py").read_text()
+    first.write({"shop/migrations/0003_dearer.py": code})
+    first.edit("fixes/migrations/0001_once.py", ("0002_codes", "0003_dearer"))
+    assert "shop.0003_dearer: RunPython: once()" in first.refuse(first.the_dump)
+    assert "need shop.0003_dearer" in first.refuse(first.the_dump, THROUGH)
+
+
 USERS = {
     "people/__init__.py": "",
     "people/migrations/__init__.py": "",
