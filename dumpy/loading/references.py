@@ -106,6 +106,8 @@ class References:
         self.using = using
         self.registry = registry
         self.made: list[str] = []
+        # The keys that content types have in the source, for those that are made: by label.
+        self.content_types: Mapping[str, int] = {}
         self.moved: Moved = {}
         self.stale: set[ModelType] = set()
         self.others: set[ModelType] = set()
@@ -260,8 +262,9 @@ class References:
                 return rows.get(app_label=app_label, model=name)
             except ObjectDoesNotExist as error:
                 raise Missing(natural) from error
-        found, is_new = rows.get_or_create(app_label=app_label, model=name)
         label = f"{app_label}.{name}"
+        key = {"pk": self.content_types[label]} if label in self.content_types else {}
+        found, is_new = rows.get_or_create(app_label=app_label, model=name, defaults=key)
         if is_new and not self.registry.has(label):
             self.made.append(label)
         return found

@@ -47,7 +47,7 @@ def renumber_content_types(model: ModelType, keys: Mapping[str, int], using: str
     rows: Any = QuerySet(model, using=using).values_list("app_label", "model", "pk")
     here = {f"{app_label}.{name}": key for app_label, name, key in rows}
     free = max([*here.values(), *keys.values()], default=0)
-    taken = {keys[label] for label in here.keys() & keys.keys()}
+    taken = set(keys.values())
     new: dict[int, int] = {}
     for label, key in sorted(here.items()):
         new[key] = keys.get(label, key)

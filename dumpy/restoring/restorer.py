@@ -326,6 +326,7 @@ class Restorer:
             come_once=True,
             checks_objects=True,
         )
+        loader.references.content_types = self.content.content_types
         keyless = start(loader, self._migration)
         for sentence in (*self.content.dump.left_out(), *self.plan.losses):
             loader.report.ignore(sentence)

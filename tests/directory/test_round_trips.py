@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from engines import REACH, trouble
 from running import Project, loaded
 from sites import create_database, drop_database
@@ -29,6 +30,8 @@ def manage(project: Project, *args: object, **env: str) -> None:
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_the_zoo_is_restored_as_it_was(project: Project) -> None:
     """L2, L3: every field and relation, views, collations, and odd names."""
+    # The model is gone, so its content type is made by the load, with the key that JSON may hold.
+    ContentType.objects.create(pk=5000, app_label="zoo", model="moa")
     fill()
     first, second = project.directory / "first", project.directory / "second"
     manage(project, "dump2py", first, "--max-row-count", "3")
