@@ -37,6 +37,8 @@ MEMORY = 64 * 2**20
 STATUS = Path("/proc/self/statm")
 _WATCHED = ("exec", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.")
 _LOOKING = ("os.scandir", "os.listdir")
+# Django executes the packages of migrations again when it looks for what came after a dump.
+_MIGRATIONS = "/migrations/"
 # CPython looks for the line of a mistake in the file that `parse` has named.
 _NO_FILE = f"{os.devnull}/<dumpy>"
 
@@ -59,6 +61,8 @@ class Watch:
     def note(self, event: str, arguments: tuple[object, ...]) -> None:
         """Keep an event that must not be."""
         if event == "open" and self._is_allowed(arguments[0]):
+            return
+        if event in ("open", "exec") and _MIGRATIONS in str(arguments[0]):
             return
         self.events.append(f"{event} {arguments[0] if arguments else ''!r}")
 
