@@ -307,6 +307,8 @@ def _natural_key(instance: Model) -> Iterator[Natural]:
 def _has_known_key(instance: Model, resolve: Callable[[Natural, str], Any]) -> bool:
     """Whether the natural key needs no reference that is not there yet."""
     instance = copy(instance)
+    if instance.pk is None:
+        instance.pk = 0  # Django 6 looks for no missing field of an object without a key.
     try:
         _refer(instance, {}, resolve)
         next(_natural_key(instance), None)
