@@ -25,8 +25,6 @@ from dumpy.migrating.tables import KeylessRows, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
-from dumpy.restoring.changes import Changes
-from dumpy.restoring.history import since
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.emit import ModuleWriter
@@ -356,6 +354,10 @@ def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -
 
     Tests load the same fixtures often, and the migrations of a process do not change.
     """
+    # Django imports this module for each dump and load, in any format.
+    from dumpy.restoring.changes import Changes
+    from dumpy.restoring.history import since
+
     skipped = Changes(None, since(dict(migrations))).skipped(labels)
     return "; ".join(f"{'.'.join(key)}: {said}" for key, said in skipped)
 

@@ -140,7 +140,10 @@ def past_of(migrations: Mapping[str, str], labels: Sequence[str]) -> Past:
 
     Raises ``RestoreFailed`` with every reason for which it cannot be made.
     """
-    past = _Finder(migrations, labels)
+    return _past(_Finder(migrations, labels, _on_disk()))
+
+
+def _past(past: _Finder) -> Past:
     past.require(past.no_past())
     past.require(past.problems())
     targets = past.targets
@@ -156,9 +159,11 @@ def known_past(migrations: Mapping[str, str], labels: Sequence[str]) -> Past | N
     An app that is not installed any more says nothing of the others, whose past is known.
     """
     try:
-        disk = _Finder(migrations, labels)
-        installed = {app: name for app, name in migrations.items() if disk.is_known(app)}
-        past = past_of(installed, [label for label in labels if disk.is_known(_app_of(label))])
+        disk = _on_disk()
+        finder = _Finder(migrations, labels, disk)
+        installed = {app: name for app, name in migrations.items() if finder.is_known(app)}
+        known = [label for label in labels if finder.is_known(_app_of(label))]
+        past = _past(_Finder(installed, known, disk))
     except RestoreFailed:
         return None
     return replace(past, is_whole=len(installed) == len(migrations))
@@ -171,11 +176,12 @@ def since(migrations: Mapping[str, str]) -> Since:
     name, say nothing.
     """
     try:
-        finder = _Finder(migrations, [])
+        disk = _on_disk()
+        finder = _Finder(migrations, [], disk)
         installed = [key for key in migrations.items() if finder.has_migrations(key[0])]
         unknown = {key: said for key in installed for said in finder.problems_of(key)}
-        finder = _Finder(dict(key for key in installed if key not in unknown), [])
-        return _since(finder, unknown)
+        found = dict(key for key in installed if key not in unknown)
+        return _since(_Finder(found, [], disk), unknown)
     except RestoreFailed:  # the migrations cannot be read, so that nothing can be restored
         return NOTHING_SINCE
 
@@ -234,10 +240,12 @@ def without_migration(models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
 class _Finder:
     """Finds what a dump was migrated to."""
 
-    def __init__(self, migrations: Mapping[str, str], labels: Sequence[str]) -> None:
+    def __init__(
+        self, migrations: Mapping[str, str], labels: Sequence[str], disk: MigrationLoader
+    ) -> None:
         self._keys: tuple[Key, ...] = tuple(migrations.items())
         self._labels = labels
-        self._disk = _on_disk()
+        self._disk = disk
 
     def require(self, problems: Iterable[str]) -> None:
         """Raise ``RestoreFailed`` if there are any problems."""
