@@ -16,7 +16,7 @@ from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
-from dumpy.restoring.changes import EMPTY, Changes
+from dumpy.restoring.changes import Changes, filled
 from dumpy.restoring.plans import redirected
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
@@ -76,7 +76,7 @@ class DumpedModel:
                 self.rows += len(block)
                 for where, name in names.items():
                     values = block.columns[where]
-                    self.filled[name] += sum(value not in EMPTY for value in values)
+                    self.filled[name] += filled(values)
                     if any(type(value) is list for value in values):
                         self.lists.add(name)
 

@@ -19,8 +19,8 @@ ModelKey = tuple[str, str]
 # One statement that makes something, but no table with rows. It changes no row, and is run where
 # the schema is built.
 _SCHEMA = re.compile(r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOKE)\s[^;]*;?)")
-EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
-"""The values of which none is missed."""
+# Values of which none is missed.
+_EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
 
 @dataclass
@@ -165,6 +165,11 @@ class Changes:
         place = next(known, (then, name))
         # A field that has come since may have the name that another one had.
         return place if self._fields.get(place, name) == name else None
+
+
+def filled(values: Iterable[object]) -> int:
+    """Return how many of some values would be missed."""
+    return sum(value not in _EMPTY for value in values)
 
 
 def _statements(sql: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any
 
 from dumpy import reading
 from dumpy.conf import configuration
-from dumpy.errors import DumpyError, FixtureError, Place
+from dumpy.errors import DumpyError, FixtureError, Place, counted
 from dumpy.migrating.install import migrate, migration_of, migration_of_dump, waits
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.program import Placed, labels_in, migrations_named
 from dumpy.reading.source import announce, named
-from dumpy.restoring.changes import Changes
+from dumpy.restoring.changes import Changes, filled
 from dumpy.restoring.compare import DumpedContent, by_model
 from dumpy.restoring.history import Key, Past, known_past, since
 from dumpy.scripting import execfile
@@ -67,6 +67,43 @@ class Content:
     def unknown(self) -> Mapping[Key, str]:
         """The migrations that it names and the project lacks, each with a sentence."""
         return {} if self._is_migrated else self.changes.since.unknown
+
+    @cached_property
+    def losses(self) -> Sequence[str]:
+        """A sentence for each field and model whose values migrations remove."""
+        removed = self.changes.removed
+        found: list[str] = []
+        moved = ", unless a data migration moves them" if self.changes.scripts else ""
+        values: dict[str, Counter[str]] = {}
+        for ((app, model), name), key in removed.items():
+            label = f"{app}.{model}"
+            tables = [one for one in self.tables if one.label.lower() == label]
+            if name and label not in values:
+                names = [other for of, other in removed if other and of == (app, model)]
+                values[label] = self._values(tables, names)
+            count = values[label][name] if name else sum(one.row_count for one in tables)
+            if count:
+                what = ".".join(filter(None, [tables[0].label, name]))
+                gone = counted(count, "value" if name else "row")
+                verb = "is" if count == 1 else "are"
+                found.append(
+                    f"{'.'.join(key)} removes {what}: {gone} of the dump {verb} not kept{moved}."
+                )
+        return found
+
+    def _values(self, tables: Iterable[DumpedTable], names: Sequence[str]) -> Counter[str]:
+        """Return how many rows have a value in each field, by the name that the field had then."""
+        counts: Counter[str] = Counter()
+        for table in tables:
+            then = self.changes.table(table.label)
+            own = then.names if then is not None else {}
+            where = {own.get(one, one): at for one, at in table.fields.items()}
+            columns = [(name, where.get(own.get(name, name))) for name in names]
+            for block in table.blocks() if columns else ():
+                for name, at in columns:
+                    if isinstance(at, int):
+                        counts[name] += filled(block.columns[at])
+        return counts
 
     @property
     def _is_migrated(self) -> bool:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from django.db import connections
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed, counted
+from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
-from dumpy.restoring.changes import EMPTY
 from dumpy.restoring.content import Content
 from dumpy.restoring.history import MigrateTo, Past, advice_for, past_of
 from dumpy.schema.instances import resolving
@@ -149,7 +147,7 @@ class Today:
         """Another way for a dump that does not fit, or ``""``."""
         return through_advice(self.content)
 
-    @cached_property
+    @property
     def losses(self) -> Sequence[str]:
         """Sentences about values of the dump that are not kept: none, or rows are refused."""
         return ()
@@ -158,35 +156,7 @@ class Today:
 def through_advice(content: Content) -> str:
     """Return what to type for a dump that does not fit the models, and what it would cost."""
     advice = advice_for(content.past)
-    return " ".join([advice, *losses(content)]) if advice else ""
-
-
-def losses(content: Content) -> Iterator[str]:
-    """Yield a sentence for each field and model whose values migrations remove."""
-    moved = ", unless a data migration moves them" if content.changes.scripts else ""
-    for ((app, model), name), key in content.changes.removed.items():
-        tables = [one for one in content.tables if one.label.lower() == f"{app}.{model}"]
-        count = sum(_values(one, name, content) if name else one.row_count for one in tables)
-        if count:
-            what = ".".join(filter(None, [tables[0].label, name]))
-            values = counted(count, "value" if name else "row")
-            verb = "is" if count == 1 else "are"
-            yield f"{'.'.join(key)} removes {what}: {values} of the dump {verb} not kept{moved}."
-
-
-def _values(table: DumpedTable, name: str, content: Content) -> int:
-    """Return how many rows have a value in a field, by the name that the field had then."""
-    then = content.changes.table(table.label)
-    names = then.names if then is not None else {}
-    own = names.get(name, name)
-    where = {at for one, at in table.fields.items() if names.get(one, one) == own}
-    return sum(
-        value not in EMPTY
-        for block in table.blocks()
-        for at in where
-        if isinstance(at, int)
-        for value in block.columns[at]
-    )
+    return " ".join([advice, *content.losses]) if advice else ""
 
 
 def skipped_lines(content: Content) -> list[str]:
@@ -205,7 +175,7 @@ def skipped_advice(content: Content) -> str:
     apps = {app for app, _name in (*(key for key, _said in content.skipped), *content.unknown)}
     leaves = (leaf for leaf in content.changes.since.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
-    lost = list(losses(content))
+    lost = content.losses
     apply = f"To apply them, {', or '.join(ways)}. " if content.skipped else ""
     cost = f" With {THROUGH_MIGRATIONS}: {' '.join(lost)}" if has_way and lost else ""
     return (
@@ -241,10 +211,10 @@ class ThroughMigrations(Today):
         """No other way: this is it."""
         return ""
 
-    @cached_property
+    @property
     def losses(self) -> Sequence[str]:
         """Sentences about values of the dump that migrations remove."""
-        return list(losses(self.content))
+        return self.content.losses
 
     def is_current(self) -> bool:
         """Return False: the schema of the past is built anew."""
