@@ -28,7 +28,13 @@ from dumpy.loading.special import SpecialLoader, is_special
 from dumpy.loading.statements import LinkLoader
 from dumpy.loading.validation import Invalid
 from dumpy.reading.dump import Row
-from dumpy.schema.instances import DumpedRow, RejectedRow, dumped_row, has_own_decoder
+from dumpy.schema.instances import (
+    DumpedRow,
+    RejectedRow,
+    dumped_row,
+    has_own_decoder,
+    has_receivers,
+)
 from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
 from dumpy.text.words import JSON_NULL, Natural
 
@@ -101,8 +107,7 @@ class SideEffects:
 
     def _receivers_of(self, model: ModelType) -> bool:
         if model not in self._has_receivers:
-            signals = (pre_save, post_save)
-            self._has_receivers[model] = any(one.has_listeners(model) for one in signals)
+            self._has_receivers[model] = has_receivers(model)
         return self._has_receivers[model]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import Field, JSONField, Model, Value
+from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import require_trusted
 from dumpy.errors import ConfigurationError, Problem
@@ -43,6 +44,11 @@ class RejectedRow:
     model: type[Model]
     values: Mapping[str, Any]
     problem: Problem
+
+
+def has_receivers(model: type[Model]) -> bool:
+    """Whether code is told when an object of a model is saved."""
+    return any(signal.has_listeners(model) for signal in (pre_save, post_save))
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,21 @@ CHUNK = 500
 _ORDERED = (frozenset({int}), frozenset({str}), frozenset({uuid.UUID}))
 
 
-class KeyStore:
-    """The primary keys of each table, with the reason why each is there, in order of arrival.
+def temporary_database() -> sqlite3.Connection:
+    """Open a database of SQLite without a name.
 
-    They are in a database of SQLite without a name: it has a small cache, and a file that is
-    deleted when it is closed.
+    It has a small cache, and a file that is deleted when it is closed.
     """
+    database = sqlite3.connect("", isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    return database
+
+
+class KeyStore:
+    """The primary keys of each table, with the reason why each is there, in order of arrival."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database = temporary_database()
         self._names: dict[str, str] = {}
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, table_of
 from dumpy.text.words import JSON_NULL
 from dumpy.writing.columns import ColumnWriter, JsonWriter, Keys, StoredWriter
+from dumpy.writing.keys import temporary_database
 
 Method = Callable[[Any], Any]
 _F: Any = F
@@ -83,9 +84,7 @@ class Masking:
     def _claim(self, column: str, masked: str, value: str) -> bool:
         """Whether a value may have a pseudonym: no other value of the column has it."""
         if self._seen is None:
-            # SQLite keeps a database without a name in a file of its own, with a small cache.
-            self._seen = sqlite3.connect("", isolation_level=None)
-            self._seen.execute("PRAGMA journal_mode = OFF")
+            self._seen = temporary_database()
             self._seen.execute("CREATE TABLE seen (masked PRIMARY KEY, value) WITHOUT ROWID")
         digests = [hashlib.sha256(f"{column}={one}".encode()).digest() for one in (masked, value)]
         self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", digests)

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from django.db.models import ForeignKey, Model
 from django.db.models.fields import NOT_PROVIDED
-from django.db.models.signals import post_save, pre_save
 from django.utils.text import slugify
 
 from dumpy.errors import DumpFailed, UnwritableRow, sentence
+from dumpy.schema.instances import has_receivers
 from dumpy.schema.tables import (
     Column,
     Field,
@@ -313,8 +313,7 @@ def _is_parent_link(own: Any) -> bool:
 
 
 def _has_code(model: ModelType) -> bool:
-    signals = (pre_save, post_save)
-    return model.save is not Model.save or any(one.has_listeners(model) for one in signals)
+    return model.save is not Model.save or has_receivers(model)
 
 
 def _module_of(model: ModelType) -> str:

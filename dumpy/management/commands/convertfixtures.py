@@ -21,7 +21,6 @@ from django.core.management.color import no_style
 from django.core.management.commands import loaddata
 from django.core.serializers import get_public_serializer_formats
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connections
-from django.db.models.signals import post_save, pre_save
 
 from dumpy.checking.diff import RowDiff, comparing
 from dumpy.checking.report import SHOWN
@@ -32,6 +31,7 @@ from dumpy.errors import DumpyError, counted, printable_lines, sentence
 from dumpy.reading.source import program_at
 from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
+from dumpy.schema.instances import has_receivers
 from dumpy.writing.conversion import READERS, converted, has_one_default, rewritten
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.output import replaced
@@ -332,8 +332,7 @@ def _computed(row: RowDiff) -> set[tuple[str, str, str]]:
 def _receivers() -> list[str]:
     """Return the advice for rows that receivers of signals may make, if there are any."""
     models = apps.get_models(include_auto_created=True)
-    found = any(signal.has_listeners(one) for signal in (pre_save, post_save) for one in models)
-    return [_RECEIVERS] if found else []
+    return [_RECEIVERS] if any(map(has_receivers, models)) else []
 
 
 def _misses_a_row(error: BaseException) -> bool:
