@@ -37,7 +37,7 @@ _KEYS_PER_QUERY = 500
 _REPEATED = (
     "has a row with the same key, and one of the two would be lost. Give one of them another key."
 )
-Row = tuple[str, str]
+RowName = tuple[str, str]
 """A row by the label of its model and its primary key as text."""
 
 
@@ -462,7 +462,7 @@ class Arrivals:
 
 
 def dangling_problems(
-    table: Table, dumped: Iterable[DumpedTable], using: str, kept_out: Container[Row]
+    table: Table, dumped: Iterable[DumpedTable], using: str, kept_out: Container[RowName]
 ) -> Iterator[Problem]:
     """Yield a problem for each reference of a loaded table that leads nowhere, with its line.
 
@@ -538,7 +538,7 @@ def _pairs(
         yield from rows.values_list(name, column.name)
 
 
-def _parent(one: Dangling) -> Row:
+def _parent(one: Dangling) -> RowName:
     return one.model._meta.label, str(one.value)
 
 
@@ -564,7 +564,7 @@ def occurrences(
 
 
 def _dangling_links(
-    table: Table, link: Link, dumped: list[DumpedTable], using: str, kept_out: Container[Row]
+    table: Table, link: Link, dumped: list[DumpedTable], using: str, kept_out: Container[RowName]
 ) -> Iterator[Problem]:
     through = table_of(link.through)
     found = [(_source_of(link, one, using), one) for one in dangling(through, using)]

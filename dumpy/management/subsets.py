@@ -1,4 +1,4 @@
-"""The options that choose a part of a database, for both commands that dump one."""
+"""The options that choose and mask a part of a database, for both commands that dump one."""
 
 from __future__ import annotations
 
