@@ -31,12 +31,12 @@ _Path = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Written:
-    """A dump that was written.
+    """A dump that was written; ``str()`` gives the notes.
 
     Attributes:
         path: the file or the directory.
-        notes: what is not in it, a sentence each.
-        missing: the models of them whose tables the migrations make, but are not there.
+        notes: a sentence for each thing that is not in the dump.
+        missing: the labels of the models whose tables should be in the database, but are not.
     """
 
     path: Path
@@ -49,12 +49,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Compared:
-    """Where two dumps differ.
+    """The differences of two dumps; ``str()`` gives what ``diffdump`` prints.
 
     Attributes:
-        rows: the rows that only one of them has, or that differ.
-        models: how many of them there are, and the fields that only one dump has, by label.
-        not_compared: the rows of models that only a compared database has, by label.
+        rows: a ``RowDiff`` for each row that only one dump has, or that differs.
+        models: a ``ModelDiff`` for each model that differs, by label.
+        not_compared: the numbers of rows of models that only a compared database has, by label.
     """
 
     rows: tuple[RowDiff, ...]
@@ -63,7 +63,7 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        """Whether there is no difference."""
+        """Whether the dumps have no differences."""
         return not self.models
 
     def __str__(self) -> str:
@@ -74,11 +74,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore has done.
+    """A restore that is done; ``str()`` gives what the command prints.
 
     Attributes:
         report: the rows by model, and what was left out.
-        said: what the command prints.
+        said: the output of the command.
     """
 
     report: Report
@@ -105,12 +105,13 @@ def write(
 ) -> Written:
     """Write a dump of the apps and models that ``labels`` name, of a subset of rows, or of all.
 
-    A path that ends in ``.py``, or in ``.py`` and the ending of a compression, becomes one module,
-    as with ``dumpdata --format=py``; any other one a directory, as with ``dump2py``, with
-    ``max_row_count`` rows in a file. Raises ``DumpyError``, for a directory that is there too,
-    unless it is to be ``overwrite``-n; what was at the path stays there then. Unlike ``dumpdata``
-    without ``--all``, no manager hides rows. ``only``, ``where``, ``with_children``, ``needed`` and
-    ``mask`` take what the options of the commands take.
+    A path that ends with ``.py``, or with ``.py`` and the extension of a compression, becomes one
+    module, as with ``dumpdata --format=py --all``; any other path a directory, as with ``dump2py``.
+    The parameters are the options of these commands: ``only``, ``where``, and ``with_children`` are
+    lists of texts such as ``"shop.Order:1,2"``, and ``needed=False`` is ``--no-needed``.
+
+    Raises ``DumpyError`` if the dump cannot be made, or if there is a directory at the path and
+    ``overwrite`` is false. What was at the path is kept then.
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
@@ -136,19 +137,20 @@ def check(
     as_version: str | None = None,
     rehearsal: bool = True,
 ) -> Findings:
-    """Return whether a dump would be restored, and what keeps it from that, as ``checkdump`` does.
+    """Check whether a dump can be restored into a database, as ``checkdump`` does.
 
-    Without a ``rehearsal`` only files and names are checked. Raises ``ConfigurationError``.
+    Without a ``rehearsal``, only files and names are checked. Damage and differences are returned,
+    not raised. Raises ``ConfigurationError`` for invalid settings.
     """
     with migrating(Policy(as_version=as_version)):
         return checks.check(Path(path), database, is_rehearsed=rehearsal)
 
 
 def diff(first: _Path, second: _Path) -> Compared:
-    """Return where two dumps differ, row by row, as ``diffdump`` does.
+    """Compare two dumps row by row, as ``diffdump`` does.
 
-    Each is a file, a directory, or a database as ``"database:ALIAS"``. All differences are held in
-    memory. Raises ``DumpyError``.
+    Each is a file, a directory, or a database, written as ``"database:ALIAS"``. All differences are
+    held in memory. Raises ``DumpyError`` if the two cannot be compared.
     """
     with comparing(os.fspath(first), os.fspath(second)) as found:
         rows = tuple(found.rows())
@@ -168,10 +170,13 @@ def restore(
     allow_version_mismatch: bool = False,
     as_version: str | None = None,
 ) -> Restored:
-    """Replace the content of a database by that of a dump, as the command ``restore`` does.
+    """Replace the contents of a database with a dump, as the command ``restore`` does.
 
-    Nothing is asked. All or nothing: raises ``RestoreFailed``, which says what became of the
-    database; ``LoadError`` or ``RowsRejected`` for rows that ``keep_going`` has kept out.
+    It does not ask for confirmation. Each parameter is an option of the command.
+
+    The restore is all or nothing. Raises ``RestoreFailed`` if it is refused or fails, and
+    ``LoadError`` for rows that cannot be loaded. With ``keep_going``, raises ``RowsRejected`` when
+    the other rows are restored.
     """
     if quick and full_clean:
         raise ValueError("quick and full_clean cannot be used together.")

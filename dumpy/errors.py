@@ -23,7 +23,10 @@ _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 
 
 class DumpyError(CommandError):
-    """The base class of all errors; commands show the message and exit with status 1."""
+    """The base class of all errors; commands show the message and exit with status 1.
+
+    ``str()`` gives the message; its parts are attributes.
+    """
 
     # Of a command that it ends; the classes below are data, and do not call CommandError.
     returncode = 1
@@ -38,7 +41,12 @@ class DumpyError(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line in a file: ``file`` is a path or a name like ``<stdin>``, ``line`` counts from 1."""
+    """A line in a file.
+
+    Attributes:
+        file: a path, or a name such as ``<stdin>``.
+        line: the line number, starting at 1, or None.
+    """
 
     file: str
     line: int | None = None
@@ -48,15 +56,21 @@ class Place:
 
 
 class ConfigurationError(DumpyError, ImproperlyConfigured):
-    """An invalid setting ``DUMPY``; the message is the reason."""
+    """The setting ``DUMPY`` is invalid, or names something that does not exist."""
 
 
 @dataclass(eq=False, repr=False)
 class FixtureError(DumpyError, DeserializationError):
-    """A fixture that cannot be read: damaged, of an unknown format, or code that may not run.
+    """A fixture cannot be read.
 
-    ``place`` (file and line), ``reason`` and ``hint`` (what to do next, or ``""``); ``left_out`` is
-    what ``--ignorenonexistent`` says instead, or ``""`` where it does not help.
+    It is damaged, has an unknown format, does not fit the models, or contains code that may not
+    run.
+
+    Attributes:
+        place: the ``Place``.
+        reason: what is wrong.
+        hint: what to do next, or ``""``.
+        left_out: what ``--ignorenonexistent`` reports instead, or ``""`` if it does not apply.
     """
 
     place: Place
@@ -73,9 +87,11 @@ class FixtureError(DumpyError, DeserializationError):
 
 @dataclass(eq=False, repr=False)
 class FixtureErrors(DumpyError, DeserializationError):
-    """Several errors of a fixture: a ``FixtureError`` for each in ``errors``.
+    """A fixture has several errors.
 
-    ``hint`` says what to do about all of them, or is ``""``.
+    Attributes:
+        errors: a ``FixtureError`` for each.
+        hint: what to do about all of them, or ``""``.
     """
 
     errors: Sequence[FixtureError]
@@ -89,10 +105,15 @@ class FixtureErrors(DumpyError, DeserializationError):
 
 @dataclass(frozen=True)
 class Problem:
-    """An object that could not be loaded: its model's label, primary key, place and the reason.
+    """An object that could not be loaded.
 
-    ``waits``: the object waits for another object of the same load; ``is_invalid``: only
-    ``full_clean()`` refuses it, not the database.
+    Attributes:
+        model: the label of its model.
+        pk: its primary key.
+        place: its ``Place``, or None.
+        reason: why it could not be loaded.
+        waits: whether it waits for another object of the same load.
+        is_invalid: whether only ``full_clean()`` refuses it, not the database.
     """
 
     model: str
@@ -109,7 +130,13 @@ class Problem:
 
 @dataclass(eq=False, repr=False)
 class LoadError(DumpyError, DeserializationError):
-    """Objects that could not be loaded, a ``Problem`` for each; nothing was written."""
+    """Objects could not be loaded. Nothing was written.
+
+    The message sums up more than 20 problems by cause first.
+
+    Attributes:
+        problems: a ``Problem`` for each object.
+    """
 
     problems: Sequence[Problem]
 
@@ -137,7 +164,16 @@ class LoadError(DumpyError, DeserializationError):
 
 @dataclass(eq=False, repr=False)
 class UnwritableRow(DumpyError, SerializationError):
-    """A row that cannot be dumped: ``model``, ``pk``, ``reason`` and ``hint`` (what to do)."""
+    """A row cannot be dumped.
+
+    Its natural key does not lead back to it, or it holds a primary key that is left out.
+
+    Attributes:
+        model: the label of its model.
+        pk: its primary key.
+        reason: what is wrong.
+        hint: what to do.
+    """
 
     model: str
     pk: object
@@ -151,7 +187,15 @@ class UnwritableRow(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class UnwritableField(DumpyError, SerializationError):
-    """A value that would not be read back unchanged: ``model``, ``pk``, ``field`` and ``value``."""
+    """A value cannot be written so that it is read back unchanged.
+
+    Attributes:
+        model: the label of the model.
+        pk: the primary key of the row.
+        field: the name of the field.
+        value: the value.
+        reason: why it cannot be written.
+    """
 
     model: str
     pk: object
@@ -169,7 +213,14 @@ class UnwritableField(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class UntrustedField(DumpyError, ValueError):
-    """A custom field that would read a text of a dump although ``DUMPY["EXECUTE"]`` is False."""
+    """A row has a text for a custom field that may not read it.
+
+    ``DUMPY["EXECUTE"]`` is ``False``, and ``DUMPY["FIELD_TEXT"]`` does not list the field. This is
+    the reason of a ``Problem``.
+
+    Attributes:
+        name: the class whose ``to_python()`` would read the text.
+    """
 
     name: str
 
@@ -182,7 +233,16 @@ class UntrustedField(DumpyError, ValueError):
 
 @dataclass(eq=False, repr=False)
 class UnreadableValue(DumpyError, SerializationError):
-    """A value in the database that its field cannot read: ``model``, ``pk`` and ``field``."""
+    """A field cannot read a value in the database.
+
+    Another program may have written it, such as a boolean 7 or an invalid date.
+
+    Attributes:
+        model: the label of the model.
+        pk: the primary key of the row.
+        field: the name of the field.
+        reason: the message of the field or the driver.
+    """
 
     model: str
     pk: object
@@ -198,9 +258,12 @@ class UnreadableValue(DumpyError, SerializationError):
 
 @dataclass(eq=False, repr=False)
 class MigrationError(DumpyError, DeserializationError):
-    """A dump that cannot be migrated to the version of the project; nothing was written.
+    """A dump cannot be migrated to the version of the project. Nothing was written.
 
-    ``step`` is the method of the migrator, or ``""``; ``reason``, and ``hint`` (what to do next).
+    Attributes:
+        step: the method of the migrator, or ``""``.
+        reason: what is wrong.
+        hint: what to do next, or ``""``.
     """
 
     step: str
@@ -212,14 +275,15 @@ class MigrationError(DumpyError, DeserializationError):
 
 
 class RestoreFailed(DumpyError):
-    """A restore that was refused or failed."""
+    """A restore was refused or failed. The message says what state the database is in."""
 
 
 @dataclass(eq=False, repr=False)
 class LockedOut(DumpyError):
-    """A row that cannot be written because another session holds a lock.
+    """A row cannot be written because another session holds a lock.
 
-    ``reason`` is the message of the database.
+    Attributes:
+        reason: the message of the database.
     """
 
     reason: str
@@ -233,9 +297,12 @@ class LockedOut(DumpyError):
 
 @dataclass(eq=False, repr=False)
 class RowsRejected(DumpyError):
-    """Rows that were rejected while all others were loaded.
+    """With ``--keep-going``, some rows were rejected, and all others were loaded.
 
-    ``count`` is their number, ``path`` the fixture that holds them, ``using`` the database.
+    Attributes:
+        count: the number of rejected rows.
+        path: the fixture that holds them.
+        using: the alias of the database.
     """
 
     count: int
@@ -253,7 +320,7 @@ class RowsRejected(DumpyError):
 
 
 class DumpFailed(DumpyError):
-    """A dump that could not be made; the message is the reason."""
+    """A dump could not be made, for example because a default manager raised an exception."""
 
 
 def sentence(error: BaseException) -> str:

@@ -1,8 +1,8 @@
-"""Masks: what a dump holds instead of the values of some fields, for ``--mask``.
+"""Masks, which replace the values of fields in a dump, for ``--mask``.
 
-The functions return the same pseudonym for the same value, in every table and every run, as long as
-the key is the same: ``DUMPY["MASK_KEY"]``, or one that is derived from ``SECRET_KEY``. They return
-``None`` and empty values as they are.
+The functions return the same pseudonym for the same value, in every table and every dump, as long
+as the key is the same: ``DUMPY["MASK_KEY"]``, or one that is derived from ``SECRET_KEY``. They
+return ``None`` and empty values unchanged.
 """
 
 from __future__ import annotations
@@ -30,41 +30,42 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
 
 
 class Mask:
-    """The masks of one model, ``Meta.model``: a method per field, which returns the masked value.
+    """The base class of the masks of one model, which the class ``Meta`` names.
 
-    A method is named like its field and takes the value. A field that is ``None`` instead is
-    written as it is, and no note asks about it.
+    A method with the name of a field takes its value, and returns what is written instead. A field
+    that is set to ``None`` is written unchanged, and is not reported as personal.
     """
 
     class Meta:
-        """The model that a mask is for: a class, or ``app_label.ModelName``."""
+        """``model`` is a class, or ``app_label.ModelName``."""
 
         model: ClassVar[Any] = None
 
 
 def token(value: Any, length: int = 16) -> Any:
-    """Return small letters and digits, for unique texts such as user names and slugs."""
+    """Return lower-case letters and digits, for unique texts such as user names and slugs."""
     if value in (None, ""):
         return value
     return "".join(_LETTERS[byte % 32] for byte in _noise("token", value, length))
 
 
 def name(value: str) -> str:
-    """Return a name that can be read aloud: one word for one word, two for more."""
+    """Return a name: one capitalized word for one word, two for more."""
     words = len(value.split()) if value else 0
     letters = _spelled("name", value, 2 * _WORD)
     return " ".join((letters[:_WORD].title(), letters[_WORD:].title())[:words]) if words else value
 
 
 def email(value: str, domain: str = "example.com") -> str:
-    """Return an address of a domain that receives no mail."""
+    """Return an address that receives no mail."""
     return f"{token(value)}@{domain}" if value else value
 
 
 def text(value: Any) -> Any:
     """Return words without a meaning, as long as the text.
 
-    In lists and dicts, as JSON has them, each text is replaced; keys, numbers and booleans stay.
+    In lists and dictionaries, as JSON has them, each text is replaced; keys, numbers and booleans
+    are kept.
     """
     if isinstance(value, dict):
         return {key: text(one) for key, one in value.items()}
@@ -92,7 +93,7 @@ def number(value: _Number, minimum: int, maximum: int) -> _Number:
 
 
 def date(value: _Day, days: int = 365) -> _Day:
-    """Return a date, or a date and time, that is up to so many days earlier or later."""
+    """Return a date, or a date and time, up to ``days`` days earlier or later."""
     if value is None:
         return value
     drawn = int.from_bytes(_noise("date", value, 16), "big")
@@ -103,7 +104,7 @@ def date(value: _Day, days: int = 365) -> _Day:
 
 
 def file(value: str, directory: str = "masked") -> str:
-    """Return the path of a file that is not there, with the extension of the path."""
+    """Return a path that leads nowhere, with the extension of the original."""
     if not value:
         return value
     suffix = _SUFFIX.search(value)
@@ -111,7 +112,7 @@ def file(value: str, directory: str = "masked") -> str:
 
 
 def password(value: str) -> str:
-    """Return a password that nobody can log in with, as ``set_unusable_password()`` makes them."""
+    """Return an unusable password, as ``set_unusable_password()`` sets it."""
     # Django's function makes another one each time, and dumps would differ.
     return f"!{token(value, 40)}" if value else value
 

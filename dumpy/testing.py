@@ -18,21 +18,21 @@ from dumpy.writing.database import DatabaseDump, Options, select
 
 
 def assert_same_data(first: str | Path, second: str | Path) -> None:
-    """Fail if two dumps or databases have different rows, with what ``diffdump`` prints.
+    """Fail if two dumps or databases have different rows, with the lines that ``diffdump`` prints.
 
-    Each is the path of a file or directory, or the alias of a database. Of a database that is
-    compared with a dump, only the models of the dump are compared. Raises ``DumpyError`` if a dump
-    cannot be read.
+    Each is the path of a file or directory, or the alias of a database. If a database is compared
+    with a dump, only the models of the dump are compared. Raises ``DumpyError`` if a dump cannot be
+    read.
     """
     if lines := _differences(_named(first), _named(second)):
         raise AssertionError("\n".join([f"{first} and {second} differ:", *lines]))
 
 
 def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
-    """Fail if rows that are dumped, and loaded into empty tables, are not what they were.
+    """Fail if rows are different after they are dumped and loaded into empty tables.
 
-    ``labels`` are those of apps or models, as for ``dumpdata``; without any, it is all of them.
-    The database is left as it was. Raises ``DumpyError`` if the rows cannot be dumped or loaded.
+    ``labels`` name apps or models, as for ``dumpdata``; the default is all of them. The database is
+    left as it was. Raises ``DumpyError`` if the rows cannot be dumped or loaded.
     """
     dump = DatabaseDump(select(labels, [], database), Options(database, all_rows=True))
     with TemporaryDirectory(prefix="dumpy-trip-") as directory, rolled_back(database):

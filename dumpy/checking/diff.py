@@ -38,7 +38,13 @@ _CONTEXT = 30
 
 
 class Change(NamedTuple):
-    """A field of a row, and the source of its value in each dump."""
+    """A field of a row that differs.
+
+    Attributes:
+        name: the name of the field.
+        before: the source of its value in the first dump.
+        after: the source of its value in the second dump.
+    """
 
     name: str
     before: str
@@ -69,13 +75,13 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class RowDiff:
-    """A row that only one dump has, or that differs.
+    """A row that only one dump has, or that differs; ``str()`` gives one line.
 
     Attributes:
-        label: the model.
-        key: the primary key, for a person.
-        kind: what became of the row from the first dump to the second.
-        changes: the fields that differ, of a row that was changed.
+        label: the model, as ``app_label.ModelName``.
+        key: the primary key, as text.
+        kind: ``"removed"``, ``"added"``, or ``"changed"`` from the first dump to the second.
+        changes: a ``Change`` for each field that differs.
     """
 
     label: str
@@ -91,9 +97,14 @@ class RowDiff:
 
 @dataclass
 class ModelDiff:
-    """How many rows of a model differ, and which fields only one of the dumps has.
+    """The differences of one model.
 
-    ``reordered`` are the rows among those changed in which nothing but the order of keys differs.
+    Attributes:
+        removed: the number of rows that only the first dump has.
+        added: the number of rows that only the second dump has.
+        changed: the number of rows that differ.
+        reordered: the number of changed rows that differ only in the order of JSON keys.
+        fields: the names of fields that only one dump has.
     """
 
     removed: int = 0

@@ -41,7 +41,7 @@ class NoScratch(RestoreFailed):
 
 @dataclass(frozen=True)
 class Example:
-    """A row that was refused: its primary key, where it stands, and what was said of it."""
+    """A row that was refused: its primary key, its file and line, and the reason."""
 
     pk: object
     place: Place | None
@@ -64,14 +64,20 @@ class Finding:
     """One difference between a dump and the models, or rows that a restore refuses.
 
     Attributes:
-        kind: a word for programs.
-        reason: what the matter is; ``hint``: what to do about it.
-        to: the new name, or the model or field that has what a field had.
-        rows: how many are at stake; ``values``: how many of their values are not empty.
-        place: the line of the skeleton to edit.
-        call: what a migrator does about it; ``proposal``: the same as text, for a person to decide.
-        stops: whether a restore would not go through.
-        is_guess: whether it may be something else.
+        kind: one of the words that ``checkdump --json`` uses.
+        model: the label of the model.
+        reason: what is wrong.
+        field: the name of the field, or None.
+        to: the new name, or the model or field that has the values now.
+        hint: what to do.
+        place: the file and line to edit, or None.
+        rows: the number of affected rows.
+        values: the number of affected values that are not empty.
+        examples: the first rows.
+        call: the call for a step of a migrator, or None.
+        proposal: a step of a migrator for you to decide on, as source.
+        stops: whether a restore would fail.
+        is_guess: whether the finding is a guess, or depends on one.
     """
 
     kind: str
@@ -91,12 +97,12 @@ class Finding:
 
     @property
     def step(self) -> str:
-        """The source of what a migrator does, or ``""``."""
+        """The step for a migrator, as source, or ``""``."""
         return str(self.call) if self.call else self.proposal
 
     @property
     def action(self) -> str:
-        """What is to be done: ``nothing``, ``edit`` a line, or ``migrate`` the rows."""
+        """What to do, one of ``"nothing"``, ``"edit"`` (a line), and ``"migrate"`` (the rows)."""
         if not self.stops:
             return "nothing"
         return "migrate" if self.place is None else "edit"
@@ -104,16 +110,23 @@ class Finding:
 
 @dataclass
 class Findings:
-    """What is in a dump, what is damaged, and what keeps a restore from going through.
+    """The result of a check; ``str()`` gives the report that ``checkdump`` prints.
 
     Attributes:
+        path: the dump.
+        version: the version of the project when the dump was made, or None.
+        project_version: the version of the project now, or None.
         rows: the number of rows by model.
-        damages: what is wrong with the files, or with the way of the migrators.
-        notes: sentences: what migrators do, what is run, what is left out.
-        arrived: the version where the steps of migrators end too early.
-        is_rehearsed: whether the dump was restored into a scratch database; ``unrehearsed`` says
-            why not.
-        advice: another way to restore it.
+        damages: an error for each file that is damaged, and for migrators that do not lead to the
+            version of the project.
+        findings: a ``Finding`` for each difference, and for rows that were refused.
+        notes: sentences about migrators, programs that run, and omitted rows.
+        arrived: the version that the migrators lead to, if it is not that of the project.
+        manifest: the manifest of a directory, or None.
+        is_edited: whether ``restore.py`` was edited since it was written.
+        is_rehearsed: whether the dump was restored into a scratch database.
+        unrehearsed: why it was not.
+        advice: another way to restore the dump.
     """
 
     path: Path
@@ -132,12 +145,12 @@ class Findings:
 
     @property
     def stopping(self) -> list[Finding]:
-        """What a restore would stop at."""
+        """The findings that a restore would fail at."""
         return [finding for finding in self.findings if finding.stops]
 
     @property
     def is_fine(self) -> bool:
-        """Whether a restore would go through, for all that was looked at."""
+        """Whether a restore would succeed, as far as the dump was checked."""
         return not self.damages and not self.stopping
 
     def __str__(self) -> str:

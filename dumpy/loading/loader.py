@@ -124,23 +124,24 @@ class Destination:
 
 
 class Loader:
-    """Loads rows and objects into one database.
+    """Loads objects into one database, for scripts. The caller manages transactions.
 
-    ``using`` is the alias of the database, ``report`` says what was done. Call ``finish()`` when
-    everything is in: it raises ``LoadError`` with all that could not be loaded. It calls the
-    functions in ``at_last``, which load what comes last, and then those in ``after_load``. With
-    ``rejects``, which make the attempts, the rows that cannot be loaded are kept out instead.
-    ``validation`` says which dumped rows are validated. Where rows ``come_once``, one with the key
-    of another is refused, but for what handlers save; they are loaded into tables without rows.
-    References of dumped rows are checked; with ``checks_objects``, those of all rows in the tables
-    of objects as well. Rows of ``excluded`` models, and with ``asks_router`` of those that the
-    router does not allow in the database, are left out.
-    Transactions are the caller's.
+    Attributes:
+        using: the alias of the database.
+        report: what the load did, as a ``Report``.
     """
 
     # Whether whoever saves the objects of a dump takes a block of rows for one.
     takes_blocks = False
 
+    # A script gives the alias only. With `rejects`, which make the attempts, the rows that cannot
+    # be loaded are kept out. `validation` says which dumped rows are validated. Where rows
+    # `come_once`, one with the key of another is refused, but for what handlers save; they are
+    # loaded into tables without rows. References of dumped rows are checked; with
+    # `checks_objects`, those of all rows in the tables of objects as well. Rows of `excluded`
+    # models, and with `asks_router` of those that the router does not allow in the database, are
+    # left out. `finish()` calls the functions in `at_last`, which load what comes last, and then
+    # those in `after_load`.
     def __init__(
         self,
         using: str = DEFAULT_DB_ALIAS,
@@ -343,9 +344,10 @@ class Loader:
     def save(
         self, instance: Model, place: Place | None = None, *, is_changed: bool = False
     ) -> bool:
-        """Save an object, or defer it; return whether it is saved.
+        """Save an object, or defer it if it cannot be saved yet; return whether it was saved.
 
-        ``is_changed`` says that it is a row of a dump whose model has changed since.
+        An object that a create function of a dump made is saved as it is in the dump. Any other
+        object is validated and saved. ``is_changed`` marks a row of a dump whose model has changed.
         """
         if not self._is_wanted(type(instance)):
             return False
@@ -367,13 +369,16 @@ class Loader:
             self.pending.flush()
 
     def flush_deferred_objects(self) -> None:
-        """Try the deferred objects again, as long as some of them can be saved."""
+        """Try the deferred objects again, until no more of them can be saved."""
         self.flush()
         while not self.objects.is_in_hook and self.pending and self.pending.retry():
             self.flush()
 
     def finish(self) -> None:
-        """Load what was deferred, and check all references; raises ``LoadError``."""
+        """Save the deferred objects and check all references.
+
+        Raises ``LoadError`` with all objects that could not be loaded.
+        """
         if not self._is_finished:
             self._is_finished = True
             with self._resources, led_to(self.using):

@@ -17,7 +17,14 @@ T = TypeVar("T")
 
 @dataclass
 class Counts:
-    """Rows of one model by what became of them, and whether they were loaded as objects."""
+    """The numbers of rows of one model that were loaded.
+
+    Attributes:
+        inserted: new rows.
+        updated: existing rows with other values.
+        unchanged: existing rows with the same values.
+        lane: ``"rows"`` if they were loaded in blocks, ``"objects"`` if as instances.
+    """
 
     inserted: int = 0
     updated: int = 0
@@ -26,7 +33,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All rows that are in the database now."""
+        """The sum of the three numbers."""
         return self.inserted + self.updated + self.unchanged
 
     def __str__(self) -> str:
@@ -37,18 +44,22 @@ class Counts:
 
 @dataclass
 class Report:
-    """``tables``: the counts by model label."""
+    """What a load did.
+
+    Attributes:
+        tables: a ``Counts`` for each model, by label.
+    """
 
     tables: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     _ignored: dict[str, None] = field(default_factory=dict)
 
     @property
     def ignored(self) -> list[str]:
-        """Sentences about what was left out."""
+        """A sentence for each thing that was left out."""
         return list(self._ignored)
 
     def total(self) -> Counts:
-        """Return the sums over all models."""
+        """Return the sums of all models."""
         total = Counts()
         for counts in self.tables.values():
             total.inserted += counts.inserted

@@ -25,27 +25,40 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Migrator:
-    """Brings dumps of older versions to the current models, one step per version.
+    """The base class of the class that ``DUMPY["MIGRATION_CLASS"]`` names.
 
-    A step is a method ``migrate_from_1_2(self, globals_dict)``. For a dump of version 1.2, it gets
-    the globals of the dump, changes them with the methods below, with ``override``, or directly,
-    and returns the version that it leads to. Its docstring is shown during a restore. Labels are
-    ``app_label.ModelName``. A method raises ``MigrationError`` for a name that a dump of the step's
-    own version does not have; a dump of an older version may lack it.
+    An instance is made for each dump that is older than the project. A subclass has a step for each
+    version that a dump may have: a method ``migrate_from_1_2(self, globals_dict)`` for the versions
+    1.2 and 1.2.0. It returns the version that it leads to, a string. This version must be higher,
+    and not higher than that of the project. The first line of its docstring is shown before the
+    step.
 
-    The idea, and the names of the steps, come from Lino's migrators.
+    ``globals_dict`` holds the names that the module of the dump defines: stand-ins for the models
+    under the names of their variables, the create functions, and the imported names, and the
+    current models that are not in the dump. A step changes it with the methods below, with
+    ``override``, or directly: ``globals_dict["create_books_book"] = function`` replaces a create
+    function, which is then called with the values of a row by position.
+
+    Labels are ``"app_label.ModelName"``, in upper or lower case. A method raises ``MigrationError``
+    for a name that a dump of the step's own version does not have; a dump of an older version may
+    lack it.
     """
+
+    # The idea, and the names of the steps, come from Lino's migrators.
 
     def __init__(self, migration: Migration) -> None:
         self._migration = migration
 
     def model(self, label: str) -> DumpedModel:
-        """Return a stand-in for a model, which need not exist any more, for ``new``."""
+        """Return a stand-in for a model, the first argument of ``new``.
+
+        The model need not exist any more.
+        """
         self._migration.know(label)
         return DumpedModel(label)
 
     def rename_field(self, label: str, old: str, new: str) -> None:
-        """Rename a field."""
+        """Rename a field; a foreign key is named by its name or attribute, ``author_id``."""
         self._migration.add(RenameField(self._step, self._label(label), old, new))
 
     def remove_field(self, label: str, name: str) -> None:
@@ -53,7 +66,10 @@ class Migrator:
         self._migration.add(RemoveField(self._step, self._label(label), name))
 
     def add_field(self, label: str, name: str, value: Any) -> None:
-        """Add a field with the same value, one of the vocabulary, in every row."""
+        """Add a field with the same value in all rows.
+
+        Raises ``MigrationError`` if a row of a dump could not hold the value.
+        """
         try:
             source(value)
         except Unwritable as error:
@@ -65,14 +81,22 @@ class Migrator:
     def change_values(
         self, label: str, name: str, values: Mapping[Any, Any] | Callable[[Any], Any]
     ) -> None:
-        """Replace the values of a field with a mapping, or with a function of the old value."""
+        """Replace the values of a field.
+
+        ``values`` is a mapping, which keeps the values that it does not contain, or a function of
+        the old value.
+        """
         if not callable(values) and not isinstance(values, Mapping):
             reason = f"change_values() takes a mapping or a function, not {values!r}."
             raise MigrationError(self._step, reason)
         self._migration.add(ChangeValues(self._step, self._label(label), name, values))
 
     def rename_model(self, old: str, new: str) -> None:
-        """Rename a model, or move it to another app; content types and permissions follow."""
+        """Rename a model, or move it to another app.
+
+        References by natural key, content types and permissions follow: ``add_tag`` becomes
+        ``add_topic``, and the permission's name changes too if it is Django's default.
+        """
         if new.count(".") != 1:
             reason = f"rename_model() takes a label as app_label.ModelName, not {new!r}."
             raise MigrationError(self._step, reason)
@@ -82,7 +106,7 @@ class Migrator:
         self._migration.add(RenamePermissions(self._step, "auth.Permission", change))
 
     def rename_app(self, old: str, new: str) -> None:
-        """Give an app another label; its models, content types and permissions follow."""
+        """Give an app a new label; its models, content types and permissions follow."""
         change = RenameApp(self._step, old, new)
         for label in self._migration.models_of(old):
             self._migration.follow(label, change.renamed(label))
@@ -93,12 +117,19 @@ class Migrator:
         self._migration.add(RemoveModel(self._step, self._label(label)))
 
     def before_load(self, handler: Handler) -> Handler:
-        """Call ``handler(loader)`` before the first object is loaded; can be a decorator."""
+        """Call ``handler(loader)`` before the first object is loaded, in the same transaction.
+
+        Can be used as a decorator.
+        """
         self._migration.before_load.append(self._migration.blamed(handler))
         return handler
 
     def after_load(self, handler: Handler) -> Handler:
-        """Call ``handler(loader)`` when all objects are loaded; can be a decorator."""
+        """Call ``handler(loader)`` when all rows of the dump are loaded.
+
+        ``loader.using`` is the alias of the database, and ``loader.save(instance)`` loads another
+        object. Can be used as a decorator.
+        """
         self._migration.after_load.append(self._migration.blamed(handler))
         return handler
 
@@ -113,8 +144,10 @@ class Migrator:
 def override(globals_dict: dict[str, Any]) -> Callable[[_Function], _Function]:
     """Replace the create function with the name of the decorated function.
 
-    Its parameters are fields by name, as earlier steps left them; it returns one object, several,
-    or None. Raises ``MigrationError`` if there is no such function.
+    The parameters are field names, as earlier steps left them. ``**fields`` takes all other fields.
+    A field whose name is a Python keyword gets a trailing ``_``. The function returns an object, an
+    iterable of objects, or ``None``, or is a generator. Raises ``MigrationError`` if there is no
+    such create function.
     """
 
     if not isinstance(globals_dict, dict):

@@ -15,7 +15,7 @@ from dumpy.reading.dump import Dump, DumpedTable
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one model in a dump, of all files of a directory that have some.
+    """The rows of one model in a dump; ``len()`` gives their number.
 
     Attributes:
         label: the model, as ``app_label.ModelName``.
@@ -31,10 +31,10 @@ class Table:
         return sum(part.row_count for part in self._parts)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield each row: its values, by the name of the field, in the order of the file.
+        """Yield a dictionary for each row, its values by field name, in the order of the file.
 
-        A reference by natural key is a ``dumpy.dump.natural``, a many-to-many field is a list of
-        keys. Raises ``FixtureError`` for a row that cannot be read.
+        A reference by natural key is a ``dumpy.dump.Natural``, a many-to-many field a list of keys.
+        Raises ``FixtureError`` for a row that cannot be read.
         """
         for part in self._parts:
             for row in part.rows():
@@ -48,10 +48,10 @@ class OpenDump:
     """A dump that is open for reading; a context manager, which closes it.
 
     Attributes:
-        version: the version of the project that was dumped, or None.
-        migrations: the newest migration of each app at that time, by the label of the app.
-        tables: the tables that have rows, in the order of loading; one for each model, but for a
-            dump that was edited so that rows of a model have other fields than others.
+        version: the version of the project when the dump was made, or None.
+        migrations: the newest migration of each app at that time, by app label.
+        tables: a ``Table`` for each model that has rows, in the order of loading. After an edit,
+            rows of one model with other fields than its other rows are a table of their own.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -77,7 +77,7 @@ class OpenDump:
         self._dump.close()
 
     def verify(self) -> list[str]:
-        """Return what is wrong with the files of a directory: nothing, if they are as written."""
+        """Return a sentence for each file of a directory that is missing, damaged, or edited."""
         return [str(problem) for problem in self._dump.verify()]
 
 
@@ -90,9 +90,9 @@ def _tables(dump: Dump) -> tuple[Table, ...]:
 
 
 def open(path: str | os.PathLike[str]) -> OpenDump:
-    """Return the dump at a path, a file or a directory, to be read row by row.
+    """Open a dump, a file or a directory, to read its rows.
 
-    Neither settings nor models are needed, and nothing of the dump is run. Raises ``FixtureError``
-    for what is no dump, or a program.
+    Needs neither settings nor models, and runs nothing of the dump. Raises ``FixtureError`` if the
+    path is not a dump, or is a program.
     """
     return OpenDump(path)

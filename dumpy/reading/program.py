@@ -29,7 +29,7 @@ Placed = tuple[Any, Place]
 
 
 class FlushDeferredObjects:
-    """Yielded by ``objects()`` (the class or an instance): save now what was deferred so far."""
+    """Yield this class, or an instance of it, from ``objects()`` to try deferred objects again."""
 
 
 class Program:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from argparse import ArgumentParser
 from decimal import Decimal
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,6 @@ from music.models import Artist, Genre
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REFERENCE = Path(dumpy.__file__).parents[1] / "docs" / "reference" / "api.md"
 PROGRAM = "# dumpy: program 1\n"
 ALONE = """
 import sys, dumpy
@@ -225,16 +223,6 @@ def test_a_restore_takes_each_option_of_the_command() -> None:
 def test_files_of_no_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         dumpy.write(tmp_path / "dump", max_row_count=0)
-
-
-@pytest.mark.parametrize("name", ["write", "open", "check", "diff", "restore"])
-def test_the_reference_shows_the_signature(name: str) -> None:
-    documented = re.search(rf"{{py:function}} dumpy\.{name}(\(.*\))\n", REFERENCE.read_text())
-    shown = signature(getattr(dumpy, name))
-    bare = [one.replace(annotation=Parameter.empty) for one in shown.parameters.values()]
-    plain = shown.replace(parameters=bare, return_annotation=Parameter.empty)
-    assert documented is not None
-    assert documented.group(1) == str(plain).replace("'", '"')
 
 
 def test_no_public_name_is_that_of_a_module_of_the_package() -> None:
