@@ -139,12 +139,13 @@ def checked(error: Exception) -> DumpyError:
     if not isinstance(error, FixtureError | FixtureErrors | LoadError):
         raise error
     assert isinstance(error, CommandError)
+    said = str(error)
     for place, reason in reasons(error)[:SHOWN]:
         assert place is not None
         assert reason
         # A name must not command a terminal either.
-        assert f"{printable_lines(str(place))}: " in str(error)
-    assert len(str(error)) < 30_000
+        assert f"{printable_lines(str(place))}: " in said
+    assert len(said) < 30_000
     return error
 
 
@@ -180,12 +181,6 @@ def little_memory() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def is_refused_in_little_memory(load: Callable[[], object]) -> DumpyError:
-    """Load what must be refused in little memory too; return the error."""
-    with little_memory():
-        return caught_from(load)
 
 
 def caught_from(load: Callable[[], object]) -> DumpyError:

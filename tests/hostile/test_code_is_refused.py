@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hostile_dumps import EXPRESSIONS, STATEMENTS, changed_line
-from oracle import Refuse, another, first_line
+from oracle import Refuse, first_line
 
 # Nothing that is refused comes as far as an engine.
 pytestmark = pytest.mark.sqlite
@@ -137,22 +137,25 @@ BLOCKS = [
     "def create_zoo_species(id, latin): return",
     "type A = print()",
 ]
-DOORS = ["data only", another("bare name")]
+# What reads the text is the same behind all doors: another one is tried in some positions.
+DOORS = [("data only", 1), pytest.param("bare name", 3, marks=pytest.mark.slow)]
+through_doors = pytest.mark.parametrize(("refuse", "step"), DOORS, indirect=["refuse"])
 
 
-@pytest.mark.parametrize("refuse", DOORS, indirect=True)
+@through_doors
 @pytest.mark.parametrize("code", CODE)
-@pytest.mark.parametrize("position", EXPRESSIONS)
-def test_an_expression_is_refused_with_its_line(position: str, code: str, refuse: Refuse) -> None:
-    text = EXPRESSIONS[position](code)
-    assert first_line(refuse(text)) in (changed_line(text), changed_line(text) + 1)
+def test_an_expression_is_refused_with_its_line(code: str, refuse: Refuse, step: int) -> None:
+    for position in list(EXPRESSIONS)[len(code) % step :: step]:
+        text = EXPRESSIONS[position](code)
+        line = changed_line(text)
+        assert first_line(refuse(text)) in (line, line + 1), position
 
 
-@pytest.mark.parametrize("refuse", DOORS, indirect=True)
+@through_doors
 @pytest.mark.parametrize("code", [*STATEMENT_CODE, *BLOCKS])
-@pytest.mark.parametrize("position", STATEMENTS)
-def test_a_statement_is_refused(position: str, code: str, refuse: Refuse) -> None:
-    text = STATEMENTS[position](code)
-    line = first_line(refuse(text))
-    assert line is not None
-    assert 1 <= line <= text.count("\n")
+def test_a_statement_is_refused(code: str, refuse: Refuse, step: int) -> None:
+    for position in list(STATEMENTS)[len(code) % step :: step]:
+        text = STATEMENTS[position](code)
+        line = first_line(refuse(text))
+        assert line is not None, position
+        assert 1 <= line <= text.count("\n"), position

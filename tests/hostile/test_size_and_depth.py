@@ -15,10 +15,8 @@ from oracle import (
     DATA_ONLY,
     MEMORY,
     by_loaddata,
-    deserialized,
     first_line,
     is_refused,
-    is_refused_in_little_memory,
     little_memory,
 )
 
@@ -124,22 +122,16 @@ def test_more_than_little_memory_is_not_to_be_had() -> None:
         bytearray(2 * MEMORY)
 
 
-@pytest.mark.slow
 @override_settings(DUMPY=DATA_ONLY)
 @pytest.mark.parametrize("make", LARGE.values(), ids=LARGE.keys())
-def test_what_is_too_large_is_refused_quickly(make: Callable[[], str], target: None) -> None:
-    text = make()
-    assert first_line(is_refused(lambda: deserialized(text))) is not None
-
-
-@override_settings(DUMPY=DATA_ONLY)
-@pytest.mark.parametrize("make", LARGE.values(), ids=LARGE.keys())
-def test_what_is_too_large_is_refused_in_little_memory(
+def test_what_is_too_large_is_refused_quickly_and_in_little_memory(
     make: Callable[[], str], target: None, here: Path
 ) -> None:
     path = here / "large.py"
     path.write_text(make())
-    is_refused_in_little_memory(by_loaddata(path))
+    with little_memory():
+        error = is_refused(by_loaddata(path), here)
+    assert first_line(error) is not None
 
 
 # Bombs: 256 MB in a few KB
@@ -182,25 +174,16 @@ def bomb(suffix: str, head: bytes, filling: bytes) -> bytes:
     return compress(head) + piece * (SIZE // PIECE)
 
 
-@pytest.mark.slow
 @override_settings(DUMPY=DATA_ONLY)
 @pytest.mark.parametrize(("name", "suffix"), PACKED_BOMBS)
-def test_a_bomb_is_refused_in_little_memory(
-    name: str, suffix: str, target: None, here: Path
-) -> None:
-    path = here / f"bomb.py.{suffix}"
-    path.write_bytes(bomb(suffix, *BOMBS[name]))
-    is_refused_in_little_memory(by_loaddata(path))
-
-
-@override_settings(DUMPY=DATA_ONLY)
-@pytest.mark.parametrize(("name", "suffix"), PACKED_BOMBS)
-def test_a_bomb_is_refused_before_it_is_unpacked(
+def test_a_bomb_is_refused_in_little_memory_before_it_is_unpacked(
     name: str, suffix: str, target: None, here: Path, little_disk: None
 ) -> None:
     path = here / f"bomb.py.{suffix}"
     path.write_bytes(bomb(suffix, *BOMBS[name]))
-    assert "File too large" not in str(is_refused(by_loaddata(path), here))
+    with little_memory():
+        error = is_refused(by_loaddata(path), here)
+    assert "File too large" not in str(error)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -221,4 +204,5 @@ def test_a_large_file_is_refused_in_little_memory(name: str, target: None, here:
         file.write(head)
         for _ in range(16):
             file.write(filling * (PIECE // len(filling)))
-    is_refused_in_little_memory(by_loaddata(path))
+    with little_memory():
+        is_refused(by_loaddata(path), here)
