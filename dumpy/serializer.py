@@ -14,7 +14,7 @@ from django.db.models import AutoField, Model, QuerySet
 
 from dumpy import reading
 from dumpy.conf import project_version
-from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem
+from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import Missing, References, stored_key
@@ -356,9 +356,13 @@ def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -
     """
     # Django imports this module for each dump and load, in any format.
     from dumpy.restoring.changes import Changes
-    from dumpy.restoring.history import since
+    from dumpy.restoring.history import Past
 
-    skipped = Changes(None, since(dict(migrations))).skipped(labels)
+    try:
+        past = Past(dict(migrations))
+    except RestoreFailed:  # the migrations cannot be read, which says nothing of the rows
+        return ""
+    skipped = Changes(past).skipped(labels)
     return "; ".join(f"{'.'.join(key)}: {said}" for key, said in skipped)
 
 

@@ -25,7 +25,6 @@ from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
 from dumpy.restoring.changes import Changes
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import NOTHING_SINCE, without_migration
 from dumpy.restoring.plans import skipped_advice, through_advice
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import NAME, RESTORE
@@ -105,12 +104,12 @@ class _Check:
         changes = self._changes()
         names = Names(models, self._added({model.label for model in models}), changes)
         found.findings += names.findings()
-        found.findings += self._without_migration(models, names)
+        found.findings += _without_migration(models, names)
         found.findings += _read_by_code(models)
-        skipped = list(_skipped(self.content, changes))
+        skipped = self._skipped() if changes.past else []
         is_stopped = bool(found.stopping)
         found.findings += skipped
-        with suppress(FixtureError):  # of a row, which is among the damages
+        with suppress(FixtureError, RestoreFailed):  # which is among the damages
             if skipped:
                 found.advice = skipped_advice(self.content)
             elif is_stopped:
@@ -136,8 +135,9 @@ class _Check:
     def _changes(self) -> Changes:
         try:
             return self.content.changes
-        except FixtureError:  # of a table file, which is among the damages
-            return Changes(None, NOTHING_SINCE)
+        except RestoreFailed as error:
+            self.found.damages.append(error)
+            return Changes(None)
 
     def _left_out(self) -> Iterator[str]:
         try:
@@ -199,18 +199,17 @@ class _Check:
             and router.allow_migrate_model(self.using, model)
         ]
 
-    def _without_migration(self, models: Sequence[DumpedModel], names: Names) -> Iterator[Finding]:
-        """Yield what makemigrations has not been told of: a restore makes no column for it."""
-        labels = [names.today(model)[0] for model in models]
-        known = [model for label in labels if label and (model := TODAY.find(label))]
-        try:
-            for label, name in without_migration(dict.fromkeys(known)):
-                yield Finding(
-                    "no-migration", label, "no migration makes it", field=name,
-                    hint="run manage.py makemigrations",
-                )  # fmt: skip
-        except RestoreFailed as error:
-            self.found.damages.append(error)
+    def _skipped(self) -> list[Finding]:
+        """Return the migrations that the rows need, and nothing applies."""
+        content = self.content
+        found = [
+            Finding("data-migration", ".".join(key), said) for key, said in content.unknown.items()
+        ]
+        with suppress(FixtureError):  # of a table file, which is among the damages
+            for key, said in content.skipped:
+                reason = f"{said}: a restore does not do this"
+                found.append(Finding("data-migration", ".".join(key), reason))
+        return found
 
     def _rehearse(self) -> None:
         found = self.found
@@ -229,14 +228,16 @@ class _Check:
             found.rows = dict.fromkeys(labels_in(self.dump), 0)
 
 
-def _skipped(content: Content, changes: Changes) -> Iterator[Finding]:
-    """Yield the migrations that the rows need, and nothing applies."""
-    if changes.since is NOTHING_SINCE:  # also where a table file is damaged
-        return
-    for key, said in content.unknown.items():
-        yield Finding("data-migration", ".".join(key), said)
-    for key, said in content.skipped:
-        yield Finding("data-migration", ".".join(key), f"{said}: a restore does not do this")
+def _without_migration(models: Sequence[DumpedModel], names: Names) -> Iterator[Finding]:
+    """Yield what makemigrations has not been told of: a restore makes no column for it."""
+    labels = [names.today(model)[0] for model in models]
+    known = [model for label in labels if label and (model := TODAY.find(label))]
+    past = names.changes.past
+    for label, name in past.without_migration(dict.fromkeys(known)) if past else ():
+        yield Finding(
+            "no-migration", label, "no migration makes it", field=name,
+            hint="run manage.py makemigrations",
+        )  # fmt: skip
 
 
 def _read_by_code(models: Sequence[DumpedModel]) -> Iterator[Finding]:

@@ -17,7 +17,6 @@ from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
 from dumpy.restoring.changes import Changes, filled
-from dumpy.restoring.plans import redirected
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _ALIKE = 0.6
@@ -104,7 +103,7 @@ class Names:
                 )  # fmt: skip
             for finding in _Fields(self, dumped, table_of(TODAY.get(label))).findings():
                 yield replace(finding, is_guess=finding.is_guess or is_guess)
-            for other in redirected(dumped.label, dumped.fields, self.changes.past):
+            for other in self.changes.redirected(dumped.label, dumped.fields):
                 yield Finding(
                     "redirected", dumped.label, other.reason, field=other.name, to=other.today,
                     hint="restore it with --through-migrations, which does what the migrations say",

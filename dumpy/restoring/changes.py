@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,8 @@ from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Key, Past, Since
-from dumpy.schema.tables import Table, table_of
+from dumpy.restoring.history import Key, Past
+from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
@@ -23,19 +23,43 @@ _SCHEMA = re.compile(r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOK
 _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
 
+@dataclass(frozen=True)
+class Redirected:
+    """A foreign key or many-to-many field, by its model, and its ``name`` in rows.
+
+    ``before`` and ``today`` are the labels of the models that it refers to.
+    """
+
+    label: str
+    name: str
+    before: str
+    today: str
+
+    @property
+    def reason(self) -> str:
+        """What the matter is."""
+        return (
+            f"referred to {self.before} when the dump was made, and refers to {self.today} today: "
+            "its values would lead to other rows"
+        )
+
+    @property
+    def step(self) -> str:
+        """What a migrator does about it."""
+        return f'self.change_values("{self.label}", "{self.name}", {{…}})'
+
+
 @dataclass
 class Changes:
     """The names of today for those of a dump, and what migrations run, as far as they tell.
 
     Attributes:
-        past: the models of the dump's time, None where the migrations do not know them.
-        since: what migrations have done since then.
+        past: how far the dump had come, None where the migrations cannot be read.
         scripts: the migrations that run Python or SQL, with what they run.
         removed: the migrations that remove fields, or models, whose fields are called ``""``.
     """
 
     past: Past | None
-    since: Since
     scripts: dict[Key, list[str]] = field(default_factory=dict)
     removed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
     _renamed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
@@ -44,17 +68,14 @@ class Changes:
     _values: dict[tuple[ModelKey, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key, operation in self.since.operations:
+        for key, operation in self.past.operations if self.past else ():
             self._note_effects(key, operation)
             self._note_names(key, operation)
 
     def table(self, label: str) -> Table | None:
         """Return a model as it was when the dump was made, None if that is not known."""
-        found = self.past.registry.find(label) if self.past else None
-        if self.past is None or found is None:
-            return None
-        told = {app for app, _name in self.past.named}
-        return table_of(found) if found._meta.app_label in told else None
+        found = self.past.find(label) if self.past else None
+        return table_of(found) if found is not None else None
 
     def model(self, label: str) -> str | None:
         """Return the label of today of a model that has another name by now, or another app."""
@@ -77,6 +98,19 @@ class Changes:
     def value(self, label: str, name: str) -> Any:
         """Return what a migration has put into a new field of each row, None for nothing."""
         return self._values.get((_key(label), name))
+
+    def redirected(self, label: str, names: Iterable[str]) -> Iterator[Redirected]:
+        """Yield the fields of a dumped model whose values are keys of another model today.
+
+        A model that is gone, or has another name, is left to who says what becomes of its rows.
+        """
+        then, now = self.table(label), TODAY.find(label)
+        if then is None or now is None:
+            return
+        before, today = _references(then), _references(table_of(now))
+        for name in names:
+            if name in before and name in today and _is_another(before[name], today[name]):
+                yield Redirected(label, name, _label(before[name]), _label(today[name]))
 
     def skipped(self, labels: Iterable[str]) -> Iterator[tuple[Key, str]]:
         """Yield the migrations whose effect rows of the dump lack, with what they do.
@@ -181,3 +215,23 @@ def _statements(sql: Any) -> Iterator[str]:
 def _key(label: str) -> ModelKey:
     app, _, name = label.partition(".")
     return app, name.lower()
+
+
+def _references(table: Table) -> Mapping[str, Column]:
+    """The columns that refer to a model, or whose links do, by all names that rows may use."""
+    columns = {column.name: column for column in table.columns if column.references}
+    columns |= {link.name: link.target for link in table.links}
+    return {name: columns[own] for name, own in table.names.items() if own in columns}
+
+
+def _is_another(old: Column, new: Column) -> bool:
+    """Whether the keys are others, and not those of a parent, or of a row that is one with it."""
+    is_other = _label(old) != _label(new) and old.target.model._meta.label != (
+        new.target.model._meta.label
+    )
+    return is_other and TODAY.find(_label(old)) is not None
+
+
+def _label(column: Column) -> str:
+    assert column.references is not None
+    return column.references._meta.label

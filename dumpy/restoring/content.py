@@ -20,7 +20,7 @@ from dumpy.reading.program import Placed, labels_in, migrations_named
 from dumpy.reading.source import announce, named
 from dumpy.restoring.changes import Changes, filled
 from dumpy.restoring.compare import DumpedContent, by_model
-from dumpy.restoring.history import Key, Past, known_past, since
+from dumpy.restoring.history import Key, Past
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
 
@@ -49,14 +49,14 @@ class Content:
         return self.dump.migrations
 
     @cached_property
-    def past(self) -> Past | None:
-        """The models at the time of the dump, as far as migrations of the project tell."""
-        return known_past(self.migrations, self.labels)
+    def past(self) -> Past:
+        """How far the dump had come; raises ``RestoreFailed`` if migrations cannot be read."""
+        return Past(self.migrations)
 
     @cached_property
     def changes(self) -> Changes:
         """What migrations of the project have changed since."""
-        return Changes(self.past, since(self.migrations))
+        return Changes(self.past)
 
     @property
     def skipped(self) -> Sequence[tuple[Key, str]]:
@@ -66,7 +66,7 @@ class Content:
     @property
     def unknown(self) -> Mapping[Key, str]:
         """The migrations that it names and the project lacks, each with a sentence."""
-        return {} if self._is_migrated else self.changes.since.unknown
+        return {} if self._is_migrated else self.past.unknown
 
     @cached_property
     def losses(self) -> Sequence[str]:

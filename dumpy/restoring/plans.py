@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
 from django.db import connections
 
-from dumpy.conf import project_version
+from dumpy.conf import configuration, project_version
 from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
 from dumpy.loading.loader import Loader
@@ -18,9 +18,9 @@ from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
-from dumpy.restoring.history import MigrateTo, Past, advice_for, past_of
+from dumpy.restoring.history import MigrateTo
 from dumpy.schema.instances import resolving
-from dumpy.schema.tables import Column, ModelType, table_of
+from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations, select
 
 _SAME_VERSION = (
@@ -28,7 +28,12 @@ _SAME_VERSION = (
     "DUMPY['VERSION'], so that a migrator runs."
 )
 THROUGH_MIGRATIONS = "--through-migrations"
+_THROUGH = (
+    "The dump is older than the migrations of the project. To load it with the models of its time "
+    f"and migrate it, add {THROUGH_MIGRATIONS}."
+)
 _SKIPPED = "Since the dump was made, migrations have changed rows, which a restore does not do:"
+_NOT_THROUGH = "The dump cannot be restored through the migrations; nothing was written."
 _REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
@@ -60,25 +65,21 @@ class Today:
     @property
     def known(self) -> set[str]:
         """The tables at the time of the dump; its rows replace those that migrations put there."""
-        migrations, labels = self.content.migrations, {*self.content.empty}
-        if self.content.past is not None:
-            past = self.content.past.registry.models()
-            labels |= {one._meta.label for one in past if one._meta.app_label in migrations}
+        labels = {*self.content.empty, *(one._meta.label for one in self.content.past.models())}
         models = [model for model in map(TODAY.find, labels) if model and model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
 
     @property
     def new(self) -> set[str]:
         """The tables that came later: if they are there, their rows stay."""
-        if self.content.past is None or not self.content.past.is_behind:
-            return set()
-        known = {model._meta.label_lower for model in self.content.past.registry.models()}
+        then = self.content.past.models() if self.content.past.is_behind else []
+        known = {model._meta.label_lower for model in then}
         known |= {label.lower() for label in self.content.labels}
+        apps = {model._meta.app_label for model in then}
         return {
             name
             for model in self.registry.models()
-            if model._meta.app_label in self.content.migrations
-            and model._meta.label_lower not in known
+            if model._meta.app_label in apps and model._meta.label_lower not in known
             for name in table_of(model).db_tables
         }
 
@@ -117,7 +118,7 @@ class Today:
 
     def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
-            for found in redirected(table.label, table.fields, self.content.past):
+            for found in self.content.changes.redirected(table.label, table.fields):
                 place = table.skeleton_place(table.field_lines.get(found.name, table.line))
                 reason = f"{found.label}.{found.name} {found.reason}."
                 yield FixtureError(place, reason, _REDIRECTED.format(found.step))
@@ -155,8 +156,10 @@ class Today:
 
 def through_advice(content: Content) -> str:
     """Return what to type for a dump that does not fit the models, and what it would cost."""
-    advice = advice_for(content.past)
-    return " ".join([advice, *content.losses]) if advice else ""
+    past = content.past
+    if configuration().migration_class or not past.is_behind or past.problems(content.labels):
+        return ""
+    return " ".join([_THROUGH, *content.losses])
 
 
 def skipped_lines(content: Content) -> list[str]:
@@ -168,12 +171,11 @@ def skipped_lines(content: Content) -> list[str]:
 def skipped_advice(content: Content) -> str:
     """Return what to do about migrations that nothing applies."""
     ways = ["let a step of a migrator do the same"]
-    past = content.past
-    has_way = bool(content.skipped) and past is not None and past.is_whole
+    has_way = bool(content.skipped) and not content.past.problems(content.labels)
     if has_way:
         ways.insert(0, f"add {THROUGH_MIGRATIONS}")
     apps = {app for app, _name in (*(key for key, _said in content.skipped), *content.unknown)}
-    leaves = (leaf for leaf in content.changes.since.leaves if leaf[0] in apps)
+    leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
     lost = content.losses
     apply = f"To apply them, {', or '.join(ways)}. " if content.skipped else ""
@@ -193,8 +195,10 @@ class ThroughMigrations(Today):
     before = "Restore the dump with the code of its time, then run manage.py migrate."
 
     def __init__(self, content: Content, using: str) -> None:
-        self._through = past_of(content.migrations, content.labels)
-        super().__init__(content, using, self._through.registry)
+        found = content.past.problems(content.labels)
+        if found or content.past.registry is None:
+            raise RestoreFailed("\n".join([_NOT_THROUGH, *found]))
+        super().__init__(content, using, content.past.registry)
 
     @property
     def known(self) -> set[str]:
@@ -232,7 +236,7 @@ class ThroughMigrations(Today):
 
     def build(self) -> None:
         """Make the tables of the past."""
-        schema.build(self.using, MigrateTo(self._through))
+        schema.build(self.using, MigrateTo(self.content.past))
 
     def complete(self, say: Callable[[str], object]) -> None:
         """Migrate."""
@@ -240,67 +244,3 @@ class ThroughMigrations(Today):
         schema.build(self.using)
         found = schema.numbered(self.using, TODAY.models())
         engine_of(connections[self.using]).reset_sequences(found)
-
-
-@dataclass(frozen=True)
-class Redirected:
-    """A foreign key or many-to-many field, by its model, and its ``name`` in rows.
-
-    ``before`` and ``today`` are the labels of the models that it refers to.
-    """
-
-    label: str
-    name: str
-    before: str
-    today: str
-
-    @property
-    def reason(self) -> str:
-        """What the matter is."""
-        return (
-            f"referred to {self.before} when the dump was made, and refers to {self.today} today: "
-            "its values would lead to other rows"
-        )
-
-    @property
-    def step(self) -> str:
-        """What a migrator does about it."""
-        return f'self.change_values("{self.label}", "{self.name}", {{…}})'
-
-
-def redirected(label: str, names: Iterable[str], past: Past | None) -> Iterator[Redirected]:
-    """Yield the fields of a dumped model whose values are keys of another model today.
-
-    A model that is gone, or has another name, is left to who says what becomes of its rows.
-    """
-    then = past.registry.find(label) if past is not None and past.is_behind else None
-    now = TODAY.find(label)
-    if then is None or now is None:
-        return
-    before, today = _references(then), _references(now)
-    for name in names:
-        if name in before and name in today:
-            old, new = before[name], today[name]
-            if _is_another(old, new):
-                yield Redirected(label, name, _label(old), _label(new))
-
-
-def _references(model: ModelType) -> Mapping[str, Column]:
-    """The columns that refer to a model, or whose links do, by all names that rows may use."""
-    table = table_of(model)
-    columns = {column.name: column for column in table.columns if column.references}
-    columns |= {link.name: link.target for link in table.links}
-    return {name: columns[own] for name, own in table.names.items() if own in columns}
-
-
-def _is_another(old: Column, new: Column) -> bool:
-    """Whether the keys are others, and not those of a parent, or of a row that is one with it."""
-    is_other = _label(old) != _label(new) and old.target.model._meta.label != (
-        new.target.model._meta.label
-    )
-    return is_other and TODAY.find(_label(old)) is not None
-
-
-def _label(column: Column) -> str:
-    assert column.references is not None
-    return column.references._meta.label
