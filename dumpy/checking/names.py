@@ -337,13 +337,16 @@ def _renamed(
 
 def _converted(finding: Finding, label: str, old: str, one: Column | Link) -> Finding:
     """Return the finding for a foreign key that is a many-to-many field today, or the reverse."""
-    then, now, change, loss = "a foreign key", "many-to-many field", _TO_LINKS, ""
+    then, now, change = "a foreign key", "many-to-many field", _TO_LINKS
+    hint = f"in a program, write {one.name}=[] if {old} is None else [{old}]"
     if isinstance(one, Column):
         then, now, change = "a many-to-many field", "foreign key", _TO_KEY
-        loss = ", which keeps one link of each row"
+        hint = (
+            f"in a program, write {one.name}={old}[0] if {old} else None to keep one link of each"
+        )
     return replace(
         finding, reason=f"was {then}, and may be the {now} {one.name} now", to=one.name,
-        hint=f"let a migrator change the values{loss}", place=None, call=None, is_guess=True,
+        hint=hint, place=None, call=None, is_guess=True,
         proposal=f"self.change_values({literal(label)}, {literal(old)}, {change})\n"
         f"self.rename_field({literal(label)}, {literal(old)}, {literal(one.name)})",
     )  # fmt: skip
