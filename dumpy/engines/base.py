@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from django.core.management.color import no_style
 from django.db import transaction
-from django.db.models import CharField, F, Model, TextField
+from django.db.models import CharField, F, TextField
 from django.db.models.functions import Collate
 from django.db.utils import Error
 
@@ -107,7 +106,14 @@ class Engine(ABC):
         other session sees).
         """
         if self.connection.in_atomic_block:
-            self._require_isolation()
+            level = self._isolation_level()
+            is_test = all(map(attrgetter("_from_testcase"), self.connection.atomic_blocks))
+            if level not in _ISOLATED and not is_test:
+                raise DumpFailed(
+                    f"A dump inside atomic() with the isolation level {level!r} could mix several "
+                    "states of the database. Call it outside of atomic(), or with the level "
+                    "'repeatable read'."
+                )
             yield
             return
         beginning = self._begin(tables)
@@ -121,19 +127,8 @@ class Engine(ABC):
         """Return the statements that begin a snapshot of tables, to be run in a new transaction."""
         return []
 
-    def _require_isolation(self) -> None:
-        if all(map(attrgetter("_from_testcase"), self.connection.atomic_blocks)):
-            return
-        level = self._isolation_level()
-        if level not in _ISOLATED:
-            raise DumpFailed(
-                f"A dump inside atomic() with the isolation level {level!r} could mix several "
-                "states of the database. Call it outside of atomic(), or with the level "
-                "'repeatable read'."
-            )
-
-    @abstractmethod
-    def _isolation_level(self) -> str: ...
+    def _isolation_level(self) -> str:
+        return "serializable"
 
     def as_driven(self, column: Column) -> Any:
         """Return the expression that reads a column without loss and without converters."""
@@ -172,18 +167,15 @@ class Engine(ABC):
 
     # Writing
 
-    def insert(self, table: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows whose values are ready for the driver; the names are quoted."""
+    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, given as columns of values that are ready for the driver.
+
+        The names of the table and the columns are quoted.
+        """
         marks = ", ".join(["%s"] * len(names))
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
         with self.connection.cursor() as cursor:
-            cursor.executemany(sql, rows)
-
-    def insert_columns(
-        self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]
-    ) -> None:
-        """Insert rows that are given as columns."""
-        self.insert(table, names, list(zip(*columns, strict=True)))
+            cursor.executemany(sql, list(zip(*columns, strict=True)))
 
     def storing_zero(self) -> AbstractContextManager[None]:
         """Return a context in which an automatic key of 0 is stored as it is."""
@@ -199,14 +191,8 @@ class Engine(ABC):
         prepare = column.target.get_db_prep_save
         return lambda value: prepare(value, self.connection)
 
-    def numbered(self, models: Iterable[ModelType]) -> set[ModelType]:
-        """Return the models whose sequences can be set to the highest key."""
-        return set(models)
-
-    def reset_sequences(self, models: Iterable[ModelType]) -> None:
-        """Set the sequences so that the next rows of models get free keys."""
-        numbered: list[type[Model]] = list(self.numbered(models))
-        self.execute(*self.connection.ops.sequence_reset_sql(no_style(), numbered))
+    def reset_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
+        """Set the sequences so that the next rows of models get free keys; lower no sequence."""
 
     # Restoring
 
@@ -239,9 +225,21 @@ class Engine(ABC):
         """Run the block in a transaction in which tables that are made anew do not exist."""
         with self.transaction(is_dry=is_dry):
             self.require_restorable(self.there(tables.filled))
-            self.drop_views(tables.dropped)
-            self.drop_tables(self.there({*tables.known, *tables.dropped}))
+            kinds = self.tables({*tables.known, *tables.dropped})
+            self._drop(
+                {
+                    name: kind
+                    for name, kind in kinds.items()
+                    if kind != "v" or name in tables.dropped
+                }
+            )
             yield
+
+    def _drop(self, kinds: Mapping[str, str]) -> None:
+        """Drop tables and views, given with their kinds."""
+        for name in sorted(kinds, key=lambda name: (kinds[name] != "v", name)):
+            kind = "VIEW" if kinds[name] == "v" else "TABLE"
+            self.execute(f"DROP {kind} {self.quote(name)}")
 
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:
@@ -254,40 +252,25 @@ class Engine(ABC):
 
     def require_restorable(self, tables: Sequence[str]) -> None:
         """Raise ``RestoreFailed`` if emptying tables would change others, or is irreversible."""
-        if found := [*self.side_effects(tables)]:
+        if found := [*self._side_effects(tables)]:
             raise RestoreFailed("\n".join(found))
 
-    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield effects of emptying tables that reach other tables or cannot be rolled back."""
-        yield from ()
+    def _side_effects(self, tables: Sequence[str]) -> Iterable[str]:
+        return ()
 
-    def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+    def dangling(self, tables: Collection[str]) -> Iterable[tuple[str, str]]:
         """Yield other tables with dangling foreign keys, and the tables that the keys refer to.
 
         Some engines do not check this, and Django does not for tables without a primary key.
         """
-        yield from ()
+        return ()
 
     @abstractmethod
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield what dropping the tables would destroy: the name that allows it, and a message."""
 
-    def drop_views(self, names: Collection[str]) -> None:
-        """Drop the views among some names."""
-        with self.connection.cursor() as cursor:
-            found = self.connection.introspection.get_table_list(cursor)
-        views = [one.name for one in found if one.type == "v" and one.name in names]
-        self.execute(*(f"DROP VIEW {self.connection.ops.quote_name(name)}" for name in views))
-
     def restart_sequences(self, tables: Sequence[str]) -> None:  # noqa: B027
         """Let empty tables number their rows from the start, if a rollback undoes this."""
-
-    def raise_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
-        """Set the sequences so that the next rows get free keys, and lower no sequence."""
-
-    def drop_tables(self, tables: Sequence[str]) -> None:
-        """Drop tables; raises ``RestoreFailed`` if something else depends on them."""
-        self.execute(*(f"DROP TABLE {self.connection.ops.quote_name(name)}" for name in tables))
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
         """Return the operations of a migration, adapted to a transaction of several migrations."""
@@ -327,17 +310,25 @@ class Engine(ABC):
     def forget_types(self) -> None:  # noqa: B027
         """Clear the cache of the database's types."""
 
+    def quote(self, name: str) -> str:
+        """Quote a name, unless a model has quoted it."""
+        return str(self.connection.ops.quote_name(name))
+
     def execute(self, *statements: str) -> None:
         """Execute statements without parameters."""
         with self.connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
-    def rows(self, query: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with self.connection.cursor() as cursor:
             cursor.execute(query, parameters)
             return list(cursor.fetchall())
+
+    def column(self, query: str, parameters: Any = None) -> list[Any]:
+        """Return the only column of a query."""
+        return [value for (value,) in self.rows(query, parameters)]
 
     def column_names(self, table: str) -> list[str]:
         """Return the names of the columns that ``SELECT *`` returns for a table.
@@ -345,13 +336,8 @@ class Engine(ABC):
         Django's introspection returns more, but takes 8 ms a table on SQLite, where it parses SQL.
         """
         with self.connection.cursor() as cursor:
-            name = self.connection.ops.quote_name(table)
-            cursor.execute(f"SELECT * FROM {name} WHERE 1 = 0")
+            cursor.execute(f"SELECT * FROM {self.quote(table)} WHERE 1 = 0")
             return [column[0] for column in cursor.description]
-
-    def column(self, query: str, parameters: Sequence[Any] | None = None) -> list[Any]:
-        """Return the only column of a query."""
-        return [value for (value,) in self.rows(query, parameters)]
 
 
 class ServerEngine(Engine):
@@ -370,11 +356,9 @@ class ServerEngine(Engine):
     right_to_create: ClassVar[str]
 
     def name(self) -> str:
-        """Return the name of the database, as reported by the server."""
         return str(self.rows(self.location_query)[0][0])
 
     def location(self) -> tuple[str, str]:
-        """Return the name of the database and of its host, or ``""`` for this machine."""
         name, host = super().location()
         # Settings need not say them: a service or a file of options may.
         if name and host:
@@ -389,7 +373,6 @@ class ServerEngine(Engine):
         and drop it at the end.
         """
         name = f"{SCRATCH}{secrets.token_hex(DIGITS // 2)}"
-        quoted = self.connection.ops.quote_name(name)
         # The server gives up the lock when this connection ends, as it does if the process dies.
         with self.connection._nodb_cursor() as cursor:
             cursor.execute(self.lock_query, [name])
@@ -399,7 +382,7 @@ class ServerEngine(Engine):
                 with suppress(Error):
                     self._drop_database(leftover)
             try:
-                cursor.execute(f"CREATE DATABASE {quoted} {self._properties(kept)}")
+                cursor.execute(f"CREATE DATABASE {self.quote(name)} {self._properties(kept)}")
             except Error as error:
                 raise RestoreFailed(
                     f"{error}\nThe scratch database is created on the same server, with a name "
@@ -417,4 +400,4 @@ class ServerEngine(Engine):
 
     def _drop_database(self, name: str) -> None:
         with self.connection._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {self.connection.ops.quote_name(name)}")
+            cursor.execute(f"DROP DATABASE {self.quote(name)}")

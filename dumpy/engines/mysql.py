@@ -96,14 +96,12 @@ class MySQL(ServerEngine):
         return super().as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
-        """Return an order that is the same on every engine: by code points, or by UUID digits."""
         if isinstance(column.target, UUIDField):
             return Cast(F(column.name), CharField(max_length=36))
         return super().exact_order(column)
 
     @contextmanager
     def storing_zero(self) -> Iterator[None]:
-        """Store an automatic key of 0 instead of the next number."""
         mode = self.column("SELECT @@SESSION.sql_mode")[0]
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
@@ -114,7 +112,6 @@ class MySQL(ServerEngine):
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Limit the time that this session waits for locks."""
         kept = self.column("SELECT @@lock_wait_timeout")[0]
         self.execute(f"SET lock_wait_timeout = {PATIENCE}")
         try:
@@ -125,11 +122,9 @@ class MySQL(ServerEngine):
                 self.execute(f"SET lock_wait_timeout = {kept}")
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock could not be taken."""
         return bool(error.args) and error.args[0] in _LOCKED_OUT
 
-    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield the tables without transactions."""
+    def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         for table, engine in self.rows(_WITHOUT_TRANSACTIONS):
             if table in tables:
                 yield (

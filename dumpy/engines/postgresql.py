@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import cached_property
@@ -15,9 +15,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython
-from django.db.migrations.operations.base import Operation
-from django.db.models import AutoField, Max, QuerySet
+from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython, RunSQL
+from django.db.models import AutoField
 from django.db.utils import Error, InternalError
 
 from dumpy.engines.base import (
@@ -101,7 +100,7 @@ _SEQUENCES = """
         AND refclassid = 'pg_class'::regclass AND refobjid = ANY(%(tables)s::regclass[])
         AND pg_has_role(relowner, 'USAGE')
 """
-_RAISE = """
+_RESET = """
     SELECT setval(name, GREATEST(highest, COALESCE(pg_sequence_last_value(name), 1)))
     FROM (
         SELECT pg_get_serial_sequence(%s, %s)::regclass AS name,
@@ -142,9 +141,14 @@ _SCHEMAS = """
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
 """
 _KEPT = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-_STORED = "SELECT relkind = 'm' FROM pg_class WHERE oid = %s::regclass"
+_KINDS = """
+    SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+        string_agg(oid::regclass::text, ', ' ORDER BY oid::regclass::text)
+    FROM pg_class WHERE oid = ANY(%(tables)s::regclass[])
+    GROUP BY 1 ORDER BY min(array_position('{v,m}'::"char"[], relkind))
+"""
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
-
+_CHECK = ("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
 
 _NULL = "\\N"
 _NONE = type(None)
@@ -197,8 +201,7 @@ class PostgreSQL(ServerEngine):
     def _begin(self, tables: Sequence[str]) -> list[str]:
         statements = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
         # What may not be read may not be locked either: reading it says so, for it alone.
-        names = [self.connection.ops.quote_name(table) for table in tables]
-        if lockable := self.column(_READABLE, [names]):
+        if lockable := self.column(_READABLE, [[*map(self.quote, tables)]]):
             # A snapshot does not see through TRUNCATE and ALTER.
             statements.append(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
         return statements
@@ -218,47 +221,23 @@ class PostgreSQL(ServerEngine):
         more = ("django.contrib.postgres.",) if self._can_copy else ()
         return (*super().plain, *more)
 
-    def insert(self, table: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows with COPY."""
-        if not self._can_copy:
-            super().insert(table, names, rows)
-            return
-        with self._copying(table, names) as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    def insert_columns(
-        self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows with COPY, as one text where their values are of simple types."""
-        text = _copy_text(columns) if self._can_copy else None
-        if text is None:
-            super().insert_columns(table, names, columns)
+        if not self._can_copy:
+            super().insert(table, names, columns)
             return
-        with self._copying(table, names) as copy:
-            copy.write(text)
-
-    @contextmanager
-    def _copying(self, table: str, names: Sequence[str]) -> Iterator[Any]:
-        # An error shows when the copy ends, where Django's cursor does not translate it.
+        text = _copy_text(columns)
         with (
+            # An error shows when the copy ends, where Django's cursor does not translate it.
             self.connection.wrap_database_errors,
             self.connection.cursor() as cursor,
             cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy,
         ):
-            yield copy
-
-    def numbered(self, models: Iterable[ModelType]) -> set[ModelType]:
-        """Return the models whose highest key is at least 1, as sequences require."""
-        return {model for model in models if not self._is_below_one(model)}
-
-    def _is_below_one(self, model: ModelType) -> bool:
-        pk = model._meta.pk
-        if not isinstance(pk, AutoField):
-            return False
-        rows: QuerySet[Any] = QuerySet(model, using=self.connection.alias)
-        highest = rows.aggregate(highest=Max(pk.attname))["highest"]
-        return highest is not None and highest < 1
+            if text is not None:
+                copy.write(text)
+            else:
+                for row in zip(*columns, strict=True):
+                    copy.write_row(row)
 
     @contextmanager
     def patient(self) -> Iterator[None]:
@@ -276,21 +255,20 @@ class PostgreSQL(ServerEngine):
             yield
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a lock could not be taken."""
         cause = error.__cause__
         state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         return state in _LOCKED_OUT
 
-    def drop_tables(self, tables: Sequence[str]) -> None:
-        """Drop tables in one statement, because they may refer to each other.
+    def _drop(self, kinds: Mapping[str, str]) -> None:
+        """Drop views, and tables in one statement, because they may refer to each other.
 
         The collations that migrations of the project make go as well: no table uses them any more.
         """
-        quote = self.connection.ops.quote_name
         try:
-            if tables:
-                self.execute(f"DROP TABLE {', '.join(map(quote, tables))}")
-            self.execute(*(f"DROP COLLATION IF EXISTS {quote(name)}" for name in _collations()))
+            for kind, names in self._of([*kinds], _KINDS):
+                self.execute(f"DROP {kind} {names}")
+            for name in _collations():
+                self.execute(f"DROP COLLATION IF EXISTS {self.quote(name)}")
         except InternalError as error:
             raise RestoreFailed(
                 f"{error}\nDrop the objects that depend on them, and create them again after the "
@@ -298,8 +276,24 @@ class PostgreSQL(ServerEngine):
             ) from error
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
-        """Return the operations of a migration, adapted to a transaction of several migrations."""
-        return list(_within_transaction(operations))
+        """Return the operations, with a check of foreign keys before each that alters a table.
+
+        Each row that a transaction inserts and then changes has pending foreign keys, which would
+        prevent altering its table.
+        """
+        from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+
+        adapted: list[Any] = []
+        for one in operations:
+            if not isinstance(one, RunPython):
+                adapted.append(RunSQL(_CHECK))
+            if isinstance(one, AddIndexConcurrently):
+                one = AddIndex(one.model_name, one.index)
+            elif isinstance(one, RemoveIndexConcurrently):
+                one = RemoveIndex(one.model_name, one.name)
+            adapted.append(one)
+        # Indexes and constraints are made in the end.
+        return [*adapted, RunSQL(_CHECK)]
 
     def as_rebuilt(self, sql: str) -> str:
         """Create indexes without CONCURRENTLY, and schemas only if they do not exist."""
@@ -309,7 +303,7 @@ class PostgreSQL(ServerEngine):
         """Return the triggers; triggers on tables of other owners cannot be disabled."""
         found = []
         for table, name, is_always, may_alter in self._of(tables, _TRIGGERS):
-            alter, quoted = f"ALTER TABLE {table}", self.connection.ops.quote_name(name)
+            alter, quoted = f"ALTER TABLE {table}", self.quote(name)
             always = "ALWAYS " if is_always else ""
             off = f"{alter} DISABLE TRIGGER {quoted}" if may_alter else ""
             found.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
@@ -321,12 +315,11 @@ class PostgreSQL(ServerEngine):
 
     def hold(self, tables: Sequence[str]) -> None:
         """Lock out writers, and defer the foreign keys of other tables."""
-        names = ", ".join(map(self.connection.ops.quote_name, sorted(tables)))
-        if names:
+        if names := ", ".join(map(self.quote, sorted(tables))):
             self.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         self.execute("SET CONSTRAINTS ALL DEFERRED")
 
-    def side_effects(self, tables: Sequence[str]) -> Iterator[str]:
+    def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         """Yield the foreign keys of other tables that act, or fail, as soon as a row is deleted."""
         for table, key, target, action in self._of(tables, _ACTING_KEYS):
             if self.rows(f"SELECT 1 FROM {table} LIMIT 1"):
@@ -334,8 +327,8 @@ class PostgreSQL(ServerEngine):
                 yield (
                     f"The table {table} is not restored, and its foreign key {key} to {target} "
                     f"{what} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "
-                    f"{table} DROP CONSTRAINT {self.connection.ops.quote_name(key)}) and create "
-                    "it again after the restore, or restore into an empty database."
+                    f"{table} DROP CONSTRAINT {self.quote(key)}) and create it again "
+                    " after the restore, or restore into an empty database."
                 )
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -354,51 +347,30 @@ class PostgreSQL(ServerEngine):
         for table, what in self._of(tables, _BELONGINGS):
             yield table, f"The table {table!r} has {what}."
 
-    def drop_views(self, names: Collection[str]) -> None:
-        """Drop views in one statement, then materialized views."""
-        with self.connection.cursor() as cursor:
-            found = self.connection.introspection.get_table_list(cursor)
-        kinds: dict[bool, list[str]] = {False: [], True: []}
-        for one in found:
-            if one.type == "v" and one.name in names:
-                quoted = self.connection.ops.quote_name(one.name)
-                kinds[self.column(_STORED, [quoted])[0]].append(quoted)
-        if kinds[False]:
-            self.execute(f"DROP VIEW {', '.join(kinds[False])}")
-        if kinds[True]:
-            self.execute(f"DROP MATERIALIZED VIEW {', '.join(kinds[True])}")
-
     def restart_sequences(self, tables: Sequence[str]) -> None:
         """Restart the sequences that can be restarted: unlike setval(), a rollback undoes this."""
         for (name,) in self._of(tables, _SEQUENCES):
             self.execute(f"ALTER SEQUENCE {name} RESTART")
 
-    def raise_sequences(self, models: Iterable[ModelType]) -> None:
-        """Set the sequences so that the next rows get free keys, and lower no sequence.
-
-        A change of a sequence that was not restarted is kept when a transaction fails.
-        """
-        quote = self.connection.ops.quote_name
+    def reset_sequences(self, models: Iterable[ModelType]) -> None:
+        """Set the sequences; a transaction that fails keeps what was not restarted in it."""
         for model in sorted(models, key=attrgetter("_meta.label")):
-            table = quote(model._meta.db_table)
+            table = self.quote(model._meta.db_table)
             for field in model._meta.local_concrete_fields:
                 if isinstance(field, AutoField):
-                    query = _RAISE.format(table=table, column=quote(str(field.column)))
+                    query = _RESET.format(table=table, column=self.quote(str(field.column)))
                     self.rows(query, [table, field.column])
 
     def _of(self, tables: Sequence[str], query: str) -> list[tuple[Any, ...]]:
-        names = [self.connection.ops.quote_name(name) for name in tables]
-        with self.connection.cursor() as cursor:
-            cursor.execute(query, {"tables": names})
-            return list(cursor.fetchall())
+        return self.rows(query, {"tables": [*map(self.quote, tables)]})
 
     def _properties(self, kept: str) -> str:
         there = kept and self.rows("SELECT 1 FROM pg_database WHERE datname = %s", [kept])
-        return f"TEMPLATE {self.connection.ops.quote_name(kept)}" if there else ""
+        return f"TEMPLATE {self.quote(kept)}" if there else ""
 
     def keep(self, name: str) -> None:
         """Keep a copy of this database; a kept one is complete, and nobody is connected to it."""
-        source = self.connection.ops.quote_name(self.name())
+        source = self.quote(self.name())
         # PostgreSQL copies no database that is in use.
         self.connection.close()
         with self.connection._nodb_cursor() as cursor:
@@ -408,11 +380,9 @@ class PostgreSQL(ServerEngine):
                     self._drop_database(old)
             # Another process may have kept its own meanwhile.
             with suppress(Error):
-                quoted = self.connection.ops.quote_name(name)
-                cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {source}")
+                cursor.execute(f"CREATE DATABASE {self.quote(name)} TEMPLATE {source}")
 
     def schemas(self) -> list[str]:
-        """Return the statements for all schemas, which search_path and models may name."""
         return self.column(_SCHEMAS)
 
     def forget_types(self) -> None:
@@ -421,39 +391,6 @@ class PostgreSQL(ServerEngine):
         types: Any = import_module("django.contrib.postgres.signals")
         types.get_citext_oids.cache_clear()
         types.get_hstore_oids.cache_clear()
-
-
-class _CheckPending(Operation):
-    """Checks the pending foreign keys, which would prevent altering a table.
-
-    Each row that a transaction inserts and then changes has pending foreign keys.
-    """
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Change nothing."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        """Check the foreign keys."""
-        schema_editor.connection.check_constraints()
-
-
-def _within_transaction(operations: Iterable[Any]) -> Iterator[Any]:
-    """Return the operations, with a check of foreign keys before each that alters a table."""
-    from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
-
-    for operation in operations:
-        if not isinstance(operation, RunPython):
-            yield _CheckPending()
-        if isinstance(operation, AddIndexConcurrently):
-            yield AddIndex(operation.model_name, operation.index)
-        elif isinstance(operation, RemoveIndexConcurrently):
-            yield RemoveIndex(operation.model_name, operation.name)
-        else:
-            yield operation
-    # Indexes and constraints are made in the end.
-    yield _CheckPending()
 
 
 def _collations() -> list[str]:

@@ -32,9 +32,6 @@ class SQLite(Engine):
     lossy = (BooleanField, DateField, TimeField)
     checks_unmanaged_keys = False
 
-    def _isolation_level(self) -> str:
-        return "serializable"
-
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
         """Return the function that prepares a column's values; for instants, a fast one."""
         if column.types == _INSTANTS:
@@ -70,11 +67,9 @@ class SQLite(Engine):
             self.connection.transaction_mode = mode
 
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether another connection holds the database."""
         return "database is locked" in str(error)
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield other tables with dangling keys."""
         for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):
             if table not in tables:
                 yield table, target
@@ -91,22 +86,19 @@ class SQLite(Engine):
             others = sorted({one.name for one in found if one.type == "t"}.difference(tables))
             for table in others:
                 relations = self.connection.introspection.get_relations(cursor, table).values()
-                quoted = self.connection.ops.quote_name(table)
                 for target in sorted({relation[1] for relation in relations}.intersection(tables)):
-                    if self.rows(f"SELECT 1 FROM {quoted} LIMIT 1"):
+                    if self.rows(f"SELECT 1 FROM {self.quote(table)} LIMIT 1"):
                         yield table, refers(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers, which can be dropped and created again in a transaction."""
-        quote = self.connection.ops.quote_name
         return [
-            Trigger(table, name, f"DROP TRIGGER {quote(name)}", sql)
+            Trigger(table, name, f"DROP TRIGGER {self.quote(name)}", sql)
             for table, name, sql in self.rows(_TRIGGERS)
             if table in tables
         ]
 
     def restart_sequences(self, tables: Sequence[str]) -> None:
-        """Reset the highest keys of tables."""
         with self.connection.cursor() as cursor:
             for table in tables if self.rows(_SEQUENCE) else ():
                 cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
@@ -124,7 +116,6 @@ class SQLite(Engine):
         incomplete.replace(path)
 
     def name(self) -> str:
-        """Return the path of the file."""
         return str(self.column("SELECT file FROM pragma_database_list WHERE name = 'main'")[0])
 
 

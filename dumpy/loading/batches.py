@@ -318,7 +318,7 @@ class TableLoader:
         given = columns.python if self._statements.wants_python else columns.database
         try:
             with transaction.atomic(using=self._using):
-                self._statements.insert_columns(given)
+                self._statements.insert(given)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
         except REFUSALS as error:
@@ -430,7 +430,9 @@ class TableLoader:
 
     def _insert(self, rows: list[Converted]) -> None:
         given = self._statements.wants_python
-        self._statements.insert([row.python if given else row.database for row in rows])
+        values = [row.python if given else row.database for row in rows]
+        if values:
+            self._statements.insert(list(zip(*values, strict=True)))
 
     def _update(self, rows: list[Converted]) -> None:
         given = self._statements.wants_python

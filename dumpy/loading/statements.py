@@ -242,25 +242,14 @@ class Statements:
         modules = {_placeholder_module(column) for column in self.columns} - {""}
         return any(not module.startswith(self._engine.plain) for module in modules)
 
-    def insert(self, rows: Tuples) -> None:
-        """Insert rows."""
-        if not rows:
-            return
-        has_zero = any(row[i] == 0 for row in rows for i in self._auto)
-        with self._engine.storing_zero() if has_zero else nullcontext():
-            if self.wants_python:
-                self._compile(rows)
-            else:
-                self._engine.insert(self._table, self._names, rows)
-
-    def insert_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+    def insert(self, columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows given as columns."""
-        if self.wants_python:
-            self.insert(list(zip(*columns, strict=True)))
-            return
         has_zero = any(0 in columns[i] for i in self._auto)
         with self._engine.storing_zero() if has_zero else nullcontext():
-            self._engine.insert_columns(self._table, self._names, columns)
+            if self.wants_python:
+                self._compile(list(zip(*columns, strict=True)))
+            else:
+                self._engine.insert(self._table, self._names, columns)
 
     def update(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
         """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
@@ -356,7 +345,8 @@ class LinkLoader:
         stored = self._stored(sources)
         new = [pair for pair in wanted if pair not in stored]
         gone = stored - wanted.keys()
-        self._statements.insert(self._rows(new))
+        if new:
+            self._statements.insert(list(zip(*self._rows(new), strict=True)))
         if gone:
             self._statements.delete(self._rows(sorted(gone, key=repr)), (0, 1))
         return {source for source, _target in [*new, *gone]}

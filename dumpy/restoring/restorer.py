@@ -238,11 +238,7 @@ class Restorer:
 
     def _number(self, models: Iterable[ModelType]) -> None:
         """Let the next rows of models have keys that are free."""
-        found = schema.numbered(self.using, models, self._models())
-        if self._keeps_schema:
-            self._engine.raise_sequences(found)
-        else:
-            self._engine.reset_sequences(found)
+        self._engine.reset_sequences(schema.numbered(self.using, models, self._models()))
 
     def _require_unmanaged(self) -> None:
         """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""

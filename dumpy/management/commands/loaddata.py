@@ -156,10 +156,10 @@ class Command(loaddata.Command):
             raise
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
-        """Reset the sequences, except for tables without a key from a sequence."""
+        """Reset the sequences, and correct the number of objects before Django prints it."""
         # What is done to a sequence of PostgreSQL stays when a transaction is rolled back.
         if not self.options["dry_run"]:
-            super().reset_sequences(connection, engine_of(connection).numbered(models))
+            engine_of(connection).reset_sequences(models)
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 
