@@ -1,56 +1,142 @@
-"""Options and a progress line that commands share."""
+"""What commands share: options, a question, and a progress line."""
 
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.utils import Error as DatabaseError
+
+from dumpy.errors import DumpyError, printable_lines
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, _ActionsContainer
 
 _SECONDS = 0.2
 
+_SWITCH = {"action": "store_true"}
+_LIST = {"action": "append", "default": []}
+_AGAIN = "Can be used multiple times."
+# What an option means is said here, for all commands that have it.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--allow-version-mismatch": {
+        **_SWITCH,
+        "help": "Load a dump as it is, even if it is newer than the project or no migrator leads "
+        "to its version.",
+    },
+    "--as-version": {
+        "metavar": "VERSION",
+        "help": "The version of the dump, if the dump names none.",
+    },
+    "--database": {
+        "default": DEFAULT_DB_ALIAS,
+        "help": 'The database, by its alias in DATABASES. Defaults to the "default" database.',
+    },
+    "--drop": {
+        **_LIST,
+        "metavar": "NAME",
+        "help": "A table or view that may be dropped, with its grants and triggers, if tables are "
+        f"rebuilt. {_AGAIN}",
+    },
+    "--dry-run": {**_SWITCH, "help": "Show what would happen, and change nothing."},
+    "--exclude": {
+        **_LIST,
+        "metavar": "app_label[.ModelName]",
+        "help": f"An app or model to leave out. {_AGAIN}",
+    },
+    "--explain": {
+        **_SWITCH,
+        "help": "Print to standard error why each row is in the subset.",
+    },
+    "--html": {"type": Path, "metavar": "FILE", "help": "Write the result to an HTML page."},
+    "--json": {**_SWITCH, "help": "Print the result as one JSON object."},
+    "--keep-going": {
+        **_SWITCH,
+        "help": "Load the rows that can be loaded, write the others to a separate fixture, and "
+        "exit with status 1.",
+    },
+    "--keep-scratch": {
+        **_SWITCH,
+        "help": "Keep the tables of the scratch database, so that the next command with this "
+        "option need not run the migrations.",
+    },
+    "--mask": {
+        "metavar": "dotted.path",
+        "help": "A module with subclasses of dumpy.masks.Mask, or one of them: what replaces the "
+        "values of fields.",
+    },
+    "--no-needed": {
+        "action": "store_false",
+        "dest": "needed",
+        "help": "Do not dump the rows that these rows refer to.",
+    },
+    "--noinput": {
+        "action": "store_false",
+        "dest": "interactive",
+        "help": "Do not ask for confirmation.",
+    },
+    "--only": {
+        **_LIST,
+        "metavar": "app_label.ModelName:pk,pk",
+        "help": f"Choose rows by primary key. {_AGAIN}",
+    },
+    "--where": {
+        **_LIST,
+        "metavar": "app_label.ModelName:lookup=value",
+        "help": "Choose rows by a lookup of Django, such as shop.Order:placed__gte=2026-01-01. "
+        f"{_AGAIN}",
+    },
+    "--with-children": {
+        **_LIST,
+        "metavar": "app_label.ModelName",
+        "help": f"Also dump the rows of this model that refer to chosen rows. {_AGAIN}",
+    },
+}
+_MORE_NAMES = {"--noinput": ("-b", "--no-input"), "--exclude": ("-e",)}
 
-def add_database_option(parser: ArgumentParser, purpose: str) -> None:
-    """Add the option ``--database`` to a command."""
-    parser.add_argument(
-        "--database",
-        default=DEFAULT_DB_ALIAS,
-        choices=tuple(connections),
-        help=f'The database {purpose}. Defaults to the "default" database.',
+
+def add_options(parser: _ActionsContainer, *names: str) -> None:
+    """Add options to a command, or to a group of its options; ``names`` are those in the table."""
+    for name in names:
+        # Not before: the databases are in the settings.
+        choices: dict[str, Any] = {"choices": [*connections]} if name == "--database" else {}
+        parser.add_argument(name, *_MORE_NAMES.get(name, ()), **_OPTIONS[name], **choices)
+
+
+def add_subset_options(parser: ArgumentParser) -> None:
+    """Add the options that choose and mask a part of a database to a command that dumps one."""
+    group = parser.add_argument_group(
+        "subset",
+        "Dump some rows with all rows that they refer to, instead of whole tables. Options that "
+        "can be used multiple times add to each other. Labels of apps or models cannot be "
+        "combined with a subset.",
     )
+    add_options(group, "--only", "--where", "--with-children", "--no-needed", "--explain")
+    add_options(parser, "--mask")
 
 
-def add_noinput_option(parser: ArgumentParser, *more: str) -> None:
-    """Add the option ``--noinput`` to a command."""
-    parser.add_argument(
-        *more,
-        "--noinput",
-        "--no-input",
-        action="store_false",
-        dest="interactive",
-        help="Do not ask for confirmation.",
-    )
+def subset_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the options that choose a part of a database."""
+    return {name: options[name] for name in ("only", "where", "with_children", "needed", "explain")}
 
 
-def add_dry_run_option(parser: ArgumentParser) -> None:
-    """Add the option ``--dry-run`` to a command."""
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="Do everything except commit; nothing is asked.",
-    )
+@contextmanager
+def failing(beginning: str, *, is_traced: bool = False, status: int = 1) -> Iterator[None]:
+    """Let an error of a dump, a file, or the database end a command with one message.
 
-
-def add_keep_scratch_option(parser: ArgumentParser) -> None:
-    """Add the option ``--keep-scratch`` to a command."""
-    parser.add_argument(
-        "--keep-scratch",
-        action="store_true",
-        help="Keep the tables of the scratch database, so that the next command with this option "
-        "need not run the migrations.",
-    )
+    ``is_traced``: the option ``--traceback``, which shows where the error comes from.
+    """
+    try:
+        yield
+    except (DumpyError, DatabaseError, OSError) as error:
+        if is_traced:
+            raise
+        raise CommandError(printable_lines(f"{beginning}{error}"), returncode=status) from error
 
 
 def confirmed(question: str) -> bool:

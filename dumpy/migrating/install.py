@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,24 +62,6 @@ def migrating(policy: Policy) -> Iterator[None]:
 def policy_here() -> Policy:
     """Return the current policy; without one, messages are logged."""
     return _policy.get() or Policy()
-
-
-def add_version_option(parser: ArgumentParser) -> None:
-    """Add the options for dumps of other versions to a command."""
-    parser.add_argument(
-        "--allow-version-mismatch",
-        action="store_true",
-        help="Load a dump as it is, even if it is newer than the project or no migrator leads to "
-        "its version.",
-    )
-    add_as_version_option(parser)
-
-
-def add_as_version_option(parser: ArgumentParser) -> None:
-    """Add the option ``--as-version`` to a command."""
-    parser.add_argument(
-        "--as-version", metavar="VERSION", help="The version of the dump, if the dump names none."
-    )
 
 
 def policy_of(

@@ -14,19 +14,13 @@ from django.db import connections
 from django.db.utils import Error as DatabaseError
 
 from dumpy.conf import configuration
-from dumpy.console import (
-    Progress,
-    add_database_option,
-    add_dry_run_option,
-    add_noinput_option,
-    confirmed,
-)
+from dumpy.console import Progress, add_options, confirmed
 from dumpy.ending import InterruptedAfter, cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printable_lines, sentence
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
-from dumpy.migrating.install import add_version_option, migrating, policy_of
+from dumpy.migrating.install import migrating, policy_of
 from dumpy.reading.source import dump_of, named, program_at
 from dumpy.restoring.content import Content, content_of
 from dumpy.restoring.plans import THROUGH_MIGRATIONS, ThroughMigrations, Today
@@ -62,33 +56,13 @@ def main(script: str, namespace: dict[str, Any]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a restore has, of whatever it is."""
-    add_noinput_option(parser, "-b")
-    add_database_option(parser, "to restore")
-    add_dry_run_option(parser)
+    add_options(parser, "--noinput", "--database", "--dry-run")
     parser.add_argument(
         THROUGH_MIGRATIONS,
         action="store_true",
         help="Load the rows with the models of the dump's time, then migrate.",
     )
-    parser.add_argument(
-        "--keep-going",
-        action="store_true",
-        help="Restore the rows that can be restored, write the others to a separate fixture, and "
-        "exit with status 1.",
-    )
-    parser.add_argument(
-        "--drop",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="A table or view that may be dropped, with its grants and triggers, if tables are "
-        "rebuilt. Can be used multiple times.",
-    )
-    add_version_option(parser)
-    _add_validation(parser)
-
-
-def _add_validation(parser: argparse.ArgumentParser) -> None:
+    add_options(parser, "--keep-going", "--drop", "--allow-version-mismatch", "--as-version")
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--quick",

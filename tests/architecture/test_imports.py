@@ -52,7 +52,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "conf": frozenset({"errors"}),
     "ending": frozenset(),
     "masks": frozenset({"conf"}),
-    "console": frozenset(),
+    "console": frozenset({"errors"}),
     "text": frozenset({"errors"}),
     "schema": BASICS | {"text"},
     "engines": frozenset({"errors", "ending", "schema"}),

@@ -14,11 +14,11 @@ from dumpy.checking.html import write_check
 from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import Findings, lines, to_json, verdict
 from dumpy.checking.reseal import reseal
-from dumpy.console import add_database_option, add_keep_scratch_option
+from dumpy.console import add_options
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.migrating.chain import NoWay
-from dumpy.migrating.install import Policy, add_as_version_option, migrating
+from dumpy.migrating.install import Policy, migrating
 
 
 class Command(BaseCommand):
@@ -31,18 +31,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "path", type=Path, metavar="PATH", help="The directory or file to check."
         )
-        add_database_option(parser, "to check the dump for")
-        add_as_version_option(parser)
+        add_options(parser, "--database", "--as-version", "--json", "--html", "--keep-scratch")
         parser.add_argument(
             "--reseal",
             action="store_true",
             help="Accept edits of a directory dump: update its manifest.",
-        )
-        parser.add_argument(
-            "--json", action="store_true", help="Print the report as one JSON object."
-        )
-        parser.add_argument(
-            "--html", type=Path, metavar="FILE", help="Also write the report as an HTML page."
         )
         parser.add_argument(
             "--no-rehearsal",
@@ -50,7 +43,6 @@ class Command(BaseCommand):
             dest="is_rehearsed",
             help="Check files and names only, without restoring the dump into a scratch database.",
         )
-        add_keep_scratch_option(parser)
         parser.add_argument(
             "--write-migrator",
             action="store_true",

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.double_dump import DoubleDump, Verdict, ignored_fields
-from dumpy.console import add_database_option, add_keep_scratch_option
+from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError, counted, printable_lines
+from dumpy.errors import counted, printable_lines
 
 
 class Command(BaseCommand):
@@ -28,7 +27,6 @@ class Command(BaseCommand):
             nargs="?",
             help="An existing dump, a directory or a file, to restore instead of a new one.",
         )
-        add_database_option(parser, "to test")
         parser.add_argument(
             "--ignore",
             action="append",
@@ -36,7 +34,7 @@ class Command(BaseCommand):
             metavar="app_label.ModelName.field",
             help="A field whose values may differ. Can be used multiple times.",
         )
-        add_keep_scratch_option(parser)
+        add_options(parser, "--database", "--keep-scratch")
 
     @cleaning_up()
     def handle(self, *, path: Path | None, **options: Any) -> None:
@@ -44,13 +42,8 @@ class Command(BaseCommand):
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
         ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
         test = DoubleDump(options["database"], ignored, say, keeps_scratch=keeps)
-        try:
+        with failing("The double dump test has failed: ", is_traced=options["traceback"]):
             verdict = test.run(path)
-        except (DumpyError, DatabaseError, OSError) as error:
-            if options["traceback"]:
-                raise
-            said = printable_lines(f"The double dump test has failed: {error}")
-            raise CommandError(said) from error
         self._tell(verdict, options["verbosity"])
 
     def _tell(self, verdict: Verdict, verbosity: int) -> None:

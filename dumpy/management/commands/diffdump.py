@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
 from dumpy.checking.html import write_diff
-from dumpy.errors import DumpyError, FixtureError, printable
+from dumpy.console import add_options, failing
+from dumpy.errors import FixtureError, printable
 from dumpy.writing.output import needs_ascii
 
 
@@ -25,14 +25,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("first", help="A file, a directory, or a database as database:ALIAS.")
-        parser.add_argument("second", nargs="?", help="The dump or database to compare with.")
+        parser.add_argument(
+            "first", metavar="FIRST", help="A file, a directory, or a database as database:ALIAS."
+        )
+        parser.add_argument(
+            "second", metavar="SECOND", nargs="?", help="The dump or database to compare with."
+        )
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--summary", action="store_true", help="Print the counts only.")
-        form.add_argument("--json", action="store_true", help="Print one JSON object.")
-        form.add_argument(
-            "--html", type=Path, metavar="FILE", help="Write the rows to an HTML page."
-        )
+        add_options(form, "--json", "--html")
         form.add_argument(
             "--textconv",
             action="store_true",
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         """Compare the dumps."""
         if options["textconv"] == (second is not None):
             raise CommandError("Name two dumps, or one with --textconv.", returncode=2)
-        try:
+        with failing("", status=2):
             if second is None:
                 self._print_values(first)
                 return
@@ -51,8 +52,6 @@ class Command(BaseCommand):
                 if options["html"]:
                     write_diff(diff, first, second, options["html"])
                 self._print(diff, options)
-        except (DumpyError, DatabaseError, OSError) as error:
-            raise CommandError(str(error), returncode=2) from error
         if diff.models:
             sys.exit(1)
 

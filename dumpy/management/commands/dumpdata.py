@@ -12,20 +12,14 @@ from typing import IO, Any, cast
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import dumpdata
 from django.core.serializers.base import ProgressBar
-from django.db.utils import Error as DatabaseError
 
+from dumpy.console import add_subset_options, failing, subset_options
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError
-from dumpy.management.subsets import (
-    add_mask_option,
-    add_subset_options,
-    explain,
-    selection_of,
-    used_options,
-)
+from dumpy.errors import printable_lines
 from dumpy.writing.database import DatabaseDump, NoSuchModel, Options, select
 from dumpy.writing.objects import write_objects
 from dumpy.writing.output import replaced
+from dumpy.writing.subset import chosen, used
 
 
 class Command(dumpdata.Command):
@@ -40,15 +34,14 @@ class Command(dumpdata.Command):
             help="With --format=py: write a fixture to maintain by hand, for small data.",
         )
         add_subset_options(parser)
-        add_mask_option(parser)
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
-            used = [
+            more = [
                 f"--{name.replace('_', '-')}" for name in ("as_objects", "mask") if options[name]
             ]
-            for option in [*used_options(options), *used]:
+            for option in [*used(**subset_options(options)), *more]:
                 raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
@@ -56,20 +49,17 @@ class Command(dumpdata.Command):
                 self.stderr.write(f"{options['output']}: {hint}")
             super().handle(*app_labels, **options)
             return
-        try:
-            self._dump(app_labels, options)
-        except (DumpyError, DatabaseError, OSError) as error:
-            if options["traceback"]:
-                raise
-            raise CommandError(f"Unable to serialize database: {error}") from error
+        asked = _options(app_labels, options)
+        with failing("Unable to serialize database: ", is_traced=options["traceback"]):
+            self._dump(app_labels, asked, options)
 
     @cleaning_up()
-    def _dump(self, app_labels: tuple[str, ...], options: dict[str, Any]) -> None:
+    def _dump(self, app_labels: tuple[str, ...], asked: Options, options: dict[str, Any]) -> None:
         try:
             models = select(app_labels, options["exclude"], options["database"])
         except NoSuchModel as error:
             raise CommandError(str(error)) from error
-        dump = DatabaseDump(models, _options(app_labels, options))
+        dump = DatabaseDump(models, asked)
         # Whatever a manager or a field prints must not end up in the dump.
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
@@ -78,7 +68,8 @@ class Command(dumpdata.Command):
                 else:
                     notes = []
                     dump.write(stream, self._progress(dump, options))
-                explain(dump, self.stderr)
+                for reason in dump.reasons():
+                    self.stderr.write(printable_lines(reason))
                 notes += dump.notes()
             for sentence in notes:
                 self.stderr.write(sentence)
@@ -113,7 +104,7 @@ def _writable(path: Path) -> Path:
 
 def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
     keys = options["primary_keys"]
-    selection = selection_of(options, app_labels)
+    selection = chosen(app_labels, **subset_options(options))
     if keys and selection:
         raise CommandError("--pks cannot be combined with a subset: use --only.")
     if keys and (len(app_labels) != 1 or "." not in app_labels[0]):

@@ -15,14 +15,14 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 
 from dumpy import reading
-from dumpy.console import add_dry_run_option
+from dumpy.console import add_options
 from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.registry import led_to
 from dumpy.loading.report import Rejects
-from dumpy.migrating.install import Policy, add_version_option, migrating, policy_of
+from dumpy.migrating.install import Policy, migrating, policy_of
 from dumpy.reading.source import check_file, is_stray_program, named
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
@@ -36,14 +36,8 @@ class Command(loaddata.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         super().add_arguments(parser)
-        add_version_option(parser)
-        add_dry_run_option(parser)
-        parser.add_argument(
-            "--keep-going",
-            action="store_true",
-            help="Load the rows of py fixtures that can be loaded, write the others to a "
-            "separate fixture, and exit with status 1.",
-        )
+        names = ("--dry-run", "--keep-going", "--allow-version-mismatch", "--as-version")
+        add_options(parser, *names)
 
     @cleaning_up()
     def handle(self, *fixture_labels: Any, **options: Any) -> None:

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from dumpy.checking.merge import merge
-from dumpy.errors import DumpyError, printable
+from dumpy.console import failing
+from dumpy.errors import printable
 
 
 class Command(BaseCommand):
@@ -20,22 +21,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("base", type=Path, help="The common base of both versions.")
+        for name, text in (
+            ("base", "The common base of both versions."),
+            ("ours", "The version to merge into. The result replaces it."),
+            ("theirs", "The other version."),
+        ):
+            parser.add_argument(name, type=Path, metavar=name.upper(), help=text)
         parser.add_argument(
-            "ours", type=Path, help="The version to merge into. The result replaces it."
+            "path", metavar="PATH", nargs="?", help="The path of the file, for messages."
         )
-        parser.add_argument("theirs", type=Path, help="The other version.")
-        parser.add_argument("path", nargs="?", help="The path of the file, for messages.")
 
     def handle(
         self, *, base: Path, ours: Path, theirs: Path, path: str | None = None, **options: Any
     ) -> None:
         """Merge the dumps."""
-        try:
+        with failing("", status=2):
             merged = merge(base, ours, theirs)
             ours.write_bytes(merged.text.encode("utf-8", "surrogateescape"))
-        except (DumpyError, OSError) as error:
-            raise CommandError(str(error), returncode=2) from error
         name = path or ours
         if merged.conflicts:
             self.stderr.write(f"Conflicts in {name}: {merged.conflicts}. Edit the marked lines.")

@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
 from dumpy import reading
-from dumpy.console import add_database_option
+from dumpy.console import add_options
 from dumpy.errors import SHOWN, counted, printable_lines
-from dumpy.migrating.install import add_version_option, migrating, policy_of
+from dumpy.migrating.install import migrating, policy_of
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Outcome, Repair
 
@@ -44,8 +44,7 @@ class Command(BaseCommand):
             help="Also restore the rows that refer to these rows, and so on.",
         )
         parser.add_argument("--really", action="store_true", help="Commit the changes.")
-        add_database_option(parser, "to repair")
-        add_version_option(parser)
+        add_options(parser, "--database", "--allow-version-mismatch", "--as-version")
 
     def handle(self, *, path: Path, model: str, keys: list[str], **options: Any) -> None:
         """Repair; any error makes the status 1, and leaves the database as it was."""
