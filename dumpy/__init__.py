@@ -25,39 +25,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "check": "dumpy.api",
+    "diff": "dumpy.api",
+    "open": "dumpy.reading.opened",
+    "restore": "dumpy.api",
+    "write": "dumpy.api",
     "DumpyError": "dumpy.errors",
     "FixtureError": "dumpy.errors",
     "LoadError": "dumpy.errors",
     "MigrationError": "dumpy.errors",
-    "Loader": "dumpy.loading.loader",
-    "Migrator": "dumpy.migrating.migrator",
     "UnreadableValue": "dumpy.errors",
     "UnwritableField": "dumpy.errors",
     "UnwritableRow": "dumpy.errors",
     "FlushDeferredObjects": "dumpy.reading.program",
+    "Loader": "dumpy.loading.loader",
+    "Migrator": "dumpy.migrating.migrator",
     "override": "dumpy.migrating.migrator",
-    "open": "dumpy.reading.opened",
-    **dict.fromkeys(("check", "diff", "restore", "write"), "dumpy.api"),
 }
 
-__all__ = [
-    "DumpyError",
-    "FixtureError",
-    "FlushDeferredObjects",
-    "LoadError",
-    "Loader",
-    "MigrationError",
-    "Migrator",
-    "UnreadableValue",
-    "UnwritableField",
-    "UnwritableRow",
-    "check",
-    "diff",
-    "open",
-    "override",
-    "restore",
-    "write",
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:

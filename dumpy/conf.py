@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -45,10 +45,6 @@ class Configuration:
     max_unpacked_ratio: int = 300
 
 
-def _are_dotted(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(map(_is_dotted, value))
-
-
 _Test = Callable[[object], bool]
 _PAGE = 2**18
 
@@ -80,7 +76,10 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
         lambda value: _is_version(value) or _is_dotted(value),
     ),
     "MIGRATION_CLASS": ("the dotted path of a class", _is_dotted),
-    "FIELD_TEXT": ("a list of the dotted paths of field classes", _are_dotted),
+    "FIELD_TEXT": (
+        "a list of the dotted paths of field classes",
+        lambda value: isinstance(value, list | tuple) and all(map(_is_dotted, value)),
+    ),
     "MASK_KEY": (
         "a text of at least 16 characters",
         lambda value: isinstance(value, str) and len(value) >= 16,
@@ -97,7 +96,12 @@ def problems(value: object) -> list[tuple[str, str]]:
     """Return the errors in a value of the setting, as pairs of the place and a sentence."""
     if not isinstance(value, dict):
         return [("DUMPY", f"The setting DUMPY must be a dict, not {type(value).__name__}.")]
-    found = [(f"DUMPY[{key!r}]", _unknown(key)) for key in value if key not in ALLOWED]
+    keys = ", ".join(map(repr, sorted(ALLOWED)))
+    found = [
+        (f"DUMPY[{key!r}]", f"DUMPY has no key {key!r}. The keys are {keys}.")
+        for key in value
+        if key not in ALLOWED
+    ]
     return found + [
         (f"DUMPY[{key!r}]", f"DUMPY[{key!r}] must be {expected}, not {value[key]!r}.")
         for key, (expected, is_allowed) in ALLOWED.items()
@@ -122,8 +126,7 @@ def _configured() -> Configuration:
     value: Any = getattr(settings, "DUMPY", {})
     for _key, problem in problems(value):
         raise ConfigurationError(problem)
-    known = {field.name for field in fields(Configuration)}
-    return Configuration(**{k.lower(): v for k, v in value.items() if k.lower() in known})
+    return Configuration(**{key.lower(): one for key, one in value.items()})
 
 
 def require_trusted(field: object, value: object) -> None:
@@ -148,22 +151,19 @@ def project_version() -> str | None:
     given = configuration().version
     if given is None or _is_version(given):
         return given
-    version = _found_version(given)
+    version = imported("VERSION", given)
+    if callable(version):
+        try:
+            version = version()
+        except (Exception, SystemExit) as error:
+            raise ConfigurationError(
+                f"DUMPY['VERSION'] leads to {given!r}, which fails: {sentence(error)}"
+            ) from error
     if not _is_version(version):
         raise ConfigurationError(
             f"DUMPY['VERSION'] is {given!r}, which gives {version!r}, not a version such as '1.2'."
         )
     return str(version)
-
-
-def _found_version(path: str) -> object:
-    found = imported("VERSION", path)
-    try:
-        return found() if callable(found) else found
-    except (Exception, SystemExit) as error:
-        raise ConfigurationError(
-            f"DUMPY['VERSION'] leads to {path!r}, which fails: {sentence(error)}"
-        ) from error
 
 
 def imported(key: str, path: str) -> Any:
@@ -174,10 +174,6 @@ def imported(key: str, path: str) -> Any:
         raise ConfigurationError(
             f"DUMPY[{key!r}] is {path!r}, which cannot be imported: {sentence(error)}"
         ) from error
-
-
-def _unknown(key: object) -> str:
-    return f"DUMPY has no key {key!r}. The keys are {', '.join(map(repr, sorted(ALLOWED)))}."
 
 
 def _forget(*, setting: str, **_kwargs: object) -> None:
