@@ -8,15 +8,13 @@ return ``None`` and empty values unchanged.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from datetime import date as _date
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Any, ClassVar, TypeVar
 
-from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from dumpy.conf import configuration
 
@@ -118,13 +116,11 @@ def password(value: str) -> str:
 
 
 def _noise(kind: str, value: object, size: int) -> bytes:
-    """Return bytes that nobody can know without the key, the same for the same value."""
-    said = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    if isinstance(value, Decimal) and "." in said:
-        said = said.rstrip("0").rstrip(".")
-    data = f"{kind}:{said}".encode("utf-8", "surrogatepass")
-    secret = configuration().mask_key or settings.SECRET_KEY
-    digest = hmac.new(_key(secret), data, hashlib.sha256).digest()
+    """Return bytes that nobody can know without the key, the same for equal values."""
+    said = str(value.normalize() if isinstance(value, Decimal) else value)
+    data = said.encode("utf-8", "surrogatepass")
+    secret = configuration().mask_key  # None: SECRET_KEY
+    digest = salted_hmac(f"dumpy.masks.{kind}", data, secret, algorithm="sha256").digest()
     return hashlib.shake_256(digest).digest(size)
 
 
@@ -132,9 +128,3 @@ def _spelled(kind: str, value: object, length: int) -> str:
     parts = enumerate(_noise(kind, value, length))
     letters = ((_SYLLABLE[i % (_WORD + 1) % 2], byte) for i, byte in parts)
     return "".join(some[byte % len(some)] for some, byte in letters)
-
-
-@cache
-def _key(secret: str | bytes) -> bytes:
-    data = secret.encode() if isinstance(secret, str) else secret
-    return hmac.new(data, b"dumpy.masks", hashlib.sha256).digest()

@@ -31,8 +31,7 @@ from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch, scratc
 from dumpy.schema.tables import ModelType, Table, is_content_type
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
-from dumpy.writing.rows import shape_of
-from dumpy.writing.sources import pages_of_query
+from dumpy.writing.rows import pages_of_query, shape_of
 
 Different = Iterator[tuple[str, tuple[str, ...]]]
 """What differs, and the lines that say how."""

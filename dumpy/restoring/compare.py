@@ -24,8 +24,7 @@ from dumpy.text.skeleton import Constant
 from dumpy.text.words import source
 from dumpy.writing.database import DatabaseDump, Options
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.rows import RowWriter, Shape
-from dumpy.writing.sources import pages_of_query
+from dumpy.writing.rows import RowWriter, Shape, pages_of_query
 
 Key = tuple[object, ...]
 Cells = Mapping[str, str]

@@ -45,12 +45,15 @@ def references_of(table: Table) -> Iterator[Reference]:
 
 
 def generic_keys_of(table: Table) -> Iterator[GenericKey]:
-    """Yield the generic foreign keys that have both columns in a table."""
+    """Yield the generic foreign keys of a table, whose columns may be those of a parent."""
     columns = {column.field.name: column for column in table.columns}
-    for field in table.model._meta.private_fields:
-        kind, number = (getattr(field, name, "") for name in ("ct_field", "fk_field"))
-        if kind in columns and number in columns:
-            yield GenericKey(field.name, columns[kind], columns[number])
+    fields = {field.name: field for field in table.model._meta.concrete_fields}
+    for key in table.model._meta.private_fields:
+        kind, number = (getattr(key, name, "") for name in ("ct_field", "fk_field"))
+        # Django copies the keys of a parent, which are those of its table.
+        if kind in fields and number in fields and not getattr(key, "mti_inherited", False):
+            found = (columns.get(name) or Column(fields[name]) for name in (kind, number))
+            yield GenericKey(key.name, *found)
 
 
 def load_order(models: Iterable[ModelType]) -> list[Table]:

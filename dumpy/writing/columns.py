@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from json import JSONDecoder
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -35,17 +35,14 @@ Shortcut = Callable[[Any], str]
 _NONE = type(None)
 _INSTANTS = frozenset({datetime})
 _INTEGERS = frozenset({int, _NONE})
-_LARGE = 2**64
-_HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
-_BOOLEANS = {None: "None", False: "False", True: "True"}
-_DIGITS = 15  # A float of SQLite has so many for certain.
-_SHORT = range(_DIGITS + 1)
 
 
 class ColumnWriter:
-    """Writes the values of a column as they are; the base of the other writers.
+    """Writes the values of a column.
 
-    ``is_stored`` says that the values are what the driver gives, and not what Django makes of them.
+    ``is_stored`` says that the values are what the driver gives, and not what Django makes of them;
+    those of JSON columns are texts in both cases. ``note`` takes sentences for the person who
+    dumps.
     """
 
     def __init__(
@@ -67,14 +64,22 @@ class ColumnWriter:
 
     @cached_property
     def _decode(self) -> Callable[[Any], Any] | None:
+        if self.column.is_json:
+            return _json_value
         return decoder(self.column, connections[self.using]) if self._is_stored else None
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
-        """Return the source of each value; ``keys`` are the primary keys of the rows."""
-        if self._shortcut is not None:
+        """Return the source of each value; ``keys`` are the primary keys of the rows.
+
+        Raises ``UnreadableValue`` and ``UnwritableField``.
+        """
+        if (write := self._shortcut) is not None:
             with suppress(ValueError, TypeError, KeyError):  # of a value that needs a closer look
-                return list(map(self._shortcut, values))
-        values = self.python(values, keys)
+                return ["None" if value is None else write(value) for value in values]
+        return self.written(self.python(values, keys), keys)
+
+    def written(self, values: Sequence[Any], keys: Keys) -> list[str]:
+        """Return the source of values as their field has them; raises ``UnwritableField``."""
         kinds = set(map(type, values))
         try:
             if kinds == {str}:
@@ -82,35 +87,33 @@ class ColumnWriter:
                     repr(text) if len(text) < LONG and text.isascii() else quote(text)
                     for text in values
                 ]
-            if kinds <= _INTEGERS and _are_small(values):
+            if kinds <= _INTEGERS and self._is_stored:
                 return list(map(repr, values))
-            if len(kinds) == 1:
-                return list(map(writer_of(kinds.pop()), values))
             writers = {kind: writer_of(kind) for kind in kinds}
             return [writers[type(value)](value) for value in values]
         except Unwritable:
-            return list(map(self.text, values, keys))
+            return list(map(self._text, values, keys))
 
     def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
         """Return the values as their field has them; raises ``UnreadableValue``."""
         if self._decode is not None:
             values = list(map(self._decoded, values, keys))
-        kinds = set(map(type, values))
-        if self.column.types is not None and not kinds <= self.column.types | {_NONE}:
+        types = self.column.types
+        if types is not None and not set(map(type, values)) <= types | {_NONE}:
             values = list(map(self._plain, values, keys))
         return values
 
     def _decoded(self, value: Any, key: object) -> Any:
-        assert self._decode is not None
+        if value is None or self._decode is None:
+            return value
         try:
             if type(value) is str and self.column.types == _INSTANTS:
                 value = _read_datetime(value)
             made = self._decode(value)
+            if made is None and self.column.types is not None:
+                raise ValidationError(_not_valid(self.column, value))
         except Exception as error:
             raise self._unreadable(key, error) from error
-        if made is None and value is not None and self.column.types is not None:
-            reason = _not_valid(self.column, value)
-            raise UnreadableValue(self.label, key, self.column.name, reason)
         if type(made) is not Decimal:
             return made
         if type(value) is float and value != float(made):
@@ -128,12 +131,16 @@ class ColumnWriter:
             self._has_said = True
             self.note(sentence)
 
-    def text(self, value: Any, key: object) -> str:
-        """Return the source of one value of a field; raises ``UnwritableField``."""
+    def _text(self, value: Any, key: object) -> str:
         try:
             return source(value)
         except Unwritable as error:
-            raise self.refusal(value, key, sentence(error)) from error
+            fault = sentence(error)
+        if self.column.types is None and not self.column.is_json:
+            text, fault = _field_text(self.column, value, self.using)
+            if text is not None:
+                return source(text)
+        raise self._refusal(value, key, fault)
 
     def _plain(self, value: Any, key: object) -> Any:
         try:
@@ -145,49 +152,10 @@ class ColumnWriter:
         said = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
         return UnreadableValue(self.label, key, self.column.name, said)
 
-    def refusal(self, value: object, key: object, reason: str) -> UnwritableField:
-        """Return the error for a value that would not come back."""
+    def _refusal(self, value: object, key: object, reason: str) -> UnwritableField:
         field = type(self.column.field)
         name = f"{field.__module__}.{field.__qualname__}"
         return UnwritableField(self.label, key, self.column.name, value, f"{name}: {reason}")
-
-
-def _are_small(values: Sequence[int | None]) -> bool:
-    """Whether Python prints all of these numbers, whatever its limit of digits is."""
-    return min(filter(None, values), default=0) > -_LARGE and (
-        max(filter(None, values), default=0) < _LARGE
-    )
-
-
-class JsonWriter(ColumnWriter):
-    """Writes JSON texts."""
-
-    def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
-        """Return what JSON texts say."""
-        return list(map(self._value, values, keys))
-
-    def _value(self, text: str | None, key: object) -> object:
-        if text is None:
-            return None
-        try:
-            value = _JSON.decode(text)
-        except ValueError as error:
-            raise self.refusal(text, key, f"it is not exact ({error}).") from error
-        return JSON_NULL if value is None else value
-
-
-class ValueWriter(ColumnWriter):
-    """Writes values of any type, by the words for them or as the text of the field."""
-
-    def text(self, value: Any, key: object) -> str:
-        """Return the source of one value of a field; raises ``UnwritableField``."""
-        try:
-            return source(value)
-        except Unwritable:
-            text, fault = _field_text(self.column, value, self.using)
-        if text is None:
-            raise self.refusal(value, key, fault)
-        return source(text)
 
 
 class StoredWriter(ColumnWriter):
@@ -197,7 +165,7 @@ class StoredWriter(ColumnWriter):
     """
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
-        """Return the source of each value; ``keys`` are the primary keys of the rows."""
+        """Return the source of each value; raises ``UnwritableField``."""
         return [
             "None" if value is None else self._stored(value, key)
             for value, key in zip(values, keys, strict=True)
@@ -208,7 +176,7 @@ class StoredWriter(ColumnWriter):
         try:
             text, fault = self._word(stored)
         except Unwritable as error:
-            raise self.refusal(value, key, sentence(error)) from error
+            raise self._refusal(value, key, sentence(error)) from error
         if fault:
             self._say(
                 f"{self.label}(pk={key!r}): from_db_value() of {self.column.name!r} fails: "
@@ -262,20 +230,18 @@ class LinkWriter:
     def texts(self, values: Sequence[list[Any]], _keys: Keys) -> list[str]:
         """Return the source of each list."""
         target = self._link.target
-        named: dict[object, str] = {}
-        if self._natural_keys is not None:
-            linked = {value for row in values for value in row}
-            named = _named_by(target, self._natural_keys, linked)
-        if not named and {type(value) for row in values for value in row} <= _INTEGERS:
-            return [repr(sorted(row)) for row in values]
-        texts = []
-        for row in values:
-            if named:
-                keys = sorted(named.get(value) or source(_plain(target, value)) for value in row)
-            else:
-                keys = [source(_plain(target, value)) for value in sorted(row)]
-            texts.append(f"[{', '.join(keys)}]")
-        return texts
+        if self._natural_keys is None:
+            if {type(value) for row in values for value in row} <= _INTEGERS:
+                return [repr(sorted(row)) for row in values]
+            return [
+                f"[{', '.join(source(_plain(target, key)) for key in sorted(row))}]"
+                for row in values
+            ]
+        linked = {value for row in values for value in row}
+        named = _named_by(target, self._natural_keys, linked)
+        # A key that leads nowhere stays what it is.
+        texts = {value: named.get(value) or source(_plain(target, value)) for value in linked}
+        return [f"[{', '.join(sorted(texts[value] for value in row))}]" for row in values]
 
 
 def _named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dict[object, str]:
@@ -303,11 +269,11 @@ def _plain(column: Column, value: Any) -> Any:
     if value is None or column.types is None or type(value) in column.types:
         return value
     given = bytes(value) if isinstance(value, memoryview | bytearray) else value
-    wanted = next(iter(column.types))
+    wanted: Any = next(iter(column.types))
     if wanted is str and type(given) is not bytes:
         return plain_text(given) if isinstance(given, str | Promise) else str(given)
-    if wanted in _REBUILT and isinstance(given, wanted):
-        return _REBUILT[wanted](given)
+    if wanted in (int, float, bytes, Decimal) and isinstance(given, wanted):
+        return wanted(given)
     made = column.target.to_python(given)
     # SQLite stores values of any type in any column.
     is_cut = wanted is int and isinstance(given, float | Decimal) and made != given
@@ -321,14 +287,6 @@ def _not_valid(column: Column, value: object) -> str:
     return f"{value!r} is not a valid value of a {type(column.target).__name__}."
 
 
-_REBUILT: dict[type, Callable[[Any], Any]] = {
-    int: int,
-    float: float,
-    bytes: bytes,
-    Decimal: Decimal,
-}
-
-
 def _exact_float(text: str) -> float:
     value = float(text)
     if repr(value) != text and Decimal(text) != Decimal(repr(value)):
@@ -339,16 +297,30 @@ def _exact_float(text: str) -> float:
 _JSON = JSONDecoder(parse_float=_exact_float)
 
 
-def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
-    """Return what writes a value as the driver gives it; None where there is no such way.
+def _json_value(text: str) -> object:
+    value = _JSON.decode(text)
+    return JSON_NULL if value is None else value
 
-    It raises ``ValueError``, ``TypeError`` or ``KeyError`` for a value that it does not know.
-    """
+
+# Values as SQLite stores them, without a Python value in between: these functions raise ValueError,
+# TypeError or KeyError for any other value. The drivers of other databases return Python values.
+
+_BOOLEANS = {False: "False", True: "True"}
+_HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
+_DATETIME = len("datetime.datetime")
+_DIGITS = 15  # A float has so many for certain.
+
+
+def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
+    """Return what writes a value as the driver gives it; None where there is no such way."""
     kind = next(iter(column.types or ()), None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
-        return _datetime("utc" if settings.USE_TZ else "datetime")
-    if isinstance(column.target, DecimalField) and kind and column.target.max_digits in _SHORT:
-        return _decimal(column.target.decimal_places)
+        word = "utc" if settings.USE_TZ else "datetime"
+        return lambda value: f"{word}{repr(_read_datetime(value))[_DATETIME:]}"
+    if isinstance(column.target, DecimalField) and kind and column.target.max_digits is not None:
+        return (
+            _decimal(column.target.decimal_places) if column.target.max_digits <= _DIGITS else None
+        )
     return _SHORTCUTS.get(kind)
 
 
@@ -360,60 +332,27 @@ def _read_datetime(text: str) -> datetime:
     return value
 
 
-def _date(value: Any) -> str:
-    if type(value) is str:
-        # Of the forms that Python reads, databases store one.
-        if value[4:5] != "-" or value[7:8] != "-":
-            raise ValueError(value)
-        value = date.fromisoformat(value)
-    elif value is None:
-        return "None"
-    elif type(value) is not date:
-        raise ValueError(value)
-    return f"date({value.year}, {value.month}, {value.day})"
+@lru_cache(maxsize=4096)
+def _date(text: str) -> str:
+    # Of the forms that Python reads, databases store one.
+    if text[4:5] != "-" or text[7:8] != "-":
+        raise ValueError(text)
+    return source(date.fromisoformat(text))
 
 
-def _datetime(word: str) -> Shortcut:
-    def write(value: Any) -> str:
-        if type(value) is str:
-            value = _read_datetime(value)
-        elif value is None:
-            return "None"
-        else:
-            return source(_exactly(datetime, value))
-        minute = f"{word}({value.year}, {value.month}, {value.day}, {value.hour}, {value.minute}"
-        if value.microsecond:
-            return f"{minute}, {value.second}, {value.microsecond})"
-        return f"{minute}, {value.second})" if value.second else f"{minute})"
-
-    return write
-
-
-def _exactly(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise ValueError(value)
-    return value
-
-
-def _uuid(value: Any) -> str:
-    if type(value) is str and _HEXADECIMAL(value):
-        return f"UUID('{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}')"
-    if value is None or type(value) is UUID:
-        return source(value)
-    raise ValueError(value)
+def _uuid(text: str) -> str:
+    if not _HEXADECIMAL(text):
+        raise ValueError(text)
+    return f"UUID('{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}')"
 
 
 def _decimal(places: int) -> Shortcut:
     form = f".{places}f"
 
-    def write(value: Any) -> str:
-        if type(value) is Decimal:
-            return source(value)
-        if value is None:
-            return "None"
+    def write(value: float) -> str:
         # A float says no more than its text; a zero has no sign in a database.
         text = format(value or 0, form)
-        if type(value) is str or float(text) != value or abs(value) >= 10**_DIGITS:
+        if float(text) != value or abs(value) >= 10**_DIGITS:
             raise ValueError(value)
         return f"Decimal('{text}')"
 

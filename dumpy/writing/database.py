@@ -28,8 +28,7 @@ from dumpy.text.emit import MASKED, SUBSET, ModuleWriter
 from dumpy.writing.masking import Masking
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.output import needs_ascii
-from dumpy.writing.rows import Page, RowWriter, Shape, shape_of
-from dumpy.writing.sources import pages_of_query
+from dumpy.writing.rows import Page, RowWriter, Shape, pages_of_query, shape_of
 from dumpy.writing.subset import Selection, Subset
 
 # What can always be made again, and what nobody wants to move.

@@ -12,21 +12,24 @@ from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import F
+from django.db.models import F, UniqueConstraint
+from django.utils.module_loading import import_string
 from django.utils.timezone import is_aware
 
-from dumpy.errors import DumpFailed, UnwritableRow, sentence
+from dumpy.errors import DumpFailed, UnreadableValue, UnwritableRow, sentence
 from dumpy.masks import Mask
+from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import encoded
-from dumpy.schema.tables import Column, ModelType, Table, is_content_type, table_of
-from dumpy.text.words import JSON_NULL
-from dumpy.writing.columns import ColumnWriter, JsonWriter, Keys, StoredWriter
+from dumpy.schema.tables import Column, ModelType, Table, table_of
+from dumpy.text.words import JSON_NULL, source
+from dumpy.writing.columns import ColumnWriter, Keys
 from dumpy.writing.keys import temporary_database
 
 Method = Callable[[Any], Any]
@@ -66,19 +69,23 @@ class Masking:
 
     def writer(self, plain: ColumnWriter) -> MaskedWriter | None:
         """Return what writes the column of a writer masked; None if no mask names the column."""
-        method = self._methods.get(plain.label, {}).get(plain.column.field.name)
+        field = plain.column.field
+        method = self._methods.get(plain.label, {}).get(field.name)
         if method is None:
             return None
-        is_unique = plain.column.field.name in _unique_names(plain.column.field.model)
+        is_unique = field.name in _unique_names(field.model)
         return MaskedWriter(method, plain, self._claim if is_unique else None)
 
     def personal(self, tables: Iterable[Table]) -> list[str]:
         """Return the fields of these tables that look personal, and that no mask names."""
         return [
-            f"{table.label}.{name}"
+            f"{table.label}.{column.field.name}"
             for table in tables
-            for name in _personal(table)
-            if name not in self._methods.get(table.label, {})
+            for column in table.columns
+            if PERSONAL.search(column.field.name)
+            and column.references is None
+            and column.name not in table.key
+            and column.field.name not in self._methods.get(table.label, {})
         ]
 
     def _claim(self, column: str, masked: str, value: str) -> bool:
@@ -93,7 +100,10 @@ class Masking:
 
 
 class MaskedWriter:
-    """Writes what a mask returns for the values of a column."""
+    """Writes what a mask returns for the values of a column.
+
+    No error or note shows a value: not the one that the mask is there to hide, nor the masked one.
+    """
 
     def __init__(
         self,
@@ -104,103 +114,105 @@ class MaskedWriter:
         self._method = method
         self._plain = plain
         self._claim = claim
-        self._label, self._column = plain.label, plain.column
-        # It gets Python values, but for a custom field, whose values are written as stored.
-        self._as_python = type(plain)(
-            plain.label, plain.column, plain.using, plain.note, is_stored=plain.column.is_encoded
-        )
+        plain.note = lambda _sentence: None
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each masked value; raises ``UnwritableRow``."""
-        found = list(map(self._masked, self._plain.python(values, keys), keys))
-        return self._as_python.texts(found, keys)
-
-    def _masked(self, value: Any, key: object) -> Any:
-        column = self._column
-        if value is None or value is JSON_NULL:
-            return "null" if value is JSON_NULL else None
-        if column.is_json:
-            # Columns of JSON are texts up to here: the field decides what its objects are.
-            value = json.loads(json.dumps(value), cls=column.target.decoder)
-        original = repr(value)
-        # What an exception says may hold the value that the mask is there to hide, so it is not
-        # even shown as a cause.
         try:
+            found = self._plain.python(values, keys)
+        except UnreadableValue as error:
+            reason = "it is not shown, because the field is masked."
+            raise UnreadableValue(error.model, error.pk, error.field, reason) from None
+        return list(map(self._text, found, keys))
+
+    def _text(self, value: Any, key: object) -> str:
+        if value is None or value is JSON_NULL:
+            return source(value)
+        column = self._plain.column
+        original = repr(value)
+        # The messages of these exceptions may show a value: they are no causes either.
+        try:
+            if column.is_json:
+                value = json.loads(json.dumps(value), cls=column.target.decoder)
             masked = self._method(value)
         except Exception as error:
             raise self._refusal(key, f"raises {type(error).__name__}.") from None
-        try:
-            # Other values than those of known types may have been changed in place.
-            is_same = column.types is not None and masked == value
-            made = value if is_same or masked is None else self._accepted(masked)
-        except Exception as error:
-            said = type(error).__name__
-            if isinstance(error, ValidationError):
-                codes = {one.code or "invalid" for one in getattr(error, "error_list", ())}
-                said = ", ".join(sorted(codes)) or said
-            reason = f"returns a value that the field refuses ({said})."
-            raise self._refusal(key, reason) from None
         if masked is None:
             if not column.field.null:
                 raise self._refusal(key, "returns None, but the field is not null.")
-            return None
-        if self._claim is not None and not self._claim(
-            f"{self._label}.{column.name}", repr(made), original
-        ):
+            return source(None)
+        try:
+            text = self._written(masked, value, key)
+        except Exception as error:
+            codes = {one.code or "invalid" for one in getattr(error, "error_list", ())}
+            said = ", ".join(sorted(codes)) or type(error).__name__
+            reason = f"returns a value that the field refuses ({said})."
+            raise self._refusal(key, reason) from None
+        name = f"{self._plain.label}.{column.name}"
+        if self._claim is not None and not self._claim(name, text, original):
             reason = "returns the same value for two values, and the field is unique."
             raise self._refusal(key, reason)
-        if isinstance(self._as_python, JsonWriter):
-            return json.dumps(made, cls=column.target.encoder)
-        if isinstance(self._as_python, StoredWriter):
-            return encoded(column, made, connections[self._plain.using])
-        return made
+        return text
 
-    def _accepted(self, masked: Any) -> Any:
-        """Return a value as its field cleans it; raises ``ValidationError``."""
-        field = self._column.field
-        # Only forms ask whether a field may be blank.
-        is_empty = masked in list(field.empty_values)
-        made = field.to_python(masked) if is_empty else field.clean(masked, None)
-        places: int | None = getattr(field, "decimal_places", None)
-        if isinstance(made, Decimal) and places is not None:
-            return made.quantize(Decimal(1).scaleb(-places))
-        if isinstance(made, datetime) and is_aware(made) != settings.USE_TZ:
-            wanted = "aware" if settings.USE_TZ else "naive"
-            raise ValidationError(f"It must be {wanted}.", code=f"must be {wanted}")
-        return made
+    def _written(self, masked: Any, value: Any, key: object) -> str:
+        plain, column = self._plain, self._plain.column
+        # Other values than those of known types may have been changed in place.
+        is_same = column.types is not None and masked == value
+        made = value if is_same else _accepted(column, masked)
+        if column.is_json:
+            return plain.texts([json.dumps(made, cls=column.target.encoder)], [key])[0]
+        if column.is_encoded:
+            return plain.texts([encoded(column, made, connections[plain.using])], [key])[0]
+        return plain.written([made], [key])[0]
 
     def _refusal(self, key: object, reason: str) -> UnwritableRow:
         owner = type(getattr(self._method, "__self__", None)).__name__
-        name = f"{owner}.{self._column.field.name}"
-        return UnwritableRow(self._label, key, f"the mask {name}() {reason}", "Correct the mask.")
+        name = f"{owner}.{self._plain.column.field.name}"
+        hint = "Correct the mask."
+        return UnwritableRow(self._plain.label, key, f"the mask {name}() {reason}", hint)
+
+
+def _accepted(column: Column, masked: Any) -> Any:
+    """Return a value as its field cleans it; raises ``ValidationError``."""
+    field = column.field
+    # Only forms ask whether a field may be blank.
+    is_empty = masked in list(field.empty_values)
+    made = field.to_python(masked) if is_empty else field.clean(masked, None)
+    places: int | None = getattr(field, "decimal_places", None)
+    if isinstance(made, Decimal) and places is not None:
+        return made.quantize(Decimal(1).scaleb(-places))
+    if isinstance(made, datetime) and is_aware(made) != settings.USE_TZ:
+        raise ValidationError("", code="must be aware" if settings.USE_TZ else "must be naive")
+    return made
 
 
 def _masks(path: str) -> list[type[Mask]]:
     """Return the masks at a dotted path; raises ``DumpFailed``."""
-    module, _, name = path.rpartition(".")
     try:
         try:
             found: object = import_module(path)
         except ModuleNotFoundError as error:
-            if error.name != path or not module:
+            if error.name != path:
                 raise
-            found = getattr(import_module(module), name)
+            found = import_string(path)
     except (Exception, SystemExit) as error:
         raise DumpFailed(f"--mask: {path} cannot be imported: {sentence(error)}") from error
-    every = [found] if isinstance(found, type) else list(vars(found).values())
-    masks = [one for one in every if _is_mask(one)]
-    if not isinstance(found, type):
-        # Masks that a module imports are often bases, or are for another dump.
-        masks = [one for one in masks if one.__module__ == path]
+    # Masks that a module imports are often bases, or are for another dump.
+    every = (
+        [found]
+        if isinstance(found, type)
+        else [one for one in vars(found).values() if getattr(one, "__module__", "") == path]
+    )
+    masks = [
+        one
+        for one in dict.fromkeys(filter(inspect.isclass, every))
+        if issubclass(one, Mask) and one.Meta.model is not None
+    ]
     if not masks:
         raise DumpFailed(
             f"--mask: {path} defines no subclass of dumpy.masks.Mask with a Meta.model."
         )
-    return list(dict.fromkeys(masks))
-
-
-def _is_mask(found: object) -> bool:
-    return isinstance(found, type) and issubclass(found, Mask) and found.Meta.model is not None
+    return masks
 
 
 def _table(mask: type[Mask]) -> Table:
@@ -209,78 +221,62 @@ def _table(mask: type[Mask]) -> Table:
         found: ModelType = apps.get_model(model) if isinstance(model, str) else model
         return table_of(found)
     except (LookupError, ValueError) as error:
-        labels = [one._meta.label for one in apps.get_models()]
-        hint = _meant(str(model), labels)
+        hint = _meant(model, (one._meta.label for one in apps.get_models()))
         raise DumpFailed(f"{_place(mask)}: there is no model {model!r}.{hint}") from error
 
 
 def _methods(mask: type[Mask], table: Table) -> Iterator[tuple[str, Method | None]]:
     """Yield the name of each field that a mask names, with its method."""
     instance = mask()
+    fields = {column.field.name: column for column in table.columns}
     for name in dir(mask):
         if name.startswith("_") or name == "Meta":
             continue
-        method = getattr(instance, name)
-        fields = {column.field.name: column for column in table.columns}
-        reason = (
-            _obstacle(table, fields[name]) if name in fields else _no_column(table, name, fields)
-        )
-        if method is not None and not callable(method):
+        method, reason = getattr(instance, name), ""
+        if name not in fields:
+            reason = (
+                f"{table.label} has no field {name!r} with a column of its own."
+                f"{_meant(name, fields)} A field of a parent model is masked in a mask of it."
+            )
+        elif method is not None and not callable(method):
             reason = f"it must be a method or None, not {method!r}."
-        # None leaves a field as it is: that is possible for all that can be named.
-        if reason and not (method is None and name in fields):
+        elif method is not None and _is_key(table, fields[name]):
+            reason = "it cannot be masked, because it is a key, or a reference needs it."
+        if reason:
             raise DumpFailed(f"{_place(mask)}.{name}: {reason}")
         yield name, method
 
 
-def _no_column(table: Table, name: str, fields: Iterable[str]) -> str:
-    for parent in table.model._meta.all_parents:
-        if name in [column.field.name for column in table_of(parent).columns]:
-            label = parent._meta.label
-            return f"{name!r} is a field of {label}: name it in a mask of {label}."
-    if name in [link.name for link in table.links]:
-        return f"{name!r} is a many-to-many field, and references cannot be masked."
-    return f"{table.label} has no field {name!r} with a column of its own.{_meant(name, fields)}"
-
-
-def _obstacle(table: Table, column: Column) -> str:
-    """Return why a column cannot be masked, or an empty text."""
-    field = column.field
-    if column.name in table.key:
-        return "a primary key cannot be masked, because references need it."
-    if column.references is not None:
-        return "a foreign key cannot be masked, because references must stay whole."
-    if is_content_type(table.model):
-        return "content types cannot be masked, because references name them."
-    for private in table.model._meta.private_fields:
-        if field.name in (getattr(private, "ct_field", None), getattr(private, "fk_field", None)):
-            return f"it is part of the generic foreign key {private.name!r}, which must stay whole."
-    for relation in table.model._meta.get_fields(include_hidden=True):
-        other: Any = getattr(relation, "field", None)
-        if other is not None and field in getattr(other, "foreign_related_fields", ()):
-            name = f"{other.model._meta.label}.{other.name}"
-            return f"it cannot be masked, because {name} refers to it (to_field)."
-    return ""
+def _is_key(table: Table, column: Column) -> bool:
+    """Whether a column is part of a reference, or what references lead to."""
+    relations: Iterable[Any] = table.model._meta.get_fields(include_hidden=True)
+    named = (
+        getattr(getattr(one, "field", None), "foreign_related_fields", ()) for one in relations
+    )
+    heirs = (
+        table_of(model)
+        for model in table.model._meta.apps.get_models()
+        if issubclass(model, table.model)
+    )
+    return (
+        column.name in table.key
+        or column.references is not None
+        or any(column.field in fields for fields in named)
+        or any(one.number.field == column.field for heir in heirs for one in generic_keys_of(heir))
+    )
 
 
 def _unique_names(model: ModelType) -> set[str]:
     """Return the fields that take part in some uniqueness of a model."""
     meta = model._meta
     names = {field.name for field in meta.local_fields if field.unique}
-    for together in meta.unique_together:
-        names.update(together)
+    names.update(*meta.unique_together)
     for constraint in meta.constraints:
-        names.update(getattr(constraint, "fields", ()))
-        for expression in getattr(constraint, "expressions", ()):
-            names.update(part.name for part in expression.flatten() if isinstance(part, _F))
+        if isinstance(constraint, UniqueConstraint):
+            expressions: Iterable[Any] = constraint.expressions
+            parts = chain.from_iterable(one.flatten() for one in expressions)
+            names.update(constraint.fields, (one.name for one in parts if isinstance(one, _F)))
     return names
-
-
-def _personal(table: Table) -> Iterator[str]:
-    for column in table.columns:
-        name = column.field.name
-        if PERSONAL.search(name) and column.references is None and column.name not in table.key:
-            yield name
 
 
 def _place(mask: type[Mask]) -> str:
@@ -288,5 +284,5 @@ def _place(mask: type[Mask]) -> str:
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    close = get_close_matches(name, list(names), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.utils.functional import Promise
 
 from dumpy.errors import UnwritableRow, sentence
-from dumpy.schema.tables import Column, ModelType, is_content_type
+from dumpy.schema.tables import Column, ModelType, concrete, is_content_type
 from dumpy.text.words import Natural, Unwritable, source
 
 FOREIGN, PRIMARY = "--natural-foreign", "--natural-primary"
@@ -33,6 +35,7 @@ class NaturalKeys:
         self._known: dict[tuple[ModelType, str], dict[object, Natural]] = {}
         self._left_out: set[ModelType] = set()
         self._held: dict[ModelType, UnwritableRow] = {}
+        self.model_of = cache(partial(model_of, using=using))
 
     def find(
         self, model: ModelType, name: str, values: Collection[object], option: str = FOREIGN
@@ -57,11 +60,29 @@ class NaturalKeys:
         if model in self._held:
             raise self._held[model]
 
-    def hold(self, model: ModelType, holder: UnwritableRow) -> None:
-        """Note that a row holds a primary key of a model; raises ``holder`` if it is left out."""
-        self._held.setdefault(model, holder)
-        if model in self._left_out:
-            raise holder
+    def hold(
+        self,
+        owner: ModelType,
+        label: str,
+        pk: object,
+        name: str,
+        value: object,
+        *,
+        foreign: bool = False,
+    ) -> None:
+        """Note that the field ``name`` of a row holds a primary key of the model ``owner``.
+
+        Raises ``UnwritableRow`` if such keys are left out; if ``foreign``, a natural key could
+        stand in the place of this one.
+        """
+        if owner not in self._held:
+            key = f"{value!r}, a primary key of {owner._meta.label}, which {PRIMARY} leaves out."
+            hint = f"Use {FOREIGN} as well, or dump without {PRIMARY}." if foreign else ""
+            self._held[owner] = UnwritableRow(
+                label, pk, f"its {name} holds {key}", hint or _without(PRIMARY)
+            )
+        if owner in self._left_out:
+            raise self._held[owner]
 
     def _read(
         self, model: ModelType, name: str, values: Sequence[object], option: str
@@ -98,17 +119,18 @@ class NaturalKeys:
             value = getattr(lookup, "rhs", None)
             owner = Column(field).key_owner if field is not None and field.remote_field else None
             if owner is not None and type(value) is int and value in natural.key:
-                reason = f"its natural key {natural.key!r} holds {_key_of(owner, value)}"
-                self.hold(owner, UnwritableRow(model._meta.label, None, reason, _without(PRIMARY)))
+                name = f"natural key {natural.key!r}"
+                self.hold(owner, model._meta.label, None, name, value)
 
 
-def held_key(
-    label: str, key: object, name: str, value: object, owner: ModelType, *, may_be_natural: bool
-) -> UnwritableRow:
-    """Return the error for a row whose field holds a primary key that is left out."""
-    hint = f"Use {FOREIGN} as well, or dump without {PRIMARY}."
-    reason = f"its {name} holds {_key_of(owner, value)}"
-    return UnwritableRow(label, key, reason, hint if may_be_natural else _without(PRIMARY))
+def model_of(content_type: object, using: str) -> ModelType | None:
+    """Return the model that a content type names by its primary key, if the project has it."""
+    model = apps.get_model("contenttypes", "ContentType")
+    rows = QuerySet(model, using=using).filter(pk=content_type)
+    for names in rows.values_list("app_label", "model"):
+        with suppress(LookupError):
+            return concrete(apps.get_model(*names))
+    return None
 
 
 def plain_text(value: object) -> object:
@@ -116,10 +138,6 @@ def plain_text(value: object) -> object:
     if isinstance(value, Promise):
         return str(value)
     return str.__str__(value) if isinstance(value, str) else value
-
-
-def _key_of(owner: ModelType, value: object) -> str:
-    return f"{value!r}, a primary key of {owner._meta.label}, which {PRIMARY} leaves out."
 
 
 def _without(option: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from pathlib import Path
 
@@ -10,14 +10,12 @@ from dumpy.conf import project_version
 from dumpy.errors import RowsRejected
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.schema.tables import Table, table_of, text_of
 from dumpy.text.emit import ModuleWriter
 from dumpy.text.outline import PLACEHOLDER
 from dumpy.text.strings import quote
-from dumpy.text.words import source
-from dumpy.writing.columns import ValueWriter
+from dumpy.text.words import FieldText, Unwritable, source
 from dumpy.writing.output import replaced
-from dumpy.writing.rows import Shape
 
 _DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
 
@@ -27,46 +25,32 @@ def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> Row
 
     ``using`` is the database that they were kept out of.
     """
+    groups: dict[tuple[str, frozenset[str]], list[RejectedRow]] = {}
+    for row in rows:
+        groups.setdefault((table_of(row.model).label, frozenset(row.values)), []).append(row)
     path = _free_path(beside)
     with replaced(path) as stream:
         writer = ModuleWriter(stream.write)
         writer.begin(_DESCRIPTION, project_version())
-        for shape, group in _by_shape(rows):
-            comments = map(_comment, group)
-            lines = _lines(shape, group, using)
-            writer.commented(shape.table.label, shape.names, zip(comments, lines, strict=True))
+        for table in load_order(row.model for row in rows):
+            for (label, names), group in groups.items():
+                if label == table.label:
+                    fields = [one for one in dict.fromkeys(table.names.values()) if one in names]
+                    lines = [(_comment(row), _arguments(table, fields, row)) for row in group]
+                    writer.commented(label, fields, lines)
         writer.end()
     return RowsRejected(len(rows), str(path), using)
 
 
-def _by_shape(rows: Sequence[RejectedRow]) -> list[tuple[Shape, list[RejectedRow]]]:
-    """The rows by model and fields, parents first."""
-    groups: dict[tuple[ModelType, frozenset[str]], list[RejectedRow]] = {}
-    for row in rows:
-        groups.setdefault((table_of(row.model).model, frozenset(row.values)), []).append(row)
-    return [
-        (_shape(model, names), group)
-        for table in load_order(row.model for row in rows)
-        for (model, names), group in groups.items()
-        if model is table.model
-    ]
-
-
-def _shape(model: ModelType, names: frozenset[str]) -> Shape:
-    table = table_of(model)
-    return Shape(
-        table,
-        tuple(column for column in table.columns if column.name in names),
-        tuple(link for link in table.links if link.name in names),
-    )
-
-
-def _lines(shape: Shape, rows: Sequence[RejectedRow], using: str) -> Iterator[str]:
-    writers = [ValueWriter(shape.table.label, column, using) for column in shape.columns]
-    for row in rows:
-        cells = [writer.text(row.values[writer.column.name], row.problem.pk) for writer in writers]
-        links = [source(row.values[link.name]) for link in shape.links]
-        yield ", ".join([*cells, *links])
+def _arguments(table: Table, fields: Iterable[str], row: RejectedRow) -> str:
+    texts = []
+    for name in fields:
+        value = row.values[name]
+        try:
+            texts.append(source(value))
+        except Unwritable:
+            texts.append(source(FieldText(text_of(table.column(name), value))))
+    return ", ".join(texts)
 
 
 def _comment(row: RejectedRow) -> str:

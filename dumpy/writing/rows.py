@@ -1,38 +1,38 @@
-"""Rows of a table as lines of source."""
+"""Rows of a table: read in pages from the database, and written as lines of source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
 from typing import Any
 
-from django.apps import apps
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import IntegerField, QuerySet
 
-from dumpy.errors import UnwritableRow
+from dumpy.engines import engine_of
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.tables import (
     Column,
     Link,
     ModelType,
     Table,
-    concrete,
     has_natural_key,
     is_content_type,
     key_owner,
 )
 from dumpy.text.strings import escape_non_ascii
-from dumpy.writing.columns import (
-    ColumnWriter,
-    JsonWriter,
-    LinkWriter,
-    Note,
-    ReferenceWriter,
-    StoredWriter,
-    ValueWriter,
-)
+from dumpy.writing.columns import ColumnWriter, LinkWriter, Note, ReferenceWriter, StoredWriter
 from dumpy.writing.masking import MaskedWriter, Masking
-from dumpy.writing.natural import NaturalKeys, held_key
+from dumpy.writing.natural import NaturalKeys
+
+CHUNK = 1000
+_FEW = 20
+_BYTES = 2**20
+_LONG = 1000
+_SIZED = frozenset({str, bytes, memoryview})
 
 
 @dataclass(frozen=True)
@@ -81,29 +81,112 @@ def shape_of(
     natural_primary: bool = False,
 ) -> Shape:
     """Return what Django's options leave of a table; ``fields`` holds names or attribute names."""
-    wanted = None if fields is None else set(fields)
-    key = set(table.key)
-    without_key = natural_primary and table.is_found_by_natural_key
-    return Shape(
-        table,
-        tuple(
-            column
-            for column in table.columns
-            if (column.name in key and not without_key)
-            or (column.name not in key and _is_wanted(column, wanted))
-        ),
-        tuple(link for link in table.links if wanted is None or link.name in wanted),
-        natural_foreign,
-        natural_primary,
+    wanted = table.names.keys() if fields is None else set(fields)
+    has_key = not (natural_primary and table.is_found_by_natural_key)
+    columns = (
+        column
+        for column in table.columns
+        if (
+            has_key
+            if column.name in table.key
+            else not wanted.isdisjoint((column.name, column.field.name))
+        )
     )
+    links = (link for link in table.links if link.name in wanted)
+    return Shape(table, tuple(columns), tuple(links), natural_foreign, natural_primary)
+
+
+def pages_of_query(
+    shape: Shape, queryset: QuerySet[Any], using: str
+) -> Generator[Page, None, None]:
+    """Yield the rows of a queryset by primary key; a page has so many rows, or bytes, at most."""
+    engine = engine_of(connections[using])
+    keys = [shape.table.column(name) for name in shape.table.key]
+    columns = [*shape.columns, *(key for key in keys if key not in shape.columns)]
+    places = list(map(columns.index, keys))
+    # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
+    plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
+    ordered = plain.select_related(None).order_by(*map(engine.exact_order, keys))
+    selected = ordered.values_list(*map(engine.as_driven, columns))
+    writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
+    wide = [number for number, column in enumerate(columns) if _is_wide(column)]
+    for rows in _blocks(selected, keys, places, wide):
+        found = list(zip(*rows, strict=True))
+        own = zip(writers, (found[place] for place in places), strict=True)
+        parts = [writer.python(values, values) for writer, values in own]
+        page = Page(parts[0] if len(keys) == 1 else list(zip(*parts, strict=True)), [])
+        # A query without duplicates also selects what it is ordered by.
+        page.columns = [*found[: len(shape.columns)]]
+        for link in shape.links:
+            linked_to = linked(link, page.keys, using)
+            page.columns.append([linked_to.get(key, []) for key in page.keys])
+        yield page
+
+
+def _blocks(
+    selected: QuerySet[Any], keys: Sequence[Column], places: Sequence[int], wide: Sequence[int]
+) -> Iterator[list[tuple[Any, ...]]]:
+    is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
+    if engine_of(connections[selected.db]).streams or not is_counted:
+        yield from _streamed(selected, wide)
+        return
+    # The client of MySQL would hold the whole result in memory.
+    size, rest = _FEW if wide else CHUNK, selected
+    while block := list(chain.from_iterable(_streamed(rest[:size], wide))):
+        yield block
+        rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][places[0]]})
+
+
+def _streamed(selected: QuerySet[Any], wide: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield rows as the driver gives them, fetched some at a time, until a page is full."""
+    connection = connections[selected.db]
+    try:
+        sql, params = selected.query.get_compiler(selected.db).as_sql()
+    except EmptyResultSet:
+        return
+    streams = not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    with closing(connection.chunked_cursor() if streams else connection.cursor()) as cursor:
+        cursor.execute(sql, params)
+        block: list[tuple[Any, ...]] = []
+        size = 0
+        while rows := cursor.fetchmany(_FEW if wide else CHUNK):
+            block += rows
+            for number in wide:
+                size += sum([len(row[number]) for row in rows if type(row[number]) in _SIZED])
+            if len(block) >= CHUNK or size >= _BYTES:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
+
+
+def _is_wide(column: Column) -> bool:
+    """Whether values may be so long that a page must not have many."""
+    if column.types is None:
+        return True
+    return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
+
+
+def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any]]:
+    """Return the primary keys that a link leads to, by the primary key that it starts from."""
+    found: dict[object, list[Any]] = {}
+    source, target = link.source.name, link.target.name
+    condition: dict[str, Any] = {f"{source}__in": list(keys)}
+    if {*map(type, keys)} == {int} and max(keys) - min(keys) < len(keys):
+        # Of neighbours, which most keys are, Django need not look at each.
+        condition = {f"{source}__gte": min(keys), f"{source}__lte": max(keys)}
+    rows = QuerySet(link.through, using=using).filter(**condition)
+    for key, value in rows.order_by().values_list(source, target):
+        found.setdefault(key, []).append(value)
+    return found
 
 
 class RowWriter:
     """Writes the rows of one shape, a page at a time.
 
     ``natural_keys`` are those of the whole dump; ``is_stored`` says that pages come from the
-    database, and not from instances; ``masking`` has the masks, if there
-    are some; ``note`` takes sentences for the person who dumps.
+    database, and not from instances; ``masking`` has the masks, if there are some; ``note`` takes
+    sentences for the person who dumps.
     """
 
     def __init__(
@@ -122,7 +205,7 @@ class RowWriter:
         self._is_stored = is_stored
         self._masking = masking
         self._note = note
-        self._writers: list[ColumnWriter | ReferenceWriter | MaskedWriter | LinkWriter] = [
+        self._writers = [
             *map(self._column_writer, shape.columns),
             *map(self._link_writer, shape.links),
         ]
@@ -144,16 +227,7 @@ class RowWriter:
         return map(escape_non_ascii, lines) if self._ascii_only else lines
 
     def _column_writer(self, column: Column) -> ColumnWriter | ReferenceWriter | MaskedWriter:
-        kind = (
-            JsonWriter
-            if column.is_json
-            else StoredWriter
-            if column.is_encoded
-            else ColumnWriter
-            if column.types is not None
-            else ValueWriter
-        )
-        writer = kind(
+        writer = (StoredWriter if column.is_encoded else ColumnWriter)(
             self.shape.table.label,
             column,
             self._natural_keys.using,
@@ -172,67 +246,30 @@ class RowWriter:
         return LinkWriter(link, self._natural_keys if self.shape.is_natural(model) else None)
 
     def _prove_keys(self, page: Page) -> None:
-        """Prove that nobody needs the primary keys that are left out."""
-        if self.shape.table.is_found_by_natural_key:
-            keys = [key for key in page.keys if key is not None]
-            self._natural_keys.leave_out(self.shape.table.model, keys)
-        for position, owner in self._references_by_key:
-            self._hold(page, position, owner)
-        for type_position, position in self._generic_keys:
-            for key, content_type, value in zip(
-                page.keys, page.columns[type_position], page.columns[position], strict=True
-            ):
-                model = self._model_of(content_type)
-                if value is not None and model is not None:
-                    self._natural_keys.hold(model, self._holder(key, position, value, model))
+        """Prove that no row needs the primary keys that are left out; raises ``UnwritableRow``."""
+        table, known = self.shape.table, self._natural_keys
+        if table.is_found_by_natural_key:
+            known.leave_out(table.model, [key for key in page.keys if key is not None])
+        columns = [*self.shape.columns, *(link.target for link in self.shape.links)]
+        for column, name, values in zip(columns, self.shape.names, page.columns, strict=True):
+            model, owner = column.references, column.key_owner
+            if model is None or owner is None or self.shape.is_natural(model):
+                continue
+            for key, value in zip(page.keys, values, strict=True):
+                if value is not None and value != []:
+                    known.hold(owner, table.label, key, name, value, foreign=not self.shape.natural)
+                    break
+        for generic in generic_keys_of(table):
+            types, values = (self._values(page, one) for one in (generic.kind, generic.number))
+            for key, content_type, value in zip(page.keys, types, values, strict=True):
+                named = None if value is None else known.model_of(content_type)
+                owner = key_owner(named) if named is not None else None
+                if owner is not None:
+                    known.hold(owner, table.label, key, generic.number.name, value)
 
-    def _hold(self, page: Page, position: int, owner: ModelType) -> None:
-        for key, value in zip(page.keys, page.columns[position], strict=True):
-            if value is not None and value != []:
-                self._natural_keys.hold(owner, self._holder(key, position, value, owner))
-                return
-
-    def _holder(self, key: object, position: int, value: object, owner: ModelType) -> UnwritableRow:
-        may_be_natural = not self.shape.natural and position in dict(self._references_by_key)
-        name = self.shape.names[position]
-        return held_key(
-            self.shape.table.label, key, name, value, owner, may_be_natural=may_be_natural
-        )
-
-    @cached_property
-    def _references_by_key(self) -> list[tuple[int, ModelType]]:
-        """The positions of references by primary key to rows that have a natural key, too."""
-        targets = [*self.shape.columns, *(link.target for link in self.shape.links)]
-        return [
-            (position, owner)
-            for position, column in enumerate(targets)
-            if column.references is not None and not self.shape.is_natural(column.references)
-            if (owner := column.key_owner) is not None and has_natural_key(owner)
-        ]
-
-    @cached_property
-    def _generic_keys(self) -> list[tuple[int, int]]:
-        """The positions of the two columns of each generic foreign key."""
-        places = {column: place for place, column in enumerate(self.shape.columns)}
-        return [
-            (places[one.kind], places[one.number])
-            for one in generic_keys_of(self.shape.table)
-            if one.kind in places and one.number in places
-        ]
-
-    def _model_of(self, content_type: object) -> ModelType | None:
-        """Return the model whose primary keys rows of a content type have."""
-        if content_type is None:
-            return None
-        model = apps.get_model("contenttypes", "ContentType")
-        natural = self._natural_keys.find(model, "id", [content_type]).get(content_type)
-        if natural is None:
-            return None
-        try:
-            return key_owner(concrete(apps.get_model(".".join(map(str, natural.key)))))
-        except LookupError:
-            return None
-
-
-def _is_wanted(column: Column, wanted: set[str] | None) -> bool:
-    return wanted is None or column.name in wanted or column.field.name in wanted
+    def _values(self, page: Page, column: Column) -> Sequence[Any]:
+        if column in self.shape.columns:
+            return page.columns[self.shape.columns.index(column)]
+        rows: QuerySet[Any] = QuerySet(self.shape.table.model, using=self._natural_keys.using)
+        found = dict(rows.filter(pk__in=page.keys).values_list("pk", column.name))
+        return [found.get(key) for key in page.keys]

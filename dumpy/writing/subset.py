@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, partial, reduce
 from operator import or_
 from typing import Any
 
@@ -19,7 +18,8 @@ from dumpy.errors import SHOWN, DumpFailed
 from dumpy.schema.references import GenericKey, Reference, generic_keys_of, references_of
 from dumpy.schema.tables import Column, Link, ModelType, Table, concrete, table_of
 from dumpy.writing.keys import CHUNK, KeyStore, keyed
-from dumpy.writing.sources import linked
+from dumpy.writing.natural import model_of
+from dumpy.writing.rows import linked
 
 _ROWS = "--only or --where"
 _LISTS = ("in", "range")
@@ -209,7 +209,7 @@ class Subset:
         self._rows_of = rows_of
         self._using = using
         self._keys = KeyStore()
-        self._kinds: dict[Any, Table | None] = {}
+        self._model_of = cache(partial(model_of, using=using))
         self._references = {
             label: [one for one in references_of(table) if one.target.label in self._tables]
             for label, table in self._tables.items()
@@ -389,12 +389,8 @@ class Subset:
 
     def _table_of(self, kind: Any) -> Table | None:
         """Return the table of a content type, if it is dumped."""
-        if kind not in self._kinds:
-            model = apps.get_model("contenttypes", "ContentType")
-            found = QuerySet(model, using=self._using).filter(pk=kind)
-            labels = [".".join(names) for names in found.values_list("app_label", "model")]
-            self._kinds[kind] = self._find(labels[0]) if labels else None
-        return self._kinds[kind]
+        model = self._model_of(kind)
+        return self._tables.get(table_of(model).label) if model is not None else None
 
     def _kinds_of(self, table: Table) -> list[Any]:
         """Return the primary keys of the content types of a table."""
@@ -403,12 +399,6 @@ class Subset:
         rows: QuerySet[Any] = QuerySet(model, using=self._using)
         named = rows.filter(app_label=meta.app_label, model=meta.model_name)
         return list(named.values_list("pk", flat=True))
-
-    def _find(self, label: str) -> Table | None:
-        with suppress(LookupError):
-            model: ModelType = apps.get_model(label)
-            return self._tables.get(table_of(model).label)
-        return None
 
 
 def _holders(rows: Rows, names: Iterable[str]) -> Holders:

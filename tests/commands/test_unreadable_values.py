@@ -13,8 +13,7 @@ from running import called, dumped, loaded
 from dumpy.checking.double_dump import stored_rows
 from dumpy.errors import UnreadableValue
 from dumpy.schema.tables import table_of
-from dumpy.writing.rows import shape_of
-from dumpy.writing.sources import pages_of_query
+from dumpy.writing.rows import pages_of_query, shape_of
 from zoo.models import OptionalCheckup
 
 pytestmark = pytest.mark.django_db(transaction=True)

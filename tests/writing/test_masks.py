@@ -6,17 +6,26 @@ from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.core.management.base import CommandError
+from django.db import connection
+from django.db.models import CASCADE, ForeignKey, IntegerField, JSONField, Model, Value
 from django.test import override_settings
-from running import called, dumped, loaded
+from django.test.utils import isolate_apps
+from running import Said, called, dumped, loaded
 
 import dumpy
 from dumpy import masks
 from music.models import Album, Artist, Genre
 from zoo import models as zoo
+from zoo.fields import Colour
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -158,17 +167,101 @@ def test_a_mask_of_an_unknown_field_is_refused_with_spelling(refusal: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("label", "name", "reason"),
+    ("label", "name"),
     [
-        ("music.Artist", "id", "a primary key cannot be masked"),
-        ("zoo.Animal", "species", "a foreign key cannot be masked"),
-        ("zoo.Animal", "friends", "a many-to-many field, and references cannot be masked"),
+        ("music.Artist", "id"),
+        ("zoo.Animal", "species"),
+        ("zoo.Species", "latin"),  # the to_field of zoo.Exhibit.species
+        ("zoo.Booking", "day"),  # a part of a composite key
+        ("zoo.Note", "object_id"),
     ],
 )
-def test_keys_and_references_cannot_be_masked(
-    refusal: Callable[..., str], label: str, name: str, reason: str
+def test_keys_and_what_references_need_cannot_be_masked(
+    refusal: Callable[..., str], label: str, name: str
 ) -> None:
-    assert reason in refusal(label, **{name: lambda _self, value: value})
+    said = refusal(label, **{name: lambda _self, value: value})
+    assert f"TestMask.{name}: it cannot be masked, because it is a key, or a reference" in said
+
+
+@isolate_apps("zoo")
+def test_a_column_that_the_generic_key_of_a_child_uses_cannot_be_masked(
+    refusal: Callable[..., str],
+) -> None:
+    class Target(Model):
+        number = IntegerField()
+        kind = ForeignKey(ContentType, CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "zoo"
+
+    class Child(Target):
+        other = IntegerField()
+        one = GenericForeignKey("kind", "number")
+        two = GenericForeignKey("kind", "other")
+
+        class Meta:
+            app_label = "zoo"
+
+    for model, name in ((Target, "number"), (Child, "other")):
+        assert "it cannot be masked" in refusal(model, **{name: lambda _self, value: value})
+    assert "has no field 'number'" in refusal(Child, number=lambda _self, value: value)
+
+
+@pytest.mark.parametrize(("label", "name"), [("zoo.Animal", "friends"), ("zoo.Bird", "name")])
+def test_links_and_the_fields_of_a_parent_are_none_that_a_mask_can_name(
+    refusal: Callable[..., str], label: str, name: str
+) -> None:
+    said = refusal(label, **{name: lambda _self, value: value})
+    assert f"{label} has no field {name!r} with a column of its own." in said
+    assert "A field of a parent model is masked in a mask of it." in said
+
+
+def masked(monkeypatch: pytest.MonkeyPatch, label: str, **methods: Any) -> Said:
+    """Return a dump of all models with a mask of one of them, and what is said."""
+    monkeypatch.setattr("masks_of_zoo.ArtistMask", mask_of(label, **methods))
+    return called("dumpdata", format="py", mask=f"{MASKS}.ArtistMask")
+
+
+def test_a_mask_of_a_parent_masks_the_rows_of_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    zoo.Parrot.objects.create(pk=1, name=SECRET, wingspan=7, vocabulary="hello")
+    said = masked(monkeypatch, "zoo.Creature", name=lambda _self, _value: "polly").out
+    assert "create_zoo_creature(1, 'polly', 1, [])" in said
+    assert SECRET not in said
+
+
+def test_a_mask_of_a_proxy_is_one_of_its_table(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    zoo.Chick.objects.create(pk=1, name="Tweety", wingspan=7)
+    assert "create_zoo_bird(1, 8, [])" in (
+        masked(monkeypatch, "zoo.Chick", wingspan=lambda _self, value: value + 1).out
+    )
+    assert "zoo.Bird has no field 'name'" in refusal("zoo.Chick", name=lambda _self, value: value)
+
+
+def test_a_row_with_a_composite_key_is_masked_and_named(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    chip = zoo.Chip.objects.create(pk=UUID(int=7))
+    zoo.Booking.objects.create(chip=chip, day=date(2024, 2, 29), visitor=SECRET)
+    said = masked(monkeypatch, "zoo.Booking", visitor=lambda _self, _value: "x")
+    assert f"create_zoo_booking(UUID('{chip.pk}'), date(2024, 2, 29), 'x')" in said.out
+    refused = refusal("zoo.Booking", visitor=lambda _self, value: value * 40)
+    assert "zoo.Booking(pk=(UUID(" in refused
+    assert "datetime.date(2024, 2, 29))): the mask TestMask.visitor() returns a value" in refused
+
+
+def test_a_json_null_stays_one_and_no_mask_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo.Diet.objects.create(pk=1, plan=Value(None, JSONField()))
+    zoo.Diet.objects.create(pk=2, plan=[None], optional_plan=None)
+    seen: list[object] = []
+    mask = {"plan": lambda _self, value: seen.append(value) or {"masked": None}}
+    said = masked(monkeypatch, "zoo.Diet", **mask).out
+    assert "create_zoo_diet(1, json_null, None, None, None)" in said
+    assert "create_zoo_diet(2, {'masked': None}, None, None, None)" in said
+    assert seen == [[None]]
 
 
 def test_a_mask_that_raises_is_named_with_its_row(
@@ -196,17 +289,83 @@ def test_a_value_that_the_field_refuses_is_not_written(
     assert reason in refusal("music.Genre", name=lambda _self, _value: masked)
 
 
-def test_a_field_that_a_foreign_key_refers_to_cannot_be_masked(
-    refusal: Callable[..., str],
-) -> None:
-    said = refusal("zoo.Species", latin=lambda _self, value: value)
-    assert "because zoo.Exhibit.species refers to it (to_field)." in said
+class Odd:
+    """A value that no field takes, and that shows the value that was to be masked."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"{self.value}"
+
+    __str__ = __format__ = lambda self, *_: 1 / 0  # type: ignore[assignment]
 
 
-def test_a_value_that_the_field_refuses_is_not_shown(
-    albums: None, refusal: Callable[..., str]
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda _self, value: value * 20,
+        lambda _self, value: Odd(value),
+        lambda _self, value: {value: Odd(value)},
+        lambda _self, value: f"{value}\x00\ud800",
+        lambda _self, value: [[value]] * 2,
+    ],
+    ids=["long", "odd", "dict", "surrogate", "list"],
+)
+@pytest.mark.parametrize(
+    ("instance", "name"),
+    [
+        (Genre(pk=1, name=SECRET), "name"),
+        (zoo.Checkup(pk=1, json=SECRET), "json"),
+        (zoo.Checkup(pk=1, email="ada@Ada Lovelace of London"), "email"),
+        (zoo.Diet(pk=1, plan=SECRET), "plan"),
+        (zoo.Diet(pk=1, plan=1, exact_plan=SECRET), "exact_plan"),
+        (zoo.Basket(pk=1, fruits={SECRET}), "fruits"),
+        (zoo.Plumage(pk=1, colour=Colour(SECRET, "")), "colour"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
+)
+def test_a_wrong_result_of_a_mask_shows_no_value(
+    monkeypatch: pytest.MonkeyPatch, instance: Model, name: str, wrong: Any
 ) -> None:
-    assert SECRET not in refusal("music.Album", title=lambda _self, value: value * 20)
+    instance.save()
+    try:
+        said = masked(monkeypatch, instance._meta.label, **{name: wrong}).err
+    except CommandError as error:
+        said = "".join(format_exception(error))
+    assert SECRET not in said
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("column", ["integer", "day", "moment", "price", "json"])
+def test_a_value_that_cannot_be_read_is_not_shown_if_it_is_masked(
+    checkup: dict[str, Any], refusal: Callable[..., str], column: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = 1")
+        cursor.execute(f"UPDATE zoo_checkup SET {column} = %s", [SECRET])
+        cursor.execute("PRAGMA ignore_check_constraints = 0")
+    said = refusal("zoo.Checkup", **{column: lambda _self, value: value})
+    assert f"zoo.Checkup(pk=1): the value of {column!r} cannot be read: it is not shown" in said
+    assert SECRET not in said
+
+
+@pytest.mark.sqlite
+def test_a_number_that_is_masked_is_in_no_note(
+    checkup: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE zoo_checkup SET price = 47.123456789")
+    assert "47.12" not in masked(monkeypatch, "zoo.Checkup", price=lambda _self, _value: 8).err
+
+
+def test_a_constraint_that_is_none_of_uniqueness_does_not_matter(
+    albums: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlap = ExclusionConstraint(name="overlap", expressions=[("title", "&&")])
+    monkeypatch.setattr(Album._meta, "constraints", [overlap])
+    said = masked(monkeypatch, "music.Album", title=lambda _self, _value: "same")
+    assert "create_music_album(1, 'same', 1)" in said.out
 
 
 def test_a_module_masks_with_the_classes_that_it_defines(
