@@ -244,38 +244,26 @@ class DumpedTable:
         """
         for part in self.parts:
             if isinstance(part, InlineRow):
-                yield from map(written, part.values)
+                yield ", ".join(map(written, part.values))
                 continue
             start, end = len(self.style.prefix(part.function)), -len(self.style.suffix)
             for _lines, texts in row_lines(self.source, part):
                 yield from (text[start:end] for text in texts)
 
     def _blocks_of(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
-        scanner = RowScanner(self.style.prefix(extent.function), self.style.suffix, self.missing)
+        scanner = RowScanner(self.style, extent.function, self.missing)
         for lines, texts in row_lines(self.source, extent, words):
             columns = scanner.scan_lines(texts)
-            if columns is None:
-                lines, texts = without_comments(lines, texts)
-                columns = scanner.scan_lines(texts) if texts else []
-            if columns:
+            if columns is not None:
                 yield self._block(columns, lines, sum(map(len, texts)))
-            else:
-                yield from self._scanned(scanner, lines, texts)
-
-    def _scanned(
-        self, scanner: RowScanner, lines: Sequence[int], texts: Sequence[str]
-    ) -> Iterator[Block]:
-        """Yield rows that are scanned one by one, those together that have as many values."""
-        rows = (
-            (line, scanned(scanner, text, self.place(line)))
-            for line, text in zip(lines, texts, strict=True)
-        )
-        size = sum(map(len, texts))
-        for _width, group in groupby(rows, key=lambda row: len(row[1])):
-            found = list(group)
-            columns = list(zip(*(values for _line, values in found), strict=True))
-            some = size * len(found) // len(texts)
-            yield self._block(columns, [line for line, _values in found], some)
+                continue
+            rows = (
+                (line, scanned(scanner, text, self.place(line)), len(text))
+                for line, text in without_comments(lines, texts)
+            )
+            for _width, group in groupby(rows, key=lambda row: len(row[1])):
+                numbers, values, sizes = zip(*group, strict=True)
+                yield self._block(list(zip(*values, strict=True)), numbers, sum(sizes))
 
     def _block(self, columns: Sequence[Sequence[object]], lines: Sequence[int], size: int) -> Block:
         if len(columns) != self.width and not self.takes_any:
@@ -323,11 +311,11 @@ def row_lines(
         yield lines, texts
 
 
-def without_comments(lines: Sequence[int], texts: Sequence[str]) -> tuple[Sequence[int], list[str]]:
-    """Return those lines that are no comment between rows, and their numbers."""
-    pairs = zip(lines, texts, strict=True)
-    rows = [(line, text) for line, text in pairs if text.lstrip()[:1] not in ("", "#")]
-    return [line for line, _text in rows], [text for _line, text in rows]
+def without_comments(lines: Sequence[int], texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are no comment between rows, each with its number."""
+    for line, text in zip(lines, texts, strict=True):
+        if text.lstrip()[:1] not in ("", "#"):
+            yield line, text
 
 
 def _decoded(source: Source, line: int, data: bytes) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from itertools import starmap
+from itertools import chain, starmap
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.db.models import Model
 
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
-from dumpy.reading.source import Source, announce, why_not
+from dumpy.reading.source import announce, why_not
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import migrations_in, models_in
@@ -145,11 +145,13 @@ class Program:
         """What the rows of a block give: the value of its placeholder in the skeleton."""
         block = self._blocks[number]
         create = self._create_function(block)
-        scanner = RowScanner(YIELDED.prefix(block.function), YIELDED.suffix)
+        scanner = RowScanner(YIELDED, block.function)
         namespace = self._module.__dict__
         # Whether the words of a row mean what they mean in rows that are data.
         is_plain = all(namespace.get(name, word) is word for name, word in NAMES.items())
-        for line, text in _lines(self.source, block):
+        for line, text in chain.from_iterable(
+            starmap(without_comments, row_lines(self.source, block))
+        ):
             self._row_line = line
             try:
                 values = scanner.scan(text)
@@ -206,11 +208,6 @@ class Program:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
-
-
-def _lines(source: Source, extent: Extent) -> Iterator[tuple[int, str]]:
-    for lines, texts in starmap(without_comments, row_lines(source, extent)):
-        yield from zip(lines, texts, strict=True)
 
 
 def tree_of(dump: Dump) -> ast.Module:

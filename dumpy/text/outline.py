@@ -30,6 +30,14 @@ _PRINTED = (
 _NO_BLOCK = b"\n\n"  # No line starts so.
 
 
+class RowCall(NamedTuple):
+    """The call of a create function in a row."""
+
+    function: str
+    args: list[ast.expr]
+    keywords: list[ast.keyword]
+
+
 class RowStyle(NamedTuple):
     """The form of rows in a file.
 
@@ -46,6 +54,31 @@ class RowStyle(NamedTuple):
     def prefix(self, function: str) -> str:
         """Return the beginning of a row of a create function."""
         return f"{self.start}{function}("
+
+    @property
+    def indent(self) -> str:
+        """Return the blanks before a row."""
+        return self.start[: -len(self.start.lstrip())]
+
+    def call_in(self, statement: ast.stmt) -> RowCall | None:
+        """Return the call of a function in the statement of a row, None for another statement."""
+        match statement:
+            case ast.Expr(value=ast.Yield(value=call)) if self is YIELDED:
+                pass
+            case ast.Expr(
+                value=ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="loader"), attr="save"),
+                    args=[call],
+                    keywords=[],
+                )
+            ) if self is SAVED:
+                pass
+            case _:
+                return None
+        match call:
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+                return RowCall(name, args, keywords)
+        return None
 
     @property
     def begins(self) -> re.Pattern[bytes]:

@@ -10,20 +10,19 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from math import isinf
 from typing import Any, NamedTuple
 
 from . import words
-from .parsing import Unparsable, folded_line, parse_expression
-from .strings import BYTES_LITERALS, PLAIN_PATTERN, TEXT_LITERALS, unquote, unquote_bytes
+from .outline import RowStyle
+from .parsing import Unparsable, folded_line, parse
+from .strings import BYTES_LITERALS, PLAIN_PATTERN, TEXT_LITERALS, Literal, unquote, unquote_bytes
 
 _MAX_MATCHED = 65536  # The engine remembers every turn of a repetition: bounded by the line.
 _MAX_EDITED = 65536
-_MAX_REBUILDS = 40
-_MAX_MISSES = 1000
-_START = re.compile(r" *(?:yield\b)?")
+_FEW = 50  # So many rows take as long to read one by one as their pattern takes to compile.
+_MAX_PATTERNS = 40
 
 Values = tuple[object, ...]
 _Convert = Callable[[str], object]
@@ -68,49 +67,30 @@ class Column(NamedTuple):
 
 
 class RowScanner:
-    """Scans the rows `prefix + values + suffix` of one table, and learns their patterns."""
+    """Scans the rows of one create function, and learns their patterns."""
 
-    __slots__ = (
-        "_columns", "_kinds", "_misses", "_missing", "_prefix", "_rebuilds", "_row", "_suffix",
-    )  # fmt: skip
-
-    def __init__(self, prefix: str, suffix: str, missing: Collection[str] = ()) -> None:
+    def __init__(self, style: RowStyle, function: str, missing: Collection[str] = ()) -> None:
         """Scan rows in which the `missing` names of the vocabulary are undefined."""
-        self._prefix = prefix
-        self._suffix = suffix
-        names = rf"\b({'|'.join(sorted(missing))})\b"
-        self._missing = re.compile(names).search if missing else None
-        self._kinds: list[set[str]] = []
+        self._style = style
+        self._function = function
+        self._missing = missing
+        self._kinds: list[set[str | None]] = []
         self._row: re.Pattern[str] | None = None
         self._columns: tuple[Column, ...] = ()
-        self._rebuilds = 0
-        self._misses = 0
+        self._patterns = 0
+        self._read = 0
+        self._is_learned = False
 
     def scan_lines(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
         """Return the values of rows as columns, or None if a row does not match the pattern.
 
         The caller must then scan the rows one by one: some may still be data.
         """
-        columns = self._matched(lines)
-        return self._matched(lines) if columns is None and self._learn_from(lines) else columns
-
-    def scan(self, line: str) -> Values:
-        """Return the values of one row, given decoded and without its line end.
-
-        Raises RowError, and RowIsCode if the line is Python but not data.
-        """
-        columns = None if "\n" in line else self._matched([line])
-        if columns is None:
-            return self._scan_slowly(line)
-        return tuple([column[0] for column in columns])
-
-    def _matched(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
-        """Return the values of rows that match the learned pattern, or None if a row does not."""
         if self._row is None or len(max(lines, key=len, default="")) > _MAX_MATCHED:
             return None
         text = "\n".join(lines)
         found = self._row.findall(text)
-        if len(found) != len(lines) or (self._missing and self._missing(text)):
+        if len(found) != len(lines) or any(name in text for name in self._missing):
             return None
         groups = list(zip(*found, strict=True)) if len(self._columns) > 1 else [found]
         try:
@@ -120,50 +100,44 @@ class RowScanner:
         except (ValueError, ArithmeticError):
             return None
 
-    def _learn_from(self, lines: Sequence[str]) -> bool:
-        """Learn the patterns of rows that do not match; return whether all match now."""
-        for line in lines:
-            if self._row is not None and self._row.match(line):
-                continue
-            values = read_canonical(line, self._prefix, self._suffix)
-            if values is None or not self._learn(values):
-                return False
-        return True
+    def scan(self, line: str) -> Values:
+        """Return the values of one row, given decoded and without its line end.
 
-    def _scan_slowly(self, line: str) -> Values:
-        missing = self._missing(line) if self._missing else None
-        values = None if missing else read_canonical(line, self._prefix, self._suffix)
+        Raises RowError, and RowIsCode if the line is Python but not data.
+        """
+        columns = None if "\n" in line else self.scan_lines([line])
+        if columns is not None:
+            return tuple([column[0] for column in columns])
+        values = read_canonical(line, self._style, self._function, self._missing)
         if values is None:
-            return read_edited(line, self._prefix, self._suffix, self._missing)
+            return read_edited(line, self._style, self._function, self._missing)
         self._learn(values)
         return values
 
-    def _learn(self, values: Values) -> bool:
-        """Learn a new pattern that fits the row; return whether there is one."""
+    def _learn(self, values: Values) -> None:
+        """Learn the kinds of the values of a row that no pattern matches."""
         self._kinds = self._kinds or [set() for _ in values]
-        is_over = self._rebuilds >= _MAX_REBUILDS or self._misses >= _MAX_MISSES
-        if is_over or len(values) != len(self._kinds):
-            return False
-        pairs = zip(map(_kind_of, values), self._kinds, strict=True)
-        news = [(kind, known) for kind, known in pairs if kind is not None and kind not in known]
-        for kind, known in news:
-            known.add(kind)
-        if news:
-            return self._rebuild()
-        self._misses += 1
-        return False
+        self._read += 1
+        if len(values) == len(self._kinds):
+            for kinds, value in zip(self._kinds, values, strict=True):
+                kind = _kind_of(value)
+                self._is_learned = self._is_learned and kind in kinds
+                kinds.add(kind)
+        if self._read >= _FEW and not self._is_learned and self._patterns < _MAX_PATTERNS:
+            self._patterns += 1
+            self._is_learned = True
+            self._build()
 
-    def _rebuild(self) -> bool:
-        self._rebuilds += 1
+    def _build(self) -> None:
+        self._row = None
+        known = [{kind for kind in kinds if kind is not None} for kinds in self._kinds]
         # With two columns of any text, the engine would try each end of the one with the other's.
-        if not all(self._kinds) or sum("json" in kinds for kinds in self._kinds) > 1:
-            self._row = None
-            return False
-        self._columns = tuple(map(_column, self._kinds))
+        if known != self._kinds or sum("json" in kinds for kinds in known) > 1:
+            return
+        self._columns = tuple(map(_column, known))
         body = ", ".join(column.pattern for column in self._columns)
-        row = f"^{re.escape(self._prefix)}{body}{re.escape(self._suffix)}$"
-        self._row = re.compile(row, re.MULTILINE)
-        return True
+        prefix, suffix = map(re.escape, (self._style.prefix(self._function), self._style.suffix))
+        self._row = re.compile(f"^{prefix}{body}{suffix}$", re.MULTILINE)
 
 
 def _kind_of(value: Any) -> str | None:
@@ -257,192 +231,177 @@ _MAY_BE_EMPTY = frozenset({"plain", "ints"})
 _KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime}
 
 
-# Canonical rows of any size and shape, in time and memory linear in their length. A reader takes
-# the text, the index where a value starts, and the number of open brackets there. It returns the
-# value and the index after it, or raises NotCanonical.
+# Canonical rows of any size and shape, in time and memory linear in their length
 
 
 class NotCanonical(ValueError):
     """Text that dumpy does not write; Python may still be able to read it."""
 
 
-def read_canonical(line: str, prefix: str, suffix: str) -> tuple[object, ...] | None:
-    """Return the values of the row `prefix + values + suffix`, or None if it is not canonical."""
+def read_canonical(
+    line: str, style: RowStyle, function: str, missing: Collection[str] = ()
+) -> Values | None:
+    """Return the values of a row, or None if it is not canonical, or names what is `missing`."""
+    prefix, suffix = style.prefix(function), style.suffix
     if not line.startswith(prefix):
         return None
+    reader = _Canonical(line, len(prefix), missing)
     try:
-        values, end = _read_items(line, len(prefix), suffix[0], 0)
+        values = reader.items(suffix[0], 0)
     except (NotCanonical, words.NotAWord, RecursionError):
         return None
-    return tuple(values) if end + len(suffix) - 1 == len(line) and line.endswith(suffix) else None
+    return tuple(values) if line[reader.at - 1 :] == suffix else None
 
 
 def read_value(text: str) -> object:
     """Return the value of a whole canonical text; raises NotCanonical or words.NotAWord."""
-    value, end = _read(text, 0, 0)
-    if end != len(text):
+    reader = _Canonical(text)
+    value = reader.value(0)
+    if reader.at != len(text):
         raise NotCanonical
     return value
 
 
-def _read(text: str, start: int, depth: int) -> tuple[object, int]:
-    reader = _READERS.get(text[start : start + 1], _read_atom)
-    return reader(text, start, depth)
+class _Canonical:
+    """Reads values of a text from the index `at` on, `depth` brackets deep."""
+
+    def __init__(self, text: str, at: int = 0, missing: Collection[str] = ()) -> None:
+        self.at = at
+        self._text = text
+        self._missing = missing
+
+    def value(self, depth: int) -> object:
+        """Return the value that begins here, and go to its end; raises NotCanonical."""
+        read = _READERS.get(self._text[self.at : self.at + 1], _Canonical._atom)
+        return read(self, depth)
+
+    def items(
+        self, closing: str, depth: int, read: Callable[[int], Any] | None = None
+    ) -> list[Any]:
+        """Return the items before a closing bracket, and go behind it; raises NotCanonical."""
+        if depth > words.MAX_DEPTH:
+            raise NotCanonical
+        read = read or self.value
+        found: list[Any] = []
+        while not self._text.startswith(closing, self.at):
+            if found:
+                self._expect(", ")
+            found.append(read(depth))
+        self.at += len(closing)
+        return found
+
+    def _expect(self, mark: str) -> None:
+        if not self._text.startswith(mark, self.at):
+            raise NotCanonical
+        self.at += len(mark)
+
+    def _str(self, depth: int) -> str:
+        plain = _PLAIN.match(self._text, self.at)
+        if plain is None:
+            return unquote(self._literal(TEXT_LITERALS, self.at))
+        self.at = plain.end()
+        return plain[1]
+
+    def _bytes(self, depth: int) -> bytes:
+        return unquote_bytes(self._literal(BYTES_LITERALS, self.at + 1))
+
+    def _literal(self, literals: Mapping[str, Literal], mark: int) -> str:
+        literal = literals.get(self._text[mark : mark + 1])
+        end = literal.body_end(self._text, mark + 1) + 1 if literal is not None else 0
+        if end == 0:
+            raise NotCanonical
+        start, self.at = self.at, end
+        return self._text[start:end]
+
+    def _list(self, depth: int) -> list[object]:
+        self.at += 1
+        return self.items("]", depth + 1)
+
+    def _dict(self, depth: int) -> dict[object, object]:
+        self.at += 1
+        pairs = self.items("}", depth + 1, self._pair)
+        return words.make_dict([key for key, _value in pairs], [value for _key, value in pairs])
+
+    def _pair(self, depth: int) -> tuple[object, object]:
+        key = self.value(depth)
+        self._expect(": ")
+        return key, self.value(depth)
+
+    def _atom(self, depth: int) -> object:
+        """Return a number, a name or a call."""
+        atom = _ATOM.match(self._text, self.at)
+        if atom is None or atom[0] in self._missing:
+            raise NotCanonical
+        self.at = atom.end()
+        if self._text.startswith("(", self.at):
+            self.at += 1
+            return self._call(atom[0], depth + 1)
+        return _NAMES[atom[0]] if atom[0] in _NAMES else _number(atom[0])
+
+    def _call(self, name: str, depth: int) -> object:
+        given = self.items(")", depth, self._argument)
+        args = [value for keyword, value in given if not keyword]
+        keywords = {keyword: value for keyword, value in given if keyword}
+        if [keyword for keyword, _value in given] != [*[""] * len(args), *keywords]:
+            raise NotCanonical
+        return words.call(name, args, keywords)
+
+    def _argument(self, depth: int) -> tuple[str, object]:
+        keyword = _KEYWORD.match(self._text, self.at)
+        if keyword is None:
+            return "", self.value(depth)
+        self.at = keyword.end()
+        return keyword[1], self.value(depth)
 
 
-def _read_items(text: str, start: int, closing: str, depth: int) -> tuple[list[object], int]:
-    """Return the values up to a closing bracket, and the index after it."""
-    values: list[object] = []
-    if text.startswith(closing, start):
-        return values, start + 1
-    while True:
-        value, end = _read(text, start, depth)
-        values.append(value)
-        if text.startswith(closing, end):
-            return values, end + 1
-        start = _after(", ", text, end)
-
-
-def _after(mark: str, text: str, start: int) -> int:
-    if not text.startswith(mark, start):
-        raise NotCanonical
-    return start + len(mark)
-
-
-def _deeper(depth: int) -> int:
-    if depth >= words.MAX_DEPTH:
-        raise NotCanonical
-    return depth + 1
-
-
-def _read_text(text: str, start: int, depth: int) -> tuple[object, int]:
-    plain = _PLAIN.match(text, start)
-    if plain is not None:
-        return plain[1], plain.end()
-    end = TEXT_LITERALS[text[start]].body_end(text, start + 1) + 1
-    if end == 0:
-        raise NotCanonical
-    return unquote(text[start:end]), end
-
-
-def _read_bytes(text: str, start: int, depth: int) -> tuple[object, int]:
-    literal = BYTES_LITERALS.get(text[start + 1 : start + 2])
-    end = literal.body_end(text, start + 2) + 1 if literal is not None else 0
-    if end == 0:
-        raise NotCanonical
-    return unquote_bytes(text[start:end]), end
-
-
-def _read_list(text: str, start: int, depth: int) -> tuple[object, int]:
-    return _read_items(text, start + 1, "]", _deeper(depth))
-
-
-def _read_dict(text: str, start: int, depth: int) -> tuple[object, int]:
-    keys: list[object] = []
-    values: list[object] = []
-    end = start + 1
-    inside = _deeper(depth)
-    while not text.startswith("}", end):
-        key, end = _read(text, _after(", ", text, end) if keys else end, inside)
-        value, end = _read(text, _after(": ", text, end), inside)
-        keys.append(key)
-        values.append(value)
-    return words.make_dict(keys, values), end + 1
-
-
-def _read_atom(text: str, start: int, depth: int) -> tuple[object, int]:
-    """Return a number, a name or a call."""
-    atom = _ATOM.match(text, start)
-    if atom is None:
-        raise NotCanonical
-    written, end = atom[0], atom.end()
-    if text.startswith("(", end):
-        return _read_call(written, text, end + 1, _deeper(depth))
-    if written in _NAMES:
-        return _NAMES[written], end
+def _number(text: str) -> int | float:
     for pattern, read in _NUMBERS:
-        if pattern.fullmatch(written):
-            return _checked_number(read, written), end
+        if pattern.fullmatch(text):
+            try:
+                value = read(text)
+            except ValueError:  # The process may have a lower limit of digits.
+                raise NotCanonical from None
+            if abs(value) != words.inf:
+                return value
     raise NotCanonical
 
 
-def _checked_number(read: type[int] | type[float], text: str) -> int | float:
-    try:
-        value = read(text)
-    except ValueError:  # The process may have a lower limit of digits.
-        raise NotCanonical from None
-    if type(value) is float and isinf(value):
-        raise NotCanonical
-    return value
-
-
-def _read_call(name: str, text: str, start: int, depth: int) -> tuple[object, int]:
-    args: list[object] = []
-    keywords: dict[str, object] = {}
-    end = start
-    while not text.startswith(")", end):
-        start = _after(", ", text, end) if args or keywords else end
-        keyword = _KEYWORD.match(text, start)
-        value, end = _read(text, keyword.end() if keyword else start, depth)
-        if keyword[1] in keywords if keyword else keywords:
-            raise NotCanonical
-        if keyword is None:
-            args.append(value)
-        else:
-            keywords[keyword[1]] = value
-    return words.call(name, args, keywords), end + 1
-
-
-def _read_b(text: str, start: int, depth: int) -> tuple[object, int]:
-    is_bytes = text[start + 1 : start + 2] in BYTES_LITERALS
-    return (_read_bytes if is_bytes else _read_atom)(text, start, depth)
-
-
-_Reader = Callable[[str, int, int], tuple[object, int]]
-_READERS: dict[str, _Reader] = {
-    "'": _read_text,
-    '"': _read_text,
-    "[": _read_list,
-    "{": _read_dict,
-    "b": _read_b,
+_READERS: dict[str, Callable[[_Canonical, int], object]] = {
+    "'": _Canonical._str,
+    '"': _Canonical._str,
+    "b": _Canonical._bytes,
+    "[": _Canonical._list,
+    "{": _Canonical._dict,
 }
 
 
 # Rows that a person has edited: Python's own parser, then the closed vocabulary
 
 
-def read_edited(
-    line: str, prefix: str, suffix: str, missing: Callable[[str], object] | None = None
-) -> tuple[object, ...]:
-    """Return the values of the row `prefix + values + suffix` as Python reads it.
+def read_edited(line: str, style: RowStyle, function: str, missing: Collection[str] = ()) -> Values:
+    """Return the values of a row as Python reads it.
 
-    `missing` returns the undefined names of the vocabulary. Raises RowError, and RowIsCode for
-    Python that is more than a row.
+    Raises RowError, and RowIsCode for Python that is more than a row, or names what is `missing`.
     """
-    start = _START.match(prefix)
-    beginning = start[0] if start else ""
-    template = (prefix + suffix).removeprefix(beginning).strip()
-    arguments, keywords = _take_arguments(_parse(_expression(line, beginning)), template)
-    if keywords:
+    body = _parsed(line, style)
+    call = style.call_in(body[0]) if len(body) == 1 else None
+    if call is None or call.function != function:
+        raise RowIsCode(f"it is more than a single {style.prefix(function).strip()}{style.suffix}.")
+    if call.keywords:
         raise RowIsCode("the call has keyword arguments; the values of a row go by position.")
-    for name in filter(missing, _names(arguments)) if missing else ():
+    nodes = [node for argument in call.args for node in ast.walk(argument)]
+    for name in sorted({node.id for node in nodes if isinstance(node, ast.Name)} & {*missing}):
         raise RowIsCode(f"the import line does not have the name {name}.")
     try:
-        return tuple([words.evaluate(argument) for argument in arguments])
+        return tuple([words.evaluate(argument) for argument in call.args])
     except words.BadValue as error:
         raise RowError(error.reason) from None
     except words.NotAWord as error:
         raise RowIsCode(error.reason) from None
 
 
-def _names(arguments: list[ast.expr]) -> Iterator[str]:
-    for node in (node for argument in arguments for node in ast.walk(argument)):
-        if isinstance(node, ast.Name):
-            yield node.id
-
-
-def _expression(line: str, beginning: str) -> str:
-    """Return the line without the blanks and the `yield` before its call."""
+def _parsed(line: str, style: RowStyle) -> Sequence[ast.stmt]:
+    """Return the statements of a line that is indented like a row; raises RowError."""
     if len(line) > _MAX_EDITED:
         raise RowError(
             f"it is not as dumpy writes it, and its {len(line)} characters are too many for a row"
@@ -450,39 +409,13 @@ def _expression(line: str, beginning: str) -> str:
         )
     if any(character in line for character in "\r\n\f\0"):
         raise RowError("it has a line end, a form feed or a NUL in it; write them as escapes.")
-    text = line.removeprefix(beginning)
-    is_apart = text[:1] in " \t(" if beginning.endswith("yield") else not text[:1].isspace()
-    if not line.startswith(beginning) or not is_apart:
-        raise RowError(f"it does not begin with {beginning!r} like the rows that dumpy writes.")
-    return text.lstrip(" \t")
-
-
-def _parse(text: str) -> ast.expr:
+    text = line.removeprefix(style.indent)
+    if not line.startswith(style.indent) or text[:1].isspace():
+        raise RowError(f"it does not begin with {style.start!r} like the rows that dumpy writes.")
     try:
-        node = parse_expression(text)
+        body = parse(text).body
     except Unparsable as error:
         raise RowError(error.reason) from None
     if not text.isascii() and folded_line(text):
         raise RowIsCode("a name in it has letters that Python reads as other letters.")
-    return node
-
-
-def _take_arguments(node: ast.expr, template: str) -> tuple[list[ast.expr], list[ast.keyword]]:
-    """Return the arguments of the innermost call of a row; the rest must equal the template."""
-    wanted = ast.parse(template, mode="eval").body
-    call = _call_at(node, template.count("("))
-    if call is not None:
-        arguments, keywords = call.args, call.keywords
-        call.args, call.keywords = [], []
-        if ast.dump(node) == ast.dump(wanted):
-            return arguments, keywords
-    raise RowIsCode(f"it is more than a single {template}.")
-
-
-def _call_at(node: ast.expr, depth: int) -> ast.Call | None:
-    """Return the call `depth` calls deep, each the only argument of the one around it."""
-    for _ in range(depth - 1):
-        if not isinstance(node, ast.Call) or not node.args:
-            return None
-        node = node.args[0]
-    return node if isinstance(node, ast.Call) else None
+    return body

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
 import tracemalloc
@@ -7,6 +8,7 @@ import warnings
 
 import pytest
 
+from dumpy.text.outline import YIELDED
 from dumpy.text.scanner import RowError, RowScanner
 from dumpy.text.words import MAX_DEPTH
 
@@ -304,8 +306,10 @@ _events: list[str] = []
 _watching = False
 
 
-def _watch(event: str, arguments: object) -> None:
-    if _watching and event.startswith(_FORBIDDEN):
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    # CPython looks for the line of a mistake in the file that `parse` has named.
+    is_no_file = event == "open" and arguments[0] == f"{os.devnull}/<dumpy>"
+    if _watching and event.startswith(_FORBIDDEN) and not is_no_file:
         _events.append(event)
 
 
@@ -316,8 +320,8 @@ sys.addaudithook(_watch)
 @pytest.mark.parametrize("line", HOSTILE, ids=lambda line: ascii(line)[:60])
 def test_a_hostile_row_is_refused_quickly_and_nothing_is_done(line: str, learned: bool) -> None:
     global _watching
-    scanner = RowScanner(PREFIX, ")")
-    for typical in TYPICAL if learned else ():
+    scanner = RowScanner(YIELDED, "create_x")
+    for typical in TYPICAL * 7 if learned else ():
         scanner.scan(typical)
     start = time.process_time()
     _events.clear()
@@ -335,14 +339,14 @@ def test_a_hostile_row_is_refused_quickly_and_nothing_is_done(line: str, learned
 def test_no_warning_is_printed() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert RowScanner(PREFIX, ")").scan(f"{PREFIX}'\\d', 1 )") == ("\\d", 1)
+        assert RowScanner(YIELDED, "create_x").scan(f"{PREFIX}'\\d', 1 )") == ("\\d", 1)
 
 
 @pytest.mark.parametrize("line", [row for row in TYPICAL if len(row) > 20])
 def test_every_prefix_of_a_row_is_refused(line: str) -> None:
     for size in range(len(line)):
         with pytest.raises(RowError):
-            RowScanner(PREFIX, ")").scan(line[:size])
+            RowScanner(YIELDED, "create_x").scan(line[:size])
 
 
 @pytest.mark.parametrize("line", HOSTILE, ids=lambda line: ascii(line)[:60])
@@ -350,7 +354,7 @@ def test_a_hostile_row_is_refused_in_little_memory(line: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(RowError):
-            RowScanner(PREFIX, ")").scan(line)
+            RowScanner(YIELDED, "create_x").scan(line)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

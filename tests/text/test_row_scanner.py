@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from text_strategies import scalars, texts, values
 
 from dumpy.text import scanner
+from dumpy.text.outline import SAVED, YIELDED
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.words import JSON_NULL, MAX_DEPTH, NAMES, Natural, source
 
 PREFIX = "    yield create_x("
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patterns() -> Iterator[None]:
+    """Let the first row of a table teach a pattern."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scanner, "_FEW", 1)
+        yield
 
 
 def row(*values: object) -> str:
@@ -24,7 +33,7 @@ def row(*values: object) -> str:
 
 
 def scan(line: str, before: Iterable[str] = ()) -> tuple[object, ...]:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     for other in before:
         scanner.scan(other)
     return scanner.scan(line)
@@ -60,7 +69,7 @@ TYPICAL = [
 
 
 def test_rows_of_a_table_are_read_exactly() -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     for items in TYPICAL:
         assert repr(scanner.scan(row(*items))) == repr(items)
 
@@ -68,7 +77,7 @@ def test_rows_of_a_table_are_read_exactly() -> None:
 @given(st.lists(st.lists(scalars(), min_size=2, max_size=2), min_size=1, max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_whatever_was_learned_a_row_means_what_python_makes_of_it(rows: list[list[object]]) -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     for items in rows * 2:
         line = row(*items)
         assert repr(scanner.scan(line)) == repr(python_reads(line))
@@ -79,8 +88,8 @@ def test_whatever_was_learned_a_row_means_what_python_makes_of_it(rows: list[lis
 def test_all_three_ways_agree_with_python(items: list[object]) -> None:
     line = row(*items)
     expected = repr(python_reads(line))
-    assert repr(scanner.read_canonical(line, PREFIX, ")")) == expected
-    assert repr(scanner.read_edited(line, PREFIX, ")")) == expected
+    assert repr(scanner.read_canonical(line, YIELDED, "create_x")) == expected
+    assert repr(scanner.read_edited(line, YIELDED, "create_x")) == expected
     assert repr(scan(line, [line])) == expected
 
 
@@ -186,7 +195,7 @@ def test_what_python_ignores_after_a_row_is_ignored(ending: str) -> None:
 
 
 def test_the_other_shape_of_row_is_read_as_well() -> None:
-    scanner = RowScanner("loader.save(create_x(", "))")
+    scanner = RowScanner(SAVED, "create_x")
     assert scanner.scan("loader.save(create_x(1, 'a'))") == (1, "a")
     assert scanner.scan("loader.save(create_x(2, 'b'))") == (2, "b")
     assert scanner.scan('loader.save( create_x(3, "c") )  # edited') == (3, "c")
@@ -205,13 +214,13 @@ def test_the_other_shape_of_row_is_read_as_well() -> None:
 )
 def test_another_call_is_code(line: str) -> None:
     with pytest.raises(RowIsCode):
-        RowScanner("loader.save(create_x(", "))").scan(line)
+        RowScanner(SAVED, "create_x").scan(line)
 
 
 def test_a_column_that_changes_its_kind_is_read_exactly() -> None:
     column = [1, "a", None, 2.5, "it's", Decimal("1"), [1], ["a"], [], {"a": 1}, b"x", True]
     column += [date(2024, 1, 1), JSON_NULL, Natural("a.B", (1,)), 10**30, float("inf"), -0.0]
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     for value in column * 3:
         assert repr(scanner.scan(row(1, value))) == repr((1, value))
 
@@ -262,7 +271,7 @@ def test_an_impossible_value_is_an_error_and_not_code() -> None:
 @given(st.lists(st.lists(scalars(), min_size=2, max_size=2), min_size=1, max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_rows_scanned_together_mean_what_python_makes_of_each(rows: list[list[object]]) -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     lines = [row(*items) for items in rows]
     for line in lines:
         scanner.scan(line)
@@ -272,7 +281,7 @@ def test_rows_scanned_together_mean_what_python_makes_of_each(rows: list[list[ob
 
 
 def test_rows_that_look_alike_are_scanned_together() -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     lines = [row(*items) for items in TYPICAL]
     for line in lines:
         scanner.scan(line)
@@ -282,7 +291,7 @@ def test_rows_that_look_alike_are_scanned_together() -> None:
 
 
 def test_none_and_an_empty_text_stay_apart() -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     rows: list[tuple[object, ...]] = [(None, []), ("", None), ("a", [1]), ("", []), (None, None)]
     for items in rows:
         scanner.scan(row(*items))
@@ -293,7 +302,7 @@ def test_none_and_an_empty_text_stay_apart() -> None:
 
 @pytest.mark.parametrize("odd", ["    yield create_x(1)", "    yield create_x(1, 2 + 3)", "", "#"])
 def test_rows_with_an_odd_one_among_them_are_not_scanned_together(odd: str) -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     lines = [row(1, "a"), row(2, "b")]
     for line in lines:
         scanner.scan(line)
@@ -319,7 +328,7 @@ JSON = [
 def test_json_means_what_python_makes_of_it_whatever_follows(after: tuple[object, ...]) -> None:
     lines = [row(number, value, *after) for number, value in enumerate(JSON)]
     expected = [repr(python_reads(line)) for line in lines]
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     columns = scanner.scan_lines(lines)
     together = list(zip(*columns, strict=True)) if columns else list(map(scanner.scan, lines))
     assert list(map(repr, together)) == expected
@@ -327,7 +336,7 @@ def test_json_means_what_python_makes_of_it_whatever_follows(after: tuple[object
 
 
 def test_brackets_and_quotes_without_end_take_no_long_time_to_be_refused() -> None:
-    scanner = RowScanner(PREFIX, ")")
+    scanner = RowScanner(YIELDED, "create_x")
     scanner.scan(row({"a": 1}, "x", [1]))
     for piece in ("}, '", "}, 'x', [1, ", "}, [1, 1"):
         with pytest.raises(RowError):
