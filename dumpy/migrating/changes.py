@@ -337,7 +337,7 @@ class RemoveModel(Change):
 
     def function(self, before: CreateFunction) -> CreateFunction:
         """Return a create function that drops its rows."""
-        return replace(before, model="", fields={}, drops=True)
+        return replace(before, model="", fields={})
 
     def records(self, record: Record) -> Iterator[Record]:
         """Yield nothing."""

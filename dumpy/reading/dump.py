@@ -201,7 +201,7 @@ class DumpedTable:
     @property
     def row_count(self) -> int:
         """The number of its rows."""
-        return sum(1 if isinstance(part, InlineRow) else part.rows for part in self.parts)
+        return sum(part.rows for part in self.parts)
 
     @property
     def width(self) -> int:
@@ -233,7 +233,7 @@ class DumpedTable:
         """
         for part in self.parts:
             if isinstance(part, InlineRow):
-                yield self._block([(value,) for value in part.values], [part.line], 0)
+                yield self._block([(value,) for value in part.values], [part.first_line], 0)
             else:
                 yield from self._blocks_of(part, words)
 
@@ -358,9 +358,9 @@ class DumpFile:
         found = []
         for name, parts in _by_function(self.parts).items():
             if name not in namespace:
-                first = getattr(parts[0], "first_line", None) or getattr(parts[0], "line", None)
-                raise FixtureError(self.source.place(first), f"restore.py has no function {name}.")
-            code = CreateFunction(name, label, (), {}, {}, 1, drops=False)
+                place = self.source.place(parts[0].first_line)
+                raise FixtureError(place, f"restore.py has no function {name}.")
+            code = CreateFunction(name, label, (), {}, {}, 1)
             create = namespace[name]
             found.append(
                 DumpedTable(
@@ -515,7 +515,7 @@ class Dump:
             rows = counted(entry.rows, "row")
             yield f"{self.source.place()}: {reason}: its rows are left out ({rows})."
         for section in self.skeleton.unlisted:
-            if number := sum(map(_rows_of, section.parts)):
+            if number := sum(part.rows for part in section.parts):
                 rows = counted(number, "row")
                 reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
@@ -576,10 +576,6 @@ def _by_function(parts: Sequence[Part]) -> dict[str, tuple[Part, ...]]:
 
 def _names(entry: TableEntry) -> set[str]:
     return {file.name for file in entry.files}
-
-
-def _rows_of(part: Part) -> int:
-    return 1 if isinstance(part, InlineRow) else part.rows
 
 
 def open(given: object, *, damages: list[FixtureError] | None = None) -> Dump:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from keyword import kwlist
+from typing import NamedTuple
 
 from dumpy.errors import DumpFailed
 
@@ -59,8 +59,7 @@ _TAKEN = frozenset(
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelNames:
+class ModelNames(NamedTuple):
     """The names of a model in a dump: its variable, its create function, its section."""
 
     variable: str
@@ -81,23 +80,14 @@ class Names:
         lower = model.lower()
         # In objects() a call of create_… would look like a row.
         section = f"{'_' if f'{app}_'.startswith('create_') else ''}{app}_{lower}_objects"
-        names = ModelNames(f"{app}_{model}", f"create_{app}_{lower}", section)
-        number = 1
-        while not self._are_free(names):
-            number += 1
-            names = ModelNames(
-                f"{app}_{model}_{number}", f"create_{app}_{lower}_{number}", f"{section}_{number}"
-            )
-        self._taken |= _all(names)
-        return names
+        return ModelNames(*self._free(f"{app}_{model}", f"create_{app}_{lower}", section))
 
     def section(self, names: ModelNames) -> str:
         """Return the name of the next section of a model."""
-        name = names.objects
-        if name in self._begun:
-            name = self._numbered(name)
-        self._begun.add(name)
-        return name
+        if names.objects in self._begun:
+            return self._free(names.objects)[0]
+        self._begun.add(names.objects)
+        return names.objects
 
     def declaration(self, names: ModelNames, label: str, fields: Iterable[str]) -> str:
         """Return the line of a model, and its create function."""
@@ -114,21 +104,18 @@ class Names:
             parameters.append(name)
         return parameters
 
-    def _are_free(self, names: ModelNames) -> bool:
-        every = _all(names)
-        is_python = names.variable.startswith("__") and names.variable.endswith("__")
-        return len(every) == 3 and self._taken.isdisjoint(every) and not is_python
-
-    def _numbered(self, name: str) -> str:
-        number = 2
-        while f"{name}_{number}" in self._taken:
+    def _free(self, *bases: str) -> list[str]:
+        """Return names that were not taken: the bases, or all of them with one number."""
+        names, number = [*bases], 1
+        while (
+            len({*names}) < len(names)
+            or not self._taken.isdisjoint(names)
+            or (names[0].startswith("__") and names[0].endswith("__"))
+        ):
             number += 1
-        self._taken.add(f"{name}_{number}")
-        return f"{name}_{number}"
-
-
-def _all(names: ModelNames) -> set[str]:
-    return {names.variable, names.create, names.objects}
+            names = [f"{base}_{number}" for base in bases]
+        self._taken.update(names)
+        return names
 
 
 def _identifier(label: str) -> str:

@@ -309,10 +309,7 @@ def parse(outline: Outline) -> ast.Module:
 
     Raises FormatError if it is not Python, or if rows are not statements of their own.
     """
-    tree = ast.Module([], [])
-    for statement in statements(outline, is_whole=True):
-        tree.body.append(statement)
-    return tree
+    return ast.Module([*statements(outline, is_whole=True)], [])
 
 
 def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt]:
@@ -321,13 +318,15 @@ def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt
     Raises FormatError when one is not Python, or is too much unless they come as a `whole`; at the
     end, when rows are not statements of their own.
     """
-    found: dict[int, int] = {}
+    found: dict[int | None, int] = {}
     texts = [(1, outline.text)] if is_whole else parsing.statements(outline.text)
     try:
         for line, text in texts:
-            tree = _parsed(text, line)
-            _number_lines(tree, outline, line)
-            found |= _placeholders(tree)
+            tree = parsing.parse(text, line)
+            for node in ast.walk(tree):
+                _number_lines(node, outline, line)
+                if isinstance(node, ast.stmt):
+                    found[placeholder_number(node)] = node.lineno
             yield from tree.body
     except parsing.Unparsable as error:
         raise FormatError(outline.true_line(error.line), error.reason) from None
@@ -336,56 +335,29 @@ def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt
             raise FormatError(block.first_line, "expected a row; this line only looks like one.")
 
 
-def _parsed(text: str, line: int) -> ast.Module:
-    try:
-        return parsing.parse(text)
-    except parsing.Unparsable as error:
-        raise parsing.Unparsable(error.reason, line + error.line - 1) from None
-
-
 def check_skeleton(text: str) -> None:
     """Raise FormatError for a skeleton that is too large to be read again."""
     lines = text.count("\n")
     if len(text) > MAX_SKELETON or lines > _MAX_LINES:
         raise FormatError(lines, f"it has more than {_too_much(MAX_SKELETON)}")
     try:
-        parsing.check_size(text)
+        for _statement in parsing.statements(text):
+            pass
     except parsing.Unparsable as error:
         raise FormatError(error.line, error.reason) from None
 
 
-def _number_lines(tree: ast.Module, outline: Outline, first: int) -> None:
-    for node in ast.walk(tree):
-        if "lineno" in node._attributes:
-            numbered: Any = node
-            last = numbered.end_lineno or numbered.lineno
-            numbered.lineno = outline.true_line(first + numbered.lineno - 1)
-            numbered.end_lineno = outline.true_line(first + last - 1)
-
-
-def _placeholders(tree: ast.Module) -> dict[int, int]:
-    """Return the numbers of the blocks that are statements of the tree, each with its line."""
-    return {
-        number: node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.stmt) and (number := placeholder_number(node)) is not None
-    }
+def _number_lines(node: Any, outline: Outline, first: int) -> None:
+    if "lineno" in node._attributes:
+        last = node.end_lineno or node.lineno
+        node.lineno = outline.true_line(first + node.lineno - 1)
+        node.end_lineno = outline.true_line(first + last - 1)
 
 
 def placeholder_number(statement: ast.stmt) -> int | None:
     """Return the number of the block that a statement replaces, or None for another statement."""
-    match statement:
-        case ast.Expr(
-            value=ast.YieldFrom(
-                value=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]),
-                col_offset=4,
-            ),
-            col_offset=4,
-        ) if name == PLACEHOLDER:
-            return number
-        case ast.Expr(
-            value=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]),
-            col_offset=0,
-        ) if name == PLACEHOLDER:
-            return number
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    match value.value if isinstance(value, ast.YieldFrom) else value:
+        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]):
+            return number if name == PLACEHOLDER else None
     return None

@@ -6,9 +6,8 @@ import ast
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import TypeVar
 from unicodedata import is_normalized
 
 _MAX_TOKENS = 300_000
@@ -25,39 +24,36 @@ _LONGEST = 60
 # Python looks for a file of that name to quote from, and must find none: a device has no entries.
 _NO_FILE = f"{os.devnull}/<dumpy>"
 _BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
-_Tree = TypeVar("_Tree")
 
 
 class Unparsable(ValueError):
     """Text that is not Python, at `line`, because of `reason`."""
 
-    def __init__(self, reason: str, line: int = 1) -> None:
+    def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)
         self.reason = reason
         self.line = line
 
 
-def parse(text: str) -> ast.Module:
-    """Return the syntax tree of a module; raises Unparsable whatever Python's parser raises."""
-    return _calmly(lambda: ast.parse(text, _NO_FILE))
+def parse(text: str, line: int = 1) -> ast.Module:
+    """Return the syntax tree of the text that begins in a line.
 
-
-def parse_expression(text: str) -> ast.expr:
-    """Return the syntax tree of an expression; raises Unparsable for any error of the parser."""
-    return _calmly(lambda: ast.parse(text, _NO_FILE, "eval").body)
-
-
-def _calmly(parser: Callable[[], _Tree]) -> _Tree:
+    Raises Unparsable whatever Python's parser raises.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return parser()
+            return ast.parse(text, _NO_FILE)
     except (RecursionError, MemoryError):
-        raise Unparsable("it is too deeply nested or too long for Python.") from None
+        raise Unparsable("it is too deeply nested or too long for Python.", line) from None
     except SyntaxError as error:
-        raise Unparsable(f"it is not valid Python: {_said(error)}", error.lineno or 1) from None
+        # Without the line number, which may be relative to another text.
+        said = _DETECTED.sub("", error.msg)
+        said += "" if said.endswith(("?", ".")) else "."
+        at = line + (error.lineno or 1) - 1
+        raise Unparsable(f"it is not valid Python: {said}", at) from None
     except ValueError as error:
-        raise Unparsable(f"it is not valid Python: {error}.") from None
+        raise Unparsable(f"it is not valid Python: {error}.", line) from None
 
 
 def shown(node: ast.expr) -> str:
@@ -69,12 +65,6 @@ def shown(node: ast.expr) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _said(error: SyntaxError) -> str:
-    """Return Python's message without the line number, which may be relative to another text."""
-    text = _DETECTED.sub("", error.msg)
-    return text if text.endswith(("?", ".")) else f"{text}."
-
-
 def folded_line(text: str) -> int | None:
     """Return the line of a name with letters that Python folds, such as full-width ones."""
     begin = 0
@@ -83,12 +73,6 @@ def folded_line(text: str) -> int | None:
             return text.count("\n", 0, start) + 1
         begin = end
     return None
-
-
-def check_size(text: str) -> None:
-    """Raise Unparsable for text that is too large for Python's parser."""
-    for _statement in statements(text):
-        pass
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:

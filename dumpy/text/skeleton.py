@@ -6,10 +6,12 @@ Nothing is run. Any other shape is code, for which NotData is raised.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import NoReturn, TypeGuard
 
 from . import words
@@ -24,8 +26,6 @@ from .outline import (
     statements,
 )
 from .parsing import folded_line, shown
-
-_TABLES = "TABLES"
 
 
 class NotData(TextError):
@@ -54,7 +54,11 @@ class CreateFunction:
     fields: Mapping[str, int | Constant]
     field_lines: Mapping[str, int]
     line: int
-    drops: bool
+
+    @property
+    def drops(self) -> bool:
+        """Return whether no row becomes an object."""
+        return not self.model
 
     @property
     def unused(self) -> list[str]:
@@ -67,9 +71,10 @@ class CreateFunction:
 class InlineRow:
     """A row that was spread over several lines, or commented, by hand."""
 
-    line: int
+    first_line: int
     function: str
     values: tuple[object, ...]
+    rows = 1
 
 
 Part = Extent | InlineRow
@@ -120,17 +125,16 @@ class Skeleton:
 class _Module(Skeleton):
     """The names that are bound at module level so far."""
 
-    blocks: Sequence[Extent] = ()
-    is_directory: bool = False
+    outline: Outline = field(kw_only=True)
+    style: RowStyle = field(kw_only=True)
     found: dict[str, Section] = field(default_factory=dict)
-    generators: set[str] = field(default_factory=set)
     listed: dict[str, int] | None = None
     is_over: bool = False
 
 
 def interpret(outline: Outline, style: RowStyle) -> Skeleton:
     """Return the meaning of a skeleton; raises NotData if it is code, FormatError if not Python."""
-    module = _Module(blocks=outline.blocks, is_directory=style is SAVED)
+    module = _Module(outline=outline, style=style)
     folded = None if outline.text.isascii() else folded_line(outline.text)
     if folded is not None:
         reason = "the name has letters that Python reads as other letters."
@@ -142,13 +146,12 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
             module.is_masked = MASKED in said
         else:
             _module_statement(module, statement)
-    if module.listed is None:
-        what = f"list {_TABLES}" if module.is_directory else "function objects()"
-        raise NotData(1, f"there is no {what}.")
-    _check_blocks(module)
-    if module.is_directory:
-        module.files = module.listed
     found, listed = module.found, module.listed
+    if listed is None:
+        what = "list TABLES" if style is SAVED else "function objects()"
+        raise NotData(1, f"there is no {what}.")
+    if style is SAVED:
+        module.files = listed
     module.sections = tuple(
         replace(found[name], listed_at=at) for name, at in listed.items() if name in found
     )
@@ -164,28 +167,11 @@ def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple
     parts = []
     for number, statement in enumerate(statements(outline)):
         if (number > 0 or not _is_docstring(statement)) and ast.unparse(statement) != FLUSH:
-            part = _saved(statement, outline)
+            part = _part(outline, SAVED, statement, _value)
             if functions is not None and part.function not in functions:
                 raise NotData(statement.lineno, f"restore.py has no function {part.function}.")
             parts.append(part)
     return tuple(parts)
-
-
-def _saved(statement: ast.stmt, outline: Outline) -> Part:
-    number = placeholder_number(statement)
-    if number is not None:
-        return outline.blocks[number]
-    match statement:
-        case ast.Expr(
-            value=ast.Call(
-                func=ast.Attribute(value=ast.Name(id="loader"), attr="save"),
-                args=[ast.Call(func=ast.Name(id=name), args=arguments, keywords=[])],
-                keywords=[],
-            )
-        ):
-            values = tuple([_value(argument) for argument in arguments])
-            return InlineRow(statement.lineno, name, values)
-    _refuse(statement, "this is not a row.")
 
 
 def models_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -218,30 +204,35 @@ def _is_docstring(statement: ast.stmt) -> TypeGuard[ast.Expr]:
     return False
 
 
-def _without_docstring(body: Sequence[ast.stmt]) -> Sequence[ast.stmt]:
-    return body[1:] if body and _is_docstring(body[0]) else body
-
-
-def _check_blocks(module: _Module) -> None:
-    found = {id(part) for section in module.found.values() for part in section.parts}
-    for block in module.blocks:
-        if id(block) not in found:
-            raise NotData(block.first_line, "the rows are not where dumpy writes rows.")
-
-
 # Statements of the module
 
 
 def _module_statement(module: _Module, statement: ast.stmt) -> None:
     if module.is_over:
         _refuse(statement, "it comes after the call of main().")
-    if module.is_directory and ast.dump(statement) in _MAIN:
+    if module.style is SAVED and ast.dump(statement) in _MAIN:
         module.is_over = isinstance(statement, ast.If)
         return
-    reader = _STATEMENTS.get(type(statement))
-    if reader is None:
-        _refuse(statement, f"dumpy writes no statement like this ({type(statement).__name__}).")
-    reader(module, statement)
+    match statement:
+        case ast.ImportFrom():
+            _import(module, statement)
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            _bind(module, name, statement)
+            _assign(module, name, value)
+        case ast.FunctionDef():
+            _function(module, statement)
+        case ast.Expr() if ast.dump(statement) == _INSTALL and _may_install(module):
+            module.installs = True
+        case ast.Expr(value=value):
+            _refuse(statement, f"dumpy writes no statement like this ({shown(value)}).")
+        case _:
+            what = type(statement).__name__
+            _refuse(statement, f"dumpy writes no statement like this ({what}).")
+
+
+def _may_install(module: _Module) -> bool:
+    is_known = "install_migrations" in module.bound and "globals" not in module.bound
+    return is_known and not module.installs
 
 
 def _bind(module: _Module, name: str, node: ast.stmt) -> None:
@@ -263,135 +254,89 @@ def _import(module: _Module, node: ast.ImportFrom) -> None:
         _bind(module, alias.name, node)
 
 
-def _assign(module: _Module, node: ast.Assign) -> None:
-    match node.targets:
-        case [ast.Name(id=name)] if name == _TABLES and module.is_directory:
-            _bind(module, name, node)
-            module.listed = _files(node)
-        case [ast.Name(id=name)]:
-            _bind(module, name, node)
-            _ASSIGNED.get(name, _assign_model)(module, name, node.value)
-        case _:
-            _refuse(node, "dumpy assigns to one name at a time.")
-
-
-def _assign_version(module: _Module, name: str, value: ast.expr) -> None:
-    match value:
-        case ast.Constant(value=str() | None as version):
+def _assign(module: _Module, name: str, value: ast.expr) -> None:
+    match name, value:
+        case "SOURCE_VERSION", ast.Constant(value=str() | None as version):
             module.version = version
-        case _:
-            _refuse(value, "SOURCE_VERSION must be a text or None.")
-
-
-def _assign_migrations(module: _Module, name: str, value: ast.expr) -> None:
-    migrations = _evaluate(module, value, frozenset())
-    if type(migrations) is not dict or not all(
-        type(text) is str for text in (*migrations, *migrations.values())
-    ):
-        _refuse(value, "SOURCE_MIGRATIONS must be a dict of texts.")
-    module.migrations = migrations
-
-
-def _assign_model(module: _Module, name: str, value: ast.expr) -> None:
-    match value:
-        case ast.Call(
+        case "SOURCE_MIGRATIONS", ast.Dict(keys=keys, values=values) if _are_texts(
+            [*keys, *values]
+        ):
+            module.migrations = ast.literal_eval(value)
+        case "TABLES", ast.List(elts=names) if _are_texts(names) and module.style is SAVED:
+            module.listed = {ast.literal_eval(each): each.lineno for each in names}
+        case _, ast.Call(
             func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))], keywords=[]
-        ) if "resolve_model" in module.bound:
+        ) if name not in _ASSIGNED and "resolve_model" in module.bound:
             module.models[name] = label
             module.model_lines.setdefault(label, value.lineno)
         case _:
-            _refuse(value, f"{name} is not assigned as dumpy does it.")
+            _refuse(value, f"{name} must be {_ASSIGNED.get(name, 'resolve_model(…) of a text')}.")
+
+
+def _are_texts(nodes: Sequence[ast.expr | None]) -> bool:
+    return all(isinstance(node, ast.Constant) and isinstance(node.value, str) for node in nodes)
 
 
 def _function(module: _Module, node: ast.FunctionDef) -> None:
     _bind(module, node.name, node)
-    if node.decorator_list or node.returns or getattr(node, "type_params", None):
-        _refuse(node, f"the function {node.name} has a decorator or an annotation.")
+    parameters = _parameters(node)
+    body = node.body[1:] if _is_docstring(node.body[0]) else node.body
     if node.name.startswith("create_"):
         if module.installs:
             _refuse(node, f"{node.name} comes after install_migrations(), which must know it.")
-        module.functions[node.name] = _create(module, node)
-    elif module.is_directory:
+        module.functions[node.name] = _create(module, node, parameters, body)
+    elif module.style is SAVED:
         _refuse(node, f"dumpy writes no function {node.name} here.")
-    elif _parameters(node):
+    elif parameters:
         _refuse(node, f"the function {node.name} has parameters.")
     elif node.name == "objects":
-        module.listed = _yielded(module, node)
+        module.listed = _listed(module, node, body)
     else:
-        module.found[node.name] = _section(module, node)
-        if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(node)):
-            module.generators.add(node.name)
-
-
-def _files(statement: ast.Assign) -> dict[str, int]:
-    if not isinstance(statement.value, ast.List):
-        _refuse(statement, f"{_TABLES} must be a list of texts.")
-    files: dict[str, int] = {}
-    for node in statement.value.elts:
-        match node:
-            case ast.Constant(value=str(name)):
-                files[name] = node.lineno
-            case _:
-                _refuse(node, f"{_TABLES} must be a list of texts.")
-    return files
-
-
-_INSTALL = ast.dump(ast.parse(INSTALL).body[0])
-_MAIN = {ast.dump(statement) for statement in ast.parse(MAIN).body}
-
-
-def _expression(module: _Module, node: ast.Expr) -> None:
-    is_known = "install_migrations" in module.bound and "globals" not in module.bound
-    if ast.dump(node) != _INSTALL or not is_known or module.installs:
-        _refuse(node, f"dumpy writes no statement like this ({shown(node.value)}).")
-    module.installs = True
+        module.found[node.name] = Section(node.name, node.lineno, _rows(module, body))
 
 
 def _parameters(node: ast.FunctionDef) -> tuple[str, ...]:
     arguments = node.args
-    special = (arguments.vararg, arguments.kwarg, *arguments.kwonlyargs, *arguments.posonlyargs)
-    if any(special) or arguments.defaults or any(arg.annotation for arg in arguments.args):
-        _refuse(node, f"the parameters of {node.name} are not plain names.")
-    names = tuple(arg.arg for arg in arguments.args)
+    others = [*ast.iter_fields(node), *ast.iter_fields(arguments)]
+    if any(value for name, value in others if name not in ("name", "args", "body")) or any(
+        argument.annotation for argument in arguments.args
+    ):
+        _refuse(node, f"the function {node.name} has more than plain parameters.")
+    names = tuple(argument.arg for argument in arguments.args)
     if len(set(names)) < len(names) or "__debug__" in names:
         _refuse(node, f"{node.name} has the same parameter twice.")
     return names
 
 
-_STATEMENTS: dict[type, Callable[..., None]] = {
-    ast.ImportFrom: _import,
-    ast.Assign: _assign,
-    ast.FunctionDef: _function,
-    ast.Expr: _expression,
-}
-_ASSIGNED: dict[str, Callable[[_Module, str, ast.expr], None]] = {
-    "SOURCE_VERSION": _assign_version,
-    "SOURCE_MIGRATIONS": _assign_migrations,
+_INSTALL = ast.dump(ast.parse(INSTALL).body[0])
+_MAIN = {ast.dump(statement) for statement in ast.parse(MAIN).body}
+_ASSIGNED = {
+    "SOURCE_VERSION": "a text or None",
+    "SOURCE_MIGRATIONS": "a dict of texts",
+    "TABLES": "a list of texts in restore.py",
 }
 
 
 # Create functions
 
 
-def _create(module: _Module, node: ast.FunctionDef) -> CreateFunction:
-    parameters = _parameters(node)
-    match _without_docstring(node.body):
+def _create(
+    module: _Module, node: ast.FunctionDef, parameters: tuple[str, ...], body: Sequence[ast.stmt]
+) -> CreateFunction:
+    match body:
         case [ast.Return(value=None | ast.Constant(value=None))]:
-            return CreateFunction(node.name, "", parameters, {}, {}, node.lineno, True)
-        case [ast.Return(value=ast.Call(func=ast.Name(id="new")) as call)]:
-            model = _model(module, call, parameters)
-            fields, lines = _fields(module, parameters, call.keywords)
-            return CreateFunction(node.name, model, parameters, fields, lines, node.lineno, False)
+            return CreateFunction(node.name, "", parameters, {}, {}, node.lineno)
+        case [ast.Return(value=ast.Call(func=ast.Name(id="new"), args=args, keywords=keywords))]:
+            match args:
+                case [ast.Name(id=variable)] if variable in module.models:
+                    if "new" in module.bound and {"new", variable}.isdisjoint(parameters):
+                        model = module.models[variable]
+                        fields, lines = _fields(module, parameters, keywords)
+                        return CreateFunction(
+                            node.name, model, parameters, fields, lines, node.lineno
+                        )
+            _refuse(body[0], "new(…) must have one model of this module, and fields.")
     _refuse(node, f"{node.name} does more than return new(…) with its parameters.")
-
-
-def _model(module: _Module, call: ast.Call, parameters: Sequence[str]) -> str:
-    """Return the label of the model of `new(variable, …)`."""
-    match call.args:
-        case [ast.Name(id=variable)] if variable in module.models:
-            if "new" in module.bound and {"new", variable}.isdisjoint(parameters):
-                return module.models[variable]
-    _refuse(call, "new(…) must have one model of this module, and fields.")
 
 
 def _fields(
@@ -403,40 +348,31 @@ def _fields(
     for name, value in _assignments(keywords):
         if name in fields:
             _refuse(value, f"the field {name} is given twice.")
-        fields[name] = _field_value(module, positions, value)
+        if isinstance(value, ast.Name) and value.id in positions:
+            fields[name] = positions[value.id]
+        else:
+            fields[name] = Constant(_evaluate(module, positions, value))
         lines[name] = value.lineno
     return fields, lines
 
 
 def _assignments(keywords: Sequence[ast.keyword]) -> Iterator[tuple[str, ast.expr]]:
     for keyword in keywords:
-        if keyword.arg is not None:
-            yield keyword.arg, keyword.value
-        elif isinstance(keyword.value, ast.Dict):
-            yield from _items(keyword.value)
-        else:
-            _refuse(keyword, "after ** dumpy writes a dict only.")
-
-
-def _items(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
-    for key, value in zip(node.keys, node.values, strict=True):
-        match key:
-            case ast.Constant(value=str(name)):
+        match keyword:
+            case ast.keyword(arg=str(name), value=value):
                 yield name, value
+            case ast.keyword(value=ast.Dict(keys=names, values=values)) if _are_texts(names):
+                yield from zip(
+                    [ast.literal_eval(name) for name in names if name], values, strict=True
+                )
             case _:
-                _refuse(value, "after ** the names must be texts.")
-
-
-def _field_value(module: _Module, positions: Mapping[str, int], value: ast.expr) -> int | Constant:
-    if isinstance(value, ast.Name) and value.id in positions:
-        return positions[value.id]
-    return Constant(_evaluate(module, value, positions))
+                _refuse(keyword, "after ** dumpy writes a dict with texts as names only.")
 
 
 _VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
 
 
-def _evaluate(module: _Module, node: ast.expr, hidden: Container[str]) -> object:
+def _evaluate(module: _Module, hidden: Container[str], node: ast.expr) -> object:
     """Return the value of a literal in which no word has another meaning."""
     is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     if not (is_word or isinstance(node, _VALUES)):
@@ -457,72 +393,55 @@ def _value(node: ast.expr) -> object:
         raise NotData(max(error.line, node.lineno), error.reason) from None
 
 
-# Sections
+# Rows
 
 
-def _section(module: _Module, node: ast.FunctionDef) -> Section:
-    statements = list(_without_docstring(node.body))
-    match statements[-1:]:
-        case [ast.Return(value=None)]:
-            statements.pop()
-    parts = tuple(_part(module, statement) for statement in statements)
-    return Section(node.name, node.lineno, parts)
-
-
-def _part(module: _Module, statement: ast.stmt) -> Part:
+def _part(
+    outline: Outline,
+    style: RowStyle,
+    statement: ast.stmt,
+    evaluate: Callable[[ast.expr], object],
+) -> Part:
     number = placeholder_number(statement)
-    if number is not None and number < len(module.blocks):
-        part: Part = module.blocks[number]
-    else:
-        part = _inline_row(module, statement)
-    if part.function not in module.functions:
-        raise NotData(statement.lineno, _no_function(part.function, module.functions))
-    return part
+    if number is not None:
+        return outline.blocks[number]
+    call = style.call_in(statement)
+    if call is not None and not call.keywords:
+        return InlineRow(statement.lineno, call.function, tuple(map(evaluate, call.args)))
+    is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    _refuse(statement, "the row has no yield." if is_call else "this is not a row.")
 
 
-def _no_function(name: str, known: Iterable[str]) -> str:
-    similar = get_close_matches(name, known, 1)
-    hint = f" Did you mean {similar[0]}?" if similar else ""
-    return f"there is no function {name}.{hint}"
+def _rows(module: _Module, body: Sequence[ast.stmt]) -> tuple[Part, ...]:
+    match body:
+        case [*rows, ast.Return(value=None)]:
+            body = rows
+    evaluate = partial(_evaluate, module, ())
+    parts = tuple(_part(module.outline, module.style, statement, evaluate) for statement in body)
+    for part, statement in zip(parts, body, strict=True):
+        if part.function not in module.functions:
+            similar = get_close_matches(part.function, module.functions, 1)
+            hint = f" Did you mean {similar[0]}?" if similar else ""
+            raise NotData(statement.lineno, f"there is no function {part.function}.{hint}")
+    return parts
 
 
-def _inline_row(module: _Module, statement: ast.stmt) -> InlineRow:
-    match statement:
-        case ast.Expr(
-            value=ast.Yield(value=ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]))
-        ):
-            values = tuple([_evaluate(module, argument, ()) for argument in arguments])
-            return InlineRow(statement.lineno, name, values)
-        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in module.functions:
-            _refuse(statement, "the row has no yield.")
-    _refuse(statement, "this is not a row.")
-
-
-def _yielded(module: _Module, node: ast.FunctionDef) -> dict[str, int]:
+def _listed(module: _Module, node: ast.stmt, body: Sequence[ast.stmt]) -> dict[str, int]:
     """Return the names of the sections in the order of objects(), with their lines."""
-    statements = _without_docstring(node.body)
-    match statements:
+    match body:
         case [ast.Return(value=ast.List(elts=[]))]:
             return {}
-    names = {_yielded_name(module, statement): statement.lineno for statement in statements}
-    if len(names) < len(statements) or not names:
+    names: dict[str, int] = {}
+    for statement in body:
+        found = _LISTED.fullmatch(ast.unparse(statement))
+        if found is None or found[2] not in module.found:
+            _refuse(statement, "in objects() dumpy yields sections only.")
+        if found[1] and not module.found[found[2]].parts:
+            _refuse(statement, f"{found[2]}() yields nothing, so it cannot be yielded from.")
+        names[found[2]] = statement.lineno
+    if len(names) < len(body) or not names:
         _refuse(node, "objects() yields the same section twice, or none.")
     return names
 
 
-def _yielded_name(module: _Module, statement: ast.stmt) -> str:
-    match statement:
-        case ast.Expr(value=ast.Yield(value=call) | ast.YieldFrom(value=call) as value):
-            name = _called(call)
-            # Without a yield it is no generator, which `yield from` cannot do with.
-            if name in module.found and (isinstance(value, ast.Yield) or name in module.generators):
-                return name
-    _refuse(statement, "in objects() dumpy yields sections only.")
-
-
-def _called(node: ast.expr | None) -> str:
-    """Return the name of a call without arguments, '' for anything else."""
-    match node:
-        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]):
-            return name
-    return ""
+_LISTED = re.compile(r"yield (from )?(\w+)\(\)")

@@ -23,7 +23,7 @@ def rows(skeleton: Skeleton, text: str = DUMP) -> list[object]:
             if isinstance(part, Extent):
                 lines += text.encode()[part.start : part.end].decode().splitlines()
             else:
-                lines.append((part.line, part.values))
+                lines.append((part.first_line, part.values))
     return lines
 
 
