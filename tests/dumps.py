@@ -10,12 +10,9 @@ from typing import Any
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
     Names,
-    create_function,
     head,
-    model_line,
     objects_function,
     section_head,
-    tail,
 )
 from dumpy.text.manifest import FileEntry, Manifest
 from dumpy.text.outline import YIELDED
@@ -49,13 +46,11 @@ def module(
         model = names.for_model(*table.label.split("."))
         section = names.section(model)
         sections.append(section)
-        parameters = names.parameters(table.fields, model.variable)
-        text += model_line(model.variable, table.label)
-        text += create_function(model, list(zip(parameters, table.fields, strict=True)))
+        text += names.declaration(model, table.label, table.fields)
         text += section_head(section)
         lines = [f"{YIELDED.prefix(model.create)}{_arguments(row)})\n" for row in table.rows]
         text += "".join(lines) or "    return\n"
-    return text + objects_function(sections) + tail()
+    return text + objects_function(sections)
 
 
 def write(path: Path, *tables: Rows, version: str | None = None) -> Path:

@@ -35,6 +35,12 @@ if __name__ == '__main__':
     main()
 """
 """The part of `restore.py` that is the same in every dump."""
+END = f"\n{LAST_LINE}\n"
+"""The end of a file; one without it is truncated."""
+
+TABLE_END = f"\n{FLUSH}\n{END}"
+"""The end of a table file."""
+
 IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
@@ -52,10 +58,8 @@ was removed, comment its line out; when it was renamed, change the name left of 
 table out, comment its line out in {}.
 """  # noqa: E501
 _WIDTH = 88
-_NO_NAMES = frozenset({*kwlist, "__debug__"})
-_TAKEN = frozenset(
-    {*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS", PLACEHOLDER}
-)
+_NO_NAMES = frozenset({*kwlist, "__debug__", PLACEHOLDER})
+_TAKEN = frozenset({*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,18 +95,21 @@ class Names:
 
     def declaration(self, names: ModelNames, label: str, fields: Iterable[str]) -> str:
         """Return the line of a model, and its create function."""
-        pairs = zip(self.parameters(fields, names.variable), fields, strict=True)
-        return model_line(names.variable, label) + create_function(names, pairs)
-
-    def parameters(self, field_names: Iterable[str], variable: str) -> list[str]:
-        """Return the names of the parameters of a create function, one for each field."""
         parameters: list[str] = []
-        for field in field_names:
-            name = _identifier(field)
-            while name in _NO_NAMES or name in ("new", variable, PLACEHOLDER) or name in parameters:
-                name += "_"
-            parameters.append(name)
-        return parameters
+        lines = ""
+        for field in fields:
+            parameter = _identifier(field)
+            while parameter in _NO_NAMES or parameter in ("new", names.variable, *parameters):
+                parameter += "_"
+            parameters.append(parameter)
+            is_name = _IDENTIFIER.fullmatch(field) and field not in _NO_NAMES
+            line = f"{field}={parameter}" if is_name else f"**{{{_quoted(field)}: {parameter}}}"
+            lines += f"        {line},\n"
+        return (
+            f"\n\n{names.variable} = resolve_model({_quoted(label)})\n"
+            f"\n\ndef {names.create}({', '.join(parameters)}):\n"
+            f"    return new(\n        {names.variable},\n{lines}    )\n"
+        )
 
     def _free(self, *bases: str) -> list[str]:
         """Return names that were not taken: the bases, or all of them with one number."""
@@ -132,7 +139,7 @@ def head(
     migrations: Mapping[str, str],
     listed_in: str = "objects()",
 ) -> str:
-    """Return everything before the first model, without the last line end, which `model_line` adds.
+    """Return everything before the first model; a declaration adds the last line end.
 
     `listed_in` names the place where the tables are listed.
     """
@@ -165,28 +172,6 @@ def _mapping(mapping: Mapping[str, str]) -> str:
     return "".join(["{\n", *(f"    {item},\n" for item in items), "}"])
 
 
-def model_line(variable: str, label: str) -> str:
-    """Return the line that binds a variable to the model `app_label.ModelName`."""
-    return f"\n\n{variable} = resolve_model({_quoted(label)})\n"
-
-
-def create_function(names: ModelNames, fields: Iterable[tuple[str, str]]) -> str:
-    """Return the create function of a model for pairs (parameter, field)."""
-    pairs = list(fields)
-    parameters = ", ".join(parameter for parameter, _ in pairs)
-    lines = "".join(f"        {_assignment(*pair)},\n" for pair in pairs)
-    return (
-        f"\n\ndef {names.create}({parameters}):\n"
-        f"    return new(\n        {names.variable},\n{lines}    )\n"
-    )
-
-
-def _assignment(parameter: str, field: str) -> str:
-    if _IDENTIFIER.fullmatch(field) and field not in _NO_NAMES:
-        return f"{field}={parameter}"
-    return f"**{{{_quoted(field)}: {parameter}}}"
-
-
 def section_head(name: str) -> str:
     """Return the line before the rows of a section."""
     return f"\n\ndef {name}():\n"
@@ -197,27 +182,17 @@ def table_head(label: str) -> str:
     return f'{_FIRST_LINES}"""Rows of {_docstring(label)}, which restore.py loads."""\n'
 
 
-def table_tail() -> str:
-    """Return the end of a table file."""
-    return f"\n{FLUSH}\n\n{LAST_LINE}\n"
-
-
 def main_function(files: Sequence[str]) -> str:
-    """Return the list of the table files, and the code that runs when `restore.py` is run."""
+    """Return the end of `restore.py`: the list of the table files, and the code that loads them."""
     names = "".join(f"    {_quoted(name)},\n" for name in files)
-    return f"\n\n{INSTALL}\n\nTABLES = [\n{names}]\n{MAIN}"
+    return f"\n\n{INSTALL}\n\nTABLES = [\n{names}]\n{MAIN}{END}"
 
 
 def objects_function(sections: Sequence[str]) -> str:
-    """Return the function that yields the sections."""
+    """Return the end of a module: the function that yields its sections."""
     lines = [f"    yield {section}()\n" for section in sections]
     body = "".join(lines) or "    return []\n"
-    return f"\n\n{INSTALL}\n\n\ndef objects():\n{body}"
-
-
-def tail() -> str:
-    """Return the end of the file; a file without it is truncated."""
-    return f"\n{LAST_LINE}\n"
+    return f"\n\n{INSTALL}\n\n\ndef objects():\n{body}{END}"
 
 
 class ModuleWriter:
@@ -267,9 +242,11 @@ class ModuleWriter:
 
         Raises `DumpFailed` if it could not be read.
         """
-        self._write_skeleton(objects_function(self._sections))
-        require_readable("".join(self._skeleton), "Dump each app separately, or use dump2py.")
-        self._write(tail())
+        end = objects_function(self._sections)
+        require_readable(
+            "".join([*self._skeleton, end]), "Dump each app separately, or use dump2py."
+        )
+        self._write(end)
 
     def _write_skeleton(self, text: str) -> None:
         self._skeleton.append(text)

@@ -17,14 +17,13 @@ from dumpy.errors import DumpyError, sentence
 from dumpy.schema.tables import Table
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import (
+    TABLE_END,
     ModelNames,
     Names,
     head,
     main_function,
     require_readable,
     table_head,
-    table_tail,
-    tail,
 )
 from dumpy.text.outline import SAVED
 from dumpy.text.strings import quote
@@ -162,14 +161,14 @@ class DirectoryDump:
         while count < self._max_row_count and (lines := next(pages, None)):
             file.write("".join([f"{prefix}{line}{SAVED.suffix}\n" for line in lines]))
             count += len(lines)
-        file.write(table_tail())
+        file.write(TABLE_END)
         return count
 
     def _write_restore(self, directory: Path) -> manifests.FileEntry:
         version = project_version()
         files = [file.name for entry in self._entries for file in entry.files]
         begin = head(self._dump.description(version), version, self._dump.migrations(), "TABLES")
-        text = "".join([begin, *self._functions, main_function(files), tail()])
+        text = "".join([begin, *self._functions, main_function(files)])
         require_readable(text, "Use a larger --max-row-count, which makes fewer files.")
         with _File(directory / manifests.RESTORE) as file:
             file.write(text)

@@ -70,20 +70,18 @@ def as_dump(objects: list[dict[str, Any]]) -> str:
     text = emit.head("Objects of a test of Django.", None, {})
     for (label, fields), group in groupby(map(_row, objects), key=lambda row: row[:2]):
         text += _section(names, sections, label, fields, [row[2] for row in group])
-    return text + emit.objects_function(sections) + emit.tail()
+    return text + emit.objects_function(sections)
 
 
 def _section(
     names: emit.Names, sections: list[str], label: str, fields: tuple[str, ...], rows: list[Any]
 ) -> str:
     own = names.for_model(*label.split("."))
-    parameters = names.parameters(fields, own.variable)
     sections.append(names.section(own))
     calls = [", ".join(source(value) for value in values) for values in rows]
     return "".join(
         [
-            emit.model_line(own.variable, label),
-            emit.create_function(own, list(zip(parameters, fields, strict=True))),
+            names.declaration(own, label, fields),
             emit.section_head(sections[-1]),
             *(f"{YIELDED.prefix(own.create)}{call}{YIELDED.suffix}\n" for call in calls),
         ]

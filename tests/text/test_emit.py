@@ -9,12 +9,9 @@ from text_strategies import texts
 from dumpy.text.emit import (
     ModelNames,
     Names,
-    create_function,
     head,
-    model_line,
     objects_function,
     section_head,
-    tail,
 )
 from dumpy.text.outline import YIELDED
 from dumpy.text.words import source
@@ -31,15 +28,13 @@ def written(
     sections = []
     for app, model, fields, rows in models:
         called = names.for_model(app, model)
-        parameters = names.parameters(fields, called.variable)
         sections.append(names.section(called))
-        text += model_line(called.variable, f"{app}.{model}")
-        text += create_function(called, zip(parameters, fields, strict=True))
+        text += names.declaration(called, f"{app}.{model}", fields)
         text += section_head(sections[-1])
         for row in rows:
             values = ", ".join(map(source, row))
             text += f"{YIELDED.prefix(called.create)}{values}{YIELDED.suffix}\n"
-    return text + objects_function(sections) + tail()
+    return text + objects_function(sections)
 
 
 def test_a_dump_is_written_in_this_form() -> None:
@@ -197,14 +192,7 @@ def test_the_sections_of_a_model_are_numbered() -> None:
 
 def test_parameters_are_the_fields_where_they_can_be() -> None:
     fields = ["id", "class", "new", "name", "music_Track", "größe", "class_", "date", "__debug__"]
-    assert Names().parameters(fields, "music_Track") == [
-        "id",
-        "class_",
-        "new_",
-        "name",
-        "music_Track_",
-        "gr_f6_dfe",
-        "class__",
-        "date",
-        "__debug___",
-    ]
+    names = Names()
+    text = names.declaration(names.for_model("music", "Track"), "music.Track", fields)
+    parameters = "id, class_, new_, name, music_Track_, gr_f6_dfe, class__, date, __debug___"
+    assert f"def create_music_track({parameters}):" in text

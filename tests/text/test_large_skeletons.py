@@ -10,13 +10,10 @@ from text_dumps import outline_of
 
 from dumpy.text.emit import (
     Names,
-    create_function,
     head,
     main_function,
-    model_line,
     objects_function,
     section_head,
-    tail,
 )
 from dumpy.text.outline import SAVED, YIELDED, FormatError, check_skeleton, split
 from dumpy.text.skeleton import Section, interpret
@@ -24,7 +21,7 @@ from dumpy.text.skeleton import Section, interpret
 
 def test_a_restore_file_may_list_ten_thousand_files() -> None:
     files = [f"shop_artist_{number}.py" for number in range(10_000)]
-    text = head("Rows of a test.", None, {}, "TABLES") + main_function(files) + tail()
+    text = head("Rows of a test.", None, {}, "TABLES") + main_function(files)
     check_skeleton(text)
     outline = split(io.BytesIO(text.encode()), SAVED)
     assert list(interpret(outline, SAVED).files) == files
@@ -32,10 +29,10 @@ def test_a_restore_file_may_list_ten_thousand_files() -> None:
 
 def test_a_model_may_have_a_thousand_columns_with_the_longest_names() -> None:
     fields = [f"{'column':_<58}{number:05}" for number in range(1000)]
-    names = Names().for_model("shop", "Wide")
-    text = head("Rows of a test.", None, {}) + model_line(names.variable, "shop.Wide")
-    text += create_function(names, [(name, name) for name in fields])
-    text += objects_function([]) + tail()
+    names = Names()
+    text = head("Rows of a test.", None, {})
+    text += names.declaration(names.for_model("shop", "Wide"), "shop.Wide", fields)
+    text += objects_function([])
     check_skeleton(text)
     outline = outline_of(text)
     assert interpret(outline, YIELDED) is not None
@@ -66,11 +63,11 @@ def test_of_too_many_such_rows_the_formatter_is_named() -> None:
 
 def sections(rows: int) -> Sequence[Section]:
     """Return the sections of a dump with so many rows, each of them over three lines."""
-    names = Names().for_model("shop", "Tag")
-    text = head("Rows of a test.", None, {}) + model_line(names.variable, "shop.Tag")
-    text += create_function(names, [(name, name) for name in ("id", "name", "note")])
+    names = Names()
+    text = head("Rows of a test.", None, {})
+    text += names.declaration(names.for_model("shop", "Tag"), "shop.Tag", ("id", "name", "note"))
     text += section_head("shop_tag_objects")
     for number in range(rows):
         text += f'    yield create_shop_tag(\n        {number}, "a, b c d", "e f g"\n    )\n'
-    text += objects_function(["shop_tag_objects"]) + tail()
+    text += objects_function(["shop_tag_objects"])
     return interpret(outline_of(text), YIELDED).sections
