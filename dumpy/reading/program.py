@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import chain, starmap
@@ -45,14 +45,11 @@ class Program:
         self._row_line: int | None = None
         self._dropped: Counter[str] = Counter()
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
-        self._require_permission(dump)
-        self._code = self._compiled(dump)
-
-    def _require_permission(self, dump: Dump) -> None:
         hint = why_not(self.source.path)
         if hint is not None:
             reason = f"the first line is not {FIRST_LINE!r}, so it is a program, not a dump."
             raise FixtureError(self.source.place(1), reason, hint)
+        self._code = self._compiled(dump)
 
     def run(self) -> dict[str, Any]:
         """Run all of the program but its ``objects()``, and return its globals.
@@ -94,9 +91,8 @@ class Program:
         with self._blamed():
             tree = tree_of(dump)
         if not any("objects" in _bound(statement) for statement in tree.body):
-            place = self.source.place()
             raise FixtureError(
-                place,
+                self.source.place(),
                 "it does not define objects(), so it is not a fixture. It was not run.",
                 "Write a function objects() that yields model instances.",
             )
@@ -111,7 +107,7 @@ class Program:
         elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
             raise FixtureError(
                 place,
-                f"objects() gives {_shown(given)}, which is not an object.",
+                f"objects() gives {given!r:.60} ({type(given).__name__}), which is not an object.",
                 "Yield model instances, lists or generators of them, FlushDeferredObjects or None.",
             )
         else:
@@ -149,21 +145,21 @@ class Program:
         namespace = self._module.__dict__
         # Whether the words of a row mean what they mean in rows that are data.
         is_plain = all(namespace.get(name, word) is word for name, word in NAMES.items())
-        for line, text in chain.from_iterable(
-            starmap(without_comments, row_lines(self.source, block))
-        ):
+        chunks = starmap(without_comments, row_lines(self.source, block))
+        for line, text in chain.from_iterable(chunks):
             self._row_line = line
+            values = None
             try:
                 values = scanner.scan(text)
-                is_code = not is_plain
             except RowIsCode:
-                is_code = True
+                pass
             except RowError as error:
                 raise FixtureError(self.source.place(line), error.reason) from error
-            one = self._run_row(line, text) if is_code else self._call(create, values, line)
-            if one is None:
-                self._dropped[block.function] += 1
-            yield one
+            is_code = values is None or not is_plain
+            for one in self._run_row(line, text) if is_code else self._call(create, values or ()):
+                if one is None:
+                    self._dropped[block.function] += 1
+                yield one
 
     def _create_function(self, block: Extent) -> Any:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]
@@ -174,18 +170,20 @@ class Program:
         reason = f"there is no function {block.function}."
         raise FixtureError(self.source.place(block.first_line), reason, hint)
 
-    def _call(self, create: Any, values: tuple[object, ...], line: int) -> Any:
+    def _call(self, create: Any, values: tuple[object, ...]) -> Sequence[Any]:
         try:
-            return create(*values)
+            return (create(*values),)
         except Exception as error:
-            raise FixtureError(self.source.place(line), sentence(error)) from error
+            raise FixtureError(self.source.place(self._row_line), sentence(error)) from error
 
-    def _run_row(self, line: int, text: str) -> Any:
-        """Run a row that is code, alone; its value is what it would have yielded."""
-        expression = ast.parse(text.strip().removeprefix("yield").strip(), mode="eval")
-        ast.increment_lineno(expression, line - 1)
+    def _run_row(self, line: int, text: str) -> Sequence[Any]:
+        """Run a row that is code, alone; return what it yields."""
+        defined: dict[str, Any] = {}
         with self._blamed():
-            return eval(compile(expression, self._filename, "eval"), self._module.__dict__)
+            tree = ast.parse(f"def row():\n{text}\n")
+            ast.increment_lineno(tree, line - 2)
+            exec(compile(tree, self._filename, "exec"), self._module.__dict__, defined)
+            return list(defined["row"]())
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -242,12 +240,9 @@ def _bound(statement: ast.stmt) -> set[str]:
     """The names that a statement binds at module level, those in its branches included."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return {statement.name}
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-    aliases = {node for node in ast.walk(statement) if isinstance(node, ast.alias)}
-    functions = {node.name for node in ast.walk(statement) if isinstance(node, ast.FunctionDef)}
-    return names | functions | {(alias.asname or alias.name) for alias in aliases}
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+    return {
+        name
+        for node in ast.walk(statement)
+        for name in (getattr(node, field, None) for field in ("id", "name", "asname"))
+        if name
+    }
