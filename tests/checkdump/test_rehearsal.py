@@ -82,6 +82,7 @@ def keys(finding: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("label", "name"), EXPECTED)
+@pytest.mark.sql
 def test_rows_that_are_refused_are_named(
     rehearsed: tuple[Path, Said], label: str, name: str
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_step_is_proposed_for_what_a_field_does_not_take(
         ("zoo.Mascot", ("nation", None), 7),
     ],
 )
+@pytest.mark.sql
 def test_what_an_engine_or_a_field_refuses_in_its_own_words_is_named(
     rehearsed: tuple[Path, Said], label: str, names: tuple[str | None, ...], pk: int
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_text_that_only_a_validation_finds_too_long_stops_where_the_engine_min
     assert sorted(pk for one in found for pk in keys(one)) == ([7] if IS_SQLITE else [7, 8])
 
 
+@pytest.mark.sql
 def test_a_dump_of_the_whole_zoo_would_be_restored_and_nothing_is_written(tmp_path: Path) -> None:
     fill()
     called("dump2py", str(tmp_path / "dump"), verbosity=0)
@@ -160,6 +163,7 @@ def test_a_dump_of_the_whole_zoo_would_be_restored_and_nothing_is_written(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
+@pytest.mark.sql
 def test_a_default_that_refers_to_no_row_is_found(
     dump: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +196,7 @@ def test_rows_of_two_models_that_become_one_must_have_other_keys(dump: Path) -> 
     assert 1 in [pk for one in said.findings for pk in keys(one)]
 
 
+@pytest.mark.sql
 def test_a_value_that_a_field_would_not_keep_is_found(dump: Path) -> None:
     tracks = (1, "Go", None, 1, None, "", 1, None, Decimal("0.99"), []), (
         2, "Down", None, 1, None, "", 1, None, Decimal("0.999"), [],

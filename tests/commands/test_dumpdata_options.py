@@ -92,6 +92,7 @@ def test_a_model_named_twice_is_dumped_once(species: None) -> None:
     assert dumped("zoo.Species", "zoo", "zoo.Species") == dumped("zoo")
 
 
+@pytest.mark.sql
 def test_without_a_label_all_apps_are_dumped(species: None) -> None:
     labels = {row.partition("(")[0] for row in rows(dumped())}
     assert labels >= {"auth_permission", "sites_site", "zoo_species", "zoo_animal"}
@@ -148,6 +149,7 @@ def test_a_foreign_key_to_a_content_type_is_always_a_natural_key(options) -> Non
     assert "natural('contenttypes.ContentType', 'zoo', 'chip')" in row
 
 
+@pytest.mark.sql
 def test_all_dumps_the_rows_that_the_default_manager_hides() -> None:
     zoo.Resident.everyone.create(pk=1, name="left", left=True)
     assert rows(dumped("zoo.Resident", use_base_manager=True)) == [
@@ -155,6 +157,7 @@ def test_all_dumps_the_rows_that_the_default_manager_hides() -> None:
     ]
 
 
+@pytest.mark.sql
 def test_all_dumps_the_rows_that_even_the_base_manager_hides() -> None:
     zoo.Relic(pk=1, name="in store", in_store=True).save_base(raw=True)
     assert rows(dumped("zoo.Relic", use_base_manager=True)) == ["zoo_relic(1, 'in store', True)"]
@@ -198,6 +201,7 @@ def test_pks_of_the_wrong_type_are_an_error() -> None:
         dumped("zoo.Species", primary_keys="abc")
 
 
+@pytest.mark.sql
 def test_pks_may_be_uuids() -> None:
     chip = zoo.Chip.objects.create(label="wanted")
     zoo.Chip.objects.create(label="other")
@@ -242,6 +246,7 @@ def test_indent_changes_nothing(species: None) -> None:
     assert dumped("zoo", indent=4) == dumped("zoo")
 
 
+@pytest.mark.sql
 def test_database_says_where_the_rows_are_from(species: None) -> None:
     zoo.Species.objects.using("other").create(pk=9, latin="Corvus corax")
     found = rows(dumped("zoo.Species", database="other"))
@@ -296,6 +301,7 @@ def test_a_model_without_a_table_that_is_asked_for_alone_is_left_out_and_named()
     assert "zoo.Dodo is left out" in said.err
 
 
+@pytest.mark.sql
 def test_a_database_view_is_left_out_and_named() -> None:
     zoo.Creature.objects.create(pk=1, name="giraffe", height=500)
     said = called("dumpdata", "zoo.TallCreature", format="py")
@@ -380,6 +386,7 @@ def test_many_to_manys_are_sorted_lists() -> None:
     assert rows(dumped("zoo.Animal"))[0] == "zoo_animal(1, 'animal 1', None, [], [1, 2, 3], [])"
 
 
+@pytest.mark.sql
 def test_dumping_takes_no_query_per_row(django_assert_max_num_queries) -> None:
     for pk in range(1, 60):
         zoo.Nest.objects.create(pk=pk, height=pk, tree=zoo.Tree.trees.create(name="oak"))

@@ -83,6 +83,7 @@ def test_a_dump_loads_into_a_fresh_migrated_database_without_flags(tmp_path: Pat
     assert dumped(use_base_manager=True, database="other") == text
 
 
+@pytest.mark.sql
 def test_a_dump_loads_where_content_types_and_permissions_have_other_keys(tmp_path: Path) -> None:
     fill()
     text = dumped(use_base_manager=True)
@@ -104,6 +105,7 @@ def test_a_dump_with_code_in_it_loads_where_permissions_have_other_keys(tmp_path
     assert dumped(use_base_manager=True, database="other") == text
 
 
+@pytest.mark.sql
 def test_the_grants_of_a_user_are_the_same_after_a_load(tmp_path: Path) -> None:
     fill()
     path = tmp_path / "dump.py"
@@ -125,6 +127,7 @@ def test_no_permission_is_there_twice_after_a_load(tmp_path: Path) -> None:
     assert Permission.objects.using("other").count() == Permission.objects.count()
 
 
+@pytest.mark.sql
 def test_database_says_where_the_rows_go(dump: Path) -> None:
     loaded(dump, database="other")
     assert zoo.Animal.objects.using("other").count() == 1
@@ -153,6 +156,7 @@ def test_loading_twice_changes_nothing_and_says_so(dump: Path) -> None:
     assert contents() == before
 
 
+@pytest.mark.sql
 def test_loading_a_full_dump_twice_changes_nothing(tmp_path: Path) -> None:
     fill()
     path = tmp_path / "dump.py"
@@ -164,6 +168,7 @@ def test_loading_a_full_dump_twice_changes_nothing(tmp_path: Path) -> None:
     assert "inserted" not in out
 
 
+@pytest.mark.sql
 def test_rows_that_differ_are_updated_and_counted(dump: Path) -> None:
     zoo.Species.objects.create(pk=1, latin="wrong")
     zoo.Species.objects.create(pk=2, latin="Panthera leo")
@@ -305,6 +310,7 @@ def test_several_labels_are_loaded_together(dump: Path, tmp_path: Path) -> None:
     assert "Installed 6 object(s) from 2 fixture(s)" in loaded(dump, other).out
 
 
+@pytest.mark.sql
 def test_a_fixture_may_refer_to_rows_of_a_later_one(dump: Path, tmp_path: Path) -> None:
     children = edited(
         dump, ("    yield zoo_species_objects()", "    # yield zoo_species_objects()")
@@ -394,6 +400,7 @@ def test_the_dumped_rows_send_no_signals(tmp_path: Path) -> None:
     assert zoo.KeeperProfile.objects.using("other").count() == 0
 
 
+@pytest.mark.sql
 def test_new_rows_get_new_keys_after_a_load(dump: Path) -> None:
     loaded(dump)
     assert zoo.Species.objects.create(latin="Strix aluco").pk > 2
@@ -423,6 +430,7 @@ def test_a_foreign_key_that_looks_like_code_is_a_text(tmp_path: Path) -> None:
     assert zoo.Exhibit.objects.using("other").get().species_id == CODE
 
 
+@pytest.mark.sql
 def test_constraints_are_checked_again_after_a_load(dump: Path) -> None:
     loaded(dump)
     connection.check_constraints()
@@ -456,6 +464,7 @@ def test_a_zip_file_of_another_format_that_is_damaged_is_refused_by_name(tmp_pat
         loaded(tmp_path / "genres.json.zip")
 
 
+@pytest.mark.sql
 def test_a_dry_run_says_what_would_be_loaded_and_changes_nothing(dump: Path) -> None:
     before = contents()
     said = loaded(dump, dry_run=True).out

@@ -60,6 +60,7 @@ def leftovers(path: Path) -> list[str]:
     return [other.name for other in path.parent.iterdir() if ".dumpy-" in other.name]
 
 
+@pytest.mark.sql
 def test_a_directory_holds_a_file_for_each_table_and_says_what_to_do(dump: Path) -> None:
     assert sorted(files(dump)) == FILES
     text = (dump / "restore.py").read_text()
@@ -82,12 +83,14 @@ def test_only_the_owner_may_read_a_dump(site: Site) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o600}
 
 
+@pytest.mark.sql
 def test_the_same_data_give_the_same_bytes(site: Site, dump: Path) -> None:
     site.restore(dump)
     again = site.dump("again")
     assert files(again) == files(dump)
 
 
+@pytest.mark.sql
 def test_a_table_is_cut_into_ranges_of_primary_keys(site: Site, dump: Path) -> None:
     """L6"""
     site.restore(dump)
@@ -112,6 +115,7 @@ def test_exclude_leaves_out(site: Site) -> None:
     assert sorted(files(path)) == ["manifest.json", "restore.py", "shop_artist.py"]
 
 
+@pytest.mark.sql
 def test_another_database_is_dumped(site_with_other: Site) -> None:
     path = site_with_other.dump("others", "shop.Artist", "--database", "other")
     rows = (path / "shop_artist.py").read_text()
@@ -197,6 +201,7 @@ def unreadable(site: Site) -> object:
     site.execute("ALTER TABLE shop_album RENAME COLUMN cost TO price")
 
 
+@pytest.mark.sql
 def test_a_table_that_cannot_be_read_fails_the_dump(
     site: Site, dump: Path, unreadable: object
 ) -> None:
@@ -206,6 +211,7 @@ def test_a_table_that_cannot_be_read_fails_the_dump(
     assert leftovers(dump) == []
 
 
+@pytest.mark.sql
 def test_tolerate_leaves_it_out_and_says_so(site: Site, tmp_path: Path, unreadable: object) -> None:
     """L12"""
     done = site.manage("dump2py", tmp_path / "most", "--tolerate")
@@ -229,6 +235,7 @@ def gone(site: Site) -> Iterator[Callable[[str], object]]:
         yield take
 
 
+@pytest.mark.sql
 def test_a_table_that_migrations_should_have_made_is_missed(
     site: Site, tmp_path: Path, gone: Callable[[str], object]
 ) -> None:
@@ -240,6 +247,7 @@ def test_a_table_that_migrations_should_have_made_is_missed(
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
 
 
+@pytest.mark.sql
 def test_a_database_without_the_tables_does_not_replace_a_dump(
     site: Site, dump: Path, gone: Callable[[str], object]
 ) -> None:

@@ -76,6 +76,7 @@ call_command("makemigrations", "shop", "-n", name, "--noinput", verbosity=0)
 """
 
 
+@pytest.mark.sql
 def test_the_content_is_that_of_the_dump(
     site: Site, dump: Path, restored: dict[str, list[str]]
 ) -> None:
@@ -84,11 +85,13 @@ def test_the_content_is_that_of_the_dump(
     assert data(site) == restored
 
 
+@pytest.mark.sql
 def test_rows_of_migrations_give_way(site: Site, dump: Path) -> None:
     site.restore(dump)
     assert "by a migration" not in str(data(site))
 
 
+@pytest.mark.sql
 def test_the_next_keys_are_free(site: Site, dump: Path) -> None:
     site.restore(dump)
     site.execute("INSERT INTO shop_artist (name) VALUES ('next')")
@@ -112,6 +115,7 @@ def test_it_goes_on_after_a_yes(site: Site, dump: Path, restored: dict[str, list
     assert data(site) == restored
 
 
+@pytest.mark.sql
 def test_a_dry_run_changes_nothing(site: Site, dump: Path, restored: object) -> None:
     before = site.contents()
     said = site.restore(dump, "--dry-run")
@@ -119,6 +123,7 @@ def test_a_dry_run_changes_nothing(site: Site, dump: Path, restored: object) -> 
     assert site.contents() == before
 
 
+@pytest.mark.sql
 def test_another_database_is_restored(site_with_other: Site, unblocked: None) -> None:
     site, before = site_with_other, site_with_other.contents()
     assert data(site, "other") != data(site)
@@ -127,6 +132,7 @@ def test_another_database_is_restored(site_with_other: Site, unblocked: None) ->
     assert site.contents() == before
 
 
+@pytest.mark.sql
 def test_a_table_that_is_not_of_the_project_stays(site: Site, dump: Path) -> None:
     site.execute("CREATE TABLE stranger (name varchar(10))")
     site.execute("INSERT INTO stranger VALUES ('here')")
@@ -401,6 +407,7 @@ def keep_going(site: Site, dump: Path, *args: str) -> str:
     return site.fail("run", dump / "restore.py", "-b", "--keep-going", *args)
 
 
+@pytest.mark.sql
 def test_rows_that_cannot_be_restored_are_kept_out_with_what_refers_to_them(
     site: Site, damaged: Path
 ) -> None:
@@ -503,6 +510,7 @@ def test_quick_never_validates(site: Site, stricter: Path) -> None:
     assert len(data(site)["shop_album"]) == 25
 
 
+@pytest.mark.sql
 def test_rows_that_are_no_longer_valid_can_be_kept_out(site: Site, stricter: Path) -> None:
     assert "2 rows were rejected" in keep_going(site, stricter)
     assert len(data(site)["shop_album"]) == 23
@@ -529,6 +537,7 @@ def test_full_clean_validates_all_rows(site: Site, dump: Path) -> None:
 # Faults.
 
 
+@pytest.mark.sql
 def test_a_migration_that_fails_leaves_the_database_as_it_was(site: Site, dump: Path) -> None:
     (site.directory / "shop" / "migrations" / "0003_bad.py").write_text(
         "from django.db import migrations\n"
@@ -540,6 +549,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(site: Site, dump: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.sql
 def test_a_restore_that_is_ended_says_so(site: Site, dump: Path, number: int) -> None:
     """L5"""
     before = site.contents()
@@ -572,6 +582,7 @@ with replaced("default", rebuilt=Rebuilt(known)):
 
 
 @pytest.mark.skipif(is_sqlite, reason="there is no connection to lose")
+@pytest.mark.sql
 def test_an_outcome_that_nobody_can_know_is_called_unknown(site: Site) -> None:
     """F12, F13"""
     (site.directory / "ends.py").write_text(ENDS)
@@ -580,6 +591,7 @@ def test_an_outcome_that_nobody_can_know_is_called_unknown(site: Site) -> None:
     assert site.contents() == before
 
 
+@pytest.mark.sql
 def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(

@@ -57,6 +57,7 @@ def test_dumpdata_that_is_ended_leaves_the_old_file_and_nothing_beside_it(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("point", ["between tables", "in the deferred flush"])
+@pytest.mark.sql
 def test_a_restore_that_is_ended_leaves_the_database_and_none_beside_it(
     changed: Bank, dump: Path, point: str, name: str
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_restore_that_is_ended_leaves_the_database_and_none_beside_it(
         ("before COMMIT", "Interrupted. The database is restored.\n"),
     ],
 )
+@pytest.mark.sql
 def test_an_interrupted_restore_says_in_one_sentence_what_became_of_the_database(
     bank: Bank, point: str, sentence: str
 ) -> None:
@@ -84,6 +86,7 @@ def test_an_interrupted_restore_says_in_one_sentence_what_became_of_the_database
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.sql
 def test_a_load_that_is_ended_leaves_the_database(changed: Bank, name: str) -> None:
     """L5"""
     fixture = changed.directory / "dumped.py"

@@ -272,6 +272,7 @@ def test_a_hook_of_dumped_rows_may_wait_for_rows_after_it(load: Load) -> None:
     assert values(Meal, "latin") == ["Panthera", "Lutra"]
 
 
+@pytest.mark.sql
 def test_a_hook_may_flush_and_then_fail_without_taking_rows_with_it(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_hook_may_flush_and_then_fail_without_taking_rows_with_it(
     assert values(Meal, "pk") == [1, 2, 3]
 
 
+@pytest.mark.sql
 def test_what_waits_for_an_object_that_a_failing_hook_saves_is_not_lost(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +326,7 @@ def test_a_hook_that_never_succeeds_is_named_with_its_line(load: Load) -> None:
     assert problem.place.line == line_of(text, "species_id=404")
 
 
+@pytest.mark.sql
 def test_a_failing_hook_does_not_spoil_the_transaction(load: Load, snack_hook: SetHook) -> None:
     """In PostgreSQL the statement after a failed one fails too, unless there is a savepoint."""
 
@@ -337,6 +340,7 @@ def test_a_failing_hook_does_not_spoil_the_transaction(load: Load, snack_hook: S
     assert Snack.objects.get().shouted == "at last"
 
 
+@pytest.mark.sql
 def test_a_refused_save_is_tried_again_when_more_is_there(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +349,7 @@ def test_a_refused_save_is_tried_again_when_more_is_there(
     assert values(Taxon, "pk") == [1]
 
 
+@pytest.mark.sql
 def test_two_not_null_keys_in_a_circle_are_saved_together(load: Load) -> None:
     """L8"""
     load(
@@ -369,6 +374,7 @@ def test_a_circle_takes_those_with_it_that_wait_for_it(load: Load) -> None:
     assert (Island.objects.count(), Lemur.objects.count()) == (3, 4)
 
 
+@pytest.mark.sql
 def test_a_root_may_refer_to_itself(load: Load) -> None:
     """L8"""
     load(
@@ -434,6 +440,7 @@ def test_those_who_wait_for_a_refused_object_are_named_too(load: Load) -> None:
     assert [problem.pk for problem in error.problems] == [3, 1, 2]
 
 
+@pytest.mark.sql
 def test_a_failed_load_leaves_nothing_behind(load: Load) -> None:
     refusal(
         load,

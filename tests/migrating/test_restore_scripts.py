@@ -136,6 +136,7 @@ def script(shop: Site, text: str) -> Path:
     return path
 
 
+@pytest.mark.sql
 def test_a_directory_of_an_old_version_is_restored(shop: Site) -> None:
     said = shop.restore(shop.the_dump)
     assert rows(shop) == ROWS
@@ -143,11 +144,13 @@ def test_a_directory_of_an_old_version_is_restored(shop: Site) -> None:
     assert "migrate_from_1_1: Customers have addresses, sales are in cents.\n" in said
 
 
+@pytest.mark.sql
 def test_a_file_of_an_old_version_is_restored(shop: Site) -> None:
     shop.succeed("restore", shop.the_file, "-b")
     assert rows(shop) == ROWS
 
 
+@pytest.mark.sql
 def test_handlers_see_the_database_before_and_after_the_rows(shop: Site) -> None:
     handlers = """
 def count(loader):
@@ -193,6 +196,7 @@ def test_a_handler_that_fails_is_named_with_its_step(
     assert "The database is as it was." in said
 
 
+@pytest.mark.sql
 def test_an_after_load_handler_that_breaks_a_reference_is_refused(shop: Site) -> None:
     handlers = """
 def sell(loader):
@@ -215,6 +219,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("code", KILLS.values(), ids=KILLS)
+@pytest.mark.sql
 def test_a_restore_that_is_killed_in_a_migrator_leaves_the_database_as_it_was(
     shop: Site, code: str
 ) -> None:

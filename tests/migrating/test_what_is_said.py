@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from shops import aged
-from sites import Site, Version
+from sites import AUTH_AT_ONCE, Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -37,7 +37,10 @@ Kind.objects.create(pk=1, name="hat")
 Item.objects.create(pk=1, name="red")
 Item.objects.create(pk=2, name="blue")
 """
-VALUES = {"INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"]}
+VALUES = {
+    "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"],
+    "MIGRATION_MODULES": {"auth": "auth_at_once"},
+}
 VIEW = "CREATE VIEW shop_names AS SELECT id, name FROM shop_item"
 FORGETFUL = """
 from dumpy import Migrator, override
@@ -55,7 +58,7 @@ class Forgetful(Migrator):
 
         return "2.0"
 """
-BEFORE = Version({"shop/models.py": MODELS}, VALUES, FILL)
+BEFORE = Version({"shop/models.py": MODELS, **AUTH_AT_ONCE}, VALUES, FILL)
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ def failed(dump: Path, *args: str) -> tuple[dict[str, str], str]:
     return counts(out.getvalue()), str(caught.value)
 
 
+@pytest.mark.sql
 def test_a_row_comes_back_as_it_was(dump: Path) -> None:
     before = contents()
     Track.objects.filter(pk=2).delete()
@@ -134,6 +135,7 @@ def test_rows_that_exist_are_ignored_and_not_changed(dump: Path) -> None:
     assert Track.objects.get(pk=1).name == "Overdose (live)"
 
 
+@pytest.mark.sql
 def test_what_a_row_needs_is_restored_if_it_is_missing(dump: Path) -> None:
     Track.objects.all().delete()
     Artist.objects.all().delete()
@@ -167,6 +169,7 @@ def test_the_parents_of_a_row_are_restored_with_it(dump: Path) -> None:
     assert [chip.label for chip in parrot.chips.all()] == ["seven"]
 
 
+@pytest.mark.sql
 def test_rows_that_need_each_other_are_restored_together(dump: Path) -> None:
     with connection.constraint_checks_disabled():
         zoo.Island.objects.all()._raw_delete("default")
@@ -186,6 +189,7 @@ def test_a_reference_that_the_database_does_not_check_needs_nothing(dump: Path) 
     assert repaired(dump, "zoo.Sighting", "1") == {"zoo.Sighting": "1 restored"}
 
 
+@pytest.mark.sql
 def test_links_to_rows_that_are_gone_are_left_out_and_said(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     Playlist.objects.filter(pk=1).delete()
@@ -230,6 +234,7 @@ def test_both_sides_of_a_friendship_come_back(tmp_path: Path) -> None:
         (["unit_price=0.99", "name=Overdose"], [1]),
     ],
 )
+@pytest.mark.sql
 def test_rows_are_chosen_by_their_values(
     dump: Path, conditions: list[str], found: list[int]
 ) -> None:
@@ -270,17 +275,20 @@ def test_keys_and_values_choose_together(dump: Path) -> None:
     assert [track.pk for track in Track.objects.all()] == [2]
 
 
+@pytest.mark.sql
 def test_a_key_that_is_a_uuid_is_understood(dump: Path) -> None:
     zoo.Chip.objects.all().delete()
     assert repaired(dump, "zoo.Chip", str(UUID(int=7))) == {"zoo.Chip": "1 restored"}
 
 
+@pytest.mark.sql
 def test_a_row_with_a_composite_key_is_chosen_by_its_values(dump: Path) -> None:
     zoo.Booking.objects.filter(visitor="Bob").delete()
     said = repaired(dump, "zoo.Booking", "--where=chip=00000000-0000-0000-0000-000000000007")
     assert said == {"zoo.Booking": "1 restored, 1 ignored (exists)"}
 
 
+@pytest.mark.sql
 def test_a_row_that_stands_in_the_way_stays_and_nothing_is_restored(dump: Path) -> None:
     """The two cannot both be there: the name is unique."""
     Track.objects.all().delete()
@@ -347,6 +355,7 @@ def test_a_choice_that_cannot_be_understood_is_refused(
         ("composer>Z", []),
     ],
 )
+@pytest.mark.sql
 def test_rows_are_chosen_by_comparison(dump: Path, condition: str, keys: list[int]) -> None:
     Track.objects.all().delete()
     if keys:
@@ -455,6 +464,7 @@ def test_a_damaged_dump_is_refused(dump: Path) -> None:
         called("repair", str(dump), "music.Track", "1")
 
 
+@pytest.mark.sql
 def test_the_next_new_row_gets_a_free_key(dump: Path) -> None:
     Artist.objects.create(pk=50, name="Kiss")
     called("dump2py", str(dump), "music.Artist", overwrite=True, verbosity=0)

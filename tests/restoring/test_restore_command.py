@@ -26,6 +26,7 @@ def prices(site: Site) -> list[tuple[object, ...]]:
     return site.execute("SELECT id, title, price FROM shop_product ORDER BY id")
 
 
+@pytest.mark.sql
 def test_all_rows_are_replaced(first: Site) -> None:
     said = first.restore_file()
     assert said.endswith("Restored.\n")
@@ -60,12 +61,14 @@ def test_it_goes_on_after_a_yes(first: Site) -> None:
     assert prices(first) == PRICES
 
 
+@pytest.mark.sql
 def test_a_dry_run_changes_nothing(first: Site) -> None:
     before = first.contents()
     assert "Nothing was changed." in first.restore_file("--dry-run")
     assert first.contents() == before
 
 
+@pytest.mark.sql
 def test_the_next_keys_are_free(first: Site) -> None:
     first.restore_file()
     first.execute("INSERT INTO shop_sale (product_id) VALUES (1)")
@@ -154,6 +157,7 @@ def test_before_it_asks_it_says_that_the_dump_is_a_subset(
     assert first.contents() == before
 
 
+@pytest.mark.sql
 def test_a_subset_in_a_directory_is_restored(first: Site) -> None:
     first.restore_file()
     first.succeed("dump2py", "part", "--only", "shop.Product:7")

@@ -67,6 +67,7 @@ def empty(site: Site, *tables: str) -> None:
     site.succeed("dumpdata", "--format=py", "-o", site.the_file)
 
 
+@pytest.mark.sql
 def test_rows_of_migrations_give_way_to_a_table_that_is_empty_in_the_dump(shop: Site) -> None:
     empty(shop, "stock_place", "shop_sale", "shop_product_similar", "shop_product")
     shop.restore_file()
@@ -95,6 +96,7 @@ def with_signals(site: Site) -> None:
     )
 
 
+@pytest.mark.sql
 def test_rows_in_a_table_that_is_empty_in_the_dump_are_refused(shop: Site) -> None:
     empty(shop, "stock_place")
     with_signals(shop)
@@ -109,6 +111,7 @@ def test_rows_in_a_table_of_which_a_file_says_nothing_are_said(shop: Site) -> No
     assert "There are rows that are not in the dump: stock.Place (1 row)." in shop.restore_file()
 
 
+@pytest.mark.sql
 def test_rows_that_come_after_the_comparison_are_said(shop: Site) -> None:
     shop.write({"stock/apps.py": SEEDING, "fixes/migrations/0002_more.py": EMPTY_MIGRATION})
     shop.execute("DELETE FROM auth_permission WHERE codename = 'view_place'")

@@ -130,6 +130,7 @@ def rows(site: Site) -> list[tuple[object, ...]]:
         ),
     ],
 )
+@pytest.mark.sql
 def test_a_migration_that_changes_rows_is_not_skipped(
     site: Site, operations: str, said: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_migration_that_changes_rows_is_not_skipped(
         assert rows(site) == [("N", "S", 5)]
 
 
+@pytest.mark.sql
 def test_the_migrations_change_the_rows_where_they_are_applied(site: Site) -> None:
     migration(site, RUNS)
     migration(site, SWAP, "0003_swap", "0002_later")

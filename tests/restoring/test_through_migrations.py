@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
 """
 
 
+@pytest.mark.sql
 def test_the_rows_of_a_directory_are_migrated(site: Site) -> None:
     said = site.restore(site.the_dump, THROUGH)
     assert said.endswith("Restored.\n")
@@ -54,6 +55,7 @@ def test_a_file_may_be_compressed(site: Site) -> None:
     assert rows(site) == ROWS
 
 
+@pytest.mark.sql
 def test_content_types_and_permissions_are_those_of_today(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     models = site.execute("SELECT model FROM django_content_type WHERE app_label = 'shop'")
@@ -75,6 +77,7 @@ def test_no_model_of_today_is_said_to_be_missing(site: Site) -> None:
     assert "There is no model" not in site.restore_file(THROUGH)
 
 
+@pytest.mark.sql
 def test_references_to_content_types_and_grants_are_kept(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     about = site.execute(
@@ -88,6 +91,7 @@ def test_references_to_content_types_and_grants_are_kept(site: Site) -> None:
     assert granted == [("view_sale",)]
 
 
+@pytest.mark.sql
 def test_the_next_keys_are_free(site: Site) -> None:
     site.restore(site.the_dump, THROUGH)
     site.execute("INSERT INTO shop_sale (product_id) VALUES (1)")
@@ -116,6 +120,7 @@ def test_a_dry_run_changes_nothing(site: Site) -> None:
     assert site.contents() == before
 
 
+@pytest.mark.sql
 def test_the_database_may_be_that_of_any_version(site: Site) -> None:
     """A table that is gone by now would be in the way."""
     gone = LATER.replace("0003_rename", "0004_later").replace(
@@ -132,6 +137,7 @@ def test_the_database_may_be_that_of_any_version(site: Site) -> None:
     assert "shop_gone" not in site.contents()
 
 
+@pytest.mark.sql
 def test_references_by_natural_key_find_rows_of_the_past(first: Site) -> None:
     options = "--natural-foreign", "--natural-primary", "--format=py"
     first.restore(first.the_dump)
@@ -194,6 +200,7 @@ def test_content_that_is_not_the_dumps_is_refused(site: Site) -> None:
     assert "the content of shop.Product is not that of the dump" in said
 
 
+@pytest.mark.sql
 def test_rows_that_a_migration_breaks_are_refused(site: Site) -> None:
     code = "apps.get_model('shop', 'Sale').objects.update(product_id=99)"
     site.edit(
@@ -370,6 +377,7 @@ class Migration(migrations.Migration):
 }
 
 
+@pytest.mark.sql
 def test_an_app_whose_migrations_were_replaced_by_those_of_another_is_followed(
     first: Site,
 ) -> None:
