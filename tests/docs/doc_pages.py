@@ -57,18 +57,22 @@ class Block:
     line: int
 
 
-def blocks(page: Path) -> Iterator[Block]:
-    """Yield the blocks of a page in order; raises ``AssertionError`` for one without a mark."""
+def blocks(page: Path, end: str = "") -> Iterator[Block]:
+    """Yield the blocks of a page up to a heading; raises ``AssertionError`` for one without a mark.
+
+    Without a heading, all of them are yielded.
+    """
     text = _HIDDEN.sub(_shown, page.read_text(encoding="utf-8"))
+    text = text[: text.index(f"\n## {end}\n")] if end else text
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
         assert found["mark"] or found["language"] == "console", f"{page}:{line}: has no mark"
         yield Block(found["mark"] or "run", found["name"] or "", found["text"], line)
 
 
-def run(page: Path, directory: Path, environment: Mapping[str, str]) -> None:
+def run(page: Path, directory: Path, environment: Mapping[str, str], end: str = "") -> None:
     """Do in a directory what a page says; raises ``AssertionError`` where it says otherwise."""
-    for block in blocks(page):
+    for block in blocks(page, end):
         try:
             _do(block, directory, environment)
         except AssertionError as error:
