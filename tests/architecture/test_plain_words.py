@@ -25,11 +25,24 @@ OUT = {
 }
 # Packages say these in docstrings; pages, commands and reports do not.
 OUT_OF_PAGES = {
-    r"anew": "again",
-    r"nobody": "no process, no user, no row",
+    r"anew": "again, or rebuilt",
+    r"nobody(?:'s)?": "no process, no user, no row",
+    r"(?:in the|each other's) way": "conflicts with",
+    r"at stake": "affected",
+    r"(?:by|for|of|to) a person": "by hand, as text, for the user",
+    r"own accord": "by itself",
+    r"hears? of|told of": "is reported",
+    r"puts? right": "correct",
+    r"for ever": "for a limited time",
+    r"(?:get|gets|got) in": "is saved",
+    r"all comes to": "the verdict",
+    r"last chance": "is tried again",
+    r"what is no(?:ne| dump)|(?:is|are) no (?:dump|fixture)": "is not a dump",
+    r"take note": "count, or note",
+    r"lead elsewhere": "lead to other rows",
 }
 PYTHON = sorted((ROOT / "dumpy").rglob("*.py"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 COMMANDS = sorted((ROOT / "dumpy" / "management").rglob("*.py"))
 REPORTS = sorted((ROOT / "dumpy" / "templates").rglob("*.html"))
