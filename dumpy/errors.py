@@ -14,7 +14,6 @@ from django.db import DEFAULT_DB_ALIAS
 
 SHOWN = 100
 _FEW = 20
-_MISSING_ROW = "that does not exist"
 # What differs in messages with one cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
 
@@ -53,6 +52,29 @@ class Place:
 
     def __str__(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowRef:
+    """A row of a dump, or an object of a fixture.
+
+    Attributes:
+        label: the label of its model.
+        key: its primary key.
+        place: its ``Place``, or None.
+    """
+
+    label: str
+    key: object
+    place: Place | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """The label and the key as text, as the key of a refused row may be of any type."""
+        return self.label, str(self.key)
+
+    def __str__(self) -> str:
+        return f"{f'{self.place}: ' if self.place else ''}{self.label}(pk={self.key!r})"
 
 
 class ConfigurationError(DumpyError, ImproperlyConfigured):
@@ -105,27 +127,29 @@ class FixtureErrors(DumpyError, DeserializationError):
 
 @dataclass(frozen=True)
 class Problem:
-    """An object that could not be loaded.
+    """A row or an object that could not be loaded.
 
     Attributes:
-        model: the label of its model.
-        pk: its primary key.
-        place: its ``Place``, or None.
+        ref: its ``RowRef``.
         reason: why it could not be loaded.
-        waits: whether it waits for another object of the same load.
+        kind: ``"null"``, ``"not-unique"``, ``"reference"``, ``"too-long"``, ``"choice"``,
+            ``"constraint"``, ``"invalid"`` (another validation error), ``"waits"`` (for a row that
+            could not be loaded), or ``"refused"``.
+        field: the field that is to blame, several with commas between them, or the name of a
+            constraint; ``""`` if it is not known.
+        hint: what to do, or ``""``.
         is_invalid: whether only ``full_clean()`` refuses it, not the database.
     """
 
-    model: str
-    pk: object
-    place: Place | None
+    ref: RowRef
     reason: str
-    waits: bool = False
+    kind: str = "refused"
+    field: str = ""
+    hint: str = ""
     is_invalid: bool = False
 
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
-        return f"{where}{self.model}(pk={self.pk!r}): {self.reason}"
+        return " ".join(filter(None, (f"{self.ref}:", self.reason, self.hint)))
 
 
 @dataclass(eq=False, repr=False)
@@ -150,11 +174,11 @@ class LoadError(DumpyError, DeserializationError):
         """Return a line for each cause of many problems, the most frequent one first."""
         if len(self.problems) <= _FEW:
             return []
-        causes = Counter((one.model, _VALUE.sub("…", one.reason)) for one in self.problems)
+        causes = Counter((one.ref.label, _VALUE.sub("…", one.reason)) for one in self.problems)
         shown = causes.most_common(_FEW)
         lines = [f"  {number} of {model}: {reason}" for (model, reason), number in shown]
         lines += [f"  … and {len(causes) - _FEW} more causes."] if len(causes) > _FEW else []
-        if any(_MISSING_ROW in reason for _model, reason in causes):
+        if any(one.kind == "reference" for one in self.problems):
             lines.append(
                 "If the dump lacks these rows, make it again with their models, and with --all for "
                 "rows that a default manager hides."

@@ -19,6 +19,7 @@ from dumpy.conf import project_version
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Destination, Loader, shared_loader
+from dumpy.loading.problems import problem_of
 from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.registry import each_led_to, led_to
 from dumpy.migrating.install import migration_of, migration_of_dump
@@ -27,7 +28,7 @@ from dumpy.migrating.tables import KeylessRows, created, migrated, start
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
-from dumpy.schema.instances import dumped_row
+from dumpy.schema.instances import dumped_row, row_ref
 from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, table_of
 from dumpy.text.emit import ModuleWriter
@@ -261,7 +262,7 @@ class DumpedObject(base.DeserializedObject):
         rows: QuerySet[Any] = QuerySet(type(instance), using=using)
         if force_insert and instance.pk is not None and rows.filter(pk=instance.pk).exists():
             reason = "a row with this primary key exists, and force_insert allows no update."
-            raise LoadError([Problem(instance._meta.label, instance.pk, self._place, reason)])
+            raise LoadError([Problem(row_ref(instance, self._place), reason, "not-unique")])
         loader = Loader(using)
         loader.save(instance, self._place)
         loader.finish()
@@ -373,8 +374,8 @@ def _resolve(instance: Model, place: Place, using: str) -> None:
                     for one in values
                 ]
     except Missing as error:
-        problem = Problem(table.label, instance.pk, place, str(error))
-        raise LoadError([problem]) from error
+        ref = row_ref(instance, place)
+        raise LoadError([problem_of(ref, table, error, using)]) from error
 
 
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
@@ -29,7 +25,6 @@ from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import table_of
-from dumpy.text.words import Natural
 
 _HINTS = {
     "waits": "it can be loaded when the rows that it refers to are corrected",
@@ -37,24 +32,6 @@ _HINTS = {
     "from dumpdata, dump again with --all",
     "not-unique": "change or drop the rows",
 }
-_KINDS = (
-    ("reference", re.compile(r"refers? to a row|foreign key|not found|does not exist")),
-    ("not-unique", re.compile(r"unique|duplicate|same key|already exists")),
-    ("null", re.compile(r"\bnull\b|\b1048\b")),
-    ("too-long", re.compile(r"too long|at most \d+ character")),
-    ("choice", re.compile(r"not a valid choice")),
-    ("constraint", re.compile(r"check constraint|constraint .* failed|constraint failed|\b4025\b")),
-)
-# Where what a database says has the names of columns, or of a constraint.
-_NAMES = (
-    re.compile(r"^(\w+)(?:=|: )"),
-    re.compile(r"Key \((.+?)\)="),
-    re.compile(r"constraint failed: ((?:\w+\.)?\w+(?:, \w+\.\w+)*)"),
-    re.compile(r"(?:[Cc]olumn|for key) [\"'`]?([\w`.]+)"),
-    re.compile(r"(?i)constraint [\"`]([\w.`]+)"),
-)
-
-
 _NO_SCRATCH = (
     "The dump cannot be restored into a scratch database. To check its files and names alone, add "
     "--no-rehearsal; or name a database whose user may make another one: --database."
@@ -142,7 +119,7 @@ def _restore(content: Content, using: str, found: Findings, kept: str) -> Iterat
         build_scratch(using, content.labels, kept)
         report = restorer.run(dry_run=True)
     except LoadError as error:
-        rows = [RejectedRow(TODAY.get(one.model), {}, one) for one in error.problems]
+        rows = [RejectedRow(TODAY.get(one.ref.label), {}, one) for one in error.problems]
         rejects.left += rows
     except (FixtureError, FixtureErrors) as error:
         for one in error.errors if isinstance(error, FixtureErrors) else [error]:
@@ -177,9 +154,9 @@ def _refused(rows: Iterable[RejectedRow]) -> Iterator[Finding]:
     """Yield the rows that were refused, those together that lack the same in the same field."""
     groups: dict[tuple[str, str | None, str], list[RejectedRow]] = {}
     for row in rows:
-        name = None if row.problem.waits else _field_of(row)
-        key = row.problem.model, name, _kind_of(row.problem)
-        groups.setdefault(key, []).append(row)
+        problem = row.problem
+        name = None if problem.kind == "waits" else problem.field or None
+        groups.setdefault((problem.ref.label, name, problem.kind), []).append(row)
     for (label, name, kind), group in groups.items():
         yield _finding(label, name, kind, group)
 
@@ -194,61 +171,8 @@ def _finding(label: str, name: str | None, kind: str, group: Sequence[RejectedRo
     )  # fmt: skip
 
 
-def _kind_of(problem: Problem) -> str:
-    """Return what a database, or a validation, has said, in one word for programs."""
-    if problem.waits:
-        return "waits"
-    said = problem.reason.lower()
-    found = next((kind for kind, pattern in _KINDS if pattern.search(said)), None)
-    return found or ("invalid" if problem.is_invalid else "refused")
-
-
-def _field_of(row: RejectedRow) -> str | None:
-    """Return the names of the fields, or of the constraint, that a reason is about."""
-    table = table_of(row.model)
-    columns = {column.db_name: str(column.field.name) for column in table.columns}
-    columns |= {column.name: str(column.field.name) for column in table.columns}
-    known = {*columns.values(), *(link.name for link in table.links)}
-    for pattern in _NAMES:
-        if match := pattern.search(row.problem.reason):
-            names = [name.strip("\"'` ").rpartition(".")[2] for name in match[1].split(",")]
-            found = [columns.get(name, name) for name in names]
-            if pattern is not _NAMES[0] or known.issuperset(found):
-                return ", ".join(found)
-    faults = {name: said for name, *held in _held(row) if (said := _fault(*held))}
-    # Several fields may be at fault, while the reason is that of one of them.
-    named = (name for name, said in faults.items() if said.rstrip(".") in row.problem.reason)
-    return next(chain(named, faults), None)
-
-
-def _held(row: RejectedRow) -> Iterator[tuple[str, Any, list[Any]]]:
-    """Yield the fields of a row, each with what reads its values, and these."""
-    table = table_of(row.model)
-    for column in table.columns:
-        if column.types is not None:
-            target = column.target if column.references else column.field
-            yield str(column.field.name), target, [row.values.get(column.name)]
-    for link in table.links:
-        values = row.values.get(link.name)
-        yield link.name, link.target.target, values if isinstance(values, list) else []
-
-
-def _fault(target: Any, values: Iterable[Any]) -> str:
-    """Return what the field itself says of values of which a database does not name it."""
-    for value in values:
-        if value is None or isinstance(value, Natural):
-            continue
-        try:
-            target.clean(value, None)
-        except ValidationError as error:
-            return str(error.messages[0])
-        except Exception:  # a validator may want to see more than the value
-            continue
-    return ""
-
-
 def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:
-    return tuple(Example(one.pk, one.place, one.reason) for one in problems[:SHOWN])
+    return tuple(Example(one.ref.key, one.ref.place, one.reason) for one in problems[:SHOWN])
 
 
 def _changed(label: str, name: str, count: int, first: Sequence[Difference]) -> Finding:

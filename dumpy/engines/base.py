@@ -57,6 +57,20 @@ class Trigger(NamedTuple):
         return f"{self.name} on {self.table}"
 
 
+class Refusal(NamedTuple):
+    """What a database says against a row.
+
+    Attributes:
+        reason: Its message, in one line.
+        kind: The kind of a ``Problem``.
+        names: The columns that it names, or the constraint.
+    """
+
+    reason: str
+    kind: str = "refused"
+    names: Sequence[str] = ()
+
+
 class Rebuilt(NamedTuple):
     """The tables of a database that is rebuilt, by name, whether they are there or not.
 
@@ -244,6 +258,10 @@ class Engine(ABC):
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:
         """Return whether a statement failed because another session holds a lock."""
+
+    @abstractmethod
+    def refusal(self, error: Error) -> Refusal:
+        """Return what the database says against the row of a statement that failed."""
 
     def hold(self, tables: Sequence[str]) -> None:  # noqa: B027
         """Keep other sessions from writing to tables until the transaction ends; they may read

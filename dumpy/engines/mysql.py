@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from dumpy.engines.base import (
     PATIENCE,
     SCRATCH,
     Rebuilt,
+    Refusal,
     ServerEngine,
     Trigger,
     other_restore,
@@ -27,6 +29,20 @@ from dumpy.schema.tables import Column
 
 # A lock was not to be had in time; a deadlock.
 _LOCKED_OUT = {1205, 1213}
+_REFUSALS = {
+    1048: "null",
+    1062: "not-unique",
+    1364: "null",
+    1406: "too-long",
+    1452: "reference",
+    3819: "constraint",
+    4025: "constraint",
+}
+_NAMES = (
+    re.compile(r"FOREIGN KEY \((.+?)\)"),
+    re.compile(r"(?:[Cc]olumn|for key) ([\w.`']+)"),
+    re.compile(r"(?i:constraint) ([\w.`']+)"),
+)
 _WITHOUT_TRANSACTIONS = """
     SELECT table_name, engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
@@ -123,6 +139,17 @@ class MySQL(ServerEngine):
 
     def is_locked_out(self, error: Error) -> bool:
         return bool(error.args) and error.args[0] in _LOCKED_OUT
+
+    def refusal(self, error: Error) -> Refusal:
+        """Return the kind of an error by its number, and the name in its message."""
+        number, reason = error.args if len(error.args) == 2 else (0, str(error))
+        found = next(filter(None, (pattern.search(reason) for pattern in _NAMES)), None)
+        names = found[1].split(",") if found else ()
+        return Refusal(
+            " ".join(reason.split()),
+            _REFUSALS.get(number, "refused"),
+            [name.rpartition(".")[2].strip("`' ") for name in names],
+        )
 
     def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
         for table, engine in self.rows(_WITHOUT_TRANSACTIONS):

@@ -23,6 +23,7 @@ from dumpy.engines.base import (
     DIGITS,
     PATIENCE,
     SCRATCH,
+    Refusal,
     ServerEngine,
     Trigger,
     other_restore,
@@ -34,6 +35,16 @@ from dumpy.schema.tables import ModelType
 _LOCK = 0x64756D7079
 # A lock was not to be had in time; a deadlock.
 _LOCKED_OUT = {"55P03", "40P01"}
+_REFUSALS = {
+    "22001": "too-long",
+    "23502": "null",
+    "23503": "reference",
+    "23505": "not-unique",
+    "23514": "constraint",
+    "23P01": "constraint",
+}
+_KEY = re.compile(r"Key \((.+?)\)=")
+_COPIED_COLUMN = re.compile(r"COPY .*?, line \d+, column ([^:]+)")
 _READABLE = """
     SELECT name FROM unnest(%s::text[]) AS name JOIN pg_class ON oid = to_regclass(name)
     WHERE relkind IN ('r', 'p') AND has_table_privilege(oid, 'SELECT') ORDER BY 1
@@ -258,6 +269,26 @@ class PostgreSQL(ServerEngine):
         cause = error.__cause__
         state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         return state in _LOCKED_OUT
+
+    def refusal(self, error: Error) -> Refusal:
+        """Return the kind of an error by its SQLSTATE, and the names in its diagnostics."""
+        diag = getattr(error.__cause__, "diag", None)
+        if diag is None or diag.sqlstate is None:
+            # The driver has refused a value.
+            return Refusal(" ".join(str(error).split()))
+        key = _KEY.match(diag.message_detail or "")
+        copied = _COPIED_COLUMN.search(diag.context or "")
+        said = [diag.message_primary]
+        if key:
+            names = key[1].split(", ")
+            said.append(diag.message_detail)
+        elif copied:
+            names = [copied[1]]
+            said.insert(0, f"{copied[1]}:")
+        else:
+            names = [*filter(None, (diag.column_name or diag.constraint_name,))]
+        reason = " ".join(" ".join(said).split())
+        return Refusal(reason, _REFUSALS.get(diag.sqlstate, "refused"), names)
 
     def _drop(self, kinds: Mapping[str, str]) -> None:
         """Drop views, and tables in one statement, because they may refer to each other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,19 @@ from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
 
-from dumpy.engines.base import Engine, Trigger, refers
+from dumpy.engines.base import Engine, Refusal, Trigger, refers
 from dumpy.schema.tables import Column
 
 _DATES = frozenset({datetime.date})
 _INSTANTS = frozenset({datetime.datetime})
+_FAILED = re.compile(r"([A-Z ]+) constraint failed(?:: (?:index ')?(.+?)'?)?$")
+_WORD = re.compile(r"\w+")
+_REFUSALS = {
+    "UNIQUE": "not-unique",
+    "NOT NULL": "null",
+    "CHECK": "constraint",
+    "FOREIGN KEY": "reference",
+}
 _VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY 1"
 _TRIGGERS = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 1, 2"
 _SEQUENCE = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
@@ -68,6 +77,18 @@ class SQLite(Engine):
 
     def is_locked_out(self, error: Error) -> bool:
         return "database is locked" in str(error)
+
+    def refusal(self, error: Error) -> Refusal:
+        """Return the constraint that failed; SQLite has no other form for it than its message."""
+        reason = " ".join(str(error).split())
+        found = _FAILED.search(reason)
+        if found is None:
+            return Refusal(reason)
+        named = found[2] or ""
+        # A check of a column has no name, and is shown with its expression.
+        names = _WORD.findall(named)[:1] if found[1] == "CHECK" else named.split(", ")
+        names = [name.rpartition(".")[2] for name in names]
+        return Refusal(reason, _REFUSALS.get(found[1], "refused"), names)
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
         for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +13,9 @@ from django.db.models import NOT_PROVIDED, Model
 from django.utils import timezone
 
 from dumpy.engines import engine_of
-from dumpy.errors import LoadError, LockedOut, Place, Problem
+from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
+from dumpy.loading.problems import problem_of, reason_of
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import (
     Failures,
@@ -41,8 +41,6 @@ ROWS = 1000
 SIZE = 4 * 2**20
 REFUSALS = (DatabaseError, ValueError, OverflowError, InterfaceError)
 """What a driver raises for values that it or its server does not take."""
-_CONTEXT = re.compile(r" CONTEXT: COPY .*?, line \d+(?:, column (?P<column>[^:]+))?")
-_FAILING_ROW = re.compile(r" DETAIL: Failing row contains .*")
 _MOVED = (
     "its primary key is a reference by natural key, and a later fixture has given that key to "
     "another row. Name the fixture of this row last."
@@ -123,12 +121,12 @@ class Layout:
         try:
             return new(self.model, **named_values(self.fields, row.values))
         except Exception as error:
-            place, key = self.place_of(row.line), self.dumped_key(row)
-            raise LoadError([Problem(self.table.label, key, place, reason_of(error))]) from error
+            raise LoadError([Problem(self.ref(row), reason_of(error))]) from error
 
-    def dumped_key(self, row: Row) -> object:
-        """Return the primary key of a row as the dump has it."""
-        return _single([self.values(name, self.block([row]))[0] for name in self.table.key])
+    def ref(self, row: Row) -> RowRef:
+        """Return what names a row, with its primary key as the dump has it."""
+        key = _single([self.values(name, self.block([row]))[0] for name in self.table.key])
+        return RowRef(self.table.label, key, self.place_of(row.line))
 
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
@@ -159,22 +157,22 @@ class Converted:
 
 @dataclass(eq=False)
 class PendingRow:
-    """A row of a block that is not in the database, and what keeps it out."""
+    """A row of a block that is not in the database, what keeps it out, and the column to blame."""
 
     loader: TableLoader
     row: Row
     error: Exception
+    name: str = ""
 
     @property
     def instance(self) -> Model:
         """The row as an unsaved instance."""
         return self.loader.layout.instance(self.row)
 
-    def problem(self) -> Problem:
+    def problem(self, using: str) -> Problem:
         """Return what keeps the row out, for a person."""
         layout = self.loader.layout
-        key, place = layout.dumped_key(self.row), layout.place_of(self.row.line)
-        return Problem(layout.table.label, key, place, reason_of(self.error))
+        return problem_of(layout.ref(self.row), layout.table, self.error, using, self.name)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
         """Yield the row as data."""
@@ -203,28 +201,28 @@ class TableLoader:
         self.natural: set[str] = set()
         self._pending = pending
         self._references = pending.references
-        self._using = pending.using
+        self.using = pending.using
         self._rows: list[Row] = []
         self._size = 0
-        self._statements = Statements(self.model, layout.columns, self._using)
-        self._preparations = [preparation(c, connections[self._using]) for c in layout.columns]
+        self._statements = Statements(self.model, layout.columns, self.using)
+        self._preparations = [preparation(c, connections[self.using]) for c in layout.columns]
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
 
-    def conflict(self, row: Row) -> str:
-        """Say which row of the database has a unique value of a row that was refused."""
+    def with_conflict(self, problem: Problem, row: Row) -> Problem:
+        """Let a problem say which row of the database has a unique value of the refused row."""
         failures: Failures = {}
         columns = self._columns(self.layout.block([row]), failures)
         names = [column.name for column in self.layout.columns]
         values = {name: one[0] for name, one in zip(names, columns.python, strict=True)}
-        found = None if failures else holder(self.table, values, self._using)
+        found = None if failures else holder(self.table, values, self.using)
         if found is None:
-            return ""
-        said = f"{self.table.label}(pk={found[0]!r}) has the same {found[1]}"
+            return problem
+        said = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={found[0]!r}) has the same "
         if self.model in self._references.others or not self._references.had_rows(self.model):
-            return f"{said}."
+            return replace(problem, reason=f"{said}{found[1]}.")
         hint = "To replace all rows with those of a dump: manage.py restore FILE"
-        return f"{said} and already exists. {hint}"
+        return replace(problem, reason=f"{said}{found[1]} and already exists.", hint=hint)
 
     def stored_key(self, row: Row) -> object:
         """Return the primary key that a row has in the database; raises ``Missing``."""
@@ -295,8 +293,10 @@ class TableLoader:
     def _columns(self, block: Block, failures: Failures) -> Columns:
         python = [self._python(column, block, failures) for column in self.layout.columns]
         database = [
-            prepared(values, prepare, failures)
-            for values, prepare in zip(python, self._preparations, strict=True)
+            prepared(column, values, prepare, failures)
+            for column, values, prepare in zip(
+                self.layout.columns, python, self._preparations, strict=True
+            )
         ]
         links = [
             self._convert_links(loader, self.layout.values(loader.link.name, block), failures)
@@ -317,12 +317,12 @@ class TableLoader:
             return False
         given = columns.python if self._statements.wants_python else columns.database
         try:
-            with transaction.atomic(using=self._using):
+            with transaction.atomic(using=self.using):
                 self._statements.insert(given)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
         except REFUSALS as error:
-            require_lock(error, self._using)
+            require_lock(error, self.using)
             return False
         self.counts.inserted += len(keys)
         self._references.inserted(self.model)
@@ -333,7 +333,7 @@ class TableLoader:
 
         None is deleted for it: the database might delete others with it.
         """
-        with transaction.atomic(using=self._using):
+        with transaction.atomic(using=self.using):
             converted = self._latest(self.convert(rows))
             self.look_again()
             _new, changed, _unchanged = self._sorted(converted)
@@ -346,14 +346,14 @@ class TableLoader:
         columns = exchangeable(self.model, changed)
         if not rows or not columns:
             return
-        connection, failures = connections[self._using], Failures()
+        connection, failures = connections[self.using], Failures()
         written = [self.layout.columns[i] for i in self.layout.key] + columns
         keys = zip(*([row.database[i] for i in self.layout.key] for row in rows), strict=True)
         spare = [
-            to_database(column, spare_values(column, len(rows), self._using), connection, failures)
+            to_database(column, spare_values(column, len(rows), self.using), connection, failures)
             for column in columns
         ]
-        statements = Statements(self.model, written, self._using)
+        statements = Statements(self.model, written, self.using)
         first = len(self.layout.key)
         values = list(zip(*keys, *spare, strict=True))
         statements.update(values, range(first, len(written)), range(first))
@@ -365,7 +365,7 @@ class TableLoader:
             try:
                 self._merge_or_nothing([row])
             except REFUSALS as error:
-                require_lock(error, self._using)
+                require_lock(error, self.using)
                 self._pending.add(PendingRow(self, row.row, error))
 
     def look_again(self) -> None:
@@ -378,7 +378,8 @@ class TableLoader:
         values = self.layout.values(column.name, block)
         if column.name in self.table.key and None in values:
             error = ValidationError(f"{column.name} is the primary key and must not be None.")
-            failures.update({i: error for i, value in enumerate(values) if value is None})
+            failure = column.name, error
+            failures.update({i: failure for i, value in enumerate(values) if value is None})
         if column.references is not None and Natural in set(map(type, values)):
             self.natural.add(column.name)
         return to_python(column, values, self._references, failures)
@@ -391,8 +392,8 @@ class TableLoader:
         return loader.convert(lists, failures)
 
     def _keep_out(self, block: Block, failures: Failures) -> None:
-        for position, error in failures.items():
-            self._pending.add(PendingRow(self, block.row(position), error))
+        for position, (name, error) in failures.items():
+            self._pending.add(PendingRow(self, block.row(position), error, name))
 
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Return the rows that are to be written."""
@@ -408,11 +409,11 @@ class TableLoader:
         try:
             self._merge_or_nothing(rows)
         except REFUSALS as error:
-            require_lock(error, self._using)
+            require_lock(error, self.using)
             self.write_one_by_one(rows)
 
     def _merge_or_nothing(self, rows: list[Converted]) -> None:
-        with transaction.atomic(using=self._using):
+        with transaction.atomic(using=self.using):
             self._merge(rows)
 
     def _merge(self, rows: list[Converted], *, are_new: bool = False) -> None:
@@ -457,7 +458,7 @@ class TableLoader:
             return {}
         keys = [self.layout.key_of(row.python) for row in rows]
         columns = [self.layout.columns[i] for i in self.layout.changed]
-        return dict(existing(self.table, columns, keys, self._using))
+        return dict(existing(self.table, columns, keys, self.using))
 
     def _had_no_rows(self) -> bool:
         if self._is_empty is None:
@@ -493,7 +494,7 @@ class ReferenceLoader(TableLoader):
 
 
 def _raise_first(failures: Failures) -> None:
-    for error in failures.values():
+    for _name, error in failures.values():
         raise error
 
 
@@ -503,26 +504,6 @@ def _converted(block: Block, columns: Columns, failures: Failures) -> list[Conve
     python, database = zip(*columns.python, strict=True), zip(*columns.database, strict=True)
     converted = map(Converted, block.rows(), python, database, linked)
     return [row for i, row in enumerate(converted) if i not in failures]
-
-
-def reason_of(error: Exception) -> str:
-    """Return what an exception says, in one line."""
-    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        messages = error.message_dict.items()
-        return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    text = " ".join(str(error).split()) or type(error).__name__
-    return _without_context(text) if isinstance(error, DatabaseError) else text
-
-
-def _without_context(text: str) -> str:
-    """Leave out what PostgreSQL says of its own doing, but for the column."""
-    context = _CONTEXT.search(text)
-    if context is not None:
-        column = context["column"]
-        text = f"{column}: {text[: context.start()]}" if column else text[: context.start()]
-    return _FAILING_ROW.sub("", text).strip()
 
 
 def default_of(field: Field) -> Any:

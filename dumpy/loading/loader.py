@@ -22,10 +22,11 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, tra
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem
+from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem, RowRef
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
 from dumpy.loading.objects import HOOK, ObjectLoader, PendingObject, SideEffects
 from dumpy.loading.pending import Pending
+from dumpy.loading.problems import Invalid
 from dumpy.loading.references import (
     References,
     consequences,
@@ -37,7 +38,6 @@ from dumpy.loading.registry import TODAY, Registry, led_to
 from dumpy.loading.report import Counts, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
 from dumpy.loading.validation import (
-    Invalid,
     Validation,
     is_changed,
     layout_of,
@@ -117,7 +117,7 @@ class Destination:
         values = named_values(layout.fields, row.values)
         key = [values.get(name) for name in layout.table.key]
         pk = key[0] if len(key) == 1 else tuple(key)
-        problem = rejects.reason(layout.table.label, pk, layout.place_of(row.line))
+        problem = rejects.reason(RowRef(layout.table.label, pk, layout.place_of(row.line)))
         if problem is not None:
             rejects.sifted.append(RejectedRow(self.model, values, problem))
         return problem is not None
@@ -356,7 +356,7 @@ class Loader:
         item = PendingObject(instance, place, is_changed=is_changed)
         if self.rejects is not None:
             self._note(table)
-            problem = self.rejects.reason(table.label, instance.pk, place)
+            problem = self.rejects.reason(RowRef(table.label, instance.pk, place))
             if problem is not None:
                 self.rejects.sifted += item.rejected(problem)
                 return False
@@ -412,7 +412,7 @@ class Loader:
             if next(passes) > _PASSES:
                 reason = "the natural keys of its rows refer to each other in a cycle."
                 labels = sorted(model._meta.label for model in stale)
-                raise LoadError([Problem(label, None, None, reason) for label in labels])
+                raise LoadError([Problem(RowRef(label, None), reason) for label in labels])
 
     def _stale(self) -> set[ModelType]:
         """The models of which natural keys may lead to other rows than they did, if it matters."""
@@ -466,14 +466,14 @@ class Loader:
         """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
         left = list(self.pending.left())
         problems = [row.problem for row in left]
-        places = {problem.place for problem in problems}
-        places |= {row.problem.place for row in self.rejects.sifted} if self.rejects else set()
+        places = {problem.ref.place for problem in problems}
+        places |= {row.problem.ref.place for row in self.rejects.sifted} if self.rejects else set()
         settling = [row.problem for row in self._settling.left()]
-        unsettled = [one for one in settling if one.place not in places]
+        unsettled = [one for one in settling if one.ref.place not in places]
         if unsettled and self.rejects is not None:
             raise LoadError(sorted(unsettled, key=position))
         problems += unsettled
-        kept_out = {(problem.model, str(problem.pk)) for problem in problems}
+        kept_out = {problem.ref.name for problem in problems}
         repeated = list(self.pending.arrivals.repeated(self.dumped, by_file=not self.come_once))
         for sentence in unconstrained(self.dumped, self.using):
             self.report.ignore(sentence)
@@ -487,7 +487,7 @@ class Loader:
         self.rejects.left = left
         dangling = self._dangling([*self._was_empty, *self._dependents()], kept_out)
         if dangling := [*repeated, *dangling]:
-            if any(problem.model in self._keyless for problem in dangling):
+            if any(problem.ref.label in self._keyless for problem in dangling):
                 # The database gives such rows another key in each attempt.
                 raise LoadError(sorted(dangling, key=position))
             self.rejects.leave_out([*dangling, *self._consequences(dangling)])
@@ -540,8 +540,8 @@ class Loader:
         tables = {table.label: table for table, was_empty in self._was_empty.items() if was_empty}
         rows: defaultdict[Table, set[object]] = defaultdict(set)
         for problem in problems:
-            if problem.model in tables:
-                rows[tables[problem.model]].add(problem.pk)
+            if problem.ref.label in tables:
+                rows[tables[problem.ref.label]].add(problem.ref.key)
         return consequences(tables.values(), rows, self.using)
 
 

@@ -20,13 +20,13 @@ from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem
-from dumpy.loading.batches import Layout, TableLoader, reason_of, require_lock
+from dumpy.loading.batches import Layout, TableLoader, require_lock
 from dumpy.loading.conflicts import owners
+from dumpy.loading.problems import Refused, problem_of, reason_of
 from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts
 from dumpy.loading.special import SpecialLoader, is_special
-from dumpy.loading.statements import LinkLoader
-from dumpy.loading.validation import Invalid
+from dumpy.loading.statements import Failures, LinkLoader
 from dumpy.reading.dump import Row
 from dumpy.schema.instances import (
     DumpedRow,
@@ -34,6 +34,7 @@ from dumpy.schema.instances import (
     dumped_row,
     has_own_decoder,
     has_receivers,
+    row_ref,
 )
 from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
 from dumpy.text.words import JSON_NULL, Natural
@@ -111,18 +112,13 @@ class SideEffects:
         return self._has_receivers[model]
 
 
-class UnsavedRelated(Exception):
+class UnsavedRelated(Refused):
     """An unsaved object that another one points at, and that cannot be saved."""
 
     def __init__(self, name: str, instance: Model, error: Exception) -> None:
-        super().__init__(name, instance, error)
+        label = instance._meta.label
+        super().__init__(f"its {name}, an unsaved {label}, is refused: {reason_of(error)}")
         self.name = name
-        self.instance = instance
-        self.error = error
-
-    def __str__(self) -> str:
-        label = self.instance._meta.label
-        return f"its {self.name}, an unsaved {label}, is refused: {reason_of(self.error)}"
 
 
 @dataclass(eq=False)
@@ -140,12 +136,10 @@ class PendingObject:
     is_changed: bool = False
     is_incomplete: bool = False
 
-    def problem(self) -> Problem:
+    def problem(self, using: str) -> Problem:
         """Return what keeps the object out, for a person."""
-        error = self.error or RuntimeError("it was not tried.")
-        is_invalid = isinstance(error, Invalid)
-        label, pk = self.instance._meta.label, self.instance.pk
-        return Problem(label, pk, self.place, reason_of(error), is_invalid=is_invalid)
+        error, table = self.error or Refused("it was not tried."), table_of(type(self.instance))
+        return problem_of(row_ref(self.instance, self.place), table, error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
         """Yield the row of the object; for one of a person, those of its parents before it."""
@@ -508,12 +502,12 @@ class ObjectLoader:
         instance.pk = values[0]
 
     def _link(self, instance: Model, row: DumpedRow) -> None:
-        failures: dict[int, Exception] = {}
+        failures: Failures = {}
         for link in table_of(type(instance)).links:
             if link.name in row.links:
                 loader = LinkLoader(link, self._references)
                 lists = loader.convert([row.links[link.name]], failures)
-                for error in failures.values():
+                for _name, error in failures.values():
                     raise error
                 loader.look_again()
                 loader.write([instance.pk], lists)

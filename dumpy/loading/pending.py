@@ -142,19 +142,18 @@ class Pending:
             for key in keys_of(item.instance)
         }
         for number, item in enumerate(self._refused):
-            problem = item.problem()
+            problem = item.problem(self.using)
             if (
                 number < SHOWN
                 and isinstance(item, PendingRow)
                 and isinstance(item.error, IntegrityError)
             ):
                 with transaction.atomic(using=self.using):
-                    conflict = item.loader.conflict(item.row)
-                if conflict:
-                    problem = replace(problem, reason=f"{problem.reason.rstrip('.')}. {conflict}")
+                    problem = item.loader.with_conflict(problem, item.row)
             yield from item.rejected(problem)
         for key, item in waiting:
-            yield from item.rejected(replace(item.problem(), waits=key in coming))
+            problem = item.problem(self.using)
+            yield from item.rejected(replace(problem, kind="waits") if key in coming else problem)
 
     def _state(self) -> object:
         return len(self), set(self._waiting)

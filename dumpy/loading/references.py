@@ -15,7 +15,8 @@ from django.db import connections, router
 from django.db.models import ForeignObject, Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import Place, Problem
+from dumpy.errors import Place, Problem, RowRef
+from dumpy.loading.problems import Refused
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import (
@@ -49,8 +50,10 @@ class RowKey(NamedTuple):
     value: object
 
 
-class Missing(Exception):
+class Missing(Refused):
     """A row that is not there yet: ``key`` names it."""
+
+    kind = "reference"
 
     def __init__(self, key: Natural | RowKey, name: str = "") -> None:
         super().__init__(key, name)
@@ -66,6 +69,8 @@ class Missing(Exception):
 
 class Ambiguous(Missing):
     """A natural key that several rows have."""
+
+    kind = "refused"
 
     def __str__(self) -> str:
         assert isinstance(self.key, Natural)
@@ -450,7 +455,8 @@ class Arrivals:
                 first.setdefault(identity, place)
                 # A row that is not valid is saved as an object, and then read again.
                 if other is not None and (is_object or other != place):
-                    yield Problem(table.label, key, place, f"{other} {_REPEATED}")
+                    ref = RowRef(table.label, key, place)
+                    yield Problem(ref, f"{other} {_REPEATED}", "not-unique")
 
     def _places(
         self, table: Table, dumped: Iterable[DumpedTable]
@@ -472,8 +478,9 @@ def dangling_problems(
     found = list(dangling(table, using))
     lines = lines_of(table, dumped, {str(one.pk) for one in found})
     for one in found:
-        place = lines.get(str(one.pk))
-        yield Problem(table.label, one.pk, place, str(one), _parent(one) in kept_out)
+        ref = RowRef(table.label, one.pk, lines.get(str(one.pk)))
+        kind = "waits" if _parent(one) in kept_out else "reference"
+        yield Problem(ref, str(one), kind, table.column(one.name).field.name)
     for link in table.links:
         yield from _dangling_links(table, link, dumped, using, kept_out)
 
@@ -503,7 +510,7 @@ def consequences(
                 if pk not in seen.setdefault(table, set()):
                     seen[table].add(pk)
                     found[table].add(pk)
-                    yield Problem(table.label, pk, None, reason, waits=True)
+                    yield Problem(RowRef(table.label, pk), reason, "waits")
         last = found
 
 
@@ -570,8 +577,9 @@ def _dangling_links(
     found = [(_source_of(link, one, using), one) for one in dangling(through, using)]
     lines = lines_of(table, dumped, {str(pk) for pk, _one in found})
     for pk, one in found:
-        waits = _parent(one) in kept_out
-        yield Problem(table.label, pk, lines.get(str(pk)), f"{link.name}: {one}", waits)
+        ref = RowRef(table.label, pk, lines.get(str(pk)))
+        kind = "waits" if _parent(one) in kept_out else "reference"
+        yield Problem(ref, f"{link.name}: {one}", kind, link.name)
 
 
 def _source_of(link: Link, one: Dangling, using: str) -> object:

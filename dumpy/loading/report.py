@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from dumpy.errors import LoadError, Place, Problem
+from dumpy.errors import LoadError, Place, Problem, RowRef
 from dumpy.schema.instances import RejectedRow
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Rejects:
 
         Raises ``LoadAgain``, or ``LoadError`` if they come again, not being rows of the dump.
         """
-        found = {(problem.model, str(problem.pk), problem.place): problem for problem in problems}
+        found = {(*problem.ref.name, problem.ref.place): problem for problem in problems}
         if found.keys() <= self._left_out.keys():
             raise LoadError(list(found.values()))
         self._left_out = {**found, **self._left_out}
@@ -121,14 +121,14 @@ class Rejects:
         """Whether rows of a model are to be left out."""
         return any(label == one for one, _key, _place in self._left_out)
 
-    def reason(self, label: str, pk: object, place: Place | None) -> Problem | None:
+    def reason(self, ref: RowRef) -> Problem | None:
         """Return why a row is to be left out, or None."""
-        left_out = (self._left_out.get((label, str(pk), where)) for where in (place, None))
+        left_out = (self._left_out.get((*ref.name, where)) for where in (ref.place, None))
         problem = next(filter(None, left_out), None)
-        return None if problem is None else replace(problem, pk=pk, place=place)
+        return None if problem is None else replace(problem, ref=ref)
 
 
 def position(problem: Problem) -> tuple[bool, str, int]:
     """Causes first, then those that wait for them; each in the order of the files."""
-    place = problem.place or Place("")
-    return problem.waits, place.file, place.line or 0
+    place = problem.ref.place or Place("")
+    return problem.kind == "waits", place.file, place.line or 0

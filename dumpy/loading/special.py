@@ -94,13 +94,13 @@ class SpecialLoader(TableLoader):
 
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         """Make room for the rows, and return those that are to be written."""
-        there = QuerySet(self.model, using=self._using).order_by("pk")
+        there = QuerySet(self.model, using=self.using).order_by("pk")
         pairs = there.values_list("pk", *self._natural_key)
         stored = {tuple(natural): key for key, *natural in pairs}
         if self.model._meta.label_lower == "contenttypes.contenttype":
             kept = set(stored.values())
         else:
-            kept = is_used(self.model, stored.values(), self._using)
+            kept = is_used(self.model, stored.values(), self.using)
         moved = self._references.moved.setdefault(self.model, {})
         first: dict[tuple[object, ...], Converted] = {}
         for row in rows:
@@ -142,7 +142,7 @@ class SpecialLoader(TableLoader):
             if here in kept or coming.get(natural) == here:
                 continue
             if natural in coming or natural == (_DEFAULT_SITE,):
-                self._query(here)._raw_delete(self._using)
+                self._query(here)._raw_delete(self.using)
                 del stored[natural]
             elif here in taken:
                 free = self._free_key(taken)
@@ -157,9 +157,9 @@ class SpecialLoader(TableLoader):
         return Converted(row.row, tuple(python), tuple(database), row.links)
 
     def _free_key(self, taken: set[object]) -> int:
-        rows: QuerySet[Any] = QuerySet(self.model, using=self._using)
+        rows: QuerySet[Any] = QuerySet(self.model, using=self.using)
         stored = rows.aggregate(highest=Max("pk"))["highest"]
         return max((key for key in {stored, *taken} if isinstance(key, int)), default=0) + 1
 
     def _query(self, key: object) -> Any:
-        return QuerySet(self.model, using=self._using).filter(pk=key)
+        return QuerySet(self.model, using=self.using).filter(pk=key)

@@ -28,7 +28,8 @@ from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
 NONE = type(None)
 _WRAPPED = {FieldText, Stored}
-Failures = dict[int, Exception]
+Failures = dict[int, tuple[str, Exception]]
+"""Of rows, by position: the name of the first column that failed, and the exception."""
 
 _INSTANTS = frozenset({datetime.datetime})
 # None: a field may take an empty text for it.
@@ -44,24 +45,24 @@ def to_python(
 ) -> Sequence[Any]:
     """Return the values of one column of a batch as values of its field.
 
-    The position of a value that cannot be converted goes into ``failures`` with the exception, a
-    ``Missing`` for a reference to a row that is not there yet.
+    Values that cannot be converted go into ``failures``, with a ``Missing`` where a reference leads
+    to a row that is not there yet.
     """
     kinds = set(map(type, values))
     if column.references is not None and (
         Natural in kinds or column.references in references.moved
     ):
-        values = _each(values, failures, _follower(column, references))
+        values = _each(column, values, failures, _follower(column, references))
         kinds = set(map(type, values))
     if column.is_json:
         return values
     if column.is_encoded:
-        return _each(values, failures, _encoder(column, connections[references.using]))
+        return _each(column, values, failures, _encoder(column, connections[references.using]))
     is_unusual = column.types is not None and not kinds <= column.types | {NONE}
     if is_unusual or not kinds.isdisjoint(_WRAPPED):
-        values = _each(values, failures, _converter(column))
+        values = _each(column, values, failures, _converter(column))
     if column.types == _INSTANTS and not _are_in_zone(values):
-        return _each(values, failures, _in_zone)
+        return _each(column, values, failures, _in_zone)
     return values
 
 
@@ -69,14 +70,17 @@ def to_database(
     column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper, failures: Failures
 ) -> Sequence[Any]:
     """Return values of the field of a column as the driver takes them."""
-    return prepared(values, preparation(column, connection), failures)
+    return prepared(column, values, preparation(column, connection), failures)
 
 
 def prepared(
-    values: Sequence[Any], prepare: Callable[[Any], Any] | None, failures: Failures
+    column: Column,
+    values: Sequence[Any],
+    prepare: Callable[[Any], Any] | None,
+    failures: Failures,
 ) -> Sequence[Any]:
     """Return values as ``prepare`` makes them, None for one that takes them as they are."""
-    return values if prepare is None else _each(values, failures, prepare)
+    return values if prepare is None else _each(column, values, failures, prepare)
 
 
 def is_same(column: Column, one: object, other: object) -> bool:
@@ -108,21 +112,20 @@ def is_kept(value: object, made: object) -> bool:
     return str(made) == str(value) and not isinstance(value, dict | list)
 
 
-def _each(values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]) -> list[Any]:
+def _each(
+    column: Column, values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]
+) -> list[Any]:
     try:
         return [value if value is None else convert(value) for value in values]
     except Exception:  # one of them; find out which
-        return [_one(i, value, failures, convert) for i, value in enumerate(values)]
-
-
-def _one(position: int, value: Any, failures: Failures, convert: Callable[[Any], Any]) -> Any:
-    if value is None:
-        return None
-    try:
-        return convert(value)
-    except Exception as error:
-        failures.setdefault(position, error)
-        return None
+        converted: list[Any] = []
+        for position, value in enumerate(values):
+            try:
+                converted.append(None if value is None else convert(value))
+            except Exception as error:
+                failures.setdefault(position, (column.name, error))
+                converted.append(None)
+        return converted
 
 
 def _follower(column: Column, references: References) -> Callable[[Any], Any]:
@@ -353,14 +356,13 @@ class LinkLoader:
 
     def _converted(self, position: int, values: Any, failures: Failures) -> list[Any]:
         if not isinstance(values, list):
-            failures.setdefault(
-                position, ValidationError(f"{self.link.name!r} must be a list, not {values!r}.")
-            )
+            no_list = ValidationError(f"{self.link.name!r} must be a list, not {values!r}.")
+            failures.setdefault(position, (self.link.name, no_list))
             return []
         wrong: Failures = {}
         found = list(to_python(self.link.target, values, self._references, wrong))
-        for error in wrong.values():
-            failures.setdefault(position, error)
+        for _name, error in wrong.values():
+            failures.setdefault(position, (self.link.name, error))
         return found
 
     def _stored(self, sources: Iterable[object]) -> set[tuple[Any, Any]]:

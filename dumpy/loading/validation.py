@@ -14,6 +14,7 @@ from django.db.models import ForeignKey, Model
 
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.batches import Layout, default_of
+from dumpy.loading.problems import Invalid
 from dumpy.loading.registry import Registry
 from dumpy.loading.special import is_special
 from dumpy.reading import DumpedTable
@@ -176,10 +177,6 @@ def _no_value(column: Column, dumped: DumpedTable, unknown: Sequence[str]) -> Fi
 def _remedy(dumped: DumpedTable, edit: str) -> str:
     """What to do: the rows may be what a migrator has made of them."""
     return "The migrator produced this: extend its step." if dumped.is_migrated else edit
-
-
-class Invalid(ValidationError):
-    """What ``full_clean()`` says against a dumped row."""
 
 
 class Validation(Enum):

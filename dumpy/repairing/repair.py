@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import LoadError, Place, Problem, counted
+from dumpy.errors import LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, RowKey
 from dumpy.loading.special import is_special
@@ -67,9 +67,10 @@ class Picked:
             if column.references is not None and is_key:
                 yield column, RowKey(column.references, column.parent_field.attname, value)
 
-    def problem(self, reason: str) -> Problem:
-        """Return what keeps the row out."""
-        return Problem(self.table.label, self.pk, self.place, reason)
+    @property
+    def ref(self) -> RowRef:
+        """What names the row."""
+        return RowRef(self.table.label, self.pk, self.place)
 
 
 @dataclass
@@ -139,8 +140,8 @@ class Repair:
         else:
             found = self._pick_by(table, key, choice.keys)
             for lost in sorted(choice.keys - {row.key[0] for row in found}, key=str):
-                problem = Problem(table.label, lost, None, "the dump has no such row.")
-                self._outcome.problems.append(problem)
+                ref = RowRef(table.label, lost)
+                self._outcome.problems.append(Problem(ref, "the dump has no such row."))
         self._take_missing(found, "it was chosen.")
         return found
 
@@ -308,14 +309,18 @@ class Repair:
         """
         for column, key in row.targets():
             if getattr(column.field, "db_constraint", True) and not self._is_there(key):
-                yield row.problem(
+                yield Problem(
+                    row.ref,
                     f"{column.name}={key.value!r} refers to a row of {key.model._meta.label} that "
-                    "is neither in the database nor in the dump."
+                    "is neither in the database nor in the dump.",
+                    "reference",
+                    column.field.name,
                 )
         for name, value in row.values.items():
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, NotHere) and not (one.is_named and isinstance(value, list)):
-                    yield row.problem(f"{name}={one.value!r} {one.reason}")
+                    reason = f"{name}={one.value!r} {one.reason}"
+                    yield Problem(row.ref, reason, "reference", name)
 
     def _linked(self, row: Picked, link: Link) -> list[object]:
         values = row.values.get(link.name, [])

@@ -445,7 +445,7 @@ class Restorer:
         return counts.unchanged == counts.total == rows.count()
 
     def _different(self) -> Sequence[DumpedContent]:
-        rejected = {row.problem.model for row in self.rejects.rows} if self.rejects else set()
+        rejected = {row.problem.ref.label for row in self.rejects.rows} if self.rejects else set()
         others = self._code_labels | rejected
         contents = [content for content in self.content.comparable if content.label not in others]
         return differing(contents, self.plan.registry, self.using)

@@ -15,7 +15,7 @@ from django.db.models import Field, JSONField, Model, Value
 from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import require_trusted
-from dumpy.errors import ConfigurationError, Problem
+from dumpy.errors import ConfigurationError, Place, Problem, RowRef
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
@@ -141,6 +141,11 @@ def dumped_row(instance: Model) -> DumpedRow | None:
     """Return the ``DumpedRow`` that ``new`` set on an instance, or None for any other instance."""
     row: DumpedRow | None = instance.__dict__.get(_MARK)
     return row
+
+
+def row_ref(instance: Model, place: Place | None) -> RowRef:
+    """Return what names the row of an instance."""
+    return RowRef(instance._meta.label, instance.pk, place)
 
 
 def has_own_decoder(column: Column) -> bool:

@@ -56,9 +56,9 @@ def _arguments(table: Table, fields: Iterable[str], row: RejectedRow) -> str:
 def _comment(row: RejectedRow) -> str:
     """What is wrong, in one line in which no reader of dumps finds anything else."""
     problem = row.problem
-    place = problem.place
+    place = problem.ref.place
     where = f" ({Path(place.file).name}:{place.line})" if place and place.line else ""
-    text = quote(f"{problem.reason}{where}")[1:-1]
+    text = quote(" ".join(filter(None, (f"{problem.reason}{where}", problem.hint))))[1:-1]
     return text.replace("\\'", "'").replace('\\"', '"').replace(PLACEHOLDER, "…").rstrip("\\")
 
 

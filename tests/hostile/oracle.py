@@ -154,7 +154,7 @@ def reasons(error: FixtureError | FixtureErrors | LoadError) -> list[tuple[Place
     if isinstance(error, FixtureErrors):
         return [(each.place, each.reason) for each in error.errors]
     if isinstance(error, LoadError):
-        return [(problem.place, problem.reason) for problem in error.problems]
+        return [(problem.ref.place, problem.reason) for problem in error.problems]
     return [(error.place, error.reason)]
 
 

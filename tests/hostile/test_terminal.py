@@ -14,6 +14,7 @@ from dumpy.errors import (
     Place,
     Problem,
     RestoreFailed,
+    RowRef,
     printable,
     printable_lines,
 )
@@ -38,7 +39,7 @@ def test_lines_stay_lines() -> None:
     [
         RestoreFailed(CLEAR),
         FixtureError(Place(CLEAR, 1), CLEAR, CLEAR),
-        LoadError([Problem(CLEAR, CLEAR, Place(CLEAR, 1), CLEAR)]),
+        LoadError([Problem(RowRef(CLEAR, CLEAR, Place(CLEAR, 1)), CLEAR)]),
     ],
     ids=lambda error: type(error).__name__,
 )

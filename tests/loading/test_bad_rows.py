@@ -134,17 +134,17 @@ def test_a_value_of_the_wrong_type_is_named_with_its_line_and_row(
     """D8"""
     text = dump_of(rows(label, fields, good, bad))
     (problem,) = refusal(load, text).problems
-    assert (problem.model, problem.pk) == (label, 2)
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, f"({bad})")
-    assert problem.place.file.endswith("fixture.py")
+    assert (problem.ref.label, problem.ref.key) == (label, 2)
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, f"({bad})")
+    assert problem.ref.place.file.endswith("fixture.py")
 
 
 def test_all_bad_rows_are_named_not_only_the_first(load: Load) -> None:
     """D8"""
     many = [(pk, "x" if pk % 100 == 0 else pk) for pk in range(1, 3001)]
     error = refusal(load, dump_of(rows("zoo.Weighing", "id kilos", *many)))
-    assert [problem.pk for problem in error.problems] == list(range(100, 3001, 100))
+    assert [problem.ref.key for problem in error.problems] == list(range(100, 3001, 100))
 
 
 def test_rows_that_the_database_refuses_are_all_named_in_the_order_of_the_file(load: Load) -> None:
@@ -152,7 +152,7 @@ def test_rows_that_the_database_refuses_are_all_named_in_the_order_of_the_file(l
     many = [(pk, pk) for pk in range(100)]
     text = dump_of(rows("zoo.Weighing", "id kilos", (200, -2), *many, (100, -1)))
     error = refusal(load, text)
-    assert [problem.pk for problem in error.problems] == [200, 100]
+    assert [problem.ref.key for problem in error.problems] == [200, 100]
     assert not Weighing.objects.exists()
 
 
@@ -168,16 +168,16 @@ def test_a_row_with_a_number_of_values_too_many_names_its_line(load: Load) -> No
 def test_a_text_that_is_too_long_for_the_engine_is_named_with_its_line(load: Load) -> None:
     text = dump_of(rows("zoo.Animal", "id name", (1, "short"), (2, "x" * 41)))
     (problem,) = refusal(load, text).problems
-    assert problem.pk == 2
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "x" * 41)
+    assert problem.ref.key == 2
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "x" * 41)
 
 
 @pytest.mark.postgresql
 def test_a_nul_on_its_way_to_postgresql_is_named_with_its_line(load: Load) -> None:
     text = dump_of(rows("zoo.Animal", "id name", (1, "fine"), (2, "a\0b")))
     (problem,) = refusal(load, text).problems
-    assert problem.pk == 2
+    assert problem.ref.key == 2
 
 
 def test_a_failing_row_of_a_program_names_its_line(load: Load) -> None:
@@ -213,8 +213,8 @@ def test_a_row_with_a_composite_key_is_named_with_its_line(load: Load) -> None:
     chip = "UUID('00000000-0000-0000-0000-000000000007')"
     text = dump_of(rows("zoo.Booking", "chip_id day visitor", f"{chip}, date(2024, 1, 2), 'Ada'"))
     (problem,) = refusal(load, text).problems
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "'Ada'")
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "'Ada'")
 
 
 @pytest.mark.parametrize("between", [(), ((5, "c"),)], ids=["side by side", "apart"])
@@ -224,10 +224,10 @@ def test_a_key_that_comes_twice_in_a_file_is_an_error_that_names_both_lines(
     """W14: a merge makes such files."""
     text = dump_of(rows("zoo.Species", "id latin", (1, "a"), *between, (1, "b")))
     (problem,) = refusal(load, text).problems
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "(1, 'b')")
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "(1, 'b')")
     first = line_of(text, "(1, 'a')")
-    assert f"{problem.place.file}:{first} has a row" in problem.reason
+    assert f"{problem.ref.place.file}:{first} has a row" in problem.reason
     assert not values(Species, "pk")
 
 

@@ -90,7 +90,7 @@ def test_every_dangling_key_is_named_with_its_line(load: Load) -> None:
         rows("zoo.Exhibit", "id species_id", (4, "gone")),
     )
     error = refusal(load, text)
-    found = [(p.model, p.pk, p.place and p.place.line) for p in error.problems]
+    found = [(p.ref.label, p.ref.key, p.ref.place and p.ref.place.line) for p in error.problems]
     assert found == [
         ("zoo.Taxon", 1, line_of(text, "'a'")),
         ("zoo.Taxon", 3, line_of(text, "'c'")),
@@ -158,10 +158,10 @@ def test_a_natural_reference_that_leads_nowhere_is_named_with_its_line(load: Loa
     """D8"""
     text = dump_of(MASCOTS)
     (problem,) = refusal(load, text).problems
-    assert (problem.model, problem.pk) == ("zoo.Mascot", 5)
+    assert (problem.ref.label, problem.ref.key) == ("zoo.Mascot", 5)
     assert "zoo.Nation ('Estonia',)" in problem.reason
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "(5, 'Rasmus'")
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "(5, 'Rasmus'")
 
 
 def test_rows_without_a_primary_key_are_found_by_their_natural_key(load: Load) -> None:

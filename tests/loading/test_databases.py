@@ -73,7 +73,7 @@ def test_a_row_that_stands_in_the_way_is_named(load: Load) -> None:
     Species.objects.create(pk=9, latin="a")
     (problem,) = refusal(load, dump_of(rows("zoo.Species", "id latin", (1, "a")))).problems
     assert "zoo.Species(pk=9) has the same latin and already exists." in problem.reason
-    assert "manage.py restore" in problem.reason
+    assert "manage.py restore" in problem.hint
 
 
 def test_rows_that_were_there_and_stay_are_counted(load: Load) -> None:

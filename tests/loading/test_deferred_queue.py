@@ -321,9 +321,9 @@ def test_a_hook_that_never_succeeds_is_named_with_its_line(load: Load) -> None:
     """L7"""
     text = fixture_of("yield Meal(pk=1, name='fish', species_id=404)")
     (problem,) = refusal(load, text).problems
-    assert (problem.model, problem.pk) == ("zoo.Meal", 1)
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "species_id=404")
+    assert (problem.ref.label, problem.ref.key) == ("zoo.Meal", 1)
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "species_id=404")
 
 
 @pytest.mark.sql
@@ -398,7 +398,7 @@ def test_a_circle_with_one_invalid_member_is_an_error_that_names_it(load: Load) 
         "yield Island(pk=1, name='x' * 99, chief_id=2)",
         "yield Lemur(pk=2, name='y', island_id=1)",
     )
-    problems = {(p.model, p.pk): p.reason for p in refusal(load, text).problems}
+    problems = {(p.ref.label, p.ref.key): p.reason for p in refusal(load, text).problems}
     assert "40" in problems["zoo.Island", 1]
     assert not Lemur.objects.exists()
 
@@ -411,7 +411,7 @@ def test_every_object_that_cannot_be_loaded_is_named_with_line_and_reason(load: 
         "yield Exhibit(pk=3, species_id='gone')",
     )
     error = refusal(load, text)
-    found = [(p.model, p.pk, p.place and p.place.line) for p in error.problems]
+    found = [(p.ref.label, p.ref.key, p.ref.place and p.ref.place.line) for p in error.problems]
     assert found == [
         ("zoo.Taxon", 1, line_of(text, "parent_id=404")),
         ("zoo.Exhibit", 3, line_of(text, "'gone'")),
@@ -437,7 +437,7 @@ def test_those_who_wait_for_a_refused_object_are_named_too(load: Load) -> None:
             "yield Taxon(pk=3, name='c' * 99)",
         ),
     )
-    assert [problem.pk for problem in error.problems] == [3, 1, 2]
+    assert [problem.ref.key for problem in error.problems] == [3, 1, 2]
 
 
 @pytest.mark.sql
@@ -455,7 +455,7 @@ def test_of_5000_waiting_objects_none_is_given_up_silently(load: Load) -> None:
     """L7: Lino sets the foreign keys of those beyond 4,000 to NULL."""
     text = fixture_of("yield [Taxon(pk=n, name='x', parent_id=99999) for n in range(1, 5001)]")
     error = refusal(load, text)
-    assert {problem.pk for problem in error.problems} == set(range(1, 5001))
+    assert {problem.ref.key for problem in error.problems} == set(range(1, 5001))
     assert len(error.problems) == 5000
 
 

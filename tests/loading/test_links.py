@@ -113,10 +113,10 @@ def test_a_link_that_leads_nowhere_names_the_row_and_its_line(load: Load) -> Non
     """D8"""
     error = refusal(load, dump_of(animals([2, 404], [])))
     (problem,) = error.problems
-    assert (problem.model, problem.pk) == ("zoo.Animal", 1)
+    assert (problem.ref.label, problem.ref.key) == ("zoo.Animal", 1)
     assert "404" in problem.reason
-    assert problem.place is not None
-    assert problem.place.line is not None
+    assert problem.ref.place is not None
+    assert problem.ref.place.line is not None
 
 
 def test_what_is_no_list_is_refused(load: Load) -> None:

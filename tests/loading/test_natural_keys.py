@@ -142,7 +142,7 @@ def test_a_key_that_two_rows_have_in_the_end_is_refused(load: Load) -> None:
         ),
     )  # fmt: skip
     (problem,) = error.problems
-    assert problem.pk == 2
+    assert problem.ref.key == 2
     assert "several rows" in problem.reason
     assert values(Folder, "pk") == [9]
 
@@ -157,7 +157,9 @@ def test_a_key_that_no_row_has_in_the_end_is_refused(load: Load) -> None:
             rows("zoo.Nation", "id name", (1, "Finland")),
         ),
     )
-    assert [(problem.model, problem.pk) for problem in error.problems] == [("zoo.Mascot", 1)]
+    assert [(problem.ref.label, problem.ref.key) for problem in error.problems] == [
+        ("zoo.Mascot", 1)
+    ]
     assert values(Nation, "name") == ["Estonia"]
 
 
@@ -244,7 +246,7 @@ def test_rows_that_wait_for_each_other_and_are_refused_are_named(load: Load) -> 
     first = "'a', natural('zoo.Folder', 'b', 'a'), None"
     second = "'b', natural('zoo.Folder', 'a', 'b'), 'code'"
     error = refusal(load, dump_of(rows("zoo.Folder", "name parent_id code", first, second)))
-    assert {problem.model for problem in error.problems} == {"zoo.Folder"}
+    assert {problem.ref.label for problem in error.problems} == {"zoo.Folder"}
     assert not Folder.objects.exists()
 
 
@@ -270,7 +272,7 @@ def test_a_natural_key_with_a_list_in_it_is_refused_with_its_row(load: Load) -> 
         rows("zoo.Mascot", "id name nation_id", "1, 'Bear', natural('zoo.Nation', 'A')"),
     )
     error = refusal(load, text)
-    assert ("zoo.Nation", 1) in [(one.model, one.pk) for one in error.problems]
+    assert ("zoo.Nation", 1) in [(one.ref.label, one.ref.key) for one in error.problems]
 
 
 RASMUS = rows("zoo.Mascot", "id name nation_id", "5, 'Rasmus', natural('zoo.Nation', 'Estonia')")
@@ -288,9 +290,9 @@ def test_two_rows_without_a_primary_key_and_with_one_natural_key_are_refused(
     (problem,) = refusal(load, text).problems
     lines = enumerate(text.splitlines(), 1)
     first, last = (number for number, line in lines if "nation('Estonia'" in line)
-    assert problem.model == "zoo.Nation"
-    assert problem.place is not None
-    assert problem.place.line == last
+    assert problem.ref.label == "zoo.Nation"
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == last
     assert f"fixture.py:{first} has a row with the same key" in problem.reason
 
 

@@ -104,7 +104,7 @@ def test_a_row_that_somebody_has_entered_does_not_give_way(load: Load) -> None:
     Keeper.objects.create(pk=1, name="Ada")
     KeeperProfile.objects.update(motto="mine")
     error = refusal(load, PROFILE)
-    assert [(p.model, p.pk) for p in error.problems] == [("zoo.KeeperProfile", 7)]
+    assert [(p.ref.label, p.ref.key) for p in error.problems] == [("zoo.KeeperProfile", 7)]
     assert values(KeeperProfile, "motto") == ["mine"]
 
 
@@ -214,7 +214,7 @@ def test_a_receiver_that_fails_is_named_with_its_row_and_leaves_nothing(
         error = refusal(load, dump_of(rows("zoo.Species", "id latin", (1, "a"))))
     finally:
         post_save.disconnect(fail, Species)
-    assert [(p.model, p.pk, p.reason) for p in error.problems] == [
+    assert [(p.ref.label, p.ref.key, p.reason) for p in error.problems] == [
         ("zoo.Species", 1, "no raw rows, please")
     ]
     assert not Species.objects.exists()

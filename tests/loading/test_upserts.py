@@ -118,7 +118,7 @@ def test_unique_values_may_move_in_a_ring_across_batches(load: Load) -> None:
 def test_a_swap_with_a_row_that_the_dump_does_not_have_is_an_error(load: Load) -> None:
     Perch.objects.create(pk=9, bird="crow", place=1)
     error = refusal(load, dump_of(rows("zoo.Perch", "id bird place", (1, "jay", 1))))
-    assert [problem.pk for problem in error.problems] == [1]
+    assert [problem.ref.key for problem in error.problems] == [1]
     assert values(Perch, "pk") == [9]
 
 

@@ -45,9 +45,9 @@ def load_table(table: DumpedTable, loader: Loader) -> None:
 def test_an_invalid_row_of_a_model_that_has_changed_is_named_with_its_line(load: Load) -> None:
     text = dump_of(OLD)
     (problem,) = refusal(load, text).problems
-    assert (problem.model, problem.pk) == ("zoo.Permit", 2)
-    assert problem.place is not None
-    assert problem.place.line == line_of(text, "(2, '123')")
+    assert (problem.ref.label, problem.ref.key) == ("zoo.Permit", 2)
+    assert problem.ref.place is not None
+    assert problem.ref.place.line == line_of(text, "(2, '123')")
     assert problem.reason.startswith("number: Ensure this value has at least 5 characters")
     assert problem.is_invalid
 
@@ -61,7 +61,7 @@ def test_all_invalid_rows_are_named(load: Load) -> None:
 def test_all_rows_with_a_value_that_is_none_of_the_field_are_named(load: Load, value: str) -> None:
     many = [f"{number}, {value}" for number in range(1, 6)]
     text = dump_of(rows("zoo.OptionalCheckup", "id day", *many))
-    assert [problem.pk for problem in refusal(load, text).problems] == [1, 2, 3, 4, 5]
+    assert [problem.ref.key for problem in refusal(load, text).problems] == [1, 2, 3, 4, 5]
 
 
 def test_an_invalid_row_of_a_model_that_has_not_changed_is_loaded(load: Load) -> None:
@@ -134,7 +134,7 @@ def test_the_clean_of_a_model_may_look_at_rows_that_come_later(
         rows("zoo.Species", "id latin", (1, "Lutra lutra"), (2, "Canis lupus")),
     )
     (problem,) = refusal(load, text).problems
-    assert (problem.pk, problem.reason) == (2, "__all__: No wolves.")
+    assert (problem.ref.key, problem.reason) == (2, "__all__: No wolves.")
 
 
 def test_a_hook_may_make_a_row_valid_first(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,4 +186,4 @@ def test_an_object_that_a_migrator_has_made_is_validated() -> None:
     loader.save(new(Permit, id=2, number="12", holder="x"))
     with pytest.raises(LoadError) as caught:
         loader.finish()
-    assert [problem.pk for problem in caught.value.problems] == [1]
+    assert [problem.ref.key for problem in caught.value.problems] == [1]

@@ -408,7 +408,10 @@ def test_every_reference_of_a_migrator_that_leads_nowhere_is_named(
     steps = migrator(v1_0=step(("change_values", changed, field, lambda _old: value)))
     with pytest.raises(LoadError) as caught:
         loaded(tmp_path, dump("1.0", ARTISTS, MEDIA, albums, TRACKS), "2.0", steps)
-    assert [(one.model, one.pk) for one in caught.value.problems] == [(changed, 1), (changed, 2)]
+    assert [(one.ref.label, one.ref.key) for one in caught.value.problems] == [
+        (changed, 1),
+        (changed, 2),
+    ]
     assert [one.reason for one in caught.value.problems if reason not in one.reason] == []
 
 

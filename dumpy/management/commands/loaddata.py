@@ -67,7 +67,7 @@ class Command(loaddata.Command):
             if self.verbosity >= 1:
                 self.stdout.write("Dry run complete: nothing was changed.")
         elif self.rejects is not None and self.rejects.rows:
-            place = self.rejects.rows[0].problem.place
+            place = self.rejects.rows[0].problem.ref.place
             beside = Path(place.file if place else "objects")
             self.rejected = write_rejected(self.rejects.rows, self.using, beside)
 

@@ -69,7 +69,7 @@ class Command(BaseCommand):
 
     def _say(self, outcome: Outcome, *, is_done: bool) -> None:
         restored = "restored" if is_done else "would be restored"
-        errors = [problem.model for problem in outcome.problems]
+        errors = [problem.ref.label for problem in outcome.problems]
         for label in sorted({*outcome.restored, *outcome.ignored, *errors}):
             self.stdout.write(
                 f"{label:<40} {outcome.restored[label]} {restored}, "
