@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -389,7 +389,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     tables = _today(dump, migration, loader)
     keyless = start(loader, migration)
     if migration is None or not migration.has_arrived:
-        # In the end, as all migrations are imported to see what they do.
+        # In the end, when it is known that the rows fit.
         loader.after_load.append(
             partial(_note_skipped, dump, tuple(table.label for table in tables))
         )
@@ -414,9 +414,26 @@ def _today(
 
 def _note_skipped(dump: Dump, labels: tuple[str, ...], loader: Loader) -> None:
     """Say which migrations have changed rows of these models since the dump was made."""
+    if _is_at(dump.migrations, loader.using):
+        return
     if skipped := _skipped(tuple(dump.migrations.items()), labels):
         said = "migrations have changed rows, which a load does not do"
         loader.report.ignore(f"Since {dump.source.name} was made, {said}: {skipped}.")
+
+
+def _is_at(migrations: Mapping[str, str], using: str) -> bool:
+    """Whether a database is at the migrations of a dump, without a look at what they do.
+
+    To import all migrations of a project takes longer than to load a small dump.
+    """
+    # Django imports this module for each dump and load, in any format.
+    from django.db.migrations.recorder import MigrationRecorder
+
+    recorder = MigrationRecorder(connections[using])
+    if not (migrations and recorder.has_table()):
+        return False
+    applied = recorder.migration_qs.filter(app__in=migrations).order_by("pk")
+    return dict(applied.values_list("app", "name")) == dict(migrations)
 
 
 @cache
@@ -425,7 +442,6 @@ def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -
 
     Tests load the same fixtures often, and the migrations of a process do not change.
     """
-    # Django imports this module for each dump and load, in any format.
     from dumpy.restoring.changes import Changes
     from dumpy.restoring.history import Past
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, fixture_of
 
+from dumpy import serializer
 from zoo.models import Taxon
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +101,15 @@ def test_progress_counts_each_row(load: Load) -> None:
     said = load(dump_of(rows("zoo.Taxon", "id name parent_id", *taxa)), verbosity=3)
     assert "Processed 4 object(s)." in said
     assert Taxon.objects.count() == 4
+
+
+@pytest.mark.parametrize("is_at_them", [True, False])
+def test_migrations_are_read_only_where_the_database_is_not_at_those_of_the_dump(
+    load: Load, monkeypatch: pytest.MonkeyPatch, is_at_them: bool
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(serializer, "_skipped", lambda *given: asked.append(given) or "")
+    applied = sorted(MigrationRecorder(connection).applied_migrations())
+    last = [name for app, name in applied if app == "zoo"][-1 if is_at_them else 0]
+    load(dump_of(rows("zoo.Taxon", "id name", (1, "cat")), migrations={"zoo": last}))
+    assert bool(asked) is not is_at_them
