@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.problems import problem_of, reason_of
+from dumpy.loading.references import single
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import (
     Failures,
@@ -49,14 +50,6 @@ _MOVED = (
 Fields = Mapping[str, Any]
 """Where rows have the values of fields: the position of each, or a constant of ``text``."""
 Tuple = tuple[Any, ...]
-
-
-def named_values(fields: Fields, values: Sequence[Any]) -> dict[str, Any]:
-    """Return the values of a row by the names of its fields."""
-    return {
-        name: values[where] if isinstance(where, int) else where.value
-        for name, where in fields.items()
-    }
 
 
 class Layout:
@@ -96,6 +89,13 @@ class Layout:
         """Whether the rows have their primary key."""
         return set(self.table.key) <= self.fields.keys()
 
+    def named(self, row: Row) -> dict[str, Any]:
+        """Return the values of a row by the names of its fields."""
+        return {
+            name: row.values[where] if isinstance(where, int) else where.value
+            for name, where in self.fields.items()
+        }
+
     def values(self, name: str, rows: Block) -> Sequence[Any]:
         """Return the values of one field in each of the rows."""
         where = self.fields.get(name)
@@ -119,22 +119,23 @@ class Layout:
     def instance(self, row: Row) -> Model:
         """Return a row as an unsaved instance; raises ``LoadError`` if its values do not fit."""
         try:
-            return new(self.model, **named_values(self.fields, row.values))
+            return new(self.model, **self.named(row))
         except Exception as error:
             raise LoadError([Problem(self.ref(row), reason_of(error))]) from error
 
     def ref(self, row: Row) -> RowRef:
         """Return what names a row, with its primary key as the dump has it."""
-        key = _single([self.values(name, self.block([row]))[0] for name in self.table.key])
+        values = self.named(row)
+        key = single([values.get(name) for name in self.table.key])
         return RowRef(self.table.label, key, self.place_of(row.line))
+
+    def rejected(self, row: Row, problem: Problem) -> RejectedRow:
+        """Return a row that is kept out, as data."""
+        return RejectedRow(self.model, self.named(row), problem)
 
     def key_of(self, values: Sequence[Any]) -> object:
         """Return the primary key in the values of the columns."""
         return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
-
-
-def _single(key: Sequence[object]) -> object:
-    return key[0] if len(key) == 1 else tuple(key)
 
 
 class Columns(NamedTuple):
@@ -174,10 +175,9 @@ class PendingRow:
         layout = self.loader.layout
         return problem_of(layout.ref(self.row), layout.table, self.error, using, self.name)
 
-    def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
-        """Yield the row as data."""
-        layout = self.loader.layout
-        yield RejectedRow(layout.model, named_values(layout.fields, self.row.values), problem)
+    def rejected(self, problem: Problem) -> list[RejectedRow]:
+        """Return the row as data."""
+        return [self.loader.layout.rejected(self.row, problem)]
 
 
 def require_lock(error: Exception, using: str) -> None:
@@ -231,7 +231,7 @@ class TableLoader:
         columns = [self.table.column(name) for name in self.table.key]
         key = [self._python(column, block, failures)[0] for column in columns]
         _raise_first(failures)
-        return _single(key)
+        return single(key)
 
     def add(self, row: Row) -> None:
         """Take a row; the database is not asked before a block is full."""

@@ -8,31 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, reduce
 from ipaddress import IPv4Address
-from itertools import count, islice, product
+from itertools import count, product
 from operator import or_
 from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, UniqueConstraint
 
+from dumpy.loading.references import chunks
 from dumpy.schema.tables import Column, Field, ModelType, Table
 
-_KEYS_PER_QUERY = 500
+# A condition of each row takes its own place in a query.
 _ROWS_PER_QUERY = 100
 _CHARACTERS = "~0123456789!#$&*+-"
 _LENGTH = 12
 _DIGITS = 15
 _FAR = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
-
-_SERIES: dict[type, Callable[[int], object]] = {
-    bytes: lambda n: b"~%d" % n,
-    float: lambda n: -1e300 - n * 1e290,
-    uuid.UUID: lambda n: uuid.UUID(int=2**128 - 1 - n),
-    datetime.date: lambda n: datetime.date.max - datetime.timedelta(n),
-    datetime.datetime: lambda n: _FAR - datetime.timedelta(seconds=n),
-    datetime.time: lambda n: (_FAR - datetime.timedelta(seconds=n + 1)).time(),
-    datetime.timedelta: lambda n: datetime.timedelta(-9999, n),
-}
 
 
 def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) -> set[object]:
@@ -42,8 +33,7 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
     """
     stored: QuerySet[Any] = QuerySet(table.model, using=using)
     found: set[object] = set()
-    for start in range(0, len(rows), _ROWS_PER_QUERY):
-        some = rows[start : start + _ROWS_PER_QUERY]
+    for some in chunks(rows, _ROWS_PER_QUERY):
         conditions = [q for unique in owners(table.model) for q in _conditions(unique, some)]
         if conditions:
             found |= set(stored.filter(reduce(or_, conditions)).values_list("pk", flat=True))
@@ -131,17 +121,15 @@ def spare_values(column: Column, number: int, using: str) -> list[Any]:
     """Return as many values that no row of a table holds; raises ``DatabaseError``."""
     if column.field.null:
         return [None] * number
-    candidates = _candidates(column, using)
     rows: QuerySet[Any] = QuerySet(column.field.model, using=using)
     found: list[Any] = []
-    while len(found) < number:
-        some = list(islice(candidates, _KEYS_PER_QUERY))
-        if not some:
-            raise DatabaseError(f"{column.name} has no free value for a swap of unique values.")
+    for some in chunks(_candidates(column, using)):
         held = rows.filter(**{f"{column.name}__in": some}).values_list(column.name, flat=True)
         taken = set(held)
         found += [one for one in some if one not in taken]
-    return found[:number]
+        if len(found) >= number:
+            return found[:number]
+    raise DatabaseError(f"{column.name} has no free value for a swap of unique values.")
 
 
 def _named_in(expressions: Any) -> Iterator[str]:
@@ -150,6 +138,7 @@ def _named_in(expressions: Any) -> Iterator[str]:
 
 
 def _candidates(column: Column, using: str) -> Iterator[Any]:
+    """Yield values of a field, from an end of their range where rows seldom have any."""
     target: Any = column.target
     (kind,) = column.types or (object,)
     if isinstance(target, GenericIPAddressField):
@@ -160,9 +149,16 @@ def _candidates(column: Column, using: str) -> Iterator[Any]:
     if kind is int:
         ranges = connections[using].ops.integer_field_range(target.get_internal_type())
         return iter(range(ranges[1] or 2**63 - 1, 0, -1))
-    if kind is Decimal:
-        # SQLite tells no more digits apart; since Django 6.1, a field need not say how many it has.
-        highest = 10 ** min(target.max_digits or _DIGITS, _DIGITS) - 1
-        places = target.decimal_places or 0
-        return (Decimal(n).scaleb(-places) for n in range(highest, 0, -1))
-    return map(_SERIES[kind], count()) if kind in _SERIES else iter(())
+    # SQLite tells no more digits apart; since Django 6.1, a field need not say how many it has.
+    highest = 10 ** min(getattr(target, "max_digits", None) or _DIGITS, _DIGITS) - 1
+    series: dict[type, Callable[[int], object]] = {
+        Decimal: lambda n: Decimal(highest - n).scaleb(-(target.decimal_places or 0)),
+        bytes: lambda n: b"~%d" % n,
+        float: lambda n: -1e300 - n * 1e290,
+        uuid.UUID: lambda n: uuid.UUID(int=2**128 - 1 - n),
+        datetime.date: lambda n: datetime.date.max - datetime.timedelta(n),
+        datetime.datetime: lambda n: _FAR - datetime.timedelta(seconds=n),
+        datetime.time: lambda n: (_FAR - datetime.timedelta(seconds=n + 1)).time(),
+        datetime.timedelta: lambda n: datetime.timedelta(-9999, n),
+    }
+    return map(series[kind], count()) if kind in series else iter(())

@@ -18,25 +18,27 @@ from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
+from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem, RowRef
-from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, named_values
+from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader
 from dumpy.loading.objects import HOOK, ObjectLoader, PendingObject, SideEffects
 from dumpy.loading.pending import Pending
 from dumpy.loading.problems import Invalid
 from dumpy.loading.references import (
     References,
-    consequences,
+    RowName,
+    chunks,
     dangling_problems,
     holders,
     unconstrained,
 )
 from dumpy.loading.registry import TODAY, Registry, led_to
 from dumpy.loading.report import Counts, Rejects, Report, position
-from dumpy.loading.special import SpecialLoader, forget_content_types, is_special
+from dumpy.loading.special import SpecialLoader
 from dumpy.loading.validation import (
     Validation,
     is_changed,
@@ -48,8 +50,7 @@ from dumpy.loading.validation import (
 )
 from dumpy.reading import DumpedTable
 from dumpy.reading.dump import Block, Row
-from dumpy.schema.instances import RejectedRow
-from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.schema.tables import ModelType, Table, is_special, table_of
 from dumpy.text.words import Natural
 
 # As many levels of natural keys may lean on each other where they have moved between rows.
@@ -112,14 +113,10 @@ class Destination:
 
     def _leaves_out(self, row: Row) -> bool:
         """Whether a row is one of those to leave out; keeps it if so."""
-        rejects, layout = self._loader.rejects, self._layout
-        assert rejects is not None
-        values = named_values(layout.fields, row.values)
-        key = [values.get(name) for name in layout.table.key]
-        pk = key[0] if len(key) == 1 else tuple(key)
-        problem = rejects.reason(RowRef(layout.table.label, pk, layout.place_of(row.line)))
-        if problem is not None:
-            rejects.sifted.append(RejectedRow(self.model, values, problem))
+        rejects = self._loader.rejects
+        problem = rejects.reason(self._layout.ref(row)) if rejects is not None else None
+        if rejects is not None and problem is not None:
+            rejects.sifted.append(self._layout.rejected(row, problem))
         return problem is not None
 
 
@@ -176,7 +173,6 @@ class Loader:
         self._layouts: dict[int, tuple[DumpedTable, Layout | None]] = {}
         self._wanted: dict[ModelType, bool] = {}
         self._has_table: set[ModelType] = set()
-        self._was_empty: dict[Table, bool] = {}
         self._saved: set[Table] = set()
         self._settling = Pending(self)
         self._postponed: list[Layout] = []
@@ -192,7 +188,6 @@ class Loader:
         if not self._is_wanted(layout.model):
             return Destination(self, layout, is_left_out=True)
         self.dumped[layout.table].append(dumped)
-        self._note(layout.table)
         if self._is_uncertain(layout):
             self._postponed.append(layout)
             return Destination(self, layout, is_later=True)
@@ -224,11 +219,6 @@ class Loader:
         loader = make(layout, self.pending, counts)
         self.loaders[id(layout.dumped)] = loader
         return loader
-
-    def _note(self, table: Table) -> None:
-        """Keep in mind which tables rows were loaded into, and whether there were any before."""
-        if self.rejects is not None and table not in self._was_empty:
-            self._was_empty[table] = not QuerySet(table.model, using=self.using).exists()
 
     @property
     def _is_strict(self) -> bool:
@@ -355,7 +345,6 @@ class Loader:
         self._saved.add(table)
         item = PendingObject(instance, place, is_changed=is_changed)
         if self.rejects is not None:
-            self._note(table)
             problem = self.rejects.reason(RowRef(table.label, instance.pk, place))
             if problem is not None:
                 self.rejects.sifted += item.rejected(problem)
@@ -385,7 +374,7 @@ class Loader:
                 try:
                     self._finish()
                 finally:
-                    forget_content_types()
+                    _forget_content_types()
 
     def _load_deferred(self) -> None:
         self._load_pending()
@@ -485,12 +474,33 @@ class Loader:
                 raise LoadError(sorted(problems, key=position))
             return
         self.rejects.left = left
-        dangling = self._dangling([*self._was_empty, *self._dependents()], kept_out)
-        if dangling := [*repeated, *dangling]:
-            if any(problem.ref.label in self._keyless for problem in dangling):
+        if refused := [*repeated, *self._without_references(kept_out)]:
+            if any(problem.ref.label in self._keyless for problem in refused):
                 # The database gives such rows another key in each attempt.
-                raise LoadError(sorted(dangling, key=position))
-            self.rejects.leave_out([*dangling, *self._consequences(dangling)])
+                raise LoadError(sorted(refused, key=position))
+            self.rejects.leave_out(refused)
+
+    def _without_references(self, kept_out: set[RowName]) -> list[Problem]:
+        """Return what leads nowhere, and what leads to it, however far; all of it is deleted.
+
+        It will be left out of the next attempt. A table that had rows may have them then, too.
+        """
+        tables = dict.fromkeys([*self.dumped, *self._saved, *self._dependents()])
+        found: list[Problem] = []
+        while new := [
+            problem
+            for problem in self._dangling(tables, kept_out)
+            if problem.ref.name not in {one.ref.name for one in found}
+        ]:
+            found += new
+            kept_out = kept_out | {problem.ref.name for problem in new}
+            for table in tables:
+                keys = [one.ref.key for one in new if one.ref.label == table.label]
+                if keys and not self.references.had_rows(table.model):
+                    for some in chunks(keys):
+                        rows = QuerySet(table.model, using=self.using).filter(pk__in=some)
+                        rows._raw_delete(self.using)
+        return found
 
     def _broken(self) -> Collection[Table]:
         """The tables of objects that are no rows of a dump, if there are any wrong references."""
@@ -535,14 +545,13 @@ class Loader:
             )
         ]
 
-    def _consequences(self, problems: Sequence[Problem]) -> Iterator[Problem]:
-        """What leads to rows that will not be there at all, having not been there before."""
-        tables = {table.label: table for table, was_empty in self._was_empty.items() if was_empty}
-        rows: defaultdict[Table, set[object]] = defaultdict(set)
-        for problem in problems:
-            if problem.ref.label in tables:
-                rows[tables[problem.ref.label]].add(problem.ref.key)
-        return consequences(tables.values(), rows, self.using)
+
+def _forget_content_types() -> None:
+    """Let Django look content types up again, whose keys a load may have changed."""
+    if apps.is_installed("django.contrib.contenttypes"):
+        from django.contrib.contenttypes.models import ContentType
+
+        ContentType.objects.clear_cache()
 
 
 def _leading_to(stale: set[ModelType], table: Table, names: Iterable[str]) -> set[str]:

@@ -20,13 +20,12 @@ from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem
-from dumpy.loading.batches import Layout, TableLoader, require_lock
+from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
 from dumpy.loading.conflicts import owners
 from dumpy.loading.problems import Refused, problem_of, reason_of
 from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts
-from dumpy.loading.special import SpecialLoader, is_special
-from dumpy.loading.statements import Failures, LinkLoader
+from dumpy.loading.special import SpecialLoader
 from dumpy.reading.dump import Row
 from dumpy.schema.instances import (
     DumpedRow,
@@ -36,7 +35,15 @@ from dumpy.schema.instances import (
     has_receivers,
     row_ref,
 )
-from dumpy.schema.tables import Column, ModelType, Table, attribute, concrete, table_of
+from dumpy.schema.tables import (
+    Column,
+    ModelType,
+    Table,
+    attribute,
+    concrete,
+    is_special,
+    table_of,
+)
 from dumpy.text.words import JSON_NULL, Natural
 
 if TYPE_CHECKING:
@@ -424,10 +431,13 @@ class ObjectLoader:
             self._loader.validate(instance, row.names, is_changed=item.is_changed)
         if not set(table.key) <= set(row.names):
             instance.pk = stored_key(instance, self._using) or instance.pk
-            if instance._state.adding and not self._is_stored(instance):
-                self._insert(item, row)
+            if is_new := instance._state.adding and not self._is_stored(instance):
+                self._insert(item)
+            self._require_links(item, row, is_written=is_new)
+            if is_new:
+                with transaction.atomic(using=self._using):
+                    self._link(item, row)
                 return
-            self._update_columns(item, row)
         if self._loader.side_effects.is_heard(type(instance)):
             self._loader.flush()
             is_new = self._references.is_new(_key_of(instance))
@@ -437,17 +447,19 @@ class ObjectLoader:
             loader, given = self._table_loader(item, row)
             loader.add(given)
 
-    def _update_columns(self, item: PendingObject, row: DumpedRow) -> None:
-        """Write a row that is there without its links, if those must wait; raises ``Missing``.
+    def _require_links(self, item: PendingObject, row: DumpedRow, *, is_written: bool) -> None:
+        """Raise ``Missing`` if a link of a row leads to none; the row is written without its links.
 
         The rows that it links to may need a unique value which it gives up.
         """
-        links = (one for some in row.links.values() for one in some)
+        item.is_incomplete |= is_written
+        links = (one for some in row.links.values() if isinstance(some, list) for one in some)
         for natural in links:
             if isinstance(natural, Natural) and not self._references.is_there(natural):
-                loader, given = self._table_loader(item, replace(row, links={}))
-                loader.add(given)
-                self._loader.flush()
+                if not is_written:
+                    loader, given = self._table_loader(item, replace(row, links={}))
+                    loader.add(given)
+                    self._loader.flush()
                 item.is_incomplete = True
                 raise Missing(natural)
 
@@ -468,14 +480,20 @@ class ObjectLoader:
             if is_heard:
                 post_save.send(sender=model, instance=instance, created=is_new, **details)
 
-    def _insert(self, item: PendingObject, row: DumpedRow) -> None:
-        """Insert a row whose key the dump does not give, and then its links, which may wait."""
+    def _insert(self, item: PendingObject) -> None:
+        """Insert a row whose key the dump does not give."""
         self._loader.flush()
-        instance = item.instance
-        key = instance.pk
+        instance, key = item.instance, item.instance.pk
 
         def insert() -> bool:
-            self._insert_quietly(instance)
+            meta: Any = instance._meta
+            fields = [f for f in meta.local_concrete_fields if not f.generated]
+            if key is None:
+                fields.remove(meta.pk)
+            manager: Any = type(instance)._base_manager
+            ((instance.pk,),) = manager._insert(
+                [instance], fields=fields, returning_fields=[meta.pk], using=self._using, raw=True
+            )
             return True
 
         try:
@@ -486,31 +504,15 @@ class ObjectLoader:
             raise
         self._counts(instance).inserted += 1
         self._references.inserted(table_of(type(instance)).model)
-        item.is_incomplete = True
-        with transaction.atomic(using=self._using):
-            self._link(instance, row)
 
-    def _insert_quietly(self, instance: Any) -> None:
-        """Insert a row whose key the dump does not give."""
-        meta = instance._meta
-        fields = [f for f in meta.local_concrete_fields if not f.generated]
-        if instance.pk is None:
-            fields.remove(meta.pk)
-        (values,) = type(instance)._base_manager._insert(
-            [instance], fields=fields, returning_fields=[meta.pk], using=self._using, raw=True
-        )
-        instance.pk = values[0]
-
-    def _link(self, instance: Model, row: DumpedRow) -> None:
-        failures: Failures = {}
-        for link in table_of(type(instance)).links:
-            if link.name in row.links:
-                loader = LinkLoader(link, self._references)
-                lists = loader.convert([row.links[link.name]], failures)
-                for _name, error in failures.values():
-                    raise error
-                loader.look_again()
-                loader.write([instance.pk], lists)
+    def _link(self, item: PendingObject, row: DumpedRow) -> None:
+        """Write the links of a row that was inserted and counted."""
+        instance, table = item.instance, table_of(type(item.instance))
+        names = [*table.key, *row.links]
+        layout = Layout(table, {name: position for position, name in enumerate(names)})
+        key = [getattr(instance, name) for name in table.key]
+        loader = ReferenceLoader(layout, self._loader.pending, Counts())
+        loader.put(_row(item, [*key, *row.links.values()]), is_new=False)
 
     def _table_loader(self, item: PendingObject, row: DumpedRow) -> tuple[TableLoader, Row]:
         """Return what writes an object, and the object as a row for it."""

@@ -53,17 +53,21 @@ class Pending:
         self.unwritten: dict[TableLoader, None] = {}
         self._loader = loader
         self._waiting: dict[Hashable, list[PendingRow | PendingObject]] = {}
-        self._refused: list[PendingRow | PendingObject] = []
+        self._refused_rows: list[PendingRow] = []
+        self._refused_objects: list[PendingObject] = []
 
     def __len__(self) -> int:
-        return len(self._refused) + sum(map(len, self._waiting.values()))
+        refused = len(self._refused_rows) + len(self._refused_objects)
+        return refused + sum(map(len, self._waiting.values()))
 
     def add(self, item: PendingRow | PendingObject) -> None:
         """Keep a row or an object, whose ``error`` says why it is not in the database."""
         if isinstance(item.error, Missing):
             self._waiting.setdefault(item.error.key, []).append(item)
+        elif isinstance(item, PendingRow):
+            self._refused_rows.append(item)
         else:
-            self._refused.append(item)
+            self._refused_objects.append(item)
 
     def flush(self) -> None:
         """Write the rows that table loaders have taken."""
@@ -97,8 +101,7 @@ class Pending:
         before = self._state()
         self.work(self._woken_by([key for key in self._waiting if self._is_there(key)]))
         # Every other time from the end, so that neither direction of a chain is slow.
-        objects = [item for item in self._refused[::-1] if not isinstance(item, PendingRow)]
-        self._refused = [item for item in self._refused if isinstance(item, PendingRow)]
+        objects, self._refused_objects = self._refused_objects[::-1], []
         self.work(objects)
         return self._state() != before
 
@@ -117,7 +120,7 @@ class Pending:
     def replace(self) -> None:
         """Give rows that stand in each other's way a last chance: all of a table at once."""
         by_loader: defaultdict[TableLoader, list[PendingRow]] = defaultdict(list)
-        for item in self._refused_rows():
+        for item in self._changeable():
             by_loader[item.loader].append(item)
         for loader, items in by_loader.items():
             rows = [item.row for item in items]
@@ -128,32 +131,29 @@ class Pending:
             except REFUSALS:
                 continue
             settled = set(map(id, items))
-            self._refused = [item for item in self._refused if id(item) not in settled]
+            self._refused_rows = [one for one in self._refused_rows if id(one) not in settled]
         while self._retry_rows(0):
             pass
 
     def left(self) -> Iterator[RejectedRow]:
         """Yield the rows that are still out, each with what keeps it out."""
-        waiting = [(key, item) for key, items in self._waiting.items() for item in items]
         coming = {
             key
-            for item in [*self._refused, *(item for _key, item in waiting)]
-            if not isinstance(item, PendingRow)
+            for item in [*self._refused_objects, *(one for _key, one in self._objects())]
             for key in keys_of(item.instance)
         }
-        for number, item in enumerate(self._refused):
+        for one in self._refused_objects:
+            yield from one.rejected(one.problem(self.using))
+        for number, item in enumerate(self._refused_rows):
             problem = item.problem(self.using)
-            if (
-                number < SHOWN
-                and isinstance(item, PendingRow)
-                and isinstance(item.error, IntegrityError)
-            ):
+            if number < SHOWN and isinstance(item.error, IntegrityError):
                 with transaction.atomic(using=self.using):
                     problem = item.loader.with_conflict(problem, item.row)
             yield from item.rejected(problem)
-        for key, item in waiting:
-            problem = item.problem(self.using)
-            yield from item.rejected(replace(problem, kind="waits") if key in coming else problem)
+        for key, items in self._waiting.items():
+            for waiting in items:
+                said = waiting.problem(self.using)
+                yield from waiting.rejected(replace(said, kind="waits") if key in coming else said)
 
     def _state(self) -> object:
         return len(self), set(self._waiting)
@@ -164,10 +164,9 @@ class Pending:
     def _woken_by(self, keys: Iterable[Hashable]) -> list[PendingRow | PendingObject]:
         return [item for key in keys for item in self._waiting.pop(key, ())]
 
-    def _refused_rows(self) -> list[PendingRow]:
-        """The rows that may get in when others have changed."""
-        rows = [item for item in self._refused if isinstance(item, PendingRow)]
-        return [row for row in rows if isinstance(row.error, DatabaseError)]
+    def _changeable(self) -> list[PendingRow]:
+        """The refused rows that may get in when others have changed."""
+        return [row for row in self._refused_rows if isinstance(row.error, DatabaseError)]
 
     def _objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
         for key, items in self._waiting.items():
@@ -213,12 +212,12 @@ class Pending:
 
     def _retry_rows(self, share: float) -> bool:
         """Try refused rows again, each time from the other end; did more than a share get in?"""
-        refused = self._refused_rows()
+        refused = self._changeable()
         tried = set(map(id, refused))
-        self._refused = [item for item in self._refused if id(item) not in tried]
+        self._refused_rows = [item for item in self._refused_rows if id(item) not in tried]
         for item in reversed(refused):
             item.loader.write_one_by_one(item.loader.convert([item.row]))
-        return len(refused) - len(self._refused_rows()) > share * len(refused)
+        return len(refused) - len(self._changeable()) > share * len(refused)
 
     def _give_way(self, loader: TableLoader, items: Sequence[PendingRow]) -> None:
         """Remove the rows that stand in the way, that nobody uses, and that nobody has entered."""

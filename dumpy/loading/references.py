@@ -7,18 +7,20 @@ from collections.abc import Collection, Container, Hashable, Iterable, Iterator,
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from operator import lt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections, router
-from django.db.models import ForeignObject, Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import Place, Problem, RowRef
 from dumpy.loading.problems import Refused
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.reading import DumpedTable
+from dumpy.schema.references import references_of
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -26,20 +28,19 @@ from dumpy.schema.tables import (
     Table,
     concrete,
     is_content_type,
-    primary_key_fields,
     table_of,
 )
 from dumpy.text.words import Natural
 
+T = TypeVar("T")
 # Beyond this they are looked up again, to keep memory flat.
 _REMEMBERED = 100_000
 Moved = dict[ModelType, dict[object, object]]
-_KEYS_PER_QUERY = 500
 _REPEATED = (
     "has a row with the same key, and one of the two would be lost. Give one of them another key."
 )
 RowName = tuple[str, str]
-"""A row by the label of its model and its primary key as text."""
+"""The ``name`` of a ``RowRef``."""
 
 
 class RowKey(NamedTuple):
@@ -315,27 +316,30 @@ class Dangling:
         return f"{self.name}={self.value!r} refers to a row of {label} that does not exist."
 
 
-def dangling(table: Table, using: str) -> Iterator[Dangling]:
-    """Yield the foreign keys of a table that lead nowhere."""
-    for column in table.columns:
-        if is_constrained(column, using):
-            pairs = [(column, Column(column.parent_field))]
-            yield from _dangling_by(table, column.references, column.name, pairs, using)
+def single(values: Sequence[object]) -> object:
+    """Return the value of a key of one column, or the values of a composite one."""
+    return values[0] if len(values) == 1 else tuple(values)
 
 
-def dangling_composites(table: Table, using: str) -> Iterator[Dangling]:
-    """Yield the foreign keys of several columns that lead nowhere, which no database refuses."""
-    for field in _composite_keys(table.model):
-        model = concrete(field.remote_field.model)
-        if model._meta.managed and router.allow_migrate_model(using, model):
-            pairs = [(Column(own), Column(other)) for own, other in field.related_fields]
-            yield from _dangling_by(table, model, field.name, pairs, using)
+def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[Dangling]:
+    """Yield the foreign keys of a table that lead nowhere.
 
-
-def _composite_keys(model: ModelType) -> list[Any]:
-    """The foreign keys of several columns of a model itself."""
-    fields: list[Any] = [f for f in model._meta.local_fields if type(f) is ForeignObject]
-    return [f for f in fields if all(own.model is model for own, _ in f.related_fields)]
+    These are the keys that the database checks, or the ``composite`` ones, which none refuses.
+    """
+    for reference in references_of(table):
+        model, name = reference.target.model, reference.name
+        if composite:
+            is_wanted = len(reference.own) > 1 and _has_table(model, using)
+        else:
+            is_wanted = len(reference.own) == 1 and is_constrained(table.column(name), using)
+        if is_wanted:
+            rows: QuerySet[Any] = QuerySet(table.model, using=using).order_by()
+            rows = rows.filter(**{f"{own}__isnull": False for own in reference.own})
+            pairs = zip(reference.to, map(OuterRef, reference.own), strict=True)
+            found = QuerySet(model, using=using).filter(**dict(pairs))
+            for row in rows.filter(~Exists(found)).values(*table.key, *reference.own):
+                key, value = (single([row[n] for n in s]) for s in (table.key, reference.own))
+                yield Dangling(model, name if composite else reference.own[0], key, value)
 
 
 def is_constrained(column: Column, using: str) -> bool:
@@ -346,60 +350,20 @@ def is_constrained(column: Column, using: str) -> bool:
     return is_managed or engine_of(connections[using]).checks_unmanaged_keys
 
 
-def _dangling_by(
-    table: Table,
-    model: ModelType | None,
-    name: str,
-    pairs: Sequence[tuple[Column, Column]],
-    using: str,
-) -> Iterator[Dangling]:
-    """Yield where columns are not equal to those of any row of another model."""
-    assert model is not None
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    keys = [f"c.{quote(Column(field).db_name)}" for field in primary_key_fields(table.model)]
-    columns = [(f"c.{quote(own.db_name)}", f"p.{quote(other.db_name)}") for own, other in pairs]
-    sql = (
-        f"SELECT {', '.join([*keys, *(own for own, _ in columns)])} "
-        f"FROM {quote(table.model._meta.db_table)} c LEFT JOIN {quote(model._meta.db_table)} p "
-        f"ON {' AND '.join(f'{own} = {other}' for own, other in columns)} "
-        f"WHERE {' AND '.join(f'{own} IS NOT NULL' for own, _ in columns)} "
-        f"AND {columns[0][1]} IS NULL"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for row in cursor.fetchall():
-            values = zip((own for own, _ in pairs), row[len(keys) :], strict=True)
-            value = tuple(_value(column, one, using) for column, one in values)
-            pk = _key(table, row[: len(keys)], using)
-            yield Dangling(model, name, pk, value[0] if len(value) == 1 else value)
+def chunks(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """Yield values in lists of so many as a query takes."""
+    iterator = iter(values)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
-def _key(table: Table, key: Sequence[Any], using: str) -> object:
-    fields = primary_key_fields(table.model)
-    values = [_value(Column(f), value, using) for f, value in zip(fields, key, strict=True)]
-    return values[0] if len(values) == 1 else tuple(values)
-
-
-def _value(column: Column, value: Any, using: str) -> Any:
-    """A value that plain SQL has given, as the field makes it."""
-    connection, target = connections[using], column.target
-    expression = target.get_col("c")
-    for convert in (
-        *connection.ops.get_db_converters(expression),
-        *target.get_db_converters(connection),
-    ):
-        value = convert(value, expression, connection)
-    return value
-
-
-def is_used(model: ModelType, keys: Iterable[object], using: str) -> set[object]:
+def is_used(model: ModelType, keys: Collection[object], using: str) -> set[object]:
     """Return those of the primary keys of ``model`` that rows of any table refer to."""
-    wanted = list(keys)
     used: set[object] = set()
     for owner, name in holders(model, using):
-        rows = QuerySet(owner, using=using).filter(**{f"{name}__in": wanted})
-        used |= set(rows.order_by().values_list(name, flat=True).distinct())
+        for some in chunks(keys):
+            rows = QuerySet(owner, using=using).filter(**{f"{name}__in": some})
+            used |= set(rows.order_by().values_list(name, flat=True).distinct())
     return used
 
 
@@ -491,58 +455,10 @@ def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
     No database has a constraint for them. One that has such rows must come back from its own dump.
     """
     for table in tables:
-        if found := list(dangling_composites(table, using)):
+        if found := list(dangling(table, using, composite=True)):
             others = len(found) - 1
             more = f" ({others:,} more row{'s'[: others > 1]} of {table.label})" if others else ""
             yield f"{table.label}(pk={found[0].pk!r}): {found[0]}{more}"
-
-
-def consequences(
-    tables: Collection[Table], rows: Mapping[Table, set[object]], using: str
-) -> Iterator[Problem]:
-    """Yield a problem for each row of ``tables`` that leads to one of ``rows``, however far."""
-    seen = {table: set(keys) for table, keys in rows.items()}
-    last = rows
-    while last:
-        found: defaultdict[Table, set[object]] = defaultdict(set)
-        for parent, keys in last.items():
-            for table, pk, reason in _referring(tables, parent, keys, using):
-                if pk not in seen.setdefault(table, set()):
-                    seen[table].add(pk)
-                    found[table].add(pk)
-                    yield Problem(RowRef(table.label, pk), reason, "waits")
-        last = found
-
-
-def _referring(
-    tables: Collection[Table], parent: Table, keys: set[object], using: str
-) -> Iterator[tuple[Table, object, str]]:
-    for table in tables:
-        for column in table.columns:
-            if column.references is parent.model and is_constrained(column, using):
-                for pk, value in _pairs(table, "pk", column, keys, using):
-                    yield table, pk, str(Dangling(parent.model, column.name, pk, value))
-        for link in table.links:
-            if link.target.references is parent.model:
-                through = table_of(link.through)
-                for pk, value in _pairs(through, link.source.name, link.target, keys, using):
-                    one = Dangling(parent.model, link.target.name, pk, value)
-                    yield table, pk, f"{link.name}: {one}"
-
-
-def _pairs(
-    table: Table, name: str, column: Column, keys: set[object], using: str
-) -> Iterator[tuple[object, object]]:
-    """The rows of a table whose column leads to a row with one of the primary keys."""
-    wanted = list(keys)
-    assert column.references is not None
-    for start in range(0, len(wanted), _KEYS_PER_QUERY):
-        parents: QuerySet[Any] = QuerySet(column.references, using=using)
-        values = parents.filter(pk__in=wanted[start : start + _KEYS_PER_QUERY]).values_list(
-            column.parent_field.attname, flat=True
-        )
-        rows = QuerySet(table.model, using=using).filter(**{f"{column.name}__in": list(values)})
-        yield from rows.values_list(name, column.name)
 
 
 def _parent(one: Dangling) -> RowName:
@@ -565,7 +481,7 @@ def occurrences(
         wheres = [one.fields[name] for name in table.key]
         for row in one.rows():
             values = [row.values[w] if isinstance(w, int) else w.value for w in wheres]
-            key = values[0] if len(values) == 1 else tuple(values)
+            key = single(values)
             if wanted is None or str(key) in wanted:
                 yield key, one.place(row.line)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.db import connections
 from django.db.models import F, Max, QuerySet
 
@@ -13,30 +12,12 @@ from dumpy.loading.batches import Columns, Converted, Layout, TableLoader
 from dumpy.loading.references import holders, is_used
 from dumpy.loading.report import Counts
 from dumpy.reading.dump import Block, Row
-from dumpy.schema.tables import ModelType
+from dumpy.schema.tables import NATURAL_KEYS, ModelType
 
 if TYPE_CHECKING:
     from dumpy.loading.pending import Pending
 
-NATURAL_KEYS: dict[str, tuple[str, ...]] = {
-    "contenttypes.contenttype": ("app_label", "model"),
-    "auth.permission": ("content_type_id", "codename"),
-    "sites.site": ("domain",),
-}
 _DEFAULT_SITE = "example.com"
-
-
-def is_special(model: ModelType) -> bool:
-    """Whether rows of a model are matched by natural key with those that are there."""
-    return model._meta.label_lower in NATURAL_KEYS
-
-
-def forget_content_types() -> None:
-    """Let Django look content types up again, whose keys a load may have changed."""
-    if apps.is_installed("django.contrib.contenttypes"):
-        from django.contrib.contenttypes.models import ContentType
-
-        ContentType.objects.clear_cache()
 
 
 def renumber_content_types(model: ModelType, keys: Mapping[str, int], using: str) -> None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from dumpy.conf import require_trusted
 from dumpy.engines import engine_of
-from dumpy.loading.references import References
+from dumpy.loading.references import References, chunks, single
 from dumpy.schema.stored import as_stored, encoded, is_same_stored
 from dumpy.schema.tables import Column, Link, ModelType, Table, from_text
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
@@ -36,7 +36,6 @@ _INSTANTS = frozenset({datetime.datetime})
 _ALSO = (NONE, bytearray, memoryview)
 _NUMBERS = (int, float, Decimal)
 _MAX_EXPONENT = 400
-_KEYS_PER_QUERY = 500
 Tuples = Sequence[tuple[Any, ...]]
 
 
@@ -312,15 +311,12 @@ def existing(
     table: Table, columns: Sequence[Column], keys: Iterable[object], using: str
 ) -> Iterator[tuple[object, tuple[Any, ...]]]:
     """Yield the primary key and the values of the rows with these primary keys."""
-    wanted = list(keys)
     names = table.key
     expressions = [as_stored(column) for column in columns]
-    for start in range(0, len(wanted), _KEYS_PER_QUERY):
-        some = wanted[start : start + _KEYS_PER_QUERY]
+    for some in chunks(keys):
         rows = QuerySet(table.model, using=using).filter(pk__in=some)
         for row in rows.values_list(*names, *expressions):
-            key = row[: len(names)]
-            yield key[0] if len(names) == 1 else tuple(key), tuple(row[len(names) :])
+            yield single(row[: len(names)]), tuple(row[len(names) :])
 
 
 class LinkLoader:
@@ -368,17 +364,14 @@ class LinkLoader:
     def _stored(self, sources: Iterable[object]) -> set[tuple[Any, Any]]:
         if self._is_empty is None:
             self._is_empty = self._statements.is_empty()
-        return set() if self._is_empty else self._pairs(list(sources))
-
-    def _pairs(self, sources: list[object]) -> set[tuple[Any, Any]]:
+        if self._is_empty:
+            return set()
         source, target = self.link.source.name, self.link.target.name
         rows = QuerySet(self.link.through, using=self._references.using).order_by()
         return {
             pair
-            for start in range(0, len(sources), _KEYS_PER_QUERY)
-            for pair in rows.filter(
-                **{f"{source}__in": sources[start : start + _KEYS_PER_QUERY]}
-            ).values_list(source, target)
+            for some in chunks(sources)
+            for pair in rows.filter(**{f"{source}__in": some}).values_list(source, target)
         }
 
     def _rows(self, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:

@@ -16,9 +16,16 @@ from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.batches import Layout, default_of
 from dumpy.loading.problems import Invalid
 from dumpy.loading.registry import Registry
-from dumpy.loading.special import is_special
 from dumpy.reading import DumpedTable
-from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, table_of
+from dumpy.schema.tables import (
+    Column,
+    Link,
+    ModelType,
+    Table,
+    attribute,
+    is_special,
+    table_of,
+)
 from dumpy.text.words import Natural
 
 _IGNORED = ", or use --ignorenonexistent."
@@ -113,7 +120,7 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
 
 def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
     return FixtureError(
-        dumped.skeleton_place(dumped.line),
+        dumped.skeleton_place(dumped.function.model_line or dumped.line),
         f"there is no model {dumped.label!r}.",
         _remedy(
             dumped,

@@ -12,8 +12,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 
 from dumpy.errors import DumpyError
-from dumpy.loading.special import is_special
-from dumpy.schema.tables import Column, ModelType, Table, is_content_type, table_of
+from dumpy.schema.tables import Column, ModelType, Table, is_content_type, is_special, table_of
 from dumpy.text.words import JSON_NULL, Natural
 
 

@@ -16,7 +16,6 @@ from dumpy.engines import engine_of
 from dumpy.errors import LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, RowKey
-from dumpy.loading.special import is_special
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.tables import created, migrated
 from dumpy.reading import Dump, DumpedTable
@@ -25,7 +24,16 @@ from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.instances import dumped_row, new
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, from_text, table_of
+from dumpy.schema.tables import (
+    Column,
+    Link,
+    ModelType,
+    Table,
+    attribute,
+    from_text,
+    is_special,
+    table_of,
+)
 from dumpy.text.skeleton import Constant
 from dumpy.text.words import FieldText, Natural, Unwritable, source
 

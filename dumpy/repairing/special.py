@@ -8,8 +8,15 @@ from typing import Any
 
 from django.db.models import ForeignKey, QuerySet
 
-from dumpy.loading.special import NATURAL_KEYS, is_special
-from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
+from dumpy.schema.tables import (
+    NATURAL_KEYS,
+    Column,
+    ModelType,
+    Table,
+    concrete,
+    is_special,
+    table_of,
+)
 from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]

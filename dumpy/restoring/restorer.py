@@ -20,7 +20,7 @@ from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved, References
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects, Report
-from dumpy.loading.special import NATURAL_KEYS, renumber_content_types
+from dumpy.loading.special import renumber_content_types
 from dumpy.loading.statements import Failures, is_kept, to_python
 from dumpy.loading.validation import Validation
 from dumpy.migrating.migration import Migration
@@ -45,7 +45,7 @@ from dumpy.restoring.target import (
     without_triggers,
 )
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import ModelType, Table, table_of
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected

@@ -52,6 +52,14 @@ _CONVERSIONS = (
 _WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
 
 
+# Rows that Django makes by itself in a fresh database, by the columns of their natural keys.
+NATURAL_KEYS: dict[str, tuple[str, ...]] = {
+    "contenttypes.contenttype": ("app_label", "model"),
+    "auth.permission": ("content_type_id", "codename"),
+    "sites.site": ("domain",),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """A concrete field of a model: one parameter of its create function, one column of its table.
@@ -254,6 +262,11 @@ def is_content_type(model: ModelType) -> bool:
         one._meta.label_lower == "contenttypes.contenttype"
         for one in (model, *model._meta.get_parent_list())
     )
+
+
+def is_special(model: ModelType) -> bool:
+    """Whether rows of a model are matched by natural key with those that are there."""
+    return model._meta.label_lower in NATURAL_KEYS
 
 
 def attribute(column: Column, instance: models.Model) -> Any:

@@ -45,7 +45,7 @@ class CreateFunction:
 
     Attributes:
         model: the label, '' if the function drops its rows.
-        field_lines: the line of each field, for messages.
+        field_lines: the line of each field, for messages; ``model_line`` that of the label, or 0.
     """
 
     name: str
@@ -54,6 +54,7 @@ class CreateFunction:
     fields: Mapping[str, int | Constant]
     field_lines: Mapping[str, int]
     line: int
+    model_line: int = 0
 
     @property
     def drops(self) -> bool:
@@ -332,8 +333,9 @@ def _create(
                     if "new" in module.bound and {"new", variable}.isdisjoint(parameters):
                         model = module.models[variable]
                         fields, lines = _fields(module, parameters, keywords)
+                        named = module.model_lines.get(model, 0)
                         return CreateFunction(
-                            node.name, model, parameters, fields, lines, node.lineno
+                            node.name, model, parameters, fields, lines, node.lineno, named
                         )
             _refuse(body[0], "new(…) must have one model of this module, and fields.")
     _refuse(node, f"{node.name} does more than return new(…) with its parameters.")

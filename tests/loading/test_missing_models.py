@@ -44,3 +44,9 @@ def test_a_program_that_asks_for_its_rows_is_told_so_with_the_line(load: Load) -
 def test_a_program_that_does_not_is_run(load: Load) -> None:
     load(PROGRAM.replace("    yield zoo_moa_objects()", "    # yield zoo_moa_objects()"))
     assert values(Species, "latin") == ["LUTRA"]
+
+
+def test_a_model_that_does_not_exist_is_said_with_the_line_of_its_name(load: Load) -> None:
+    lines = TEXT.splitlines()
+    named = next(n for n, line in enumerate(lines, 1) if "resolve_model('zoo.Moa')" in line)
+    assert f"fixture.py:{named}: there is no model 'zoo.Moa'" in message(load, TEXT)
