@@ -75,7 +75,11 @@ class Layout:
         self.fields = fields
         self.dumped = dumped
         self.columns = tuple(
-            column for column in table.columns if column.name in fields or _has_default(column)
+            column
+            for column in table.columns
+            if column.name in fields
+            # Without a value the database fills in its default: the column is left out then.
+            or (not column.field.primary_key and column.field.db_default is NOT_PROVIDED)
         )
         self.links = tuple(link for link in table.links if link.name in fields)
         names = [column.name for column in self.columns]
@@ -133,26 +137,23 @@ class Layout:
         """Return a row that is kept out, as data."""
         return RejectedRow(self.model, self.named(row), problem)
 
-    def key_of(self, values: Sequence[Any]) -> object:
-        """Return the primary key in the values of the columns."""
-        return values[self.key[0]] if len(self.key) == 1 else tuple(values[i] for i in self.key)
-
 
 class Columns(NamedTuple):
-    """The values of a block by column: as Python's, as the database's, and the links."""
+    """The values of a block by column: as Python's, as statements take them, and the links."""
 
     python: list[Sequence[Any]]
-    database: list[Sequence[Any]]
+    given: list[Sequence[Any]]
     links: list[list[list[Any]]]
 
 
 @dataclass(slots=True)
 class Converted:
-    """A row on its way: what it was, its values as Python's, and as the database's."""
+    """A row with its key, its values as Python's, and its values as statements take them."""
 
     row: Row
+    key: object
     python: Tuple
-    database: Tuple
+    given: Tuple
     links: tuple[list[Any], ...]
 
 
@@ -205,17 +206,19 @@ class TableLoader:
         self._rows: list[Row] = []
         self._size = 0
         self._statements = Statements(self.model, layout.columns, self.using)
-        self._preparations = [preparation(c, connections[self.using]) for c in layout.columns]
+        self._preparations = [
+            # Django's compiler prepares values itself.
+            None if self._statements.wants_python else preparation(c, connections[self.using])
+            for c in layout.columns
+        ]
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
 
     def with_conflict(self, problem: Problem, row: Row) -> Problem:
         """Let a problem say which row of the database has a unique value of the refused row."""
-        failures: Failures = {}
-        columns = self._columns(self.layout.block([row]), failures)
         names = [column.name for column in self.layout.columns]
-        values = {name: one[0] for name, one in zip(names, columns.python, strict=True)}
-        found = None if failures else holder(self.table, values, self.using)
+        values = dict(zip(names, self.converted(row).python, strict=True))
+        found = holder(self.table, values, self.using)
         if found is None:
             return problem
         said = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={found[0]!r}) has the same "
@@ -223,15 +226,6 @@ class TableLoader:
             return replace(problem, reason=f"{said}{found[1]}.")
         hint = "To replace all rows with those of a dump: manage.py restore FILE"
         return replace(problem, reason=f"{said}{found[1]} and already exists.", hint=hint)
-
-    def stored_key(self, row: Row) -> object:
-        """Return the primary key that a row has in the database; raises ``Missing``."""
-        failures: Failures = {}
-        block = self.layout.block([row])
-        columns = [self.table.column(name) for name in self.table.key]
-        key = [self._python(column, block, failures)[0] for column in columns]
-        _raise_first(failures)
-        return single(key)
 
     def add(self, row: Row) -> None:
         """Take a row; the database is not asked before a block is full."""
@@ -260,14 +254,20 @@ class TableLoader:
 
         One that is said to be new is not looked up. Raises what its fields or the database raise.
         """
+        converted = self.converted(row)
+        self.look_again()
+        before = self.counts.inserted
+        self._merge(self._placed([converted]), are_new=is_new)
+        return self.counts.inserted > before
+
+    def converted(self, row: Row) -> Converted:
+        """Return a row with its values converted; raises what its fields raise."""
         failures: Failures = {}
         block = self.layout.block([row])
         columns = self._columns(block, failures)
-        _raise_first(failures)
-        self.look_again()
-        before = self.counts.inserted
-        self._merge(self._placed(_converted(block, columns, failures)), are_new=is_new)
-        return self.counts.inserted > before
+        for _name, error in failures.values():
+            raise error
+        return self._rows_of(block, columns, failures)[0]
 
     def convert(self, rows: Sequence[Row]) -> list[Converted]:
         """Return the rows with their values converted; those that fail are pending."""
@@ -275,7 +275,14 @@ class TableLoader:
         block = self.layout.block(rows)
         columns = self._columns(block, failures)
         self._keep_out(block, failures)
-        return _converted(block, columns, failures)
+        return self._rows_of(block, columns, failures)
+
+    def _rows_of(self, block: Block, columns: Columns, failures: Failures) -> list[Converted]:
+        """Return the rows that could be converted, one by one."""
+        python, given = zip(*columns.python, strict=True), zip(*columns.given, strict=True)
+        linked = zip(*columns.links, strict=True) if columns.links else repeat(())
+        rows = map(Converted, block.rows(), self._keys(columns), python, given, linked)
+        return [row for i, row in enumerate(rows) if i not in failures]
 
     def _load(self, block: Block) -> None:
         """Write rows: all at once into an empty table, else each where it belongs."""
@@ -286,23 +293,30 @@ class TableLoader:
         if not failures and self._insert_all(columns):
             return
         self._keep_out(block, failures)
-        converted = _converted(block, columns, failures)
-        if converted and (placed := self._placed(converted)):
-            self._write(placed)
+        converted = self._rows_of(block, columns, failures)
+        placed = self._placed(converted) if converted else []
+        try:
+            with transaction.atomic(using=self.using):
+                self._merge(placed)
+        except REFUSALS as error:
+            require_lock(error, self.using)
+            self.write_one_by_one(placed)
 
     def _columns(self, block: Block, failures: Failures) -> Columns:
         python = [self._python(column, block, failures) for column in self.layout.columns]
-        database = [
+        given = [
             prepared(column, values, prepare, failures)
             for column, values, prepare in zip(
                 self.layout.columns, python, self._preparations, strict=True
             )
         ]
-        links = [
-            self._convert_links(loader, self.layout.values(loader.link.name, block), failures)
-            for loader in self._links
-        ]
-        return Columns(python, database, links)
+        links = []
+        for link in self._links:
+            lists = self.layout.values(link.link.name, block)
+            if any(type(one) is Natural for some in lists if type(some) is list for one in some):
+                self.natural.add(link.link.name)
+            links.append(link.convert(lists, failures))
+        return Columns(python, given, links)
 
     def _keys(self, columns: Columns) -> Sequence[Any]:
         keys = [columns.python[i] for i in self.layout.key]
@@ -315,10 +329,9 @@ class TableLoader:
         keys = self._keys(columns)
         if len(set(keys)) < len(keys):
             return False
-        given = columns.python if self._statements.wants_python else columns.database
         try:
             with transaction.atomic(using=self.using):
-                self._statements.insert(given)
+                self._statements.insert(columns.given)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
         except REFUSALS as error:
@@ -336,34 +349,37 @@ class TableLoader:
         with transaction.atomic(using=self.using):
             converted = self._latest(self.convert(rows))
             self.look_again()
-            _new, changed, _unchanged = self._sorted(converted)
-            self._set_aside(changed)
+            stored = self._stored(converted)
+            self._set_aside([row for row in converted if self._is_changed(row, stored)])
             self._merge(converted)
 
     def _set_aside(self, rows: list[Converted]) -> None:
         """Give stored rows values that are in nobody's way."""
-        changed = [self.layout.columns[i] for i in self.layout.changed]
-        columns = exchangeable(self.model, changed)
+        key = [self.layout.columns[i] for i in self.layout.key]
+        columns = exchangeable(self.model, [self.layout.columns[i] for i in self.layout.changed])
         if not rows or not columns:
             return
         connection, failures = connections[self.using], Failures()
-        written = [self.layout.columns[i] for i in self.layout.key] + columns
-        keys = zip(*([row.database[i] for i in self.layout.key] for row in rows), strict=True)
-        spare = [
-            to_database(column, spare_values(column, len(rows), self.using), connection, failures)
-            for column in columns
+        values = [
+            *([row.python[i] for row in rows] for i in self.layout.key),
+            *(spare_values(column, len(rows), self.using) for column in columns),
         ]
-        statements = Statements(self.model, written, self.using)
-        first = len(self.layout.key)
-        values = list(zip(*keys, *spare, strict=True))
-        statements.update(values, range(first, len(written)), range(first))
+        prepared = [
+            to_database(column, some, connection, failures)
+            for column, some in zip([*key, *columns], values, strict=True)
+        ]
+        statements = Statements(self.model, [*key, *columns], self.using)
+        positions = range(len(prepared))
+        rows_of_values = list(zip(*prepared, strict=True))
+        statements.update(rows_of_values, positions[len(key) :], positions[: len(key)])
 
     def write_one_by_one(self, rows: Iterable[Converted]) -> None:
         """Write rows each under a savepoint; those that the database refuses are pending."""
         self.look_again()
         for row in rows:
             try:
-                self._merge_or_nothing([row])
+                with transaction.atomic(using=self.using):
+                    self._merge([row])
             except REFUSALS as error:
                 require_lock(error, self.using)
                 self._pending.add(PendingRow(self, row.row, error))
@@ -384,13 +400,6 @@ class TableLoader:
             self.natural.add(column.name)
         return to_python(column, values, self._references, failures)
 
-    def _convert_links(
-        self, loader: LinkLoader, lists: Sequence[Any], failures: Failures
-    ) -> list[list[Any]]:
-        if any(type(one) is Natural for some in lists if isinstance(some, list) for one in some):
-            self.natural.add(loader.link.name)
-        return loader.convert(lists, failures)
-
     def _keep_out(self, block: Block, failures: Failures) -> None:
         for position, (name, error) in failures.items():
             self._pending.add(PendingRow(self, block.row(position), error, name))
@@ -401,64 +410,36 @@ class TableLoader:
 
     def _latest(self, rows: list[Converted]) -> list[Converted]:
         """Leave one of several rows with the same key: the last, which counts as an update."""
-        by_key = {self.layout.key_of(row.python): row for row in rows}
+        by_key = {row.key: row for row in rows}
         self.counts.updated += len(rows) - len(by_key)
         return list(by_key.values())
 
-    def _write(self, rows: list[Converted]) -> None:
-        try:
-            self._merge_or_nothing(rows)
-        except REFUSALS as error:
-            require_lock(error, self.using)
-            self.write_one_by_one(rows)
-
-    def _merge_or_nothing(self, rows: list[Converted]) -> None:
-        with transaction.atomic(using=self.using):
-            self._merge(rows)
-
     def _merge(self, rows: list[Converted], *, are_new: bool = False) -> None:
-        new, changed, unchanged = (rows, [], set()) if are_new else self._sorted(rows)
-        self._insert(new)
-        self._update(changed)
-        relinked = self._write_links(rows)
+        stored = {} if are_new else self._stored(rows)
+        new = [row for row in rows if row.key not in stored]
+        changed = [row for row in rows if self._is_changed(row, stored)]
+        if new:
+            self._statements.insert(list(zip(*(row.given for row in new), strict=True)))
+        values = [row.given for row in changed]
+        self._statements.update(values, self.layout.changed, self.layout.key)
+        relinked: set[object] = set()
+        for position, link in enumerate(self._links):
+            lists = [row.links[position] for row in rows]
+            relinked |= link.write([row.key for row in rows], lists)
         if new and not are_new:
             self._references.inserted(self.model)
         if changed:
             self._references.changed(self.model)
+        unchanged = stored.keys() - {row.key for row in changed}
         self.counts.inserted += len(new)
         self.counts.updated += len(changed) + len(relinked & unchanged)
         self.counts.unchanged += len(unchanged - relinked)
 
-    def _insert(self, rows: list[Converted]) -> None:
-        given = self._statements.wants_python
-        values = [row.python if given else row.database for row in rows]
-        if values:
-            self._statements.insert(list(zip(*values, strict=True)))
-
-    def _update(self, rows: list[Converted]) -> None:
-        given = self._statements.wants_python
-        values = [row.python if given else row.database for row in rows]
-        self._statements.update(values, self.layout.changed, self.layout.key)
-
-    def _sorted(
-        self, rows: list[Converted]
-    ) -> tuple[list[Converted], list[Converted], set[object]]:
-        """Return the rows that are new, those that change, and the keys of those that do not."""
-        stored = self._stored(rows)
-        if not stored:
-            return rows, [], set()
-        new = [row for row in rows if self.layout.key_of(row.python) not in stored]
-        old = [row for row in rows if self.layout.key_of(row.python) in stored]
-        changed = [row for row in old if not self._is_stored(row, stored)]
-        keys = {self.layout.key_of(row.python) for row in old}
-        return new, changed, keys - {self.layout.key_of(row.python) for row in changed}
-
     def _stored(self, rows: list[Converted]) -> dict[object, Tuple]:
         if self._had_no_rows():
             return {}
-        keys = [self.layout.key_of(row.python) for row in rows]
         columns = [self.layout.columns[i] for i in self.layout.changed]
-        return dict(existing(self.table, columns, keys, self.using))
+        return dict(existing(self.table, columns, [row.key for row in rows], self.using))
 
     def _had_no_rows(self) -> bool:
         if self._is_empty is None:
@@ -466,19 +447,13 @@ class TableLoader:
             self._references.begin(self.model, has_rows=not self._is_empty)
         return self._is_empty
 
-    def _is_stored(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
-        values = stored[self.layout.key_of(row.python)]
-        return all(
+    def _is_changed(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
+        """Whether a row is stored with other values."""
+        values = stored.get(row.key)
+        return values is not None and not all(
             is_same(self.layout.columns[i], row.python[i], value)
             for i, value in zip(self.layout.changed, values, strict=True)
         )
-
-    def _write_links(self, rows: list[Converted]) -> set[object]:
-        changed: set[object] = set()
-        sources = [self.layout.key_of(row.python) for row in rows]
-        for position, link in enumerate(self._links):
-            changed |= link.write(sources, [row.links[position] for row in rows])
-        return changed
 
 
 class ReferenceLoader(TableLoader):
@@ -487,23 +462,10 @@ class ReferenceLoader(TableLoader):
     def _placed(self, rows: list[Converted]) -> list[Converted]:
         stored = self._stored(rows)
         for row in rows if self.natural & set(self.table.key) else ():
-            if self.layout.key_of(row.python) not in stored:
+            if row.key not in stored:
                 # Where a later fixture has changed what a primary key leads to.
                 self._pending.add(PendingRow(self, row.row, ValueError(_MOVED)))
-        return [row for row in self._latest(rows) if self.layout.key_of(row.python) in stored]
-
-
-def _raise_first(failures: Failures) -> None:
-    for _name, error in failures.values():
-        raise error
-
-
-def _converted(block: Block, columns: Columns, failures: Failures) -> list[Converted]:
-    """Return the rows that can be converted, one by one."""
-    linked = zip(*columns.links, strict=True) if columns.links else repeat(())
-    python, database = zip(*columns.python, strict=True), zip(*columns.database, strict=True)
-    converted = map(Converted, block.rows(), python, database, linked)
-    return [row for i, row in enumerate(converted) if i not in failures]
+        return [row for row in self._latest(rows) if row.key in stored]
 
 
 def default_of(field: Field) -> Any:
@@ -511,9 +473,3 @@ def default_of(field: Field) -> Any:
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return field.to_python(timezone.now())
     return field.get_default()
-
-
-def _has_default(column: Column) -> bool:
-    field = column.field
-    # Without a value the database fills in its default: the column is left out then.
-    return getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED and not field.primary_key

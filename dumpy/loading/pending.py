@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Model, QuerySet
 
@@ -177,8 +178,8 @@ class Pending:
         keys: defaultdict[ModelType, list[object]] = defaultdict(list)
         for item in rows if self._waiting else ():
             if hasattr(item.loader.model, "natural_key"):
-                with suppress(Missing):
-                    keys[item.loader.model].append(item.loader.stored_key(item.row))
+                with suppress(*REFUSALS, Missing, ValidationError):
+                    keys[item.loader.model].append(item.loader.converted(item.row).key)
         for model, some in keys.items():
             for instance in QuerySet(model, using=self.using).filter(pk__in=some):
                 yield from _natural_key(instance)
@@ -229,7 +230,7 @@ class Pending:
         keys = conflicts(
             table, [dict(zip(names, row.python, strict=True)) for row in rows], self.using
         )
-        keys -= {layout.key_of(row.python) for row in rows}
+        keys -= {row.key for row in rows}
         dumped = lines_of(table, self._loader.dumped[table], set(map(str, keys)))
         alone = self._made_by_code(table, {key for key in keys if str(key) not in dumped})
         alone -= is_used(table.model, alone, self.using) if alone else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -86,12 +87,12 @@ class SpecialLoader(TableLoader):
         first: dict[tuple[object, ...], Converted] = {}
         for row in rows:
             first.setdefault(self._natural(row), row)
-        coming = {natural: self.layout.key_of(row.python) for natural, row in first.items()}
+        coming = {natural: row.key for natural, row in first.items()}
         self._give_way(coming, stored, kept)
         taken = set(coming.values())
         written = []
         for row in rows:
-            natural, key = self._natural(row), self.layout.key_of(row.python)
+            natural, key = self._natural(row), row.key
             here = stored.get(natural)
             if row is not first[natural]:
                 # It means the same as an earlier one, as permissions of models that became one.
@@ -133,9 +134,9 @@ class SpecialLoader(TableLoader):
     def _with_key(self, row: Converted, key: object) -> Converted:
         """A row whose key is in use by another one here, under a key of its own."""
         position = self.layout.key[0]
-        python, database = list(row.python), list(row.database)
-        python[position] = database[position] = key
-        return Converted(row.row, tuple(python), tuple(database), row.links)
+        python, given = list(row.python), list(row.given)
+        python[position] = given[position] = key
+        return replace(row, key=key, python=tuple(python), given=tuple(given))
 
     def _free_key(self, taken: set[object]) -> int:
         rows: QuerySet[Any] = QuerySet(self.model, using=self.using)
