@@ -28,6 +28,7 @@ SCOPES: dict[str, type[pytest.Collector]] = {
     "module": pytest.Module,
     "class": pytest.Class,
 }
+TO_WRITE = "\nTo write it: python manage.py dumpdata APP --format=py --output APP/fixtures/NAME.py"
 TRANSACTIONAL = frozenset({"transactional_db", "live_server", "django_db_reset_sequences"})
 
 
@@ -93,7 +94,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marks = list(item.iter_markers("dumpy"))
     if not marks:
         return
-    named = [mark.kwargs["databases"] for mark in marks if mark.kwargs.get("databases")]
+    named = list(filter(None, (mark.kwargs.get("databases") for mark in marks)))
     given = item.get_closest_marker("django_db")
     args, kwargs = (given.args, dict(given.kwargs)) if given else ((), {})
     if named:
@@ -109,7 +110,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(numbered: tuple[int, pytest.Item]) -> list[int]:
         number, item = numbered
-        levels = _scoped(item) if item.get_closest_marker("dumpy") else ()
+        levels = _scoped(item)
         groups = [(_commits(item), *levels[: size + 1]) for size in range(len(levels))]
         return [*(first.setdefault(group, number) for group in groups), number]
 
@@ -176,7 +177,7 @@ def _dumpy_marker(request: pytest.FixtureRequest) -> Generator[None]:
     with ExitStack() as stack:
         stack.callback(_forget_caches)
         # A TestCase begins its transaction later, when it runs; all others have begun.
-        if _is_test_case(item):
+        if _is_a("TestCase", item):
             stack.enter_context(_entered(*levels))
         else:
             _load(levels)
@@ -210,7 +211,7 @@ def _check(mark: pytest.Mark, item: pytest.Item) -> None:
         known = ", ".join(f'"{one}"' for one in ("function", *reversed(SCOPES)))
         _fail(f"{said}: unknown scope {scope!r}. Write one of {known}.")
     # The transaction of the class is outside of what a method could ask for.
-    if scope != "function" and mark in item.own_markers and _is_test_case(item):
+    if scope != "function" and mark in item.own_markers and _is_a("TestCase", item):
         _fail(f"{said}: put it on the class. A TestCase has one scope for all its tests.")
     _check_databases(_level(mark, item), item, said)
 
@@ -219,7 +220,7 @@ def _check_databases(level: Level, item: pytest.Item, said: str) -> None:
     """Fail unless test databases are made for all aliases: the real ones must not be loaded."""
     from django.db import connections
 
-    allowed = set(item.cls.databases) if _is_of_django(item) else {"__all__"}  # type: ignore[attr-defined]
+    allowed = set(item.cls.databases) if _is_a("TransactionTestCase", item) else {"__all__"}  # type: ignore[attr-defined]
     for alias in level.databases:
         if alias != "__all__" and alias not in connections:
             _fail(f"{said}: unknown database {alias!r}. Write some of {', '.join(connections)}.")
@@ -260,36 +261,27 @@ def _scoped(item: pytest.Item) -> tuple[Level, ...]:
 
 def _scoped_now(item: pytest.Item) -> tuple[Level, ...]:
     """Return the levels that are to be shown to a test: none if it commits."""
-    is_marked = item.get_closest_marker("dumpy") is not None
-    return _scoped(item) if is_marked and not _commits(item) else ()
+    levels = _scoped(item)
+    return () if levels and _commits(item) else levels
 
 
 def _commits(item: pytest.Item) -> bool:
     """Whether a test runs outside of a transaction."""
-    if _is_of_django(item):
-        return not _is_test_case(item)
+    if _is_a("TransactionTestCase", item):
+        return not _is_a("TestCase", item)
     mark = item.get_closest_marker("django_db")
-    is_asked_for = mark is not None and _transactional(*mark.args, **mark.kwargs)
-    return is_asked_for or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
+    # The first two arguments of django_db.
+    asked = (
+        (*mark.args[:2], *map(mark.kwargs.get, ("transaction", "reset_sequences"))) if mark else ()
+    )
+    return any(asked) or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
 
 
-def _transactional(
-    transaction: bool = False, reset_sequences: bool = False, *others: object, **more: object
-) -> bool:
-    """Whether the arguments of ``django_db`` ask for transactions that are committed."""
-    return transaction or reset_sequences
+def _is_a(kind: str, item: pytest.Item) -> bool:
+    """Whether a test is of a class that derives from one of ``django.test``."""
+    from django import test
 
-
-def _is_of_django(item: pytest.Item) -> bool:
-    from django.test import TransactionTestCase
-
-    return issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
-
-
-def _is_test_case(item: pytest.Item) -> bool:
-    from django.test import TestCase
-
-    return issubclass(getattr(item, "cls", None) or object, TestCase)
+    return issubclass(getattr(item, "cls", None) or object, getattr(test, kind))
 
 
 def _is_skipped(item: pytest.Item) -> bool:
@@ -331,7 +323,8 @@ def _load(levels: Sequence[Level]) -> None:
                     _loaddata(level.names, alias)
             except (CommandError, DeserializationError, Error) as error:
                 names = ", ".join(map(repr, level.names))
-                reason = f"@pytest.mark.dumpy({names}): {error}{_hint(str(error))}"
+                hint = TO_WRITE if str(error).startswith("No fixture named ") else ""
+                reason = f"@pytest.mark.dumpy({names}): {error}{hint}"
                 raise pytest.fail.Exception(reason, pytrace=False) from None
 
 
@@ -339,12 +332,6 @@ def _loaddata(names: Iterable[str], alias: str) -> None:
     from django.core.management import call_command
 
     call_command("loaddata", *names, database=alias, verbosity=0)
-
-
-def _hint(reason: str) -> str:
-    if not reason.startswith("No fixture named "):
-        return ""
-    return "\nTo write it: python manage.py dumpdata APP --format=py --output APP/fixtures/NAME.py"
 
 
 def _forget_caches() -> None:

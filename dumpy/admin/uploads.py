@@ -67,13 +67,12 @@ def keep(file: UploadedFile[Any], user: Any) -> Upload:
     if (file.size or 0) > limit:
         raise DumpyError(f"{name} has more than {limit} bytes, see DUMPY['MAX_UNPACKED_BYTES'].")
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_root()))
-    path, digest = directory / f"dump{ending[0]}", hashlib.sha256()
+    path = directory / f"dump{ending[0]}"
     with path.open("wb") as stream:
-        for chunk in file.chunks():
-            digest.update(chunk)
-            stream.write(chunk)
-    said = [str(user.pk), directory.name, path.name, name, digest.hexdigest()]
-    upload = Upload(path, name, digest.hexdigest(), signing.dumps(said, salt=_SALT))
+        stream.writelines(file.chunks())
+    digest = _sha256(path)
+    said = [str(user.pk), directory.name, path.name, name, digest]
+    upload = Upload(path, name, digest, signing.dumps(said, salt=_SALT))
     try:
         _require_data(upload)
     except BaseException:
@@ -87,15 +86,19 @@ def find(token: str, user: Any) -> Upload:
     try:
         owner, directory, file, name, digest = signing.loads(token, salt=_SALT, max_age=_SECONDS)
         upload = Upload(_root() / directory / file, name, digest, token)
-        with upload.path.open("rb") as stream:
-            found = hashlib.sha256()
-            while page := stream.read(2**20):
-                found.update(page)
+        if owner != str(user.pk) or _sha256(upload.path) != digest:
+            raise DumpyError(_GONE)
     except (signing.BadSignature, OSError) as error:
         raise DumpyError(_GONE) from error
-    if owner != str(user.pk) or found.hexdigest() != digest:
-        raise DumpyError(_GONE)
     return upload
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while page := stream.read(2**20):
+            digest.update(page)
+    return digest.hexdigest()
 
 
 def _require_data(upload: Upload) -> None:

@@ -187,7 +187,7 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
             model: ModelType = apps.get_model(name)
             field: Any = model._meta.get_field(field_name)
         except (LookupError, ValueError, FieldDoesNotExist) as error:
-            reason = "there is no such field; name app.Model.field."
+            reason = "there is no such field. Name it as app_label.ModelName.field."
             raise DumpyError(f"--ignore {label}: {reason}") from error
         names = found.setdefault(model, set())
         names |= {field.name, getattr(field, "attname", field.name)}

@@ -219,7 +219,8 @@ def check_file(path: str) -> None:
             with ZipFile(path) as archive:
                 archive.open(_only_member(archive)).close()
     except (OSError, BadZipFile, RuntimeError) as error:
-        raise FixtureError(Place(path), f"it cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise FixtureError(Place(path), f"it cannot be read: {reason}.") from error
 
 
 def _kept(

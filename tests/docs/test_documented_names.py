@@ -20,7 +20,19 @@ from dumpy.text.outline import FIRST_LINE, LAST_LINE
 from dumpy.text.words import NAMES
 
 REPLACED = ("dumpdata", "loaddata")
-OWN = ("checkdump", "convertfixtures", "ddt", "repair", "restore")
+OWN = (
+    "checkdump",
+    "convertfixtures",
+    "ddt",
+    "diffdump",
+    "dump2py",
+    "mergedump",
+    "repair",
+    "restore",
+    "run",
+)
+# Of a dump that is made, they choose rows of any model; of one that is repaired, those of one.
+OF_REPAIR = {"--where", "--with-children"}
 COMMANDS = (*REPLACED, *OWN)
 
 
@@ -29,26 +41,21 @@ def page(name: str) -> str:
     return (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def options(app: str, command: str) -> set[str]:
-    """Return the options that a command of an app has."""
-    return options_of(load_command_class(app, command))
-
-
-def options_of(command: BaseCommand) -> set[str]:
-    """Return the options of a command."""
+def options_of(command: BaseCommand) -> dict[str, str]:
+    """Return the options of a command, with what its help says of each."""
     parser: ArgumentParser = command.create_parser("manage.py", "command")
-    return {option for action in parser._actions for option in action.option_strings}
+    actions = [action for action in parser._actions if action.option_strings]
+    return {option: str(one.help) for one in actions for option in one.option_strings}
 
 
-ADDED = [
-    (command, option)
-    for command in REPLACED
-    for option in options("dumpy", command) - options("django.core", command)
-] + [
-    (command, option)
-    for command in OWN
-    for option in options("dumpy", command) - options_of(BaseCommand())
-]
+def added(command: str) -> dict[str, str]:
+    """Return the options of a command that Django does not have, with what its help says."""
+    of_django = load_command_class("django.core", command) if command in REPLACED else BaseCommand()
+    own, others = options_of(load_command_class("dumpy", command)), options_of(of_django)
+    return {option: text for option, text in own.items() if option not in others}
+
+
+ADDED = {command: added(command) for command in COMMANDS}
 CHECKS = sorted(set(re.findall(r"dumpy\.[EW]\d+", (ROOT / "dumpy" / "checks.py").read_text())))
 # The names whose docstrings are the reference.
 GENERATED = {
@@ -78,8 +85,18 @@ def test_a_command_is_documented(command: str) -> None:
     assert f"## `{command}`" in page("commands")
 
 
-def test_an_option_that_dumpy_adds_is_documented() -> None:
-    assert [option for _, option in ADDED if f"`{option}`" not in page("commands")] == []
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_dumpy_adds_is_documented(command: str) -> None:
+    assert [option for option in ADDED[command] if f"`{option}`" not in page("commands")] == []
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    said: dict[str, set[str]] = {}
+    for command, options in ADDED.items():
+        for option, text in options.items():
+            if not (command == "repair" and option in OF_REPAIR):
+                said.setdefault(option, set()).add(text)
+    assert {option: texts for option, texts in said.items() if len(texts) > 1} == {}
 
 
 @pytest.mark.parametrize("name", sorted(dumpy.__all__))

@@ -40,7 +40,8 @@ class Command(BaseCommand):
     def handle(self, *, path: Path | None, **options: Any) -> None:
         """Test; any difference makes the status 1."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
-        ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
+        with failing(""):
+            ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
         test = DoubleDump(options["database"], ignored, say, keeps_scratch=keeps)
         with failing("The double dump test has failed: ", is_traced=options["traceback"]):
             verdict = test.run(path)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import Error as DatabaseError
 
 from dumpy import reading
-from dumpy.console import add_options
+from dumpy.console import add_options, failing
 from dumpy.errors import SHOWN, counted, printable_lines
 from dumpy.migrating.install import migrating, policy_of
 from dumpy.repairing.choice import choice_of
@@ -48,7 +48,8 @@ class Command(BaseCommand):
 
     def handle(self, *, path: Path, model: str, keys: list[str], **options: Any) -> None:
         """Repair; any error makes the status 1, and leaves the database as it was."""
-        choice = choice_of(model, keys, options["where"])
+        with failing(""):
+            choice = choice_of(model, keys, options["where"])
         dump = reading.open(path)
         if dump.is_program:
             place = dump.source.place(1)
