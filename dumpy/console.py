@@ -19,83 +19,46 @@ if TYPE_CHECKING:
 
 _SECONDS = 0.2
 
-_SWITCH = {"action": "store_true"}
-_LIST = {"action": "append", "default": []}
-_AGAIN = "Can be used multiple times."
 # What an option means is said here, for all commands that have it.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "--allow-version-mismatch": {
-        **_SWITCH,
-        "help": "Load a dump as it is, even if it is newer than the project or no migrator leads "
-        "to its version.",
-    },
-    "--as-version": {
-        "metavar": "VERSION",
-        "help": "The version of the dump, if the dump names none.",
-    },
-    "--database": {
-        "default": DEFAULT_DB_ALIAS,
-        "help": 'The database, by its alias in DATABASES. Defaults to the "default" database.',
-    },
-    "--drop": {
-        **_LIST,
-        "metavar": "NAME",
-        "help": "A table or view that may be dropped, with its grants and triggers, if tables are "
-        f"rebuilt. {_AGAIN}",
-    },
-    "--dry-run": {**_SWITCH, "help": "Show what would happen, and change nothing."},
-    "--exclude": {
-        **_LIST,
-        "metavar": "app_label[.ModelName]",
-        "help": f"An app or model to leave out. {_AGAIN}",
-    },
-    "--explain": {
-        **_SWITCH,
-        "help": "Print to standard error why each row is in the subset.",
-    },
-    "--html": {"type": Path, "metavar": "FILE", "help": "Write the result to an HTML page."},
-    "--json": {**_SWITCH, "help": "Print the result as one JSON object."},
-    "--keep-going": {
-        **_SWITCH,
-        "help": "Load the rows that can be loaded, write the others to a separate fixture, and "
-        "exit with status 1.",
-    },
-    "--keep-scratch": {
-        **_SWITCH,
-        "help": "Keep the tables of the scratch database, so that the next command with this "
-        "option need not run the migrations.",
-    },
-    "--mask": {
-        "metavar": "dotted.path",
-        "help": "A module with subclasses of dumpy.masks.Mask, or one of them: what replaces the "
-        "values of fields.",
-    },
-    "--no-needed": {
-        "action": "store_false",
-        "dest": "needed",
-        "help": "Do not dump the rows that these rows refer to.",
-    },
-    "--noinput": {
-        "action": "store_false",
-        "dest": "interactive",
-        "help": "Do not ask for confirmation.",
-    },
-    "--only": {
-        **_LIST,
-        "metavar": "app_label.ModelName:pk,pk",
-        "help": f"Choose rows by primary key. {_AGAIN}",
-    },
-    "--where": {
-        **_LIST,
-        "metavar": "app_label.ModelName:lookup=value",
-        "help": "Choose rows by a lookup of Django, such as shop.Order:placed__gte=2026-01-01. "
-        f"{_AGAIN}",
-    },
-    "--with-children": {
-        **_LIST,
-        "metavar": "app_label.ModelName",
-        "help": f"Also dump the rows of this model that refer to chosen rows. {_AGAIN}",
-    },
+_HELP = {
+    "--allow-version-mismatch": "Load a dump as it is, even if it is newer than the project or no "
+    "migrator leads to its version.",
+    "--as-version": "The version of the dump, if the dump names none.",
+    "--database": 'The database, by its alias in DATABASES. Defaults to "default".',
+    "--drop": "A table or view that may be dropped, with its grants and triggers, if tables are "
+    "rebuilt.",
+    "--dry-run": "Show what would happen, and change nothing.",
+    "--exclude": "An app or model to leave out.",
+    "--explain": "Print to standard error why each row is in the subset.",
+    "--html": "Write the result to an HTML page.",
+    "--json": "Print the result as one JSON object.",
+    "--keep-going": "Load the rows that can be loaded, write the others to a separate fixture, and "
+    "exit with status 1.",
+    "--keep-scratch": "Keep the tables of the scratch database, so that the next command with this "
+    "option need not run the migrations.",
+    "--mask": "A module with subclasses of dumpy.masks.Mask, or one of them: what replaces the "
+    "values of fields.",
+    "--no-needed": "Do not dump the rows that chosen rows refer to.",
+    "--noinput": "Do not ask for confirmation.",
+    "--only": "Choose rows by primary key.",
+    "--where": "Choose rows by a lookup of Django, such as shop.Order:placed__gte=2026-01-01.",
+    "--with-children": "Also dump the rows of this model that refer to chosen rows.",
+}
+_LISTS = {
+    "--drop": "NAME",
+    "--exclude": "app_label[.ModelName]",
+    "--only": "app_label.ModelName:pk,pk",
+    "--where": "app_label.ModelName:lookup=value",
+    "--with-children": "app_label.ModelName",
+}
+# All others are switches.
+_VALUES: dict[str, dict[str, Any]] = {
+    "--as-version": {"metavar": "VERSION"},
+    "--database": {"default": DEFAULT_DB_ALIAS},
+    "--html": {"metavar": "FILE", "type": Path},
+    "--mask": {"metavar": "dotted.path"},
+    "--no-needed": {"action": "store_false", "dest": "needed"},
+    "--noinput": {"action": "store_false", "dest": "interactive"},
 }
 _MORE_NAMES = {"--noinput": ("-b", "--no-input"), "--exclude": ("-e",)}
 
@@ -103,9 +66,15 @@ _MORE_NAMES = {"--noinput": ("-b", "--no-input"), "--exclude": ("-e",)}
 def add_options(parser: _ActionsContainer, *names: str) -> None:
     """Add options to a command, or to a group of its options; ``names`` are those in the table."""
     for name in names:
-        # Not before: the databases are in the settings.
-        choices: dict[str, Any] = {"choices": [*connections]} if name == "--database" else {}
-        parser.add_argument(name, *_MORE_NAMES.get(name, ()), **_OPTIONS[name], **choices)
+        settings: dict[str, Any] = {"help": _HELP[name]}
+        if name in _LISTS:
+            settings |= {"action": "append", "default": [], "metavar": _LISTS[name]}
+            settings["help"] += " Can be used multiple times."
+        else:
+            settings |= _VALUES.get(name, {"action": "store_true"})
+        if name == "--database":  # Not before: the databases are in the settings.
+            settings["choices"] = [*connections]
+        parser.add_argument(name, *_MORE_NAMES.get(name, ()), **settings)
 
 
 def add_subset_options(parser: ArgumentParser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,11 @@ def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
     if not file.outline.blocks:
         return False
     tables = file.tables(namespace)
-    loader = _loader(file, namespace)
+    if "loader" not in namespace:
+        reason = "its rows need a loader, but the name loader is not defined."
+        hint = "Set loader to an object with save(obj) and flush_deferred_objects() first."
+        raise FixtureError(file.source.place(), reason, hint)
+    loader = namespace["loader"]
     for table in tables:
         create = table.create
         assert create is not None
@@ -56,13 +59,3 @@ def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
                     loader.save(instance)
     loader.flush_deferred_objects()
     return True
-
-
-def _loader(file: DumpFile, namespace: Mapping[str, Any]) -> Any:
-    """Return the object named ``loader`` in the namespace of the script."""
-    try:
-        return namespace["loader"]
-    except KeyError:
-        reason = "its rows need a loader, but the name loader is not defined."
-        hint = "Set loader to an object with save(obj) and flush_deferred_objects() first."
-        raise FixtureError(file.source.place(), reason, hint) from None

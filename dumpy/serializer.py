@@ -335,24 +335,19 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
     for table in _today(dump, migration_of_dump(dump), loader, has_all_fields=False):
         if table.create is not None:
             yield from _unsaved(created(table), using)
-            continue
-        layout = loader.layout(table)
-        if layout is not None:
-            yield from (_unsaved_row(layout, row, using) for row in table.rows())
+        elif (layout := loader.layout(table)) is not None:
+            for row in table.rows():
+                instance, place = layout.instance(row), layout.place_of(row.line)
+                _resolve(instance, place, using)
+                if not layout.has_key:
+                    instance.pk = stored_key(instance, using) or instance.pk
+                yield DumpedObject(instance, place, using)
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
     for one, place in each_led_to(using, given):
         if isinstance(one, Model):
             yield DumpedObject(one, place, using)
-
-
-def _unsaved_row(layout: Layout, row: Row, using: str) -> DumpedObject:
-    instance, place = layout.instance(row), layout.place_of(row.line)
-    _resolve(instance, place, using)
-    if not layout.has_key:
-        instance.pk = stored_key(instance, using) or instance.pk
-    return DumpedObject(instance, place, using)
 
 
 def _resolve(instance: Model, place: Place, using: str) -> None:
@@ -383,7 +378,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
         program = Program(dump)
         with led_to(loader.using):
             keyless = start(loader, migration_of(program.run()))
-        yield from _objects(program.objects(loader.report.ignore), loader, _saver(loader, keyless))
+        yield from _objects(program.objects(loader.report.ignore), loader, keyless)
         return
     migration = migration_of_dump(dump)
     tables = _today(dump, migration, loader)
@@ -397,8 +392,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
         loader.report.ignore(sentence)
     for table in tables:
         if table.create is not None:
-            given = created(table, loader.report.ignore)
-            yield from _objects(given, loader, _saver(loader, keyless, table))
+            yield from _objects(created(table, loader.report.ignore), loader, keyless, table)
         else:
             yield from _rows(table, loader)
 
@@ -453,21 +447,15 @@ def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -
     return "; ".join(f"{'.'.join(key)}: {said}" for key, said in skipped)
 
 
-def _saver(
-    loader: Loader, keyless: KeylessRows, table: DumpedTable | None = None
-) -> Callable[[Model, Place], bool]:
-    """Return the function that saves an object of a migrated ``table``, now or at the end."""
+def _objects(
+    given: Iterable[Placed], loader: Loader, keyless: KeylessRows, table: DumpedTable | None = None
+) -> Iterator[DumpedObject]:
+    """Yield the objects that code makes, of the rows of a ``table`` or by itself."""
 
     def save(instance: Model, place: Place) -> bool:
         is_late = keyless.keep(instance, place, table)
         return not is_late and loader.save(instance, place, is_changed=table is not None)
 
-    return save
-
-
-def _objects(
-    given: Iterable[Placed], loader: Loader, save: Callable[[Model, Place], bool]
-) -> Iterator[DumpedObject]:
     try:
         for one, place in each_led_to(loader.using, given):
             if isinstance(one, Model):
@@ -475,17 +463,12 @@ def _objects(
             else:
                 loader.flush_deferred_objects()
     except FixtureError as error:
-        raise _with_deferred(error, loader) from error
-
-
-def _with_deferred(error: FixtureError, loader: Loader) -> FixtureError:
-    """Name the deferred objects that a failing program may have expected to be saved."""
-    problems = (str(row.problem) for row in loader.pending.left())
-    deferred = [*dict.fromkeys(problems)][:SHOWN]
-    if not deferred:
-        return error
-    said = "\n  ".join(["Objects that were not saved before the error:", *deferred])
-    return FixtureError(error.place, error.reason, f"{error.hint}\n{said}")
+        # The program may have expected them to be saved.
+        deferred = [*dict.fromkeys(str(row.problem) for row in loader.pending.left())][:SHOWN]
+        if not deferred:
+            raise
+        said = "\n  ".join(["Objects that were not saved before the error:", *deferred])
+        raise FixtureError(error.place, error.reason, f"{error.hint}\n{said}") from error
 
 
 def _rows(table: DumpedTable, loader: Loader) -> Iterator[DumpedObject | RowsObject]:

@@ -35,14 +35,9 @@ from dumpy.writing.database import last_migrations
 SHOWN = 10
 """How many rows that differ are shown of each table."""
 
-_ERRORS = (
-    CommandError,
-    DatabaseError,
-    DeserializationError,
-    ValidationError,
-    ValueError,
-    OSError,
-)  # what loaddata raises for what is wrong with rows
+# What loaddata raises for what is wrong with rows.
+_OF_DJANGO = (CommandError, DeserializationError, ValidationError)
+_ERRORS = (*_OF_DJANGO, DatabaseError, ValueError, OSError)
 
 View = Callable[..., HttpResponse]
 
@@ -145,7 +140,12 @@ def load(request: HttpRequest, upload: Upload) -> HttpResponse:
         try:
             with transaction.atomic():
                 call_command("loaddata", str(upload.path), stdout=said, stderr=said)
-                _log(request, upload)
+                LogEntry.objects.create(
+                    user_id=request.user.pk,
+                    action_flag=ADDITION,
+                    object_repr=upload.name[:200],
+                    change_message=f"Loaded the dump {upload.name} (sha256 {upload.sha256}).",
+                )
         except _ERRORS as error:
             problem = upload.said(error)
         else:
@@ -166,15 +166,6 @@ def _page(
 ) -> HttpResponse:
     given = {**admin.site.each_context(request), "title": title, **context}
     return TemplateResponse(request, f"dumpy/{template}.html", given)
-
-
-def _log(request: HttpRequest, upload: Upload) -> None:
-    LogEntry.objects.create(
-        user_id=request.user.pk,
-        action_flag=ADDITION,
-        object_repr=upload.name[:200],
-        change_message=f"Loaded the dump {upload.name} (sha256 {upload.sha256}).",
-    )
 
 
 def _compared(upload: Upload, rows: Mapping[str, int]) -> dict[str, Any]:
