@@ -116,7 +116,7 @@ def write(
     Example::
 
         dumpy.write("orders.py.gz", where=["shop.Order:placed__year=2026"], mask="shop.masks")
-        dumpy.write("backup", exclude=["sessions"], overwrite=True)
+        dumpy.write("backup", exclude=["shop.Log"], overwrite=True)
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")

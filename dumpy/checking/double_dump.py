@@ -80,6 +80,7 @@ class DoubleDump:
             source = again if is_of_today else self._dump(every)
             # The source is dumped, and read as it is, in one snapshot.
             with source.snapshot():
+                source.require_tables()
                 if first is None:
                     self.say("dumping the database")
                     _write(source, aside / "first")

@@ -21,7 +21,7 @@ from django.db.models import Manager, Model, QuerySet
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
-from dumpy.errors import DumpFailed, DumpyError
+from dumpy.errors import DumpFailed
 from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.emit import MASKED, SUBSET, ModuleWriter
@@ -37,10 +37,6 @@ LEFT_OUT = {
     CONTENT_TYPE: "it is made again when the dump is loaded",
     "sessions.session": "sessions are not moved",
 }
-
-
-class NoSuchModel(DumpyError):
-    """A label that names no installed app and no model of one."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +299,7 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
     """Return the concrete models that the labels (``app`` or ``app.Model``; none: all) stand for.
 
     ``excluded`` are labels too. Models that a router keeps out of the database ``using`` and proxy
-    models are left out. Raises ``NoSuchModel``.
+    models are left out. Raises ``DumpFailed``.
     """
     # In the order in which Django has them, as dumpdata has.
     every = [model for config in apps.get_app_configs() for model in config.get_models()]
@@ -336,7 +332,7 @@ def _named(label: str) -> list[ModelType]:
         return [config.get_model(name)] if name else list(config.get_models())
     except LookupError as error:
         unknown = f"Unknown model: {label}" if name and apps.is_installed(app_label) else str(error)
-        raise NoSuchModel(unknown) from error
+        raise DumpFailed(unknown) from error
 
 
 def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:

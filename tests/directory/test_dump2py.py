@@ -258,6 +258,16 @@ def test_a_database_without_the_tables_does_not_replace_a_dump(
     assert files(dump) == before
 
 
+def test_a_test_of_a_dump_names_the_database_that_has_no_tables(
+    site: Site, dump: Path, gone: Callable[[str], object]
+) -> None:
+    gone("shop_album")
+    gone("shop_artist")
+    said = site.fail("ddt", dump)
+    assert "none of the tables to dump" in said
+    assert "scratch" not in said
+
+
 @pytest.mark.postgresql
 def test_tolerate_leaves_out_what_may_not_be_read(site: Site, tmp_path: Path) -> None:
     (site.directory / "reader.py").write_text(

@@ -23,7 +23,7 @@ from dumpy.errors import counted, printable_lines
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump, Watcher
 from dumpy.writing.publishing import holds_dump, published
-from dumpy.writing.subset import Selection, chosen
+from dumpy.writing.subset import chosen
 
 
 class Command(BaseCommand):
@@ -65,21 +65,20 @@ class Command(BaseCommand):
         """Write the dump; a table that was left out makes the status 1."""
         if options["max_row_count"] < 1:
             raise CommandError("--max-row-count must be at least 1.")
-        selection = chosen(options["labels"], **subset_options(options))
+        using, mask = options["database"], options["mask"]
+        with failing("", is_traced=options["traceback"]):
+            models = select(options["labels"], options["exclude"], using)
+            rows = chosen(options["labels"], **subset_options(options))
+            asked = Options(using=using, all_rows=True, selection=rows, mask=mask)
+            source = DatabaseDump(models, asked)
         with failing("Unable to dump the database: ", is_traced=options["traceback"]):
-            left_out = self._dump(directory, selection, options)
+            left_out = self._dump(directory, source, options)
         if left_out:
             raise CommandError(f"{directory} is complete except for {', '.join(left_out)}.")
 
-    def _dump(
-        self, directory: Path, selection: Selection | None, options: dict[str, Any]
-    ) -> list[str]:
+    def _dump(self, directory: Path, source: DatabaseDump, options: dict[str, Any]) -> list[str]:
         """Write the dump; return the models whose tables are missing by mistake."""
         overwrite = options["overwrite"] or self._may_replace(directory, options)
-        models = select(options["labels"], options["exclude"], options["database"])
-        using, mask = options["database"], options["mask"]
-        asked = Options(using=using, all_rows=True, selection=selection, mask=mask)
-        source = DatabaseDump(models, asked)
         dump = DirectoryDump(source, options["max_row_count"], tolerate=options["tolerate"])
         started = time.perf_counter()
         with (

@@ -16,7 +16,7 @@ from django.core.serializers.base import ProgressBar
 from dumpy.console import add_subset_options, failing, subset_options
 from dumpy.ending import cleaning_up
 from dumpy.errors import printable_lines
-from dumpy.writing.database import DatabaseDump, NoSuchModel, Options, select
+from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.objects import write_objects
 from dumpy.writing.output import replaced
 from dumpy.writing.subset import chosen, used
@@ -49,17 +49,14 @@ class Command(dumpdata.Command):
                 self.stderr.write(f"{options['output']}: {hint}")
             super().handle(*app_labels, **options)
             return
-        asked = _options(app_labels, options)
+        with failing("", is_traced=options["traceback"]):
+            models = select(app_labels, options["exclude"], options["database"])
+            dump = DatabaseDump(models, _options(app_labels, options))
         with failing("Unable to serialize database: ", is_traced=options["traceback"]):
-            self._dump(app_labels, asked, options)
+            self._dump(dump, options)
 
     @cleaning_up()
-    def _dump(self, app_labels: tuple[str, ...], asked: Options, options: dict[str, Any]) -> None:
-        try:
-            models = select(app_labels, options["exclude"], options["database"])
-        except NoSuchModel as error:
-            raise CommandError(str(error)) from error
-        dump = DatabaseDump(models, asked)
+    def _dump(self, dump: DatabaseDump, options: dict[str, Any]) -> None:
         # Whatever a manager or a field prints must not end up in the dump.
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
