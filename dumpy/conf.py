@@ -22,15 +22,18 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 class Configuration:
     """The values of ``settings.DUMPY``, one attribute per key in lower case.
 
-    ``execute``: whether fixtures that are programs may run (default ``True``). ``signals``:
-    ``None`` (default; dumped rows send no signals) or ``"raw"`` (``pre_save`` and ``post_save`` are
-    sent with ``raw=True``). ``version``: the version of the project, or its dotted path, see
-    ``project_version``. ``migration_class``: the dotted path of the project's ``dumpy.Migrator``.
-    ``field_text``: the dotted paths of custom field classes that may read texts if ``execute`` is
-    ``False``. ``mask_key``: the key of the pseudonyms in masked dumps (default: derived from
-    ``SECRET_KEY``). The limits of input: ``max_row_bytes`` of a row, ``max_skeleton_bytes`` of
-    everything except rows, ``max_unpacked_bytes`` of a decompressed file, and
-    ``max_unpacked_ratio`` of the decompressed to the compressed size.
+    Attributes:
+        execute: whether fixtures that are programs may run.
+        signals: ``"raw"`` if dumped rows send ``pre_save`` and ``post_save`` with ``raw=True``.
+        version: the version of the project, or its dotted path, see ``project_version``.
+        migration_class: the dotted path of the project's ``dumpy.Migrator``.
+        field_text: the dotted paths of custom field classes that may read texts if programs may
+            not run.
+        mask_key: the key of the pseudonyms in masked dumps; by default from ``SECRET_KEY``.
+        max_row_bytes: the limit of a row.
+        max_skeleton_bytes: the limit of everything except rows.
+        max_unpacked_bytes: the limit of a decompressed file.
+        max_unpacked_ratio: the limit of its size, divided by the compressed size.
     """
 
     execute: bool = True

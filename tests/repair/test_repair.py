@@ -127,6 +127,10 @@ def test_nothing_is_changed_unless_it_is_meant(dump: Path) -> None:
     assert contents() == before
 
 
+def test_at_verbosity_0_only_errors_are_said(dump: Path) -> None:
+    assert called("repair", str(dump), "music.Track", "1", really=True, verbosity=0).out == ""
+
+
 def test_rows_that_exist_are_ignored_and_not_changed(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     Track.objects.filter(pk=1).update(name="Overdose (live)")

@@ -61,11 +61,13 @@ class Command(BaseCommand):
                 )
         except DatabaseError as error:
             raise CommandError(f"{error}\nThe database is as it was.") from error
-        self._say(outcome, is_done=options["really"] and not outcome.problems)
+        is_loud = options["verbosity"] > 0
+        if is_loud:
+            self._say(outcome, is_done=options["really"] and not outcome.problems)
         if outcome.problems:
             lines = [*map(str, outcome.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
-        if not options["really"]:
+        if is_loud and not options["really"]:
             self._say_why(outcome)
 
     def _say(self, outcome: Outcome, *, is_done: bool) -> None:
