@@ -111,13 +111,12 @@ _SEQUENCES = """
         AND refclassid = 'pg_class'::regclass AND refobjid = ANY(%(tables)s::regclass[])
         AND pg_has_role(relowner, 'USAGE')
 """
-_RESET = """
-    SELECT setval(name, GREATEST(highest, COALESCE(pg_sequence_last_value(name), 1)))
-    FROM (
-        SELECT pg_get_serial_sequence(%s, %s)::regclass AS name,
-            (SELECT MAX({column}) FROM {table}) AS highest
-    ) AS found WHERE name IS NOT NULL AND highest > 0
-"""
+_RESET = (
+    "SELECT setval(name, GREATEST(highest, COALESCE(pg_sequence_last_value(name), 1))) FROM ("
+    "SELECT pg_get_serial_sequence(%s, %s)::regclass AS name, "
+    "(SELECT MAX({column}) FROM {table}) AS highest"
+    ") AS found WHERE name IS NOT NULL AND highest > 0"
+)
 _TRIGGERS = """
     SELECT tgrelid::regclass::text, tgname, tgenabled = 'A', pg_has_role(relowner, 'USAGE')
     FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
