@@ -1,4 +1,16 @@
-"""Database dumps that are Python."""
+"""Database dumps that are Python.
+
+The functions do what the commands do::
+
+    dumpy.write("orders.py.gz", where=["shop.Order:placed__year=2026"], mask="shop.masks")
+    dumpy.write("backup", exclude=["shop.Log"], overwrite=True)
+    if dumpy.check("backup").is_fine:
+        print(dumpy.restore("backup", database="copy"))
+    for row in dumpy.diff("backup", "database:default").rows:
+        print(row)
+    with dumpy.open("backup") as dump:
+        print([table.label for table in dump.tables])
+"""
 
 from __future__ import annotations
 

@@ -112,11 +112,6 @@ def write(
 
     Raises ``DumpyError`` if the dump cannot be made, or if there is a directory at the path and
     ``overwrite`` is false. What was at the path is kept then.
-
-    Example::
-
-        dumpy.write("orders.py.gz", where=["shop.Order:placed__year=2026"], mask="shop.masks")
-        dumpy.write("backup", exclude=["shop.Log"], overwrite=True)
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
@@ -146,12 +141,6 @@ def check(
 
     Without a ``rehearsal``, only files and names are checked. Damage and differences are returned,
     not raised. Raises ``ConfigurationError`` for invalid settings.
-
-    Example::
-
-        found = dumpy.check("backup")
-        if not found.is_fine:
-            print(found)
     """
     with migrating(Policy(as_version=as_version)):
         return checks.check(Path(path), database, is_rehearsed=rehearsal)
@@ -162,11 +151,6 @@ def diff(first: _Path, second: _Path) -> Compared:
 
     Each is a file, a directory, or a database, written as ``"database:ALIAS"``. All differences are
     held in memory. Raises ``DumpyError`` if the two cannot be compared.
-
-    Example::
-
-        for row in dumpy.diff("shop.py", "database:default").rows:
-            print(row)
     """
     with comparing(os.fspath(first), os.fspath(second)) as found:
         rows = tuple(found.rows())
@@ -193,10 +177,6 @@ def restore(
     The restore is all or nothing. Raises ``RestoreFailed`` if it is refused or fails, and
     ``LoadError`` for rows that cannot be loaded. With ``keep_going``, raises ``RowsRejected`` when
     the other rows are restored.
-
-    Example::
-
-        print(dumpy.restore("backup", database="copy"))
     """
     if quick and full_clean:
         raise ValueError("quick and full_clean cannot be used together.")
