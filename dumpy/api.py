@@ -22,8 +22,7 @@ from dumpy.migrating.install import Policy, migrating
 from dumpy.restoring import main
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import ROWS_PER_FILE, DirectoryDump
-from dumpy.writing.output import replaced
-from dumpy.writing.publishing import published
+from dumpy.writing.publishing import published, replaced
 from dumpy.writing.subset import chosen
 
 _Path = str | os.PathLike[str]

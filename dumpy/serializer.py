@@ -34,7 +34,7 @@ from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, table
 from dumpy.text.emit import ModuleWriter
 from dumpy.text.words import SCALARS, Natural
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.output import needs_ascii
+from dumpy.writing.publishing import needs_ascii
 from dumpy.writing.rows import CHUNK, Page, RowWriter, Shape, linked, shape_of
 
 _DESCRIPTION = "Objects, written by dumpy."

@@ -32,7 +32,7 @@ from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch
 from dumpy.schema.instances import has_receivers
 from dumpy.writing.conversion import READERS, converted, has_one_default, rewritten
 from dumpy.writing.database import DatabaseDump, Options, select
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 
 _WITH = " If it needs rows of another fixture: --with FIXTURE"
 _RECEIVERS = "If receivers of signals make the difference: DUMPY = {'SIGNALS': 'raw'}."

@@ -20,7 +20,7 @@ from dumpy.errors import DumpyError, printable_lines
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.compare import Difference
 from dumpy.schema.tables import table_of
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 
 # Of each model; the page says how many more there are.
 ROWS = 200

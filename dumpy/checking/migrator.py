@@ -21,7 +21,7 @@ from dumpy.checking.report import Finding, Findings, sentence
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
 from dumpy.migrating.chain import in_names, steps_of, version_of
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 
 _FILE = "migrators"
 _WIDTH = 88

@@ -16,7 +16,7 @@ from dumpy.schema.tables import table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, TableEntry
 from dumpy.text.words import source
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 
 
 @dataclass(frozen=True)

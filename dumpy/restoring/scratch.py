@@ -25,7 +25,7 @@ from dumpy.engines.base import Engine, ServerEngine
 from dumpy.engines.sqlite import kept_file
 from dumpy.errors import RestoreFailed
 from dumpy.restoring import schema
-from dumpy.writing.output import locked_directory, stale
+from dumpy.writing.publishing import locked_directory, stale
 
 _MARK = ".dumpy-scratch"
 _SHOWN = 80

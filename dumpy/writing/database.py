@@ -27,7 +27,7 @@ from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.emit import MASKED, SUBSET, ModuleWriter
 from dumpy.writing.masking import Masking
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.output import needs_ascii
+from dumpy.writing.publishing import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, pages_of_query, shape_of
 from dumpy.writing.subset import Selection, Subset
 
@@ -71,7 +71,12 @@ class DatabaseDump:
         self._notes: list[str] = []
         self._read: list[Table] = []
         self._subset: Subset | None = None
-        self._masking = _masking(options)
+        if options.mask and (options.natural_foreign or options.natural_primary):
+            raise DumpFailed(
+                "--mask cannot be combined with natural keys: they may contain the values that are "
+                "masked, and references by them would lead nowhere."
+            )
+        self._masking = Masking(options.mask) if options.mask else None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -238,16 +243,15 @@ class DatabaseDump:
                 f"The default manager of {table.label} fails with {error!r}. Use --all, which "
                 "bypasses it."
             ) from error
-        return self._with_keys(rows) if options.keys else rows
-
-    def _with_keys(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if not options.keys:
+            return rows
         try:
-            found: QuerySet[Any] = rows.filter(pk__in=self._options.keys)
+            found: QuerySet[Any] = rows.filter(pk__in=options.keys)
             return found
         except (ValueError, ValidationError) as error:
-            keys = ", ".join(self._options.keys)
             raise DumpFailed(
-                f"--pks: one of {keys} is not a primary key of {rows.model._meta.label}: {error}"
+                f"--pks: one of {', '.join(options.keys)} is not a primary key of {table.label}: "
+                f"{error}"
             ) from error
 
     def _hidden(self, table: Table) -> Iterator[str]:
@@ -304,8 +308,14 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
     # In the order in which Django has them, as dumpdata has.
     every = [model for config in apps.get_app_configs() for model in config.get_models()]
     wanted = [model for label in labels for model in _named(label)] if labels else every
-    _warn_of_proxies(wanted)
     unwanted = {model for label in excluded for model in _named(label)}
+    for model in wanted:
+        if model._meta.proxy and model._meta.concrete_model not in wanted:
+            warnings.warn(
+                f"{model._meta.label} is a proxy model and won't be serialized.",
+                category=ProxyModelWarning,
+                stacklevel=2,
+            )
     return [
         model
         for model in dict.fromkeys(wanted)
@@ -313,16 +323,6 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
         and not model._meta.proxy
         and router.allow_migrate_model(using, model)
     ]
-
-
-def _warn_of_proxies(models: list[ModelType]) -> None:
-    for model in models:
-        if model._meta.proxy and model._meta.concrete_model not in models:
-            warnings.warn(
-                f"{model._meta.label} is a proxy model and won't be serialized.",
-                category=ProxyModelWarning,
-                stacklevel=3,
-            )
 
 
 def _named(label: str) -> list[ModelType]:
@@ -361,17 +361,6 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
     # The names of migrations that are gone come first, so that those that are there count.
     found = {app: name for _is_there, app, name in sorted(last)}
     return dict(sorted(found.items()))
-
-
-def _masking(options: Options) -> Masking | None:
-    if options.mask is None:
-        return None
-    if options.natural_foreign or options.natural_primary:
-        raise DumpFailed(
-            "--mask cannot be combined with natural keys: they may contain the values that are "
-            "masked, and references by them would lead nowhere."
-        )
-    return Masking(options.mask)
 
 
 def description(version: str | None, selection: Selection | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,13 @@ class DirectoryDump:
     def _write_table(self, directory: Path, table: Table, watcher: Watcher) -> None:
         watcher.begin(table.label)
         names = self._names.for_model(*table.label.split("."))
-        digest = manifests.digest()
-        files, count = [], 0
+        digest, files, count = manifests.digest(), [], 0
         with closing(self._dump.pages(table)) as pages:
             parts = self._arguments(self._dump.writer(table), pages, digest, watcher)
             for name in self._file_names(names, table):
-                with _File(directory / name) as file:
-                    count += self._write_rows(file, table, names, parts)
-                files.append(file.entry)
+                file, rows = self._write_rows(directory / name, table, names, parts)
+                files.append(file)
+                count += rows
         fields = self._dump.shape(table).names
         self._functions.append(self._names.declaration(names, table.label, fields))
         entry = manifests.TableEntry(
@@ -128,17 +127,15 @@ class DirectoryDump:
                 return 0
         return self._counts[table.label]
 
-    def _file_names(self, names: ModelNames, table: Table) -> list[str]:
+    def _file_names(self, names: ModelNames, table: Table) -> Iterator[str]:
         stem = names.create.removeprefix("create_")
         parts = -(-self._counted(table) // self._max_row_count) or 1
-        stems = [stem] if parts == 1 else [f"{stem}_{part}" for part in range(1, parts + 1)]
-        return [self._free_name(stem) for stem in stems]
-
-    def _free_name(self, stem: str) -> str:
-        while f"{stem}.py" in self._files:
-            stem += "_"
-        self._files.add(f"{stem}.py")
-        return f"{stem}.py"
+        for part in range(1, parts + 1):
+            name = stem if parts == 1 else f"{stem}_{part}"
+            while f"{name}.py" in self._files:
+                name += "_"
+            self._files.add(f"{name}.py")
+            yield f"{name}.py"
 
     def _arguments(
         self, writer: RowWriter, pages: Iterator[Page], digest: Any, watcher: Watcher
@@ -154,15 +151,19 @@ class DirectoryDump:
                 lines, room = lines[room:], max(room - len(lines), 0) or self._max_row_count
 
     def _write_rows(
-        self, file: _File, table: Table, names: ModelNames, pages: Iterator[list[str]]
-    ) -> int:
+        self, path: Path, table: Table, names: ModelNames, pages: Iterator[list[str]]
+    ) -> tuple[manifests.FileEntry, int]:
         prefix, count = SAVED.prefix(names.create), 0
-        file.write(table_head(table.label))
-        while count < self._max_row_count and (lines := next(pages, None)):
-            file.write("".join([f"{prefix}{line}{SAVED.suffix}\n" for line in lines]))
-            count += len(lines)
-        file.write(TABLE_END)
-        return count
+
+        def texts() -> Iterator[str]:
+            nonlocal count
+            yield table_head(table.label)
+            while count < self._max_row_count and (lines := next(pages, None)):
+                yield "".join([f"{prefix}{line}{SAVED.suffix}\n" for line in lines])
+                count += len(lines)
+            yield TABLE_END
+
+        return _write_file(path, texts()), count
 
     def _write_restore(self, directory: Path) -> manifests.FileEntry:
         version = project_version()
@@ -170,22 +171,17 @@ class DirectoryDump:
         begin = head(self._dump.description(version), version, self._dump.migrations(), "TABLES")
         text = "".join([begin, *self._functions, main_function(files)])
         require_readable(text, "Use a larger --max-row-count, which makes fewer files.")
-        with _File(directory / manifests.RESTORE) as file:
-            file.write(text)
-        return file.entry
+        return _write_file(directory / manifests.RESTORE, [text])
 
-    def _content_types(self) -> dict[str, int]:
+    def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
+        content_types: dict[str, int] = {}
         try:
             with transaction.atomic(using=self._dump.using):
-                return self._dump.content_types()
+                content_types = self._dump.content_types()
         except DatabaseError as error:
             if not self._tolerate:
                 raise
             self.left_out["contenttypes.ContentType"] = _reason(error)
-            return {}
-
-    def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
-        content_types = self._content_types()
         manifest = manifests.Manifest(
             dumpy.__version__,
             django.__version__,
@@ -196,8 +192,7 @@ class DirectoryDump:
             self.left_out,
             content_types,
         )
-        with _File(directory / manifests.NAME) as file:
-            file.write(manifests.to_text(manifest))
+        _write_file(directory / manifests.NAME, [manifests.to_text(manifest)])
 
 
 def _reason(error: Exception) -> str:
@@ -205,31 +200,16 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() if known else "") or sentence(error)
 
 
-class _File:
-    """A file of the directory that counts and digests its bytes; only its owner may read it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._digest = manifests.digest()
-        self._size = 0
-
-    @property
-    def entry(self) -> manifests.FileEntry:
-        return manifests.FileEntry(self._path.name, self._size, self._digest.hexdigest())
-
-    def __enter__(self) -> _File:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=2**20)
-        return self
-
-    def write(self, text: str) -> None:
-        data = text.encode()
-        self._digest.update(data)
-        self._size += len(data)
-        self._file.write(data)
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        with self._file:
-            if error is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+def _write_file(path: Path, texts: Iterable[str]) -> manifests.FileEntry:
+    """Write a file that only its owner may read."""
+    digest, size = manifests.digest(), 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=2**20) as file:
+        for text in texts:
+            data = text.encode()
+            digest.update(data)
+            size += len(data)
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return manifests.FileEntry(path.name, size, digest.hexdigest())

@@ -30,7 +30,7 @@ from dumpy.schema.stored import encoded
 from dumpy.schema.tables import Column, ModelType, Table, table_of
 from dumpy.text.words import JSON_NULL, source
 from dumpy.writing.columns import ColumnWriter, Keys
-from dumpy.writing.keys import temporary_database
+from dumpy.writing.publishing import temporary_database
 
 Method = Callable[[Any], Any]
 _F: Any = F

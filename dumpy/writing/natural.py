@@ -20,8 +20,6 @@ from dumpy.text.words import Natural, Unwritable, source
 FOREIGN, PRIMARY = "--natural-foreign", "--natural-primary"
 _REMEMBERED = 100_000
 
-_Answer = list[object] | Exception
-
 
 class NaturalKeys:
     """The natural keys of one dump.
@@ -95,22 +93,14 @@ class NaturalKeys:
             raise UnwritableRow(model._meta.label, None, reason, _without(option)) from error
         naturals = list(_natural_keys(instances, option))
         if not is_content_type(model):
-            self._prove(model, instances, naturals, option)
+            manager: Any = model._default_manager.db_manager(self.using)
+            for instance, natural in zip(instances, naturals, strict=True):
+                if fault := _fault(manager, natural, instance.pk):
+                    raise UnwritableRow(model._meta.label, instance.pk, fault, _without(option))
+            whole = next((natural for natural in naturals if None not in natural.key), None)
+            if whole is not None and (query := _query(manager, whole.key)) is not None:
+                self._hold_parts(model, whole, query)
         return {getattr(i, name): n for i, n in zip(instances, naturals, strict=True)}
-
-    def _prove(
-        self, model: ModelType, instances: list[Model], naturals: list[Natural], option: str
-    ) -> None:
-        manager: Any = model._default_manager.db_manager(self.using)
-        for instance, natural in zip(instances, naturals, strict=True):
-            answer = _answer(manager, natural.key)
-            if answer != [instance.pk]:
-                reason = _fault(natural, answer)
-                raise UnwritableRow(model._meta.label, instance.pk, reason, _without(option))
-        whole = next((natural for natural in naturals if None not in natural.key), None)
-        query = None if whole is None else _query(manager, whole.key)
-        if whole is not None and query is not None:
-            self._hold_parts(model, whole, query)
 
     def _hold_parts(self, model: ModelType, natural: Natural, query: QuerySet[Any]) -> None:
         """Note the primary keys of other rows that are parts of a natural key."""
@@ -184,30 +174,25 @@ def _natural_key(instance: Any, option: str) -> Natural:
     return natural
 
 
-def _answer(manager: Any, key: Iterable[object]) -> _Answer:
-    try:
-        return [manager.get_by_natural_key(*key).pk]
-    except ObjectDoesNotExist:
-        return []
-    except MultipleObjectsReturned as error:
-        query = _query(manager, key)
-        return error if query is None else list(query.order_by("pk").values_list("pk", flat=True))
-    except Exception as error:
-        return error
-
-
-def _fault(natural: Natural, answer: _Answer) -> str:
+def _fault(manager: Any, natural: Natural, pk: object) -> str:
+    """Return why a natural key does not lead to its row and no other, or an empty text."""
     key = f"its natural key {natural.key!r}"
-    if isinstance(answer, MultipleObjectsReturned):
-        return f"{key} leads to several rows."
-    if isinstance(answer, Exception):
-        return f"get_by_natural_key() fails for {key}: {sentence(answer)}"
-    if not answer:
+    try:
+        found = [manager.get_by_natural_key(*natural.key).pk]
+    except ObjectDoesNotExist:
         return f"{key} leads to no row."
-    rows = ", ".join(f"pk={one!r}" for one in answer[:10])
-    if len(answer) == 1:
-        return f"{key} leads to another row, {rows}."
-    return f"{key} leads to {len(answer)} rows: {rows}."
+    except MultipleObjectsReturned:
+        query = _query(manager, natural.key)
+        if query is None:
+            return f"{key} leads to several rows."
+        found = list(query.order_by("pk").values_list("pk", flat=True))
+    except Exception as error:
+        return f"get_by_natural_key() fails for {key}: {sentence(error)}"
+    if found == [pk]:
+        return ""
+    rows = ", ".join(f"pk={one!r}" for one in found[:10])
+    others = "another row, " if len(found) == 1 else f"{len(found)} rows: "
+    return f"{key} leads to {others}{rows}."
 
 
 def _query(manager: Any, key: Iterable[object]) -> QuerySet[Any] | None:

@@ -30,7 +30,8 @@ from dumpy.schema.tables import (
 from dumpy.text.strings import escape_non_ascii
 from dumpy.text.words import NAMES, Unwritable, evaluate, source
 from dumpy.writing.database import DatabaseDump
-from dumpy.writing.output import needs_ascii
+from dumpy.writing.natural import NaturalKeys
+from dumpy.writing.publishing import needs_ascii
 
 MOST_ROWS = 10_000
 _WIDTH = 100
@@ -54,12 +55,14 @@ class _Object:
 
     Attributes:
         links: the objects of each many-to-many field, or the source of those not in the dump.
+        place: its place in the order in which objects are yielded.
         name: its variable, or ``""`` if nothing refers to it.
         is_late: whether it waits for an object that is yielded after it.
     """
 
     instance: Model
     links: dict[str, list[_Object | str]] = field(default_factory=dict)
+    place: int = 0
     name: str = ""
     is_late: bool = False
 
@@ -81,8 +84,7 @@ def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
             f"are {count:,}. Choose rows with --only or --where, or dump without --as-objects."
         )
     writer = _ObjectsWriter(dump)
-    lines = writer.lines()
-    text = "".join(f"{line}\n" for line in lines)
+    text = "".join(f"{line}\n" for line in writer.lines())
     stream.write(escape_non_ascii(text) if needs_ascii(stream) else text)
     return sorted(writer.notes)
 
@@ -97,18 +99,24 @@ class _ObjectsWriter:
         self._index: dict[tuple[ModelType, str], dict[object, _Object]] = {}
         self._classes: dict[ModelType, str] = {}
         self._words: set[str] = set()
-        self._natural_keys: dict[tuple[ModelType, object], str] = {}
+        self._natural_keys = NaturalKeys(dump.using)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> list[str]:
         """Return the lines of the module."""
-        self._add_links()
+        for model in dict.fromkeys(type(one.instance) for one in self._objects):
+            for many in model._meta.many_to_many:
+                through: Any = many.remote_field.through
+                if through._meta.auto_created:
+                    self._add_links(model, many, through)
         order = _ordered(self._objects, self._references)
-        places = {one: place for place, one in enumerate(order)}
+        for place, one in enumerate(order):
+            one.place = place
         for one in order:
-            self._find_late(one, places)
+            targets = self._references(one)
+            one.is_late = any(other.is_late or other.place > one.place for other in targets)
         self._name(order)
-        body = list(self._body(order, places))
-        return iter([*_HEAD.splitlines(), *self._imports(), "", "def objects():", *body])
+        body = list(self._body(order))
+        return [*_HEAD.splitlines(), *self._imports(), "", "def objects():", *body]
 
     def _collected(self) -> Iterator[_Object]:
         """Yield the rows; those of a parent are part of the row of its child."""
@@ -133,14 +141,7 @@ class _ObjectsWriter:
                     raise _Object(one).refused(reason)
             yield _Object(one)
 
-    def _add_links(self) -> None:
-        for model in dict.fromkeys(type(one.instance) for one in self._objects):
-            for many in model._meta.many_to_many:
-                through: Any = many.remote_field.through
-                if through._meta.auto_created:
-                    self._add_links_of(model, many, through)
-
-    def _add_links_of(self, model: ModelType, many: Any, through: Any) -> None:
+    def _add_links(self, model: ModelType, many: Any, through: Any) -> None:
         ends = [
             through._meta.get_field(f()) for f in (many.m2m_field_name, many.m2m_reverse_field_name)
         ]
@@ -184,17 +185,11 @@ class _ObjectsWriter:
         return self._index[model, name].get(value)
 
     def _looked_up(self, model: ModelType, key: object) -> str | None:
-        if (model, key) not in self._natural_keys:
-            row: Any = model._base_manager.using(self._dump.using).filter(pk=key).first()
-            words = ", ".join(map(source, row.natural_key())) if row else ""
-            self._natural_keys[model, key] = words
-        words = self._natural_keys[model, key]
-        return f"{self._class(model)}.objects.get_by_natural_key({words})" if words else None
-
-    def _find_late(self, one: _Object, places: dict[_Object, int]) -> None:
-        one.is_late = any(
-            target.is_late or places[target] > places[one] for target in self._references(one)
-        )
+        found = self._natural_keys.find(model, model._meta.pk.attname, [key]).get(key)
+        if found is None:
+            return None
+        words = ", ".join(map(source, found.key))
+        return f"{self._class(model)}.objects.get_by_natural_key({words})"
 
     def _name(self, order: Sequence[_Object]) -> None:
         """Give variables to the objects that others refer to, or that have links."""
@@ -212,7 +207,7 @@ class _ObjectsWriter:
                 taken.add(name)
                 one.name = name
 
-    def _body(self, order: Sequence[_Object], places: dict[_Object, int]) -> Iterator[str]:
+    def _body(self, order: Sequence[_Object]) -> Iterator[str]:
         waiting: defaultdict[int, list[tuple[_Object, str]]] = defaultdict(list)
         for one in order:
             for name, others in one.links.items():
@@ -222,26 +217,37 @@ class _ObjectsWriter:
                         f"{name} cannot be set: foreign keys lead from it in a circle, so that it "
                         "is saved after all others."
                     )
-                waiting[max(places[some] for some in objects)].append((one, name))
+                waiting[max(some.place for some in objects)].append((one, name))
         if not order:
             yield "    yield from ()"
         before: ModelType | None = None
-        for place, one in enumerate(order):
-            if before not in (None, type(one.instance)):
+        for one in order:
+            model = type(one.instance)
+            if before not in (None, model):
                 yield ""
-            before = type(one.instance)
-            yield from self._statements(one, places)
-            for other, name in waiting[place]:
-                yield from _call(f"{other.name}.{name}.set", _bracketed(other.links[name]))
+            before = model
+            words = [f"{name}={text}" for name, text in self._keywords(one)]
+            begin = f"{one.name} = " if one.name else "yield "
+            yield from self._call(f"{begin}{self._class(model)}", words)
+            if one.name:
+                yield f"    yield {one.name}"
+            for other, name in waiting[one.place]:
+                links = [link if isinstance(link, str) else link.name for link in other.links[name]]
+                yield from self._call(f"{other.name}.{name}.set", [f"[{', '.join(links)}]"])
 
-    def _statements(self, one: _Object, places: dict[_Object, int]) -> Iterator[str]:
-        words = [f"{name}={text}" for name, text in self._keywords(one, places)]
-        begin = f"{one.name} = " if one.name else "yield "
-        yield from _call(f"{begin}{self._class(type(one.instance))}", words)
-        if one.name:
-            yield f"    yield {one.name}"
+    def _call(self, begin: str, arguments: Sequence[str]) -> Iterator[str]:
+        """Yield a call on one line, or with each argument on its own if it is long."""
+        line = f"{begin}({', '.join(arguments)})"
+        nodes = ast.walk(ast.parse(line))
+        self._words |= {node.id for node in nodes if isinstance(node, ast.Name)} & NAMES.keys()
+        if len(line) + 4 <= _WIDTH:
+            yield f"    {line}"
+            return
+        yield f"    {begin}("
+        yield from (f"        {argument}," for argument in arguments)
+        yield "    )"
 
-    def _keywords(self, one: _Object, places: dict[_Object, int]) -> Iterator[tuple[str, str]]:
+    def _keywords(self, one: _Object) -> Iterator[tuple[str, str]]:
         """Yield the arguments of an object; raises ``UnwritableRow``."""
         instance, model = one.instance, type(one.instance)
         plain: dict[str, str] = {}
@@ -251,31 +257,22 @@ class _ObjectsWriter:
         keys = [own for own in _fields(model) if own.primary_key or _is_parent_link(own)]
         if has_own_key and all(_is_set(known, instance, own.attname) for own in keys):
             plain["pk"] = _literal(one, key[0])
-            self._words |= _names(plain["pk"])
             yield "pk", plain["pk"]
-        stamps = set()
+        unseen = {own.name for own in keys if plain}
         for own in _fields(model):
             if getattr(own, "auto_now", False) or getattr(own, "auto_now_add", False):
                 self.notes.add(f"{own.model._meta.label}.{own.name} is set when it is saved.")
             if getattr(own, "auto_now", False):
-                stamps.add(own.name)
-            elif not ("pk" in plain and own in keys) and not _is_default(own, instance):
+                unseen.add(own.name)
+            elif own.name not in unseen and not _is_default(own, instance):
                 plain[own.attname] = _literal(one, own)
-                yield self._keyword(one, own, plain[own.attname], places)
-        unseen = stamps | ({own.name for own in keys} if "pk" in plain else set())
+                target = None
+                if isinstance(own, ForeignKey) and not _is_parent_link(own):
+                    target = self._target(own, getattr(instance, own.attname))
+                if isinstance(target, _Object):
+                    target = target.name if target.place < one.place else None
+                yield (own.attname, plain[own.attname]) if target is None else (own.name, target)
         _prove(one, plain, unseen)
-
-    def _keyword(
-        self, one: _Object, own: Any, text: str, places: dict[_Object, int]
-    ) -> tuple[str, str]:
-        if isinstance(own, ForeignKey) and not _is_parent_link(own):
-            target = self._target(own, getattr(one.instance, own.attname))
-            if isinstance(target, str):
-                return own.name, target
-            if target is not None and places[target] < places[one]:
-                return own.name, target.name
-        self._words |= _names(text)
-        return own.attname, text
 
     def _class(self, model: ModelType) -> str:
         """Return the name by which the module imports a model."""
@@ -418,24 +415,3 @@ def _is_stored(instance: Model, own: Field) -> bool:
     """Whether a column is not NULL: JSON null is None in Python, too."""
     rows = type(instance)._base_manager.using(instance._state.db)
     return bool(rows.filter(**{"pk": instance.pk, f"{own.name}__isnull": False}).exists())
-
-
-def _names(text: str) -> set[str]:
-    nodes = ast.walk(ast.parse(text, mode="eval"))
-    return {node.id for node in nodes if isinstance(node, ast.Name)}
-
-
-def _bracketed(others: Sequence[_Object | str]) -> list[str]:
-    texts = [other.name if isinstance(other, _Object) else other for other in others]
-    return [f"[{', '.join(texts)}]"]
-
-
-def _call(begin: str, arguments: Sequence[str]) -> Iterator[str]:
-    """Yield a call on one line, or with each argument on its own if it is long."""
-    line = f"    {begin}({', '.join(arguments)})"
-    if len(line) <= _WIDTH:
-        yield line
-        return
-    yield f"    {begin}("
-    yield from (f"        {argument}," for argument in arguments)
-    yield "    )"

@@ -1,22 +1,37 @@
-"""A directory that appears under its name only when it is complete."""
+"""Files and directories that appear under their names only when they are complete.
+
+Until then they are temporary, and locked by their process, so that leftovers can be told.
+"""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import ctypes
+import gzip
+import lzma
 import os
 import shutil
+import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, digest, from_text
 from dumpy.text.outline import is_program
-from dumpy.writing.output import locked, locked_directory, named, stale, sync_directory
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
 _HERE = -100
@@ -24,6 +39,94 @@ _LONGEST = 100
 _SHOWN = 10
 # Some libraries have no function for the system call; these are its numbers on Linux.
 _RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86_64": 316}
+
+# The time of compression is kept out, so that the same data give the same bytes.
+_COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
+    ".bz2": lambda file: bz2.BZ2File(file, "wb"),
+    ".xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115
+    ".lzma": lambda file: lzma.LZMAFile(file, "wb", format=lzma.FORMAT_ALONE),  # noqa: SIM115
+}
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[IO[str]]:
+    """Open a text file (UTF-8, ``\n``) that replaces ``path`` when the block succeeds.
+
+    It is compressed if the name ends with gz, bz2, xz or lzma. If the block fails or the process is
+    killed, the old file is kept. A new file is readable only for its owner.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with _named(target), target.open("wb") as device, _text(device, target) as stream:
+            yield stream
+        return
+    with _named(target), _aside(target) as stream:
+        yield stream
+    _sync_directory(target.parent)
+
+
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Let write errors, such as a full disk, name the target instead of the temporary file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[IO[str]]:
+    for leftover in stale(_leftovers(target, _ASIDE)):
+        with suppress(OSError):
+            leftover.unlink()
+    prefix = f".{target.name}.dumpy-"
+    with (
+        _locked_file(prefix, _ASIDE, target.parent) as (descriptor, name),
+        os.fdopen(descriptor, "wb") as file,
+    ):
+        with _text(file, target) as stream:
+            yield stream
+        file.flush()
+        os.fsync(file.fileno())
+        if target.exists():
+            os.chmod(name, target.stat().st_mode & 0o777)
+        os.replace(name, target)
+
+
+@contextmanager
+def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
+    compress = _COMPRESSIONS.get(target.suffix)
+    binary = compress(file) if compress else file
+    stream = TextIOWrapper(binary, encoding="utf-8", newline="\n", write_through=False)
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        try:
+            stream.detach()
+        finally:
+            # Left to the garbage collector, it would complain on stderr that its file is closed.
+            if compress:
+                binary.close()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Flush the names in a directory to disk, if the system can."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def needs_ascii(stream: Any) -> bool:
+    """Whether a text stream has an encoding other than UTF-8."""
+    encoding = getattr(stream, "encoding", None)
+    return isinstance(encoding, str) and codecs.lookup(encoding).name != "utf-8"
 
 
 @contextmanager
@@ -37,17 +140,21 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     _remove_leftovers(target)
     _refuse_others(target, overwrite)
     prefix = f".{target.name}.dumpy-"
-    with named(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
+    with _named(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
         yield aside
-        sync_directory(aside)
+        _sync_directory(aside)
         # Another process may have been faster.
         _refuse_others(target, overwrite)
         try:
-            _put_in_place(aside, target)
+            # In one step, if the system can; the old content is in the place of the new one then.
+            if _is_free(target):
+                os.replace(aside, target)
+            elif not _exchange(aside, target):
+                _take_turns(aside, target)
         except OSError:
             _refuse_others(target, overwrite)
             raise
-    sync_directory(target.parent)
+    _sync_directory(target.parent)
 
 
 def holds_dump(path: Path) -> bool:
@@ -61,12 +168,11 @@ def holds_dump(path: Path) -> bool:
 
 def _foreign(path: Path) -> list[str]:
     """Return the names of files in a dump that ``dump2py`` did not write in this form."""
-    try:
+    own: set[str] = set()
+    with suppress(ValueError):
         manifest = from_text((path / NAME).read_text(encoding="utf-8"))
-    except ValueError:
-        return sorted(found.name for found in path.iterdir())
-    files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
-    own = {NAME, "__pycache__", *(file.name for file in files if _is_unchanged(path, file))}
+        files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
+        own = {NAME, "__pycache__", *(one.name for one in files if _is_unchanged(path, one))}
     return sorted(found.name for found in path.iterdir() if found.name not in own)
 
 
@@ -104,14 +210,6 @@ def _refuse_others(target: Path, overwrite: bool) -> None:
 
 def _is_free(target: Path) -> bool:
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
-
-
-def _put_in_place(aside: Path, target: Path) -> None:
-    """Rename in one step; the old content is in ``aside`` afterwards."""
-    if _is_free(target):
-        os.replace(aside, target)
-    elif not _exchange(aside, target):
-        _take_turns(aside, target)
 
 
 def _take_turns(aside: Path, target: Path) -> None:
@@ -160,16 +258,94 @@ def _exchanged(library: Any, one: bytes, other: bytes) -> int:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove the leftovers of killed processes, except the only complete dump."""
-    _remove_aside(target)
-    for old in stale(target.parent.glob(_pattern(target, _OLD))):
-        _settle(old, target)
-    _remove_aside(target)
+    for suffix in (_ASIDE, _OLD, _ASIDE):
+        for leftover in stale(_leftovers(target, suffix)):
+            if suffix == _OLD:
+                _settle(leftover, target)
+            else:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _remove_aside(target: Path) -> None:
-    for leftover in stale(target.parent.glob(_pattern(target, _ASIDE))):
-        shutil.rmtree(leftover, ignore_errors=True)
+def _leftovers(target: Path, suffix: str) -> Iterable[Path]:
+    return target.parent.glob(f".{escape(target.name)}.dumpy-*{suffix}")
 
 
-def _pattern(target: Path, suffix: str) -> str:
-    return f".{escape(target.name)}.dumpy-*{suffix}"
+# Temporary files and directories
+
+
+@contextmanager
+def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) -> Iterator[Path]:
+    """Create a directory, by default among the temporary files, and remove it at the end."""
+    if fcntl is None:
+        with tempfile.TemporaryDirectory(suffix, prefix, parent, True) as name:
+            yield Path(name)
+        return
+
+    def make() -> tuple[int, str]:
+        while True:
+            name = tempfile.mkdtemp(suffix, prefix, parent)
+            with suppress(FileNotFoundError):
+                return os.open(name, _FLAGS), name
+
+    descriptor, name = _locked_new(make)
+    try:
+        yield Path(name)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, str]]:
+    """Create a file, and yield its descriptor and path; it is removed if the block fails."""
+    descriptor, name = _locked_new(lambda: tempfile.mkstemp(suffix, prefix, parent))
+    try:
+        yield descriptor, name
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _locked_new(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:
+    while True:
+        descriptor, name = make()
+        # Another process that removes leftovers can be faster than the lock.
+        with suppress(BlockingIOError):
+            _lock(descriptor)
+            if os.path.exists(name):
+                return descriptor, name
+        os.close(descriptor)
+
+
+def stale(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files and directories without a lock; each is locked meanwhile."""
+    for path in paths:
+        with suppress(OSError), locked(path):
+            yield path
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a path, even if it is renamed; raises ``OSError`` if it is locked."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if fcntl:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def temporary_database() -> sqlite3.Connection:
+    """Open a database of SQLite without a name.
+
+    It has a small cache, and a file that is deleted when it is closed.
+    """
+    database = sqlite3.connect("", isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    return database

@@ -15,7 +15,7 @@ from dumpy.text.emit import ModuleWriter
 from dumpy.text.outline import PLACEHOLDER
 from dumpy.text.strings import quote
 from dumpy.text.words import FieldText, Unwritable, source
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 
 _DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
 

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial, reduce
+from itertools import islice
 from operator import or_
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
+from django.db import connections
 from django.db.models import Q, QuerySet
 
+from dumpy.engines import engine_of
 from dumpy.errors import SHOWN, DumpFailed
-from dumpy.schema.references import GenericKey, Reference, generic_keys_of, references_of
-from dumpy.schema.tables import Column, Link, ModelType, Table, concrete, table_of
-from dumpy.writing.keys import CHUNK, KeyStore, keyed
+from dumpy.schema.references import Reference, generic_keys_of, references_of
+from dumpy.schema.tables import (
+    Column,
+    Link,
+    ModelType,
+    Table,
+    concrete,
+    from_text,
+    table_of,
+    text_of,
+)
 from dumpy.writing.natural import model_of
+from dumpy.writing.publishing import temporary_database
 from dumpy.writing.rows import linked
 
+CHUNK = 500
 _ROWS = "--only or --where"
-_LISTS = ("in", "range")
 _TRUTHS = {"true": True, "false": False}
+# SQLite orders these as every engine does; UUIDs are texts there.
+_ORDERED = (frozenset({int}), frozenset({str}), frozenset({uuid.UUID}))
+
+Follow = Callable[[Table, Sequence[Any]], None]
+# The values of some columns by name, by primary key.
+Rows = Mapping[Any, Mapping[str, Any]]
+# The primary key of a row that holds some values, by these.
+Holders = Mapping[tuple[Any, ...], Any]
+Reason = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
@@ -86,109 +109,6 @@ def used(*, needed: bool = True, **options: Any) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in names]
 
 
-@dataclass(frozen=True)
-class Chooser:
-    """Finds the rows that texts of the command line mean.
-
-    Attributes:
-        tables: the tables that are dumped, by label.
-        rows_of: returns the rows of a table that may be chosen; default managers may hide some.
-    """
-
-    tables: dict[str, Table]
-    rows_of: Callable[[Table], QuerySet[Any]]
-
-    def table(self, option: str, label: str) -> Table:
-        """Return the table of a label; raises ``DumpFailed``."""
-        try:
-            model: ModelType = apps.get_model(label)
-        except (LookupError, ValueError) as error:
-            reason = f"There is no model {label!r}. Name one as app_label.ModelName."
-            raise DumpFailed(f"{option}: {reason}") from error
-        table = table_of(model)
-        if table.label not in self.tables:
-            reason = "it is excluded, never dumped, or has no table in this database"
-            raise DumpFailed(f"{option}: {table.label} is not in the dump: {reason}.")
-        return table
-
-    def keys(self, text: str) -> tuple[Table, list[Any]]:
-        """Return the keys that ``app_label.ModelName:pk,pk`` names; raises ``DumpFailed``."""
-        label, _, listed = text.partition(":")
-        texts = listed.split(",")
-        if not all(texts):
-            raise DumpFailed(f"--only {text}: write app_label.ModelName:pk,pk.")
-        table = self.table("--only", label)
-        if len(table.key) > 1:
-            raise DumpFailed(f"--only: {table.label} has a composite primary key. Use --where.")
-        target = table.column(table.key[0]).target
-        try:
-            keys = [target.to_python(one) for one in texts]
-        except (ValidationError, ValueError, TypeError) as error:
-            reason = f"one of {listed} is not a primary key of {table.label}: {_said(error)}"
-            raise DumpFailed(f"--only: {reason}") from error
-        self._require(table, keys)
-        return table, keys
-
-    def matching(self, text: str) -> tuple[Table, Iterator[Any]]:
-        """Return the keys of the rows that ``app_label.ModelName:lookup=value`` matches.
-
-        Raises ``DumpFailed``.
-        """
-        label, _, condition = text.partition(":")
-        lookup, sign, value = condition.partition("=")
-        if not (lookup and sign):
-            raise DumpFailed(f"--where {text}: write app_label.ModelName:lookup=value.")
-        table = self.table("--where", label)
-        try:
-            with warnings.catch_warnings():
-                # Django warns of a date where it takes midnight in the current time zone.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                rows = self.rows_of(table).filter(**{lookup: _value_of(lookup, value)})
-                rows = rows.order_by()
-                str(rows.query)  # some values are refused here only
-        except (FieldError, ValidationError, ValueError, TypeError) as error:
-            raise DumpFailed(f"--where {text}: {_said(error)}") from error
-        return table, (key for key, _row in keyed(table, rows))
-
-    def _require(self, table: Table, keys: list[Any]) -> None:
-        found: set[Any] = set()
-        for start in range(0, len(keys), CHUNK):
-            rows = self.rows_of(table).filter(pk__in=keys[start : start + CHUNK])
-            found.update(key for key, _row in keyed(table, rows.order_by()))
-        missing = [key for key in keys if key not in found]
-        if not missing:
-            return
-        named = ", ".join(map(str, missing[:SHOWN]))
-        every: QuerySet[Any] = QuerySet(table.model, using=self.rows_of(table).db)
-        hidden = every.filter(pk__in=missing[:CHUNK]).exists()
-        hint = " Its default manager hides rows: use --all." if hidden else ""
-        raise DumpFailed(f"--only: {table.label} has no row with the primary key {named}.{hint}")
-
-
-def _value_of(lookup: str, text: str) -> Any:
-    """Return a value as its lookup takes it: a list, a truth value, or text, which fields read."""
-    name = lookup.rpartition("__")[2]
-    if name in _LISTS:
-        return text.split(",")
-    if name == "isnull":
-        if text.lower() not in _TRUTHS:
-            raise ValueError(f"{text!r} is neither true nor false.")
-        return _TRUTHS[text.lower()]
-    return text
-
-
-def _said(error: Exception) -> str:
-    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-
-
-Follow = Callable[[Table, Sequence[Any]], None]
-# The values of some columns by name, by primary key.
-Rows = Mapping[Any, Mapping[str, Any]]
-# The primary key of a row that holds some values, by these.
-Holders = Mapping[tuple[Any, ...], Any]
-Reason = Callable[[Any], str]
-
-
 class Subset:
     """The primary keys of the rows of a subset, found in one snapshot of a database.
 
@@ -210,17 +130,6 @@ class Subset:
         self._using = using
         self._keys = KeyStore()
         self._model_of = cache(partial(model_of, using=using))
-        self._references = {
-            label: [one for one in references_of(table) if one.target.label in self._tables]
-            for label, table in self._tables.items()
-        }
-        self._links = {
-            label: [(link, target) for link in table.links if (target := self._target(link))]
-            for label, table in self._tables.items()
-        }
-        self._generic_keys = {
-            label: list(generic_keys_of(table)) for label, table in self._tables.items()
-        }
 
     def close(self) -> None:
         """Delete the keys."""
@@ -228,22 +137,23 @@ class Subset:
 
     def collect(self) -> None:
         """Find the rows of the subset; raises ``DumpFailed`` for a selection that is wrong."""
-        selection, chooser = self._selection, Chooser(self._tables, self._rows_of)
-        children = [chooser.table("--with-children", one) for one in selection.with_children]
+        selection = self._selection
+        children = [self._table("--with-children", one) for one in selection.with_children]
         for rows in selection.rows:
-            table = chooser.table("The chosen rows", rows.model._meta.label)
+            table = self._table("The chosen rows", rows.model._meta.label)
             self._keys.add(table, ((key, "chosen") for key, _row in keyed(table, rows)))
         for text in selection.only:
-            table, keys = chooser.keys(text)
+            table, keys = self._listed(text)
             self._keys.add(table, [(key, "chosen by --only") for key in keys])
         for text in selection.where:
-            table, matching = chooser.matching(text)
+            table, rows = self._matching(text)
             before = self.count(table)
-            self._keys.add(table, ((key, f"chosen by --where {text}") for key in matching))
+            reason = f"chosen by --where {text}"
+            self._keys.add(table, ((key, reason) for key, _row in keyed(table, rows)))
             if not before and not self.count(table):
                 self.notes.append(f"--where {text}: no row of {table.label} matches.")
         self._require_references(children)
-        self._walk(lambda table, keys: self._add_children(table, keys, children))
+        self._walk(partial(self._add_children, children=children))
         if selection.needed:
             self._walk(self._add_needed)
 
@@ -263,12 +173,82 @@ class Subset:
             for key, reason in self._keys.reasons(table):
                 yield f"{_row(table, key)}: {reason}"
 
-    def _target(self, link: Link) -> Table | None:
-        assert link.target.references is not None
-        return self._tables.get(table_of(link.target.references).label)
+    # What the options name
 
-    def _rows(self, table: Table) -> QuerySet[Any]:
-        return QuerySet(table.model, using=self._using)
+    def _table(self, option: str, label: str) -> Table:
+        """Return the table of a label; raises ``DumpFailed``."""
+        try:
+            model: ModelType = apps.get_model(label)
+        except (LookupError, ValueError) as error:
+            reason = f"There is no model {label!r}. Name one as app_label.ModelName."
+            raise DumpFailed(f"{option}: {reason}") from error
+        table = table_of(model)
+        if table.label not in self._tables:
+            reason = "it is excluded, never dumped, or has no table in this database"
+            raise DumpFailed(f"{option}: {table.label} is not in the dump: {reason}.")
+        return table
+
+    def _listed(self, text: str) -> tuple[Table, list[Any]]:
+        """Return the keys that ``app_label.ModelName:pk,pk`` names; raises ``DumpFailed``."""
+        label, _, listed = text.partition(":")
+        texts = listed.split(",")
+        if not all(texts):
+            raise DumpFailed(f"--only {text}: write app_label.ModelName:pk,pk.")
+        table = self._table("--only", label)
+        if len(table.key) > 1:
+            raise DumpFailed(f"--only: {table.label} has a composite primary key. Use --where.")
+        target = table.column(table.key[0]).target
+        try:
+            keys = [target.to_python(one) for one in texts]
+        except (ValidationError, ValueError, TypeError) as error:
+            reason = f"one of {listed} is not a primary key of {table.label}: {_said(error)}"
+            raise DumpFailed(f"--only: {reason}") from error
+        rows, found = self._rows_of(table).order_by(), set[Any]()
+        for start in range(0, len(keys), CHUNK):
+            some = rows.filter(pk__in=keys[start : start + CHUNK])
+            found.update(key for key, _row in keyed(table, some))
+        if missing := [key for key in keys if key not in found]:
+            named = ", ".join(map(str, missing[:SHOWN]))
+            is_hidden = self._rows(table).filter(pk__in=missing[:CHUNK]).exists()
+            hint = " Its default manager hides rows: use --all." if is_hidden else ""
+            reason = f"{table.label} has no row with the primary key {named}.{hint}"
+            raise DumpFailed(f"--only: {reason}")
+        return table, keys
+
+    def _matching(self, text: str) -> tuple[Table, QuerySet[Any]]:
+        """Return the rows that ``app_label.ModelName:lookup=value`` matches.
+
+        Raises ``DumpFailed``.
+        """
+        label, _, condition = text.partition(":")
+        lookup, sign, value = condition.partition("=")
+        if not (lookup and sign):
+            raise DumpFailed(f"--where {text}: write app_label.ModelName:lookup=value.")
+        table = self._table("--where", label)
+        try:
+            with warnings.catch_warnings():
+                # Django warns of a date where it takes midnight in the current time zone.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                rows = self._rows_of(table).filter(**{lookup: _value_of(lookup, value)}).order_by()
+                str(rows.query)  # some values are refused here only
+        except (FieldError, ValidationError, ValueError, TypeError) as error:
+            raise DumpFailed(f"--where {text}: {_said(error)}") from error
+        return table, rows
+
+    def _require_references(self, children: Iterable[Table]) -> None:
+        """Raise ``DumpFailed`` for children that can refer to no chosen row."""
+        chosen = [*self._selection.labels, *self._selection.with_children]
+        models: list[ModelType] = list(map(apps.get_model, chosen))
+        every = {one for model in models for one in (model, *model._meta.get_parent_list())}
+        tables = set(map(table_of, every))
+        for child in children:
+            targets = {reference.target for reference in self._references(child)}
+            targets |= {target for _link, target in self._links(child)}
+            if not targets & tables and not any(generic_keys_of(child)):
+                reason = f"no field of {child.label} refers to the models of the chosen rows"
+                raise DumpFailed(f"--with-children: {reason}.")
+
+    # What rows lead to
 
     def _walk(self, follow: Follow) -> None:
         """Call ``follow`` with all keys, some of a table at a time, and with those that it adds."""
@@ -285,35 +265,33 @@ class Subset:
 
     def _add_children(self, table: Table, keys: Sequence[Any], children: Collection[Table]) -> None:
         """Add the rows of parent models of chosen rows, and rows that refer to chosen rows."""
-        parents = [one for one in self._references[table.label] if one.is_parent]
+        parents = [one for one in self._references(table) if one.is_parent]
         rows = self._read(table, keys, [name for one in parents for name in one.own])
         self._add_referred(table, rows, parents)
+
+        def reason(key: Any) -> str:
+            return f"added with {_row(table, key)} by --with-children"
+
         for child in children:
-            for reference in self._references[child.label]:
+            rows_of = self._rows_of(child)
+            for reference in self._references(child):
                 if reference.target is table and not reference.is_parent:
                     holders = _holders(self._read(table, keys, reference.to), reference.to)
-                    rows_of = self._rows_of(child)
-                    self._add(child, rows_of, reference.own, holders, _added_with(table))
-            for link, target in self._links[child.label]:
+                    self._add(child, rows_of, reference.own, holders, reason)
+            for link, target in self._links(child):
                 if target is table:
-                    self._add_linking(child, link, table, keys)
-            for generic in self._generic_keys[child.label]:
-                rows_of = self._rows_of(child).filter(
-                    **{f"{generic.kind.name}__in": self._kinds_of(table)}
-                )
+                    source, name = link.source.name, link.target.name
+                    pairs = QuerySet(link.through, using=self._using).order_by()
+                    pairs = pairs.filter(**{f"{name}__in": keys}).values_list(source, name)
+                    self._keys.add(child, [(key, reason(value)) for key, value in pairs])
+            for generic in generic_keys_of(child):
+                own = rows_of.filter(**{f"{generic.kind.name}__in": self._types_of(table)})
                 holders = {(_converted(generic.number, key),): key for key in keys}
-                self._add(child, rows_of, [generic.number.name], holders, _added_with(table))
-
-    def _add_linking(self, child: Table, link: Link, table: Table, keys: Sequence[Any]) -> None:
-        source, target = link.source.name, link.target.name
-        rows = QuerySet(link.through, using=self._using).filter(**{f"{target}__in": list(keys)})
-        reason = _added_with(table)
-        pairs = rows.order_by().values_list(source, target)
-        self._keys.add(child, [(key, reason(value)) for key, value in pairs])
+                self._add(child, own, [generic.number.name], holders, reason)
 
     def _add_needed(self, table: Table, keys: Sequence[Any]) -> None:
         """Add the rows that rows refer to, and remove keys without a row."""
-        references, generic_keys = self._references[table.label], self._generic_keys[table.label]
+        references, generic_keys = list(self._references(table)), list(generic_keys_of(table))
         names = [name for one in references for name in one.own]
         names += [column.name for one in generic_keys for column in (one.kind, one.number)]
         rows = self._read(table, keys, names)
@@ -322,8 +300,15 @@ class Subset:
         self._keys.replace(table, keys, rows, otherwise)
         self._add_referred(table, rows, references)
         for generic in generic_keys:
-            self._add_generic(table, rows, generic)
-        for link, target in self._links[table.label]:
+            for key, row in rows.items():
+                model = self._model_of(row[generic.kind.name])
+                target = None if model is None else self._tables.get(table_of(model).label)
+                if target is not None and len(target.key) == 1:
+                    own = target.column(target.key[0])
+                    value = _converted(own, row[generic.number.name])
+                    if value is not None:
+                        self._keys.add(target, [(value, _needed_by(table, generic.name)(key))])
+        for link, target in self._links(table):
             reason = _needed_by(table, link.name)
             for key, values in linked(link, keys, self._using).items():
                 self._keys.add(target, [(value, reason(key)) for value in values])
@@ -336,16 +321,6 @@ class Subset:
                 self._keys.add(one.target, keys)
             else:
                 self._add(one.target, self._rows(one.target), one.to, holders, reason)
-
-    def _add_generic(self, table: Table, rows: Rows, generic: GenericKey) -> None:
-        reason = _needed_by(table, generic.name)
-        for key, row in rows.items():
-            kind, number = row[generic.kind.name], row[generic.number.name]
-            target = self._table_of(kind) if kind is not None else None
-            if target is not None and len(target.key) == 1:
-                value = _converted(target.column(target.key[0]), number)
-                if value is not None:
-                    self._keys.add(target, [(value, reason(key))])
 
     def _add(
         self,
@@ -370,35 +345,138 @@ class Subset:
         )
         self._keys.add(table, [(key, reason(holder)) for key, holder in found])
 
+    def _rows(self, table: Table) -> QuerySet[Any]:
+        return QuerySet(table.model, using=self._using)
+
     def _read(self, table: Table, keys: Sequence[Any], names: Iterable[str]) -> Rows:
         """Return the values of some columns, by primary key, of the rows that there are."""
         return dict(keyed(table, self._rows(table).filter(pk__in=keys), names))
 
-    def _require_references(self, children: Iterable[Table]) -> None:
-        """Raise ``DumpFailed`` for children that can refer to no chosen row."""
-        chosen = [*self._selection.labels, *self._selection.with_children]
-        models: list[ModelType] = list(map(apps.get_model, chosen))
-        every = {one for model in models for one in (model, *model._meta.get_parent_list())}
-        tables = {table_of(model).label for model in every}
-        for child in children:
-            targets = {one.target.label for one in self._references[child.label]}
-            targets |= {target.label for _link, target in self._links[child.label]}
-            if not targets & tables and not self._generic_keys[child.label]:
-                reason = f"no field of {child.label} refers to the models of the chosen rows"
-                raise DumpFailed(f"--with-children: {reason}.")
+    def _references(self, table: Table) -> Iterator[Reference]:
+        return (one for one in references_of(table) if one.target.label in self._tables)
 
-    def _table_of(self, kind: Any) -> Table | None:
-        """Return the table of a content type, if it is dumped."""
-        model = self._model_of(kind)
-        return self._tables.get(table_of(model).label) if model is not None else None
+    def _links(self, table: Table) -> Iterator[tuple[Link, Table]]:
+        for link in table.links:
+            assert link.target.references is not None
+            target = table_of(link.target.references)
+            if target.label in self._tables:
+                yield link, target
 
-    def _kinds_of(self, table: Table) -> list[Any]:
+    def _types_of(self, table: Table) -> list[Any]:
         """Return the primary keys of the content types of a table."""
-        meta = table.model._meta
         model = apps.get_model("contenttypes", "ContentType")
         rows: QuerySet[Any] = QuerySet(model, using=self._using)
+        meta = table.model._meta
         named = rows.filter(app_label=meta.app_label, model=meta.model_name)
         return list(named.values_list("pk", flat=True))
+
+
+class KeyStore:
+    """The primary keys of each table, with the reason why each is there, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._database = temporary_database()
+        # Numbers are not used again, so that none arrives before a key that was removed.
+        self._database.execute(
+            "CREATE TABLE keys (id INTEGER PRIMARY KEY AUTOINCREMENT, label, key NOT NULL, reason, "
+            "UNIQUE (label, key))"
+        )
+        self._database.execute("CREATE INDEX by_arrival ON keys (label)")
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._database.close()
+
+    def add(self, table: Table, reasons: Iterable[tuple[Any, str]]) -> None:
+        """Add pairs of a key and its reason; a key that is there keeps its reason."""
+        rows = ((table.label, _packed(table, key), reason) for key, reason in reasons)
+        self._database.execute("BEGIN")
+        self._database.executemany(
+            "INSERT OR IGNORE INTO keys (label, key, reason) VALUES (?, ?, ?)", rows
+        )
+        self._database.execute("COMMIT")
+
+    def replace(self, table: Table, keys: Iterable[Any], found: Iterable[Any], reason: str) -> None:
+        """Replace keys by those that the database has found for them, if they are others."""
+        # As texts: objects of a custom field need not be equal.
+        there = {_packed(table, key): key for key in found}
+        asked = {_packed(table, key) for key in keys}
+        removed = [(table.label, key) for key in asked - there.keys()]
+        self._database.executemany("DELETE FROM keys WHERE label = ? AND key = ?", removed)
+        self.add(table, [(there[key], reason) for key in there.keys() - asked])
+
+    def after(self, table: Table, number: int) -> tuple[int, list[Any]]:
+        """Return some of the keys that arrived after a number, and the number of the last one."""
+        query = "SELECT id, key FROM keys WHERE label = ? AND id > ? ORDER BY id LIMIT ?"
+        rows = self._database.execute(query, [table.label, number, CHUNK]).fetchall()
+        return (rows[-1][0] if rows else number), [_unpacked(table, key) for _id, key in rows]
+
+    def count(self, table: Table) -> int:
+        """Return the number of keys of a table."""
+        query = "SELECT COUNT(*) FROM keys WHERE label = ?"
+        return int(self._database.execute(query, [table.label]).fetchone()[0])
+
+    def reasons(self, table: Table) -> Iterator[tuple[Any, str]]:
+        """Yield the keys of a table with their reasons, in order of arrival."""
+        query = "SELECT key, reason FROM keys WHERE label = ? ORDER BY id"
+        for key, reason in self._database.execute(query, [table.label]):
+            yield _unpacked(table, key), reason
+
+    def chunks(self, table: Table, using: str) -> Iterator[Sequence[Any]]:
+        """Yield the keys of a table in pieces, each piece after those with smaller keys."""
+        if self.count(table) <= CHUNK:
+            yield self.after(table, 0)[1]
+            return
+        is_ordered = len(table.key) == 1 and table.column(table.key[0]).types in _ORDERED
+        ordered = self._ordered(table) if is_ordered else self._as_database(table, using)
+        while chunk := list(islice(ordered, CHUNK)):
+            yield chunk
+
+    def _ordered(self, table: Table) -> Iterator[Any]:
+        query = "SELECT key FROM keys WHERE label = ? ORDER BY key"
+        for (key,) in self._database.execute(query, [table.label]):
+            yield _unpacked(table, key)
+
+    def _as_database(self, table: Table, using: str) -> Iterator[Any]:
+        """Yield the keys in the order of the database, which has to show all of the table's."""
+        columns = [table.column(name) for name in table.key]
+        order = map(engine_of(connections[using]).exact_order, columns)
+        rows: QuerySet[Any] = QuerySet(table.model, using=using).order_by(*order)
+        query = "SELECT 1 FROM keys WHERE label = ? AND key = ?"
+        for key, _row in keyed(table, rows):
+            if self._database.execute(query, [table.label, _packed(table, key)]).fetchone():
+                yield key
+
+
+def keyed(
+    table: Table, rows: QuerySet[Any], names: Iterable[str] = ()
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield the primary keys of rows, with the values of some columns by name."""
+    # The parts of a composite key are read one by one: as one, MySQL does not convert them.
+    selected = list(dict.fromkeys([*table.key, *names]))
+    for values in rows.values_list(*selected).iterator(chunk_size=CHUNK):
+        row = dict(zip(selected, values, strict=True))
+        parts = tuple(row[name] for name in table.key)
+        yield (parts if len(parts) > 1 else parts[0]), row
+
+
+def _packed(table: Table, key: Any) -> Any:
+    """Return a key as a number or text, which SQLite can keep."""
+    if type(key) in (int, str):
+        return key
+    if len(table.key) == 1:
+        return text_of(table.column(table.key[0]), key)
+    parts = zip(table.key, key, strict=True)
+    return json.dumps([text_of(table.column(name), part) for name, part in parts])
+
+
+def _unpacked(table: Table, packed: Any) -> Any:
+    columns = [table.column(name) for name in table.key]
+    if len(columns) > 1:
+        parts = zip(columns, json.loads(packed), strict=True)
+        return tuple(from_text(column, text) for column, text in parts)
+    is_plain = columns[0].types in _ORDERED[:2]
+    return packed if is_plain else from_text(columns[0], packed)
 
 
 def _holders(rows: Rows, names: Iterable[str]) -> Holders:
@@ -415,13 +493,25 @@ def _converted(column: Column, value: Any) -> Any:
         return None
 
 
+def _value_of(lookup: str, text: str) -> Any:
+    """Return a value as its lookup takes it: a list, a truth value, or text, which fields read."""
+    name = lookup.rpartition("__")[2]
+    if name in ("in", "range"):
+        return text.split(",")
+    if name == "isnull":
+        if text.lower() not in _TRUTHS:
+            raise ValueError(f"{text!r} is neither true nor false.")
+        return _TRUTHS[text.lower()]
+    return text
+
+
+def _said(error: Exception) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+
+
 def _row(table: Table, key: Any) -> str:
     return f"{table.label}(pk={key})"
 
 
 def _needed_by(table: Table, name: str) -> Reason:
     return lambda key: f"needed by {_row(table, key)}.{name}"
-
-
-def _added_with(table: Table) -> Reason:
-    return lambda key: f"added with {_row(table, key)} by --with-children"

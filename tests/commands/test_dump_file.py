@@ -10,7 +10,7 @@ import pytest
 from django.core.management.base import CommandError
 from running import Project, called, dumped, loaded
 
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 from zoo import models as zoo
 from zoo.fields import Colour
 

@@ -27,8 +27,7 @@ from dumpy.management.commands import dump2py
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, Manifest, from_text, to_text
 from dumpy.text.outline import FIRST_LINE
 from dumpy.writing import publishing
-from dumpy.writing.output import locked
-from dumpy.writing.publishing import published
+from dumpy.writing.publishing import locked, published
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -458,7 +457,7 @@ def test_where_files_cannot_be_locked_or_exchanged_a_dump_is_replaced_all_the_sa
         raise TypeError("Windows has no library without a name.")
 
     monkeypatch.setattr(ctypes, "CDLL", unknown)
-    monkeypatch.setattr("dumpy.writing.output.fcntl", None)
+    monkeypatch.setattr("dumpy.writing.publishing.fcntl", None)
     for text in ("old", "new"):
         with published(tmp_path / "dump", overwrite=True) as aside:
             fill(aside, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -18,7 +19,7 @@ from dumpy.errors import DumpyError
 from dumpy.writing import objects
 from music.models import Album, Artist, Genre, MediaType, Playlist, Track
 from zoo.fill import fill
-from zoo.models import Curator, Region, Taxon, Wing
+from zoo.models import Chip, Creature, Curator, Region, Taxon, Wing
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -180,6 +181,18 @@ def test_a_model_with_the_name_of_a_type_of_values_is_imported_by_another(
         Genre.__name__ = "Genre"
     assert "from music.models import Decimal as MusicDecimal\n" in text
     assert "yield MusicDecimal(pk=9, name='Rock')" in text
+
+
+def test_the_key_of_a_linked_row_that_is_not_dumped_is_a_word_that_is_imported(
+    tmp_path: Path,
+) -> None:
+    for database in ("default", "other"):
+        chip = Chip.objects.using(database).create(pk=UUID(int=7), label="x")
+    Creature.objects.create(pk=1, name="Fred").chips.add(chip.pk)
+    text = dumped("zoo.Creature", as_objects=True)
+    assert f"creature_1.chips.set([UUID('{chip.pk}')])" in text
+    load(text, tmp_path)
+    assert list(Creature.objects.using("other").get().chips.all()) == [chip]
 
 
 def test_values_cannot_become_code(tmp_path: Path) -> None:

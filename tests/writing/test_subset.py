@@ -14,7 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management.base import CommandError
 from running import called, dumped, loaded
 
-from dumpy.writing import keys as key_store
+from dumpy.writing import subset as subsets
 from zoo import models as zoo
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -229,7 +229,7 @@ def test_nothing_is_explained_unless_it_was_asked_for(animals: None) -> None:
 def test_more_rows_than_are_asked_for_at_once_are_in_the_order_of_their_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(key_store, "CHUNK", 2)
+    monkeypatch.setattr(subsets, "CHUNK", 2)
     for number in (-3, 10, 9, 0, 2):
         zoo.Locker.objects.create(number=number, label="a")
         zoo.Country.objects.create(code=f"é{number}")
@@ -242,7 +242,7 @@ def test_more_rows_than_are_asked_for_at_once_are_in_the_order_of_their_keys(
 
 
 def test_composite_primary_keys_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_store, "CHUNK", 2)
+    monkeypatch.setattr(subsets, "CHUNK", 2)
     chips = [zoo.Chip.objects.create(pk=uuid.UUID(int=one << 90), label="a") for one in (30, 4)]
     for chip in chips:
         for day in (20, 3):

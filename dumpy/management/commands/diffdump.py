@@ -14,7 +14,7 @@ from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
 from dumpy.checking.html import write_diff
 from dumpy.console import add_options, failing
 from dumpy.errors import FixtureError, printable
-from dumpy.writing.output import needs_ascii
+from dumpy.writing.publishing import needs_ascii
 
 
 class Command(BaseCommand):

@@ -18,7 +18,7 @@ from dumpy.ending import cleaning_up
 from dumpy.errors import printable_lines
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.objects import write_objects
-from dumpy.writing.output import replaced
+from dumpy.writing.publishing import replaced
 from dumpy.writing.subset import chosen, used
 
 
