@@ -19,6 +19,8 @@ class _Unconverted(Func):
     """A column whose type SQLite does not know, or its driver would turn a boolean 7 into False."""
 
     template = "%(expressions)s"
+    # Django compares expressions by their arguments, and takes longer for it than for the query.
+    identity = property(id)
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any

@@ -226,9 +226,10 @@ class ModuleWriter:
         prefix = ""
         for page in pages:
             prefix = prefix or self._open(label, fields)
-            lines = [f"{prefix}{arguments}{YIELDED.suffix}\n" for arguments in page]
-            self._write("".join(lines))
-            count += len(lines)
+            if rows := list(page):
+                end = f"{YIELDED.suffix}\n"
+                self._write(f"{prefix}{f'{end}{prefix}'.join(rows)}{end}")
+                count += len(rows)
         return count
 
     def commented(self, label: str, fields: Sequence[str], rows: Iterable[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from json import JSONDecoder
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,7 +15,6 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import DecimalField
 from django.utils.functional import Promise
 
 from dumpy.errors import UnreadableValue, UnwritableField, sentence
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 Keys = Sequence[object]
 Note = Callable[[str], object]
-Shortcut = Callable[[Any], str]
+Shortcut = Callable[[list[Any]], list[str]]
 
 _NONE = type(None)
 _INSTANTS = frozenset({datetime})
@@ -73,9 +72,14 @@ class ColumnWriter:
 
         Raises ``UnreadableValue`` and ``UnwritableField``.
         """
-        if (write := self._shortcut) is not None:
+        if self._shortcut is not None:
+            present = [value for value in values if value is not None]
             with suppress(ValueError, TypeError, KeyError):  # of a value that needs a closer look
-                return ["None" if value is None else write(value) for value in values]
+                texts = self._shortcut(present)
+                if len(texts) == len(values):
+                    return texts
+                found = iter(texts)
+                return ["None" if value is None else next(found) for value in values]
         return self.written(self.python(values, keys), keys)
 
     def written(self, values: Sequence[Any], keys: Keys) -> list[str]:
@@ -108,7 +112,7 @@ class ColumnWriter:
             return value
         try:
             if type(value) is str and self.column.types == _INSTANTS:
-                value = _read_datetime(value)
+                (value,) = _datetimes([value])
             made = self._decode(value)
             if made is None and self.column.types is not None:
                 raise ValidationError(_not_valid(self.column, value))
@@ -302,61 +306,64 @@ def _json_value(text: str) -> object:
     return JSON_NULL if value is None else value
 
 
-# Values as SQLite stores them, without a Python value in between: these functions raise ValueError,
+# Values as SQLite stores them, all of a column, without NULL: these functions raise ValueError,
 # TypeError or KeyError for any other value. The drivers of other databases return Python values.
 
 _BOOLEANS = {False: "False", True: "True"}
 _HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
 _DATETIME = len("datetime.datetime")
+_LENGTHS = {
+    len("2024-02-29 12:30:00"),
+    len("2024-02-29 12:30:00.123"),
+    len("2024-02-29 12:30:00.123456"),
+}
 _DIGITS = 15  # A float has so many for certain.
 
 
 def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
-    """Return what writes a value as the driver gives it; None where there is no such way."""
-    kind = next(iter(column.types or ()), None)
+    """Return what writes values as the driver gives them; None where there is no such way."""
+    kind, digits = next(iter(column.types or ()), None), getattr(column.target, "max_digits", None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
         word = "utc" if settings.USE_TZ else "datetime"
-        return lambda value: f"{word}{repr(_read_datetime(value))[_DATETIME:]}"
-    if isinstance(column.target, DecimalField) and kind and column.target.max_digits is not None:
-        return (
-            _decimal(column.target.decimal_places) if column.target.max_digits <= _DIGITS else None
-        )
+        return lambda values: [f"{word}{repr(one)[_DATETIME:]}" for one in _datetimes(values)]
+    if kind is Decimal and digits is not None and digits <= _DIGITS:
+        return partial(_decimals, column.target.decimal_places)
     return _SHORTCUTS.get(kind)
 
 
-def _read_datetime(text: str) -> datetime:
-    """Return the datetime of a text in the form in which databases store it."""
-    value = datetime.fromisoformat(text)
-    if len(text) not in (19, 23, 26) or value.tzinfo is not None:
-        raise ValueError(f"{text!r} is not a date and time")
-    return value
+def _booleans(values: list[Any]) -> list[str]:
+    return [_BOOLEANS[value] for value in values]
 
 
-@lru_cache(maxsize=4096)
-def _date(text: str) -> str:
+def _dates(values: list[Any]) -> list[str]:
+    made = list(map(date.fromisoformat, values))
     # Of the forms that Python reads, databases store one.
-    if text[4:5] != "-" or text[7:8] != "-":
-        raise ValueError(text)
-    return source(date.fromisoformat(text))
+    if list(map(str, made)) != values:
+        raise ValueError("a date in another form")
+    return [f"date({one.year}, {one.month}, {one.day})" for one in made]
 
 
-def _uuid(text: str) -> str:
-    if not _HEXADECIMAL(text):
-        raise ValueError(text)
-    return f"UUID('{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}')"
+def _datetimes(values: list[Any]) -> list[datetime]:
+    made = list(map(datetime.fromisoformat, values))
+    if not (_LENGTHS.issuperset(map(len, values)) and {one.tzinfo for one in made} <= {None}):
+        raise ValueError(f"{values[0]!r} is not a date and time")
+    return made
 
 
-def _decimal(places: int) -> Shortcut:
-    form = f".{places}f"
-
-    def write(value: float) -> str:
-        # A float says no more than its text; a zero has no sign in a database.
-        text = format(value or 0, form)
-        if float(text) != value or abs(value) >= 10**_DIGITS:
-            raise ValueError(value)
-        return f"Decimal('{text}')"
-
-    return write
+def _decimals(places: int, values: list[Any]) -> list[str]:
+    # A float says no more than its text.
+    is_exact = {*map(type, values)} <= {int, float} and [round(v, places) for v in values] == values
+    if not is_exact or max(map(abs, values), default=0) >= 10**_DIGITS:
+        raise ValueError("a number of more digits")
+    form = f"Decimal('%.{places}f')"
+    # A zero has no sign in a database.
+    return [form % (value or 0) for value in values]
 
 
-_SHORTCUTS: dict[type | None, Shortcut] = {bool: _BOOLEANS.__getitem__, date: _date, UUID: _uuid}
+def _uuids(values: list[Any]) -> list[str]:
+    if not all(map(_HEXADECIMAL, values)):
+        raise ValueError("a UUID in another form")
+    return [f"UUID('{v[:8]}-{v[8:12]}-{v[12:16]}-{v[16:20]}-{v[20:]}')" for v in values]
+
+
+_SHORTCUTS: dict[type | None, Shortcut] = {bool: _booleans, date: _dates, UUID: _uuids}

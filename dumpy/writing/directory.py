@@ -144,7 +144,7 @@ class DirectoryDump:
         room = self._max_row_count
         for page in pages:
             lines = list(writer.arguments(page))
-            digest.update("".join([f"{line}\n" for line in lines]).encode())
+            digest.update("\n".join([*lines, ""]).encode())
             watcher.rows(len(lines))
             while lines:
                 yield lines[:room]
@@ -153,13 +153,13 @@ class DirectoryDump:
     def _write_rows(
         self, path: Path, table: Table, names: ModelNames, pages: Iterator[list[str]]
     ) -> tuple[manifests.FileEntry, int]:
-        prefix, count = SAVED.prefix(names.create), 0
+        prefix, end, count = SAVED.prefix(names.create), f"{SAVED.suffix}\n", 0
 
         def texts() -> Iterator[str]:
             nonlocal count
             yield table_head(table.label)
             while count < self._max_row_count and (lines := next(pages, None)):
-                yield "".join([f"{prefix}{line}{SAVED.suffix}\n" for line in lines])
+                yield f"{prefix}{f'{end}{prefix}'.join(lines)}{end}"
                 count += len(lines)
             yield TABLE_END
 

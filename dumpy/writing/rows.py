@@ -106,7 +106,8 @@ def pages_of_query(
     places = list(map(columns.index, keys))
     # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
     plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
-    ordered = plain.select_related(None).order_by(*map(engine.exact_order, keys))
+    plain.query.select_related = False
+    ordered = plain.order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
     wide = [number for number, column in enumerate(columns) if _is_wide(column)]
