@@ -153,7 +153,7 @@ class _Check:
             if table.create is not None:
                 self._count(raw.label, DumpedModel.of([raw]))
             elif not table.drops:
-                groups.setdefault((table.line, table.label), []).append(table)
+                groups.setdefault((table.function.line, table.label), []).append(table)
         lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
         models = [DumpedModel.of(tables, lines.get(label)) for (_, label), tables in groups.items()]
         for model in models:

@@ -47,8 +47,8 @@ class DumpedModel:
     def of(cls, tables: Sequence[DumpedTable], line: int | None = None) -> DumpedModel:
         """Return the model of some tables, which is named in a line of the skeleton."""
         first = tables[0]
-        listed = dict.fromkeys(table.skeleton_place(table.listed_at) for table in tables)
-        named_at = first.skeleton_place(line or first.line)
+        listed = dict.fromkeys(table.listed_at for table in tables)
+        named_at = first.skeleton.place(line) if line else first.declared_at()
         return cls(first.label, tuple(tables), named_at, tuple(listed))
 
     @property
@@ -58,8 +58,7 @@ class DumpedModel:
 
     def field_at(self, name: str) -> Place:
         """Return the line of a field in the create function."""
-        first = self.tables[0]
-        return first.skeleton_place(first.field_lines.get(name, first.line))
+        return self.tables[0].declared_at(name)
 
     def count(self) -> None:
         """Read all rows, and count them; raises ``FixtureError`` for one that cannot be read.
@@ -308,7 +307,7 @@ class _Fields:
         return replace(
             self._new(one), reason=f"is new, and needs a value{told}", stops=True,
             hint=f"add a line such as {one.name}=…, to the call of new(), or give it a default",
-            place=table.skeleton_place(table.line), call=call if is_told else None,
+            place=table.declared_at(), call=call if is_told else None,
             proposal=f"self.add_field({literal(self.table.label)}, {literal(one.name)}, ...)",
         )  # fmt: skip
 

@@ -249,7 +249,7 @@ class Loader:
         pairs = [(dumped, self.layout(dumped)) for dumped in tables]
         # Where rows are not loaded, it does not matter whether they fit.
         found = [(d, one) for d, one in pairs if one is None or self._is_wanted(one.model)]
-        places = {layout.model: d.skeleton_place(d.line) for d, layout in found if layout}
+        places = {layout.model: d.declared_at() for d, layout in found if layout}
         # To restore is to lose nothing: only who adds rows to a database may leave out any.
         errors = [
             error

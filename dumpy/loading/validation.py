@@ -120,7 +120,7 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
 
 def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
     return FixtureError(
-        dumped.skeleton_place(dumped.function.model_line or dumped.line),
+        dumped.skeleton.place(dumped.function.model_line or dumped.function.line),
         f"there is no model {dumped.label!r}.",
         _remedy(
             dumped,
@@ -135,7 +135,7 @@ def _no_field(
     table: Table, name: str, dumped: DumpedTable, likely: Column | None, way_out: str
 ) -> FixtureError:
     return FixtureError(
-        dumped.skeleton_place(dumped.field_lines.get(name, dumped.line)),
+        dumped.declared_at(name),
         f"{table.label} has no field {name!r}.",
         _remedy(
             dumped,
@@ -160,7 +160,7 @@ def _new_name(likely: Column | None, dumped: DumpedTable, name: str) -> str:
 
 def _lost_key(dumped: DumpedTable, key: str, name: str) -> FixtureError:
     return FixtureError(
-        dumped.skeleton_place(dumped.line),
+        dumped.declared_at(),
         f"the rows of {dumped.label} would get other keys, but {name} refers to them by their old "
         "keys.",
         _remedy(dumped, f"Restore the line {key}={key},."),
@@ -170,7 +170,7 @@ def _lost_key(dumped: DumpedTable, key: str, name: str) -> FixtureError:
 def _no_value(column: Column, dumped: DumpedTable, unknown: Sequence[str]) -> FixtureError:
     names = " or ".join(map(repr, unknown))
     return FixtureError(
-        dumped.skeleton_place(dumped.line),
+        dumped.declared_at(),
         f"there is no value for {column.field.model._meta.label}.{column.field.name}, which has "
         "no default.",
         _remedy(

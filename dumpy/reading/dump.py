@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.machinery import all_suffixes
 from itertools import groupby, repeat
@@ -148,7 +149,7 @@ class DumpedTable:
         function: what becomes of a row; a migrator may have changed it (``is_migrated``).
         source: the file with the rows, which are the ``parts`` of it.
         skeleton: the file with the create function.
-        listed_at: the line of ``skeleton`` that lists the rows; ``listed_in`` says where that is.
+        listed_at: the place in ``objects()`` or ``TABLES`` that lists the rows.
         style: how rows are written.
         missing: names of the vocabulary that the import line does not have.
         create: code of a migrator or of a program that makes objects of a row.
@@ -160,7 +161,7 @@ class DumpedTable:
     source: Source
     parts: tuple[Part, ...]
     skeleton: Source
-    listed_at: int
+    listed_at: Place
     style: RowStyle = YIELDED
     missing: frozenset[str] = frozenset()
     is_migrated: bool = False
@@ -177,16 +178,6 @@ class DumpedTable:
     def fields(self) -> Mapping[str, int | Constant]:
         """The position of the value of each field in a row, or a constant."""
         return self.function.fields
-
-    @property
-    def field_lines(self) -> Mapping[str, int]:
-        """The line of each field in the create function."""
-        return self.function.field_lines
-
-    @property
-    def line(self) -> int:
-        """The line of the create function."""
-        return self.function.line
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -217,9 +208,9 @@ class DumpedTable:
         """Return the line of a row as a place for messages."""
         return self.source.place(line)
 
-    def skeleton_place(self, line: int) -> Place:
-        """Return a line of the create function as a place for messages."""
-        return self.skeleton.place(line)
+    def declared_at(self, field: str = "") -> Place:
+        """Return the place of a field in the create function, by default that of the function."""
+        return self.skeleton.place(self.function.field_lines.get(field, self.function.line))
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in the order of the file; raises ``FixtureError``."""
@@ -258,12 +249,21 @@ class DumpedTable:
                 yield self._block(columns, lines, sum(map(len, texts)))
                 continue
             rows = (
-                (line, scanned(scanner, text, self.place(line)), len(text))
+                (line, self._scanned(scanner, line, text), len(text))
                 for line, text in without_comments(lines, texts)
             )
             for _width, group in groupby(rows, key=lambda row: len(row[1])):
                 numbers, values, sizes = zip(*group, strict=True)
                 yield self._block(list(zip(*values, strict=True)), numbers, sum(sizes))
+
+    def _scanned(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
+        try:
+            return scanner.scan(text)
+        except RowIsCode as error:
+            reason = f"{error.reason} {_NO_CODE}"
+            raise FixtureError(self.place(line), reason, WAY_OUT) from error
+        except RowError as error:
+            raise FixtureError(self.place(line), error.reason) from error
 
     def _block(self, columns: Sequence[Sequence[object]], lines: Sequence[int], size: int) -> Block:
         if len(columns) != self.width and not self.takes_any:
@@ -271,22 +271,12 @@ class DumpedTable:
                 self.place(lines[0]),
                 f"the row has {counted(len(columns), 'value')}, "
                 f"its create function takes {self.width}.",
-                f"See the function at {self.skeleton_place(self.line)}.",
+                f"See the function at {self.declared_at()}.",
             )
         rename = self.renamed
         if rename is not None:
             columns = [[map_references(value, rename) for value in column] for column in columns]
         return Block(tuple(columns), lines, size, self.place)
-
-
-def scanned(scanner: RowScanner, text: str, place: Place) -> tuple[object, ...]:
-    """Return the values of a row; raises ``FixtureError`` for what is none, or is code."""
-    try:
-        return scanner.scan(text)
-    except RowIsCode as error:
-        raise FixtureError(place, f"{error.reason} {_NO_CODE}", WAY_OUT) from error
-    except RowError as error:
-        raise FixtureError(place, error.reason) from error
 
 
 def row_lines(
@@ -356,17 +346,13 @@ class DumpFile:
     def tables(self, namespace: Mapping[str, Any], label: str = "") -> list[DumpedTable]:
         """Return the tables, their rows made to objects by the functions of a namespace."""
         found = []
-        for name, parts in _by_function(self.parts).items():
+        for name, parts in _runs(self.parts):
+            place = self.source.place(parts[0].first_line)
             if name not in namespace:
-                place = self.source.place(parts[0].first_line)
                 raise FixtureError(place, f"restore.py has no function {name}.")
             code = CreateFunction(name, label, (), {}, {}, 1)
-            create = namespace[name]
-            found.append(
-                DumpedTable(
-                    code, self.source, parts, self.source, 1, SAVED, create=create, takes_any=True
-                )
-            )
+            table = DumpedTable(code, self.source, parts, self.source, place, SAVED)
+            found.append(replace(table, create=namespace[name], takes_any=True))
         return found
 
 
@@ -439,9 +425,9 @@ class Dump:
         if self.path is not None:
             return [table for name in self.listed() for table in self.tables_of(name)]
         return [
-            self._table(self.skeleton.functions[name], self.source, tuple(parts), section.listed_at)
+            table
             for section in self.skeleton.sections
-            for name, parts in groupby(section.parts, key=lambda part: part.function)
+            for table in self._tables(self.source, section.parts, section.listed_at)
         ]
 
     def listed(self, names: object = None) -> dict[str, int]:
@@ -474,26 +460,20 @@ class Dump:
         if self.skeleton is None:
             label = next((entry.model for entry in self.entries if name in _names(entry)), "")
             return file.tables(namespace or {}, label)
-        line = self.skeleton.files.get(name, 1)
-        return [
-            self._table(self.skeleton.functions[function], file.source, parts, line)
-            for function, parts in _by_function(file.parts).items()
-        ]
+        return list(self._tables(file.source, file.parts, self.skeleton.files.get(name, 1)))
 
-    def _table(
-        self, function: CreateFunction, source: Source, parts: tuple[Part, ...], line: int
-    ) -> DumpedTable:
+    def _tables(self, source: Source, parts: Sequence[Part], line: int) -> Iterator[DumpedTable]:
         assert self.skeleton is not None
-        return DumpedTable(
-            function,
-            source,
-            parts,
-            self.source,
-            line,
-            YIELDED if self.path is None else SAVED,
-            frozenset(IMPORTED) - self.skeleton.bound,
-            renamed=relabelled(self.skeleton.models),
-        )
+        style = YIELDED if self.path is None else SAVED
+        missing = frozenset(IMPORTED) - self.skeleton.bound
+        for name, run in _runs(parts):
+            function, listed_at = self.skeleton.functions[name], self.source.place(line)
+            table = DumpedTable(function, source, run, self.source, listed_at, style, missing)
+            yield replace(table, renamed=self._renamed)
+
+    @cached_property
+    def _renamed(self) -> Callable[[Natural], Natural] | None:
+        return relabelled(self.skeleton.models) if self.skeleton else None
 
     @property
     def entries(self) -> Sequence[TableEntry]:
@@ -520,7 +500,10 @@ class Dump:
                 reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
                 yield f"{place}: {reason}: its rows are left out ({rows})."
-        for function, number in self._rows_by_function().items():
+        numbers: Counter[str] = Counter()
+        for table in self.tables:
+            numbers[table.function.name] += table.row_count
+        for function, number in (+numbers).items():
             rows = counted(number, "row")
             known = self.skeleton.functions[function]
             place = self.source.place(known.line)
@@ -530,13 +513,6 @@ class Dump:
                 names = ", ".join(known.unused)
                 verb = "is" if len(known.unused) == 1 else "are"
                 yield f"{place}: {known.model}: {names} {verb} left out ({rows})."
-
-    def _rows_by_function(self) -> dict[str, int]:
-        rows: dict[str, int] = {}
-        for table in self.tables:
-            name = table.function.name
-            rows[name] = rows.get(name, 0) + table.row_count
-        return {name: count for name, count in rows.items() if count}
 
     def verify(self) -> Iterator[FixtureError]:
         """Yield an error for each file of a directory that is not what the manifest says."""
@@ -569,9 +545,9 @@ class Dump:
         return FixtureError(file.source.place(), reason, _RESEAL.format(self.path))
 
 
-def _by_function(parts: Sequence[Part]) -> dict[str, tuple[Part, ...]]:
-    names = dict.fromkeys(part.function for part in parts)
-    return {name: tuple(part for part in parts if part.function == name) for name in names}
+def _runs(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[Part, ...]]]:
+    """Yield the parts, those together that follow one another and have one create function."""
+    return ((name, tuple(run)) for name, run in groupby(parts, key=lambda part: part.function))
 
 
 def _names(entry: TableEntry) -> set[str]:

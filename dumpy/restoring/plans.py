@@ -119,7 +119,7 @@ class Today:
     def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
             for found in self.content.changes.redirected(table.label, table.fields):
-                place = table.skeleton_place(table.field_lines.get(found.name, table.line))
+                place = table.declared_at(found.name)
                 reason = f"{found.label}.{found.name} {found.reason}."
                 yield FixtureError(place, reason, _REDIRECTED.format(found.step))
 

@@ -339,6 +339,16 @@ def test_a_row_that_is_code_is_run_in_a_program(dump_with_code_in_a_row: Path, r
     assert zoo.Species.objects.get().latin == str(ran)
 
 
+def test_a_line_of_a_program_may_be_more_than_a_row(dump_with_code_in_a_row: Path) -> None:
+    make_program(dump_with_code_in_a_row)
+    text = dump_with_code_in_a_row.read_text()
+    row = next(line for line in text.splitlines() if "yield create_zoo_species(1" in line)
+    rows = "    yield create_zoo_species(1, 'a'); yield create_zoo_species(2, 'b')"
+    dump_with_code_in_a_row.write_text(text.replace(row, rows))
+    loaded("rows.py")
+    assert sorted(zoo.Species.objects.values_list("pk", "latin")) == [(1, "a"), (2, "b")]
+
+
 @pytest.mark.parametrize("given", [str, str.encode, io.StringIO, lambda t: io.BytesIO(t.encode())])
 def test_a_program_that_is_no_file_is_not_run(program: Path, ran: Path, given) -> None:
     with pytest.raises(DeserializationError, match="Only files are run"):
