@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from . import words
@@ -138,97 +139,6 @@ class RowScanner:
         body = ", ".join(column.pattern for column in self._columns)
         prefix, suffix = map(re.escape, (self._style.prefix(self._function), self._style.suffix))
         self._row = re.compile(f"^{prefix}{body}{suffix}$", re.MULTILINE)
-
-
-def _kind_of(value: Any) -> str | None:
-    """Return the kind of a value, or None if no pattern knows it."""
-    kind = type(value)
-    if kind is str:
-        return "plain" if words.source(value) == f"'{value}'" else "str"
-    if kind is dict:
-        return "json"
-    if kind is list:
-        return _kind_of_list(value)
-    if kind is datetime:
-        return "datetime" if value.tzinfo is None else "utc"
-    return _KIND_NAMES.get(kind)
-
-
-def _kind_of_list(value: list[object]) -> str:
-    if all(type(item) is int for item in value):
-        return "ints"
-    return "strs" if all(_kind_of(item) == "plain" for item in value) else "json"
-
-
-def _column(kinds: set[str]) -> Column:
-    """Return the column that matches the values of all of these kinds, and no other text."""
-    names = sorted(kinds - {"None"} - set().union(*(_HELD_BY.get(kind, ()) for kind in kinds)))
-    if not names:
-        return Column("(?:None|((?!)))", None, True)
-    if "None" in kinds and names[0] in _MAY_BE_EMPTY:
-        names.append("None")
-    column = _COLUMNS[names[0]] if len(names) == 1 else _mixed(names)
-    if "None" not in kinds or "None" in names:
-        return column
-    return Column(f"(?:None|{column.pattern})", column.read, True)
-
-
-def _mixed(names: Sequence[str]) -> Column:
-    patterns = (_OWN_GROUP.sub("(?:", _COLUMNS[name].pattern) for name in names)
-    read = _read_plain_or_none if sorted(names) == ["None", "plain"] else read_value
-    return Column(f"({'|'.join(patterns)})", read)
-
-
-def _read_plain_or_none(text: str) -> str | None:
-    return None if text == "None" else text[1:-1]
-
-
-def _read_ints(text: str) -> list[int]:
-    return list(map(int, text.split(", "))) if text else []
-
-
-def _read_strs(text: str) -> list[str]:
-    return text[1:-1].split("', '")
-
-
-def _read_json(text: str) -> object:
-    """Return a list or dict; most become JSON when their quotes and words are replaced."""
-    if '"' in text or "\\" in text or text.count("[") + text.count("{") > words.MAX_DEPTH:
-        return read_value(text)
-    parts = text.split("'")
-    outside = "\n".join(parts[::2])
-    if not _JSON_WORDS.keys() >= set(_LETTERS.findall(outside)):
-        return read_value(text)
-    for word, name in _JSON_WORDS.items():
-        outside = outside.replace(word, name)
-    parts[::2] = outside.split("\n")
-    try:
-        return json.loads('"'.join(parts))
-    except ValueError:
-        return read_value(text)
-
-
-def _repeated(item: str) -> str:
-    return rf"{item}(?:, {item})*"
-
-
-# Between the texts of a value that JSON reads as Python does, there are no letters but these words.
-_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
-_LETTERS = re.compile(r"[^\[\]{}:, \n0-9.-]+")
-_OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
-_COLUMNS = {
-    **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
-    "plain": Column(PLAIN_PATTERN, None),
-    "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
-    # A value that begins with a bracket has one end: where more was matched, it cannot be read.
-    "json": Column(r"([\[{][^\n]*?[\]}])", _read_json),
-    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
-}
-# The kinds whose values the pattern of another one matches as well.
-_HELD_BY = {"str": {"plain"}, "json": {"ints", "strs"}}
-# A group that matches nothing and one of an empty text look alike.
-_MAY_BE_EMPTY = frozenset({"plain", "ints"})
-_KIND_NAMES = {kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime}
 
 
 # Canonical rows of any size and shape, in time and memory linear in their length
@@ -372,6 +282,110 @@ _READERS: dict[str, Callable[[_Canonical, int], object]] = {
     "b": _Canonical._bytes,
     "[": _Canonical._list,
     "{": _Canonical._dict,
+}
+
+
+# The kinds of values that a pattern matches
+
+
+def _kind_of(value: Any) -> str | None:
+    """Return the kind of a value, or None if no pattern knows it."""
+    kind = type(value)
+    if kind is str:
+        return "plain" if words.source(value) == f"'{value}'" else "str"
+    if kind is dict:
+        return "json"
+    if kind is list:
+        return _kind_of_list(value)
+    if kind is datetime:
+        return "datetime" if value.tzinfo is None else "utc"
+    return _KIND_NAMES.get(kind)
+
+
+def _kind_of_list(value: list[object]) -> str:
+    if all(type(item) is int for item in value):
+        return "ints"
+    return "strs" if all(_kind_of(item) == "plain" for item in value) else "json"
+
+
+def _column(kinds: set[str]) -> Column:
+    """Return the column that matches the values of all of these kinds, and no other text."""
+    names = sorted(kinds - {"None"} - set().union(*(_HELD_BY.get(kind, ()) for kind in kinds)))
+    if not names:
+        return Column("(?:None|((?!)))", None, True)
+    if "None" in kinds and names[0] in _MAY_BE_EMPTY:
+        names.append("None")
+    column = _COLUMNS[names[0]] if len(names) == 1 else _mixed(names)
+    if "None" not in kinds or "None" in names:
+        return column
+    return Column(f"(?:None|{column.pattern})", column.read, True)
+
+
+def _mixed(names: Sequence[str]) -> Column:
+    patterns = (_OWN_GROUP.sub("(?:", _COLUMNS[name].pattern) for name in names)
+    read = _read_plain_or_none if sorted(names) == ["None", "plain"] else read_value
+    return Column(f"({'|'.join(patterns)})", read)
+
+
+def _read_plain_or_none(text: str) -> str | None:
+    return None if text == "None" else text[1:-1]
+
+
+def _read_ints(text: str) -> list[int]:
+    return list(map(int, text.split(", "))) if text else []
+
+
+def _read_strs(text: str) -> list[str]:
+    return text[1:-1].split("', '")
+
+
+def _read_json(text: str) -> object:
+    """Return a list or dict; most become JSON when their quotes and words are replaced."""
+    if '"' in text or "\\" in text or text.count("[") + text.count("{") > words.MAX_DEPTH:
+        return read_value(text)
+    parts = text.split("'")
+    outside = "\n".join(parts[::2])
+    if not _JSON_WORDS.keys() >= set(_LETTERS.findall(outside)):
+        return read_value(text)
+    for word, name in _JSON_WORDS.items():
+        outside = outside.replace(word, name)
+    parts[::2] = outside.split("\n")
+    try:
+        return json.loads('"'.join(parts))
+    except ValueError:
+        return read_value(text)
+
+
+def _repeated(item: str) -> str:
+    return rf"{item}(?:, {item})*"
+
+
+# Between the texts of a value that JSON reads as Python does, there are no letters but these words.
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+_LETTERS = re.compile(r"[^\[\]{}:, \n0-9.-]+")
+_OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_COLUMNS = {
+    **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
+    "plain": Column(PLAIN_PATTERN, None),
+    "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
+    # A value that begins with a bracket has one end: where more was matched, it cannot be read.
+    "json": Column(r"([\[{][^\n]*?[\]}])", _read_json),
+    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
+    "json_null": Column("(json_null)", words.CONSTANTS.__getitem__),
+    # Where another bracket in the call ends the match early, the row is read without a pattern.
+    "natural": Column(r"(natural\([^\n()]*\))", lru_cache(256)(read_value)),
+    "call": Column(r"((?:field_text|stored)\([^\n()]*\))", read_value),
+}
+# The kinds whose values the pattern of another one matches as well.
+_HELD_BY = {"str": {"plain"}, "json": {"ints", "strs"}}
+# A group that matches nothing and one of an empty text look alike.
+_MAY_BE_EMPTY = frozenset({"plain", "ints"})
+_KIND_NAMES = {
+    **{kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime},
+    words.Natural: "natural",
+    words.FieldText: "call",
+    words.Stored: "call",
+    words.JsonNull: "json_null",
 }
 
 
