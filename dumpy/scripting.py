@@ -6,10 +6,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from dumpy.errors import FixtureError, Place
+from dumpy.errors import FixtureError
 from dumpy.reading.dump import DumpFile
-from dumpy.reading.source import file_source, is_beheaded, program_at
-from dumpy.text.outline import FIRST_LINE
+from dumpy.reading.source import file_source, program_at, require_first_line
 
 
 def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
@@ -35,9 +34,7 @@ def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
     ``FixtureError`` for a damaged file.
     """
     if program_at(path) is not False:
-        if is_beheaded(path):
-            reason = f"it is a dump, but its first line is not {FIRST_LINE!r}."
-            raise FixtureError(Place(str(path), 1), reason, "Write that line, and load it again.")
+        require_first_line(path)
         return False
     file = DumpFile(file_source(path), None)
     if not file.outline.blocks:

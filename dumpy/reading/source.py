@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
@@ -27,7 +28,7 @@ from django.conf import settings
 from dumpy.conf import configuration
 from dumpy.errors import FixtureError, Place
 from dumpy.text.manifest import NAME, RESTORE
-from dumpy.text.outline import PROGRAM_LINE, SAVED, YIELDED, is_program
+from dumpy.text.outline import FIRST_LINE, PROGRAM_LINE, SAVED, YIELDED, is_program
 
 _MEMORY = 8 * 2**20
 _PAGE = 2**18
@@ -392,14 +393,15 @@ def program_at(path: str | Path) -> bool | None:
         return is_program(file.readline(_LONGEST))
 
 
-def is_beheaded(path: str | Path) -> bool:
-    """Whether a file is a dump but for its first line: such a file is never run."""
+def require_first_line(path: str | Path) -> None:
+    """Raise ``FixtureError`` for a dump without its first line: such a file is never run."""
     with open(path, "rb") as file:
-        if is_program(file.readline(_LONGEST)) is not None:
-            return False
-        file.seek(0)
         # By line, so that no mark is cut in two.
-        return any(_MARK.match(line) for line in iter(lambda: file.readline(_PAGE), b""))
+        lines = iter(partial(file.readline, _PAGE), b"")
+        first = next(lines, b"")
+        if is_program(first) is None and any(map(_MARK.match, chain([first], lines))):
+            reason = f"it is a dump, but its first line is not {FIRST_LINE!r}."
+            raise FixtureError(Place(str(path), 1), reason, "Write that line.")
 
 
 def dump_of(path: str | Path) -> Path | None:

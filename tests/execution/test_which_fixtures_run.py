@@ -18,7 +18,8 @@ from django.core.serializers.base import DeserializationError
 from django.test import override_settings
 from running import Project, dumped, loaded
 
-from dumpy.reading.source import is_beheaded
+from dumpy.errors import FixtureError
+from dumpy.reading.source import require_first_line
 from zoo import models as zoo
 from zoo.fields import Point
 
@@ -287,7 +288,8 @@ def test_the_end_of_a_dump_is_recognised_wherever_it_lies_in_a_file(tmp_path: Pa
     path = tmp_path / "beheaded.py"
     for before in range(2**18 - 14, 2**18 + 2):
         path.write_bytes(b"\n".rjust(before, b"#") + b"# dumpy: end\n")
-        assert is_beheaded(path), before
+        with pytest.raises(FixtureError, match="its first line is not"):
+            require_first_line(path)
 
 
 @pytest.mark.parametrize(

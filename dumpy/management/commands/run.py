@@ -12,11 +12,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.source import dump_of, is_beheaded, program_at
+from dumpy.reading.source import dump_of, program_at, require_first_line
 from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
-from dumpy.text.outline import FIRST_LINE
 
 
 class Command(BaseCommand):
@@ -72,10 +71,8 @@ def _require_script(script: Path) -> None:
         raise CommandError(
             f"{script} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
-    if is_beheaded(script) and directory is None:
-        raise CommandError(
-            f"{script}:1: it is a dump, but its first line is not {FIRST_LINE!r}. Write that line."
-        )
+    if directory is None:
+        require_first_line(script)
     if script.name != RESTORE and program_at(script) is not None:
         raise CommandError(
             f"{script} is a dump, not a script. To replace the database with it: manage.py "
