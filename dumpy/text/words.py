@@ -412,22 +412,42 @@ def evaluate(node: ast.expr) -> object:
 
 
 def _evaluate(node: ast.expr, depth: int) -> object:
-    reader = _READERS.get(type(node))
-    if reader is None:
-        raise NotAWord(f"{parsing.shown(node)} is code, not a value.", node.lineno)
     if depth > MAX_DEPTH:
         raise BadValue(f"more than {MAX_DEPTH} levels in one value.", node.lineno)
     try:
-        return reader(node, depth + 1)
+        return _evaluated(node, depth + 1)
     except NotAWord as error:
         error.line = max(error.line, node.lineno)
         raise
 
 
-def _evaluate_constant(node: ast.Constant, depth: int) -> object:
-    value = node.value
-    if type(value) not in _LITERALS:
-        raise NotAWord(f"a literal of type {type(value).__name__} is not a value of a row.")
+def _evaluated(node: ast.expr, depth: int) -> object:
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str() | bytes()):
+            return _literal(node.value)
+        case ast.Name(id=name):
+            if name not in CONSTANTS:
+                raise NotAWord(f"the name {_shown(name)} is not a value of a row.")
+            return CONSTANTS[name]
+        case ast.UnaryOp(op=ast.UAdd() | ast.USub(), operand=operand):
+            value = _evaluate(operand, depth)
+            if type(value) is int or type(value) is float:
+                return -value if isinstance(node.op, ast.USub) else value
+        case ast.List(elts=items):
+            return [_evaluate(item, depth) for item in items]
+        case ast.Dict(keys=keys, values=values) if None not in keys:
+            names = [_evaluate(key, depth) for key in keys if key is not None]
+            return make_dict(names, [_evaluate(value, depth) for value in values])
+        case ast.Call(func=ast.Name(id=name), args=args):
+            keywords = {
+                word.arg: _evaluate(word.value, depth) for word in node.keywords if word.arg
+            }
+            if len(keywords) == len(node.keywords):
+                return call(name, [_evaluate(arg, depth) for arg in args], keywords)
+    raise NotAWord(f"{parsing.shown(node)} is code, not a value.")
+
+
+def _literal(value: Any) -> object:
     if (type(value) is float and isinf(value)) or (
         type(value) is int and not -_MAX_INT < value < _MAX_INT
     ):
@@ -435,51 +455,5 @@ def _evaluate_constant(node: ast.Constant, depth: int) -> object:
     return value
 
 
-def _evaluate_name(node: ast.Name, depth: int) -> object:
-    if node.id not in CONSTANTS:
-        raise NotAWord(f"the name {_shown(node.id)} is not a value of a row.")
-    return CONSTANTS[node.id]
-
-
-def _evaluate_sign(node: ast.UnaryOp, depth: int) -> object:
-    value = _evaluate(node.operand, depth)
-    if (type(value) is not int and type(value) is not float) or type(node.op) not in _SIGNS:
-        raise NotAWord(f"{type(node.op).__name__} before that is code, not a value.")
-    return -value if type(node.op) is ast.USub else value
-
-
-def _evaluate_list(node: ast.List, depth: int) -> object:
-    return [_evaluate(item, depth) for item in node.elts]
-
-
-def _evaluate_dict(node: ast.Dict, depth: int) -> object:
-    if None in node.keys:
-        raise NotAWord("** is code, not a value.")
-    keys = [_evaluate(key, depth) for key in node.keys if key is not None]
-    return make_dict(keys, [_evaluate(value, depth) for value in node.values])
-
-
-def _evaluate_call(node: ast.Call, depth: int) -> object:
-    if type(node.func) is not ast.Name:
-        raise NotAWord("only a word of the vocabulary can be called.")
-    args = [_evaluate(arg, depth) for arg in node.args]
-    keywords = {word.arg: _evaluate(word.value, depth) for word in node.keywords if word.arg}
-    if len(keywords) < len(node.keywords):
-        raise NotAWord("** or a keyword given twice is not a value.")
-    return call(node.func.id, args, keywords)
-
-
 def _shown(text: str) -> str:
     return text if len(text) <= 100 else text[:100] + "…"
-
-
-_LITERALS = frozenset({type(None), bool, int, float, str, bytes})
-_SIGNS = frozenset({ast.UAdd, ast.USub})
-_READERS: dict[type, Callable[[Any, int], object]] = {
-    ast.Constant: _evaluate_constant,
-    ast.Name: _evaluate_name,
-    ast.UnaryOp: _evaluate_sign,
-    ast.List: _evaluate_list,
-    ast.Dict: _evaluate_dict,
-    ast.Call: _evaluate_call,
-}
