@@ -15,10 +15,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from . import words
+from . import strings, words
 from .outline import RowStyle
 from .parsing import Unparsable, folded_line, parse
-from .strings import BYTES_LITERALS, PLAIN_PATTERN, TEXT_LITERALS, Literal, unquote, unquote_bytes
 
 _MAX_MATCHED = 65536  # The engine remembers every turn of a repetition: bounded by the line.
 _MAX_EDITED = 65536
@@ -32,7 +31,7 @@ _NUMBERS: tuple[tuple[re.Pattern[str], type[int] | type[float]], ...] = (
     (re.compile(r"-?(?:0|[1-9][0-9]{0,4299})"), int),
     (re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?"), float),
 )
-_PLAIN = re.compile(PLAIN_PATTERN)
+_PLAIN = re.compile(strings.PLAIN_PATTERN)
 _KEYWORD = re.compile(r"([a-z]{1,99})=(?!=)")
 _NAMES = {"None": None, "True": True, "False": False, "-inf": -words.inf, **words.CONSTANTS}
 
@@ -208,20 +207,18 @@ class _Canonical:
     def _str(self, depth: int) -> str:
         plain = _PLAIN.match(self._text, self.at)
         if plain is None:
-            return unquote(self._literal(TEXT_LITERALS, self.at))
+            return strings.unquote(self._literal(strings.TEXT_BODIES, self.at))
         self.at = plain.end()
         return plain[1]
 
     def _bytes(self, depth: int) -> bytes:
-        return unquote_bytes(self._literal(BYTES_LITERALS, self.at + 1))
+        return strings.unquote_bytes(self._literal(strings.BYTES_BODIES, self.at + 1))
 
-    def _literal(self, literals: Mapping[str, Literal], mark: int) -> str:
-        literal = literals.get(self._text[mark : mark + 1])
-        end = literal.body_end(self._text, mark + 1) + 1 if literal is not None else 0
-        if end == 0:
+    def _literal(self, bodies: Mapping[str, re.Pattern[str]], mark: int) -> str:
+        start, self.at = self.at, strings.literal_end(self._text, mark, bodies)
+        if self.at == 0:
             raise NotCanonical
-        start, self.at = self.at, end
-        return self._text[start:end]
+        return self._text[start : self.at]
 
     def _list(self, depth: int) -> list[object]:
         self.at += 1
@@ -366,11 +363,11 @@ _LETTERS = re.compile(r"[^\[\]{}:, \n0-9.-]+")
 _OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
 _COLUMNS = {
     **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
-    "plain": Column(PLAIN_PATTERN, None),
+    "plain": Column(strings.PLAIN_PATTERN, None),
     "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
     # A value that begins with a bracket has one end: where more was matched, it cannot be read.
     "json": Column(r"([\[{][^\n]*?[\]}])", _read_json),
-    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', PLAIN_PATTERN))})\]", _read_strs),
+    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', strings.PLAIN_PATTERN))})\]", _read_strs),
     "json_null": Column("(json_null)", words.CONSTANTS.__getitem__),
     # Where another bracket in the call ends the match early, the row is read without a pattern.
     "natural": Column(r"(natural\([^\n()]*\))", lru_cache(256)(read_value)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
 
 # `repr` asks the Unicode tables of the running Python what is printable. This set asks nobody.
 _HIDDEN = (
@@ -27,16 +28,22 @@ _TEXT_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[
 _BYTES_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2})"""
 
 
-def _literal(quote: str, characters: str, escape: str) -> str:
+# The characters that are not written as they are, and the escapes.
+_TEXT = (r"\x00-\x1f", _TEXT_ESCAPE)
+_BYTES = (r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE)
+
+
+def _body(quote: str, characters: str, escape: str, turns: str) -> str:
     plain = rf"[^{quote}\\{characters}]*"
-    return f"{quote}{plain}(?:{escape}{plain})*{quote}"
+    return rf"{plain}(?:{escape}{plain}){turns}"
 
 
 PLAIN_PATTERN = r"'([^'\\\x00-\x1f]*)'"
-TEXT_PATTERN = "({}|{})".format(*(_literal(q, r"\x00-\x1f", _TEXT_ESCAPE) for q in "'\""))
-BYTES_PATTERN = "(b(?:{}|{}))".format(
-    *(_literal(q, r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE) for q in "'\"")
-)
+TEXT_PATTERN = "({}|{})".format(*(q + _body(q, *_TEXT, "*") + q for q in "'\""))
+BYTES_PATTERN = "(b(?:{}|{}))".format(*(q + _body(q, *_BYTES, "*") + q for q in "'\""))
+# Bounded, because the engine remembers every turn of a repetition.
+TEXT_BODIES = {q: re.compile(_body(q, *_TEXT, "{0,500}")) for q in "'\""}
+BYTES_BODIES = {q: re.compile(_body(q, *_BYTES, "{0,500}")) for q in "'\""}
 
 
 def quote(text: str) -> str:
@@ -102,27 +109,14 @@ def unquote_bytes(source: str) -> bytes:
     return unescape(source[2:-1]).encode("latin-1")
 
 
-class Literal:
-    """The literals of one opening mark in text of any length, in memory of the literal's size."""
+def literal_end(text: str, start: int, bodies: Mapping[str, re.Pattern[str]]) -> int:
+    """Return the index after the literal whose first mark is at `start`, 0 if there is none.
 
-    __slots__ = ("_mark", "_piece", "_plain")
-
-    def __init__(self, mark: str, characters: str, escape: str) -> None:
-        plain = rf"[^{mark}\\{characters}]*"
-        self._mark = mark
-        self._plain = re.compile(plain)
-        # The repetition is bounded because the engine remembers every turn of it.
-        self._piece = re.compile(f"(?:{escape}{plain}){{1,500}}")
-
-    def body_end(self, text: str, start: int) -> int:
-        """Return the index of the closing mark of the body that starts at `start`, or -1."""
-        found = self._plain.match(text, start)
-        end = start
-        while found is not None:
-            end = found.end()
-            found = self._piece.match(text, end)
-        return end if text.startswith(self._mark, end) else -1
-
-
-TEXT_LITERALS = {mark: Literal(mark, r"\x00-\x1f", _TEXT_ESCAPE) for mark in "'\""}
-BYTES_LITERALS = {mark: Literal(mark, r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE) for mark in "'\""}
+    It takes memory of the size of the literal, however long the text is.
+    """
+    mark, end = text[start : start + 1], start + 1
+    if mark not in bodies:
+        return 0
+    while (found := bodies[mark].match(text, end)) is not None and found.end() > end:
+        end = found.end()
+    return end + 1 if text.startswith(mark, end) else 0
