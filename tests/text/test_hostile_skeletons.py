@@ -7,8 +7,9 @@ import tracemalloc
 import pytest
 from text_dumps import DUMP, changed, skeleton_of
 
-from dumpy.text.outline import FormatError, split
-from dumpy.text.skeleton import NotData
+from dumpy.text.emit import END, head, main_function
+from dumpy.text.outline import SAVED, FormatError, split
+from dumpy.text.skeleton import NotData, interpret
 
 HEAD, _, REST = DUMP.partition("\n")
 MODEL = "music_Genre = resolve_model('music.Genre')"
@@ -352,6 +353,28 @@ def test_a_damaged_dump_is_refused_quickly(text: str | bytes) -> None:
     assert caught.value.line >= 1
     assert caught.value.reason.endswith((".", "?"))
     assert len(caught.value.reason) < 400
+
+
+RESTORE = head("Rows of a test.", None, {}, "TABLES") + main_function(["shop_tag.py"])
+RESTORE_CODE = {
+    "a statement after the end": RESTORE.replace(END, f"\nprint(){END}"),
+    "a function": RESTORE.replace("\nTABLES", "\ndef objects():\n    return []\n\n\nTABLES"),
+    "no list of texts": RESTORE.replace("'shop_tag.py'", "1"),
+    "no list": RESTORE.replace("[\n    'shop_tag.py',\n]", "'shop_tag.py'"),
+    "no tables": RESTORE.replace("TABLES = [", "FILES = ["),
+    "another end": RESTORE.replace("    restore(globals())", "    print()"),
+    "a row": RESTORE.replace("\nTABLES", "\nloader.save(create_shop_tag(1))\nTABLES"),
+    "a name of dumpy": RESTORE.replace("natural, ", "").replace(
+        "\nTABLES", "\nnatural = 1\nTABLES"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", RESTORE_CODE.values(), ids=RESTORE_CODE.keys())
+def test_a_restore_file_that_is_code_is_not_data(text: str) -> None:
+    outline = split(io.BytesIO(text.encode()), SAVED)
+    with pytest.raises(NotData):
+        interpret(outline, SAVED)
 
 
 def test_every_prefix_of_a_dump_is_refused() -> None:

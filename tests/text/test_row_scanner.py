@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import tracemalloc
 import warnings
 from collections.abc import Iterable, Iterator
@@ -60,6 +61,7 @@ TYPICAL = [
         datetime(2024, 1, 31, 9, 30, tzinfo=timezone.utc) + timedelta(microseconds=index),
         index / 7,
         [1, 8, 17][: index % 4],
+        ["a tag", f"tag {index}"],
         UUID(int=index),
         b"\x00'" * index,
         timedelta(index),
@@ -333,6 +335,22 @@ def test_json_means_what_python_makes_of_it_whatever_follows(after: tuple[object
     together = list(zip(*columns, strict=True)) if columns else list(map(scanner.scan, lines))
     assert list(map(repr, together)) == expected
     assert [repr(scanner.scan(line)) for line in lines] == expected
+
+
+@pytest.mark.parametrize("value", ["{'a': 1}}", "[1]]", "{'a': [}", "'\ud800' "])
+def test_what_a_pattern_matches_and_python_does_not_read_is_refused(value: str) -> None:
+    with pytest.raises(RowError):
+        scan(f"{PREFIX}{value}, 'x')", [row({"a": 1}, "x"), row("a", "x")])
+
+
+def test_a_number_of_more_digits_than_the_process_reads_is_refused() -> None:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        with pytest.raises(RowError):
+            scan(f"{PREFIX}{'1' * 700})")
+    finally:
+        sys.set_int_max_str_digits(limit)
 
 
 def test_brackets_and_quotes_without_end_take_no_long_time_to_be_refused() -> None:
