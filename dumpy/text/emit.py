@@ -58,7 +58,7 @@ was removed, comment its line out; when it was renamed, change the name left of 
 table out, comment its line out in {}.
 """  # noqa: E501
 _WIDTH = 88
-_NO_NAMES = frozenset({*kwlist, "__debug__", PLACEHOLDER})
+_NO_NAMES = frozenset({*kwlist, "__debug__"})
 _TAKEN = frozenset({*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
