@@ -15,7 +15,7 @@ from django.utils import timezone
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
-from dumpy.loading.problems import problem_of, reason_of
+from dumpy.loading.problems import Refused, problem_of, reason_of
 from dumpy.loading.references import single
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import (
@@ -464,7 +464,7 @@ class ReferenceLoader(TableLoader):
         for row in rows if self.natural & set(self.table.key) else ():
             if row.key not in stored:
                 # Where a later fixture has changed what a primary key leads to.
-                self._pending.add(PendingRow(self, row.row, ValueError(_MOVED)))
+                self._pending.add(PendingRow(self, row.row, Refused(_MOVED)))
         return [row for row in self._latest(rows) if row.key in stored]
 
 

@@ -34,7 +34,12 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
     stored: QuerySet[Any] = QuerySet(table.model, using=using)
     found: set[object] = set()
     for some in chunks(rows, _ROWS_PER_QUERY):
-        conditions = [q for unique in owners(table.model) for q in _conditions(unique, some)]
+        conditions = [
+            Q(**{name: values[name] for name in unique})
+            for unique in owners(table.model)
+            for values in some
+            if None not in map(values.get, unique)
+        ]
         if conditions:
             found |= set(stored.filter(reduce(or_, conditions)).values_list("pk", flat=True))
     return found
@@ -54,13 +59,6 @@ def _is_stamp(field: Field) -> bool:
     """Whether a field holds another value by itself in each row."""
     is_time = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
     return is_time or bool(field.get_default() != field.get_default())
-
-
-def _conditions(unique: tuple[str, ...], rows: Iterable[Mapping[str, object]]) -> Iterator[Q]:
-    for values in rows:
-        wanted = {name: values.get(name) for name in unique}
-        if None not in wanted.values():
-            yield Q(**wanted)
 
 
 @cache
@@ -87,12 +85,14 @@ def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
     Those that may be NULL come first: NULL is in nobody's way.
     """
     found: list[Column] = []
-    expressions: list[Any] = [
-        [*constraint.fields, *_named_in(constraint.expressions)]
-        for constraint in model._meta.constraints
-        if isinstance(constraint, UniqueConstraint)
-    ]
-    for names in [*_unique_sets(model), *expressions]:
+    sets: list[Any] = list(_unique_sets(model))
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            expressions: Any = constraint.expressions
+            nodes = [node for one in expressions for node in one.flatten()]
+            named = [node.name for node in nodes if hasattr(node, "name")]
+            sets.append([*constraint.fields, *named])
+    for names in sets:
         some = [one for one in columns if {one.name, one.field.name} & {*names}]
         some = [one for one in some if one.field.null or one.types]
         if some and not any(one in found for one in some):
@@ -130,11 +130,6 @@ def spare_values(column: Column, number: int, using: str) -> list[Any]:
         if len(found) >= number:
             return found[:number]
     raise DatabaseError(f"{column.name} has no free value for a swap of unique values.")
-
-
-def _named_in(expressions: Any) -> Iterator[str]:
-    nodes: list[Any] = [node for one in expressions for node in one.flatten()]
-    return (node.name for node in nodes if hasattr(node, "name"))
 
 
 def _candidates(column: Column, using: str) -> Iterator[Any]:

@@ -15,7 +15,6 @@ from collections.abc import (
 )
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from itertools import count
 from typing import Any
 
 from django.apps import apps
@@ -395,18 +394,16 @@ class Loader:
 
     def _settle_all(self) -> None:
         """Resolve natural keys against the rows as the load leaves them."""
-        passes = count(1)
-        while stale := self._stale():
+        for _pass in range(_PASSES):
+            # What is out may be what natural keys lead to.
+            is_lost = self.rejects is None and not self._postponed and len(self.pending)
+            stale = set() if is_lost else self.references.settle()
+            if not stale:
+                return
             self._settle(stale)
-            if next(passes) > _PASSES:
-                reason = "the natural keys of its rows refer to each other in a cycle."
-                labels = sorted(model._meta.label for model in stale)
-                raise LoadError([Problem(RowRef(label, None), reason) for label in labels])
-
-    def _stale(self) -> set[ModelType]:
-        """The models of which natural keys may lead to other rows than they did, if it matters."""
-        is_lost = self.rejects is None and not self._postponed and len(self.pending)
-        return set() if is_lost else self.references.settle()
+        reason = "the natural keys of its rows refer to each other in a cycle."
+        labels = sorted(model._meta.label for model in stale)
+        raise LoadError([Problem(RowRef(label, None), reason) for label in labels])
 
     def _settle(self, stale: set[ModelType]) -> None:
         """Resolve references by natural key again that may lead to other rows now."""
@@ -415,19 +412,18 @@ class Loader:
             # All rows of a table again, so that the last of several with one key remains.
             loaders = [self.loaders.get(id(one)) for one in some]
             names = {name for loader in loaders if loader for name in loader.natural}
-            if names := _leading_to(stale, table, names):
-                for one in some:
-                    self._settle_rows(one, {*table.key, *names})
+            wanted = _leading_to(stale, table, names)
+            for layout in map(self.layout, some if wanted else ()):
+                if layout and layout.dumped and layout.has_key and not is_special(layout.model):
+                    known = {*table.key, *wanted}
+                    fields = {name: layout.fields[name] for name in layout.fields if name in known}
+                    self._write_references(
+                        Layout(table, fields, layout.dumped), layout.dumped.rows()
+                    )
         for layout, rows in self.objects.natural_rows():
             if _leading_to(stale, layout.table, layout.fields):
                 self._write_references(layout, rows)
         self._settling.replace()
-
-    def _settle_rows(self, dumped: DumpedTable, names: set[str]) -> None:
-        layout = self.layout(dumped)
-        if layout is not None and layout.has_key and not is_special(layout.model):
-            wanted = {name: where for name, where in layout.fields.items() if name in names}
-            self._write_references(Layout(layout.table, wanted, dumped), dumped.rows())
 
     def _write_references(self, layout: Layout, rows: Iterable[Row]) -> None:
         loader = ReferenceLoader(layout, self._settling, Counts())

@@ -119,15 +119,6 @@ class SideEffects:
         return self._has_receivers[model]
 
 
-class UnsavedRelated(Refused):
-    """An unsaved object that another one points at, and that cannot be saved."""
-
-    def __init__(self, name: str, instance: Model, error: Exception) -> None:
-        label = instance._meta.label
-        super().__init__(f"its {name}, an unsaved {label}, is refused: {reason_of(error)}")
-        self.name = name
-
-
 @dataclass(eq=False)
 class PendingObject:
     """An object on its way to the database, with its place and what kept it out the last time.
@@ -226,16 +217,12 @@ class ObjectLoader:
             item.error = error
             self._loader.pending.add(item)
             return False
-        item.error = None
-        self._note_arrival(item)
-        return True
-
-    def _note_arrival(self, item: PendingObject) -> None:
-        """Note the key of an object that may come once; code may save one as often as it likes."""
-        instance = item.instance
+        item.error, instance = None, item.instance
+        # Code may save an object of its own as often as it likes.
         if item.place and (self._loader.come_once or dumped_row(instance)):
             table = table_of(type(instance))
             self._loader.pending.arrivals.add_object(table, instance.pk, item.place)
+        return True
 
     @contextmanager
     def circle(self, items: Collection[PendingObject]) -> Iterator[None]:
@@ -316,8 +303,12 @@ class ObjectLoader:
         """Call the hook of an instance; return the objects that it wants to be saved."""
         self._asked, self._may_flush = [], may_flush
         try:
-            with self._loader.side_effects.noted(instance):
-                _call(instance, self._loader)
+            hook: Any = getattr(instance, HOOK)
+            with (
+                self._loader.side_effects.noted(instance),
+                transaction.atomic(using=self._using),
+            ):
+                hook(self._loader) if _takes_loader(type(instance)) else hook()
             return self._asked
         finally:
             self._asked = None
@@ -335,7 +326,9 @@ class ObjectLoader:
         with transaction.atomic(using=self._using):
             self._full_clean(instance, exempt, known)
             with self._loader.side_effects.noted(instance):
-                if adding and _is_plain(type(instance)) and instance.pk is not None:
+                model = type(instance)
+                is_plain = model.save is Model.save and not model._meta.parents
+                if adding and is_plain and instance.pk is not None:
                     instance.save(using=self._using, force_insert=True)
                 else:
                     instance.save(using=self._using)
@@ -372,17 +365,16 @@ class ObjectLoader:
                 if related is None or id(related) in self._open:
                     continue
                 if related._state.adding and not self._is_stored(related):
-                    self._save_part(field.name, PendingObject(related, item.place))
+                    try:
+                        self._save(PendingObject(related, item.place))
+                    except (ValidationError, DatabaseError) as error:
+                        name, label = field.name, related._meta.label
+                        said = f"its {name}, an unsaved {label}, is refused: {reason_of(error)}"
+                        raise Refused(said, name) from error
                 if getattr(instance, getattr(field, "fk_field", None) or field.attname) is None:
                     setattr(instance, field.name, related)
         finally:
             self._open.discard(id(instance))
-
-    def _save_part(self, name: str, item: PendingObject) -> None:
-        try:
-            self._save(item)
-        except (ValidationError, DatabaseError) as error:
-            raise UnsavedRelated(name, item.instance, error) from error
 
     def _check_references(self, instance: Model) -> tuple[set[str], set[str]]:
         """Raise ``Missing`` for a foreign key to a row that is not there.
@@ -396,8 +388,13 @@ class ObjectLoader:
             # The row of a parent is saved with the object.
             if value is None or field.remote_field.parent_link:
                 continue
-            key = RowKey(concrete(field.remote_field.model), field.target_field.attname, value)
-            if self._may_dangle(field) or key in self._circle:
+            other = field.remote_field.model
+            key = RowKey(concrete(other), field.target_field.attname, value)
+            # It may lead to a row of another database.
+            may_dangle = not field.db_constraint and not router.allow_migrate_model(
+                self._using, other
+            )
+            if may_dangle or key in self._circle:
                 exempt.add(field.name)
             elif self._references.exists(key):
                 if _is_looked_up_only(field) and field.to_python(value) is value:
@@ -407,11 +404,6 @@ class ObjectLoader:
             else:
                 raise Missing(key, field.attname)
         return exempt, known
-
-    def _may_dangle(self, field: Any) -> bool:
-        """Whether a foreign key may lead to a row of another database."""
-        model = field.remote_field.model
-        return not field.db_constraint and not router.allow_migrate_model(self._using, model)
 
     def _is_stored(self, instance: Model) -> bool:
         if instance.pk is None:
@@ -441,7 +433,13 @@ class ObjectLoader:
         if self._loader.side_effects.is_heard(type(instance)):
             self._loader.flush()
             is_new = self._references.is_new(_key_of(instance))
-            self._between_signals(item, lambda: self._put(item, row, is_new=is_new))
+
+            def put() -> bool:
+                # A receiver may have changed the object.
+                loader, given = self._table_loader(item, row)
+                return loader.put(given, is_new=is_new)
+
+            self._between_signals(item, put)
             self._references.saved(instance, is_new=is_new)
         else:
             loader, given = self._table_loader(item, row)
@@ -462,11 +460,6 @@ class ObjectLoader:
                     self._loader.flush()
                 item.is_incomplete = True
                 raise Missing(natural)
-
-    def _put(self, item: PendingObject, row: DumpedRow, *, is_new: bool) -> bool:
-        # A receiver may have changed the object.
-        loader, given = self._table_loader(item, row)
-        return loader.put(given, is_new=is_new)
 
     def _between_signals(self, item: PendingObject, write: Callable[[], bool]) -> None:
         """Write a row, between its signals if it has receivers."""
@@ -563,12 +556,6 @@ def _relations(model: ModelType) -> tuple[Any, ...]:
 
 
 @cache
-def _is_plain(model: ModelType) -> bool:
-    """Whether objects of a model are saved by Django's own method, into one table."""
-    return model.save is Model.save and not model._meta.parents
-
-
-@cache
 def _is_looked_up_only(field: Any) -> bool:
     """Whether all that Django does to validate a foreign key is to look for its row."""
     own, manager = type(field), field.remote_field.model._base_manager
@@ -608,15 +595,6 @@ def _dumped_values(instance: Model, row: DumpedRow) -> dict[str, Any]:
     }
     named = {table.column(name).name: value for name, value in row.references.items()}
     return values | named | row.links
-
-
-def _call(instance: Any, loader: Any) -> None:
-    hook = getattr(instance, HOOK)
-    with transaction.atomic(using=loader.using):
-        if _takes_loader(instance.__class__):
-            hook(loader)
-        else:
-            hook()
 
 
 @cache

@@ -31,7 +31,10 @@ class Refused(Exception):
     """
 
     kind = "refused"
-    name = ""
+
+    def __init__(self, reason: str = "", name: str = "") -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 class Invalid(ValidationError):

@@ -23,7 +23,6 @@ from dumpy.reading import DumpedTable
 from dumpy.schema.references import references_of
 from dumpy.schema.tables import (
     Column,
-    Link,
     ModelType,
     Table,
     concrete,
@@ -57,9 +56,8 @@ class Missing(Refused):
     kind = "reference"
 
     def __init__(self, key: Natural | RowKey, name: str = "") -> None:
-        super().__init__(key, name)
+        super().__init__(name=name)
         self.key = key
-        self.name = name
 
     def __str__(self) -> str:
         if isinstance(self.key, RowKey):
@@ -240,11 +238,6 @@ class References:
         except Missing:
             return False
         return True
-
-    def moved_value(self, column: Column, value: object) -> object:
-        """Return a foreign key as it is here."""
-        moved = self.moved.get(column.references) if column.references else None
-        return moved.get(value, value) if moved else value
 
     def _instance(self, natural: Natural) -> Model:
         model = self.registry.get(natural.model)
@@ -438,15 +431,17 @@ def dangling_problems(
 
     ``kept_out`` are the rows that did not get in: references to them are consequences.
     """
-    dumped = list(dumped)
-    found = list(dangling(table, using))
-    lines = lines_of(table, dumped, {str(one.pk) for one in found})
-    for one in found:
-        ref = RowRef(table.label, one.pk, lines.get(str(one.pk)))
-        kind = "waits" if _parent(one) in kept_out else "reference"
-        yield Problem(ref, str(one), kind, table.column(one.name).field.name)
+    found = [(one.pk, table.column(one.name).field.name, "", one) for one in dangling(table, using)]
     for link in table.links:
-        yield from _dangling_links(table, link, dumped, using, kept_out)
+        for one in dangling(table_of(link.through), using):
+            rows = QuerySet(link.through, using=using).filter(pk=one.pk)
+            owner = rows.values_list(link.source.name, flat=True).get()
+            found.append((owner, link.name, f"{link.name}: ", one))
+    lines = lines_of(table, dumped, {str(pk) for pk, *_said in found})
+    for pk, name, prefix, one in found:
+        is_consequence = (one.model._meta.label, str(one.value)) in kept_out
+        kind = "waits" if is_consequence else "reference"
+        yield Problem(RowRef(table.label, pk, lines.get(str(pk))), f"{prefix}{one}", kind, name)
 
 
 def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
@@ -459,10 +454,6 @@ def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
             others = len(found) - 1
             more = f" ({others:,} more row{'s'[: others > 1]} of {table.label})" if others else ""
             yield f"{table.label}(pk={found[0].pk!r}): {found[0]}{more}"
-
-
-def _parent(one: Dangling) -> RowName:
-    return one.model._meta.label, str(one.value)
 
 
 def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:
@@ -484,20 +475,3 @@ def occurrences(
             key = single(values)
             if wanted is None or str(key) in wanted:
                 yield key, one.place(row.line)
-
-
-def _dangling_links(
-    table: Table, link: Link, dumped: list[DumpedTable], using: str, kept_out: Container[RowName]
-) -> Iterator[Problem]:
-    through = table_of(link.through)
-    found = [(_source_of(link, one, using), one) for one in dangling(through, using)]
-    lines = lines_of(table, dumped, {str(pk) for pk, _one in found})
-    for pk, one in found:
-        ref = RowRef(table.label, pk, lines.get(str(pk)))
-        kind = "waits" if _parent(one) in kept_out else "reference"
-        yield Problem(ref, f"{link.name}: {one}", kind, link.name)
-
-
-def _source_of(link: Link, one: Dangling, using: str) -> object:
-    rows = QuerySet(link.through, using=using).filter(pk=one.pk)
-    return rows.values_list(link.source.name, flat=True).get()

@@ -129,11 +129,12 @@ def _each(
 
 def _follower(column: Column, references: References) -> Callable[[Any], Any]:
     name = column.parent_field.attname
+    moved = references.moved.get(column.references, {}) if column.references else {}
 
     def follow(value: Any) -> Any:
-        if type(value) is Natural:
-            return references.resolve(value, name)
-        return references.moved_value(column, value)
+        return (
+            references.resolve(value, name) if type(value) is Natural else moved.get(value, value)
+        )
 
     return follow
 
