@@ -100,6 +100,8 @@ def is_same(column: Column, one: object, other: object) -> bool:
 
 def is_kept(value: object, made: object) -> bool:
     """Whether what a field has made of a dumped value says all that it said, in another type."""
+    if isinstance(made, datetime.datetime) and isinstance(value, datetime.datetime):
+        return _is_same_time(value, made)
     if made == value or type(made) is type(value) or type(value) in {Natural, *_WRAPPED}:
         return True
     if isinstance(value, _NUMBERS) and isinstance(made, _NUMBERS):
@@ -109,6 +111,20 @@ def is_kept(value: object, made: object) -> bool:
         return (local.date(), local.time()) == (value, datetime.time())
     # What Python writes for a dict is no value that anybody reads again.
     return str(made) == str(value) and not isinstance(value, dict | list)
+
+
+def _is_same_time(value: datetime.datetime, made: datetime.datetime) -> bool:
+    """Whether an instant is still the one that was dumped, for another ``USE_TZ``.
+
+    No naive time says which of two hours it is where clocks go back, and none is in the hour that
+    they leave out where they go forward.
+    """
+    if timezone.is_aware(made) and timezone.is_naive(value):
+        return timezone.make_naive(made) == value
+    if timezone.is_naive(made) and timezone.is_aware(value):
+        # In UTC: times of two zones are never equal where clocks go back.
+        return timezone.make_aware(made.replace(fold=0)).astimezone(datetime.timezone.utc) == value
+    return made == value
 
 
 def _each(

@@ -52,6 +52,34 @@ def test_a_type_that_loses_something_is_refused(shop: Site, fields: dict[str, st
     shop.refuse(shop.the_dump, "--quick")
 
 
+def test_a_local_time_that_does_not_exist_is_refused(shop: Site) -> None:
+    """Where clocks go forward, Django moves it by an hour."""
+    shop.configure(TIME_ZONE="Europe/Berlin")
+    for day, is_kept in (("2024, 3, 31, 1, 30", True), ("2024, 3, 31, 2, 30", False)):
+        text = (shop.directory / "dump.py").read_text()
+        text = text.replace("utc(2024, 1, 2, 3, 4)", f"datetime({day})").replace(" utc,", "")
+        shop.write({"naive.py": text})
+        if is_kept:
+            shop.succeed("restore", "naive.py", "-b")
+        else:
+            assert "the content of shop.Item is not" in shop.refused("restore", "naive.py", "-b")
+
+
+@pytest.mark.sqlite
+@pytest.mark.mysql
+def test_a_local_time_that_is_another_hour_is_refused(shop: Site) -> None:
+    """Where clocks go back, a naive time is the first of two."""
+    shop.configure(TIME_ZONE="Europe/Berlin", USE_TZ=False)
+    for hour, is_kept in ((0, True), (1, False)):
+        moment = f"utc(2024, 10, 27, {hour}, 30)"
+        text = (shop.directory / "dump.py").read_text()
+        shop.write({"aware.py": text.replace("utc(2024, 1, 2, 3, 4)", moment)})
+        if is_kept:
+            shop.succeed("restore", "aware.py", "-b")
+        else:
+            assert "the content of shop.Item is not" in shop.refused("restore", "aware.py", "-b")
+
+
 def test_a_type_that_loses_something_is_refused_beside_a_new_field(shop: Site) -> None:
     fields = {**LOSSY["a float as an integer"], "new": "models.IntegerField(default=1)"}
     shop.write(models(**fields))
