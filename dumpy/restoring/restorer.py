@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from django.apps.registry import Apps
-from django.db import connections, transaction
+from django.db import connections, router, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
@@ -194,8 +194,7 @@ class Restorer:
         if not self._keeps_schema:
             self.say("building the schema")
             self.plan.build()
-        self._require_unmanaged()
-        self._require_columns()
+        self._require_tables()
         connection, tables = connections[self.using], self._tables_emptied()
         late: list[Trigger] = []
         if not self._keeps_schema:
@@ -240,31 +239,37 @@ class Restorer:
         """Let the next rows of models have keys that are free."""
         self._engine.reset_sequences(schema.numbered(self.using, models, self._models()))
 
-    def _require_unmanaged(self) -> None:
-        """Raise ``RestoreFailed`` if the table of an unmanaged model is not there to be filled."""
-        for model in self._models():
+    def _require_tables(self) -> None:
+        """Raise ``RestoreFailed`` if a table, or a column, is not there to be filled."""
+        models = self._models()
+        there = self._engine.there(model._meta.db_table for model in models)
+        lost = []
+        for model in models:
             name = model._meta.db_table
-            if not (model._meta.managed or self._engine.there([name])):
+            if name not in there:
                 raise RestoreFailed(
-                    f"The table {name!r} of {model._meta.label} does not exist, and no migration "
-                    "creates it, because the model is unmanaged. Create it first, or comment out "
-                    "the line that lists its rows."
+                    f"The table {name!r} of {model._meta.label} does not exist, and "
+                    f"{self._no_table(model)}, or comment out the line that lists its rows."
                 )
-
-    def _require_columns(self) -> None:
-        """Raise ``RestoreFailed`` if models have columns that no migration makes."""
-        connection = connections[self.using]
-        models = {model._meta.db_table: model for model in self._models() if model._meta.managed}
-        lost = [
-            f"{name}.{column}"
-            for name in self._engine.there(models)
-            for column in schema.missing_columns(connection, models[name])
-        ]
+            if model._meta.managed:
+                columns = schema.missing_columns(connections[self.using], model)
+                lost += [f"{name}.{column}" for column in columns]
         if lost:
             raise RestoreFailed(
                 f"No migration creates {', '.join(lost)}: a model has changed. Run manage.py "
                 "makemigrations, then restore again."
             )
+
+    def _no_table(self, model: ModelType) -> str:
+        """Return why a model has no table, and what to do about it."""
+        if not router.allow_migrate_model(self.using, model):
+            return (
+                f"the router of the project keeps the model out of the database {self.using!r}. "
+                "Restore without this router"
+            )
+        if not model._meta.managed:
+            return "no migration creates it, because the model is unmanaged. Create it first"
+        return "no migration creates it. Run manage.py makemigrations"
 
     @cached_property
     def _recorded(self) -> Apps:
