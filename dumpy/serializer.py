@@ -386,7 +386,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     if migration is None or not migration.has_arrived:
         # In the end, when it is known that the rows fit.
         loader.after_load.append(
-            partial(_note_skipped, dump, tuple(table.label for table in tables))
+            partial(_note_skipped, dump, tuple((one.label, tuple(one.fields)) for one in tables))
         )
     for sentence in dump.left_out():
         loader.report.ignore(sentence)
@@ -406,11 +406,15 @@ def _today(
     return tables
 
 
-def _note_skipped(dump: Dump, labels: tuple[str, ...], loader: Loader) -> None:
-    """Say which migrations have changed rows of these models since the dump was made."""
+Rows = tuple[tuple[str, tuple[str, ...]], ...]
+"""The labels of models, with the fields of their rows."""
+
+
+def _note_skipped(dump: Dump, rows: Rows, loader: Loader) -> None:
+    """Say which migrations have changed such rows since the dump was made."""
     if _is_at(dump.migrations, loader.using):
         return
-    if skipped := _skipped(tuple(dump.migrations.items()), labels):
+    if skipped := _skipped(tuple(dump.migrations.items()), rows):
         said = "migrations have changed rows, which a load does not do"
         loader.report.ignore(f"Since {dump.source.name} was made, {said}: {skipped}.")
 
@@ -431,8 +435,8 @@ def _is_at(migrations: Mapping[str, str], using: str) -> bool:
 
 
 @cache
-def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -> str:
-    """Return what migrations do that came after those which a dump names, for its models.
+def _skipped(migrations: tuple[tuple[str, str], ...], rows: Rows) -> str:
+    """Return what migrations do that came after those which a dump names, for its rows.
 
     Tests load the same fixtures often, and the migrations of a process do not change.
     """
@@ -443,7 +447,7 @@ def _skipped(migrations: tuple[tuple[str, str], ...], labels: tuple[str, ...]) -
         past = Past(dict(migrations))
     except RestoreFailed:  # the migrations cannot be read, which says nothing of the rows
         return ""
-    skipped = Changes(past).skipped(labels)
+    skipped = Changes(past).skipped(dict(rows))
     return "; ".join(f"{'.'.join(key)}: {said}" for key, said in skipped)
 
 

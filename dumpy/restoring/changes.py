@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.fields import FieldOperation
+from django.db.migrations.operations.models import IndexOperation
+from django.db.models import NOT_PROVIDED
+from django.utils import timezone
 
+from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.history import Key, Past
 from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
-# One statement that makes something, but no table with rows. It changes no row, and is run where
-# the schema is built.
-_SCHEMA = re.compile(r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOKE)\s[^;]*;?)")
+# One statement that makes something, but no table with rows, or that cleans up. It changes no row,
+# and is run where the schema is built. ANALYZE runs other statements on MariaDB.
+_SCHEMA = re.compile(
+    r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOKE|DROP INDEX|VACUUM|REINDEX|CLUSTER"
+    r"|OPTIMIZE|ANALYZE(?!.*\b(UPDATE|DELETE|INSERT|REPLACE|WITH)\b))(\s[^;]*)?;?)"
+)
+_DJANGO = ("django.db.", "django.contrib.")
 # Values of which none is missed.
 _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
@@ -65,7 +75,7 @@ class Changes:
     _renamed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
     _models: dict[ModelKey, ModelKey | None] = field(default_factory=dict)
     _fields: dict[tuple[ModelKey, str], str | None] = field(default_factory=dict)
-    _values: dict[tuple[ModelKey, str], Any] = field(default_factory=dict)
+    _new: dict[tuple[ModelKey, str], tuple[Key, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, operation in self.past.operations if self.past else ():
@@ -97,7 +107,8 @@ class Changes:
 
     def value(self, label: str, name: str) -> Any:
         """Return what a migration has put into a new field of each row, None for nothing."""
-        return self._values.get((_key(label), name))
+        _migration, value = self._new.get((_key(label), name), (None, None))
+        return None if callable(value) else value
 
     def redirected(self, label: str, names: Iterable[str]) -> Iterator[Redirected]:
         """Yield the fields of a dumped model whose values are keys of another model today.
@@ -112,16 +123,18 @@ class Changes:
             if name in before and name in today and _is_another(before[name], today[name]):
                 yield Redirected(label, name, _label(before[name]), _label(today[name]))
 
-    def skipped(self, labels: Iterable[str]) -> Iterator[tuple[Key, str]]:
+    def skipped(self, rows: Mapping[str, Collection[str] | None]) -> Iterator[tuple[Key, str]]:
         """Yield the migrations whose effect rows of the dump lack, with what they do.
 
-        They run code; or they rename what is in the dump, while its old name is that of another
-        model or field today, so that rows fit where they do not belong. ``labels`` are the models
-        that the dump has rows of.
+        They run code; they fill a new field with another value than its default of today; or they
+        rename what is in the dump, while its old name is that of another model or field today, so
+        that rows fit where they do not belong. ``rows`` are the labels of the models that the dump
+        has rows of, with the fields of these rows, or None where code knows them.
         """
         for key, said in self.scripts.items():
             yield from ((key, one) for one in said)
-        dumped = {_key(label): label for label in labels}
+        yield from self._filled(rows)
+        dumped = {_key(label): label for label in rows}
         for (then, name), key in self._renamed.items():
             if then not in dumped:
                 continue
@@ -132,6 +145,23 @@ class Changes:
             elif self._fields[then, name] not in (None, name) and self._has_field(then, name):
                 new = self._fields[then, name]
                 yield key, f"RenameField: {label}.{name} is {new} today, and {name} another field"
+
+    def _filled(self, rows: Mapping[str, Collection[str] | None]) -> Iterator[tuple[Key, str]]:
+        """Yield the migrations that fill a new field with another value than a load does."""
+        dumped = {_key(label): label for label in rows}
+        for (model, name), (key, then) in self._new.items():
+            label = dumped.get(model, "")
+            given, now = rows.get(label), TODAY.find(label)
+            names = table_of(now).names if now is not None else {}
+            if now is None or given is None or name not in names:
+                continue
+            own: Any = now._meta.get_field(name)
+            value = _filling(own)
+            # Without a value, rows are refused where a column needs one.
+            is_silent = own.null or value is not None
+            if is_silent and then != value and names[name] not in {names.get(one) for one in given}:
+                filled = f"{label}.{name} is {_shown(then)} in all rows"
+                yield key, f"AddField: {filled}, and {_shown(value)} where a restore adds it"
 
     def _has_field(self, then: ModelKey, name: str) -> bool:
         model = TODAY.find(".".join(self._models.get(then) or then))
@@ -144,21 +174,34 @@ class Changes:
                 for one in operation.state_operations:
                     self._note_names(key, one)
             case ops.RenameModel():
-                then = self._then((app, operation.old_name_lower))
-                self._models[then] = app, operation.new_name_lower
+                old, new = (app, operation.old_name_lower), (app, operation.new_name_lower)
+                then = self._then(old)
+                self._models[then] = new
                 self._renamed[then, ""] = key
+                for model, name in [one for one in self._new if one[0] == old]:
+                    self._new[new, name] = self._new.pop((model, name))
             case ops.DeleteModel():
                 self._models[self._then((app, operation.name_lower))] = None
-            case ops.RenameField():
-                model = app, operation.model_name_lower
-                self._rename(key, model, operation.old_name, operation.new_name)
-            case ops.RemoveField():
-                self._rename(key, (app, operation.model_name_lower), operation.name, None)
+            case FieldOperation():
+                self._note_field(key, (app, operation.model_name_lower), operation)
+
+    def _note_field(self, key: Key, model: ModelKey, operation: FieldOperation) -> None:
+        match operation:
             case ops.AddField():
-                made: Any = operation.field
-                if made.has_default() and not callable(made.default):
-                    place = (app, operation.model_name_lower), operation.name
-                    self._values[place] = made.default
+                self._new[model, operation.name] = key, _filling(operation.field)
+            case ops.AlterField():
+                is_filled = self._new.get((model, operation.name), ("", ""))[1] is not None
+                if not is_filled and not operation.field.null:
+                    self._new[model, operation.name] = key, _filling(operation.field)
+            case ops.RenameField():
+                old, new = operation.old_name, operation.new_name
+                if (model, old) in self._new:
+                    self._new[model, new] = self._new.pop((model, old))
+                else:
+                    self._rename(key, model, old, new)
+            case ops.RemoveField():
+                if self._new.pop((model, operation.name), None) is None:
+                    self._rename(key, model, operation.name, None)
 
     def _note_effects(self, key: Key, operation: Operation) -> None:
         """Note what an operation does in a database, beside what models are told."""
@@ -178,6 +221,8 @@ class Changes:
             case ops.RunSQL():
                 texts = [text for text in _statements(operation.sql) if not _SCHEMA.fullmatch(text)]
                 said = f"RunSQL: {texts[0]:.60}" if texts else ""
+        if not said and (module := _foreign(operation)):
+            said = f"{type(operation).__name__}: an operation of {module}, which may change rows"
         if said:
             self.scripts.setdefault(key, []).append(said)
 
@@ -204,6 +249,34 @@ class Changes:
 def filled(values: Iterable[object]) -> int:
     """Return how many of some values would be missed."""
     return sum(value not in _EMPTY for value in values)
+
+
+def _filling(made: Any) -> Any:
+    """Return what is in a field of rows that were there before it: a value, or what makes one."""
+    if made.has_default():
+        return made.default
+    if getattr(made, "auto_now", False) or getattr(made, "auto_now_add", False):
+        return timezone.now
+    db_default = getattr(made, "db_default", NOT_PROVIDED)
+    return default_of(made) if db_default is NOT_PROVIDED else db_default
+
+
+def _shown(value: object) -> str:
+    return f"{value.__qualname__}()" if isinstance(value, type | FunctionType) else repr(value)
+
+
+def _foreign(operation: Operation) -> str:
+    """Return the module of the code that an operation runs if it is not Django's, or ``""``.
+
+    What is about an index, as a trigger of other packages is, changes no rows.
+    """
+    kinds = type(operation).__mro__
+    runs = [
+        next((one for one in kinds if name in vars(one)), Operation)
+        for name in ("state_forwards", "database_forwards")
+    ]
+    modules = (one.__module__ for one in runs if not one.__module__.startswith(_DJANGO))
+    return "" if isinstance(operation, IndexOperation) else next(modules, "")
 
 
 def _statements(sql: Any) -> Iterator[str]:

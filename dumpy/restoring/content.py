@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,12 +61,21 @@ class Content:
     @property
     def skipped(self) -> Sequence[tuple[Key, str]]:
         """The migrations that its rows need, and nothing applies, with what they do."""
-        return [] if self._is_migrated else list(self.changes.skipped(self.labels))
+        return [] if self._is_migrated else list(self.changes.skipped(self._fields))
 
     @property
     def unknown(self) -> Mapping[Key, str]:
         """The migrations that it names and the project lacks, each with a sentence."""
         return {} if self._is_migrated else self.past.unknown
+
+    @property
+    def _fields(self) -> Mapping[str, Collection[str] | None]:
+        """The fields of rows by the labels of their models, None where code makes them."""
+        found: dict[str, Collection[str] | None] = dict.fromkeys(self.labels)
+        if not self.dump.is_program:
+            for label, tables in by_model(self.tables).items():
+                found[label] = set.intersection(*(set(table.fields) for table in tables))
+        return found
 
     @cached_property
     def losses(self) -> Sequence[str]:

@@ -35,8 +35,32 @@ class Migration(migrations.Migration):
         ]),
     ]
 """
+OPERATIONS = """
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.models import IndexOperation
+
+
+class Doubled(Operation):
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        schema_editor.execute("UPDATE shop_item SET count = 2 * count")
+
+
+class Indexed(IndexOperation):
+    option_name = "triggers"
+
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        pass
+"""
 NEXT = """
 from django.db import migrations, models
+from django.utils import timezone
+from shop import operations
 
 
 def in_cents(apps, schema_editor):
@@ -76,7 +100,11 @@ THROUGH = "--through-migrations"
 @pytest.fixture(scope="session")
 def made_site(new_site: NewSite) -> Site:
     """Return a site with two dumps of its first migration."""
-    files = {"shop/models.py": MODELS, "shop/migrations/0001_initial.py": FIRST}
+    files = {
+        "shop/models.py": MODELS,
+        "shop/operations.py": OPERATIONS,
+        "shop/migrations/0001_initial.py": FIRST,
+    }
     settings = {"INSTALLED_APPS": ["dumpy", "shop"], "DUMPY": {"VERSION": "1"}}
     return new_site("skipped", Version(files, settings, FILL))
 
@@ -122,6 +150,24 @@ def rows(site: Site) -> list[tuple[object, ...]]:
             'migrations.RunSQL("CREATE TABLE x (id integer); UPDATE shop_item SET count = 1")',
             "shop.0002_later: RunSQL: CREATE TABLE x (id integer); UPDATE shop_item SET co",
         ),
+        pytest.param(
+            'migrations.RunSQL(["ANALYZE", "analyze shop_item;"])',
+            "",
+            marks=[pytest.mark.sqlite, pytest.mark.postgresql],
+        ),
+        (
+            'migrations.RunSQL("ANALYZE FORMAT=JSON UPDATE shop_item SET count = 1")',
+            "shop.0002_later: RunSQL: ANALYZE FORMAT=JSON UPDATE shop_item SET count = 1",
+        ),
+        (
+            "operations.Doubled()",
+            "shop.0002_later: Doubled: an operation of shop.operations, which may change rows",
+        ),
+        (
+            "migrations.SeparateDatabaseAndState(database_operations=[operations.Doubled()])",
+            "shop.0002_later: Doubled: an operation of shop.operations, which may change rows",
+        ),
+        ("operations.Indexed()", ""),
         (SWAP, "shop.0002_later: RenameField: shop.Item.name is slug today, and name another"),
         (
             'migrations.RenameField("item", "name", "x"), migrations.RenameField("item", "x", '
@@ -148,6 +194,17 @@ def test_a_migration_that_changes_rows_is_not_skipped(
         assert "can be restored" in site.succeed("checkdump", site.the_file)
         site.restore(site.the_dump)
         assert rows(site) == [("N", "S", 5)]
+
+
+@pytest.mark.sql
+@pytest.mark.sqlite
+@pytest.mark.postgresql
+def test_a_database_that_is_cleaned_up_has_the_same_rows(site: Site) -> None:
+    migration(site, 'migrations.RunSQL("VACUUM")')
+    atomic = "    atomic = False\n    operations = "
+    site.edit("shop/migrations/0002_later.py", ("    operations = ", atomic))
+    site.restore(site.the_dump)
+    assert rows(site) == [("N", "S", 5)]
 
 
 @pytest.mark.sql
@@ -280,3 +337,88 @@ def test_a_field_that_only_the_state_loses_costs_nothing(site: Site) -> None:
     operation = 'migrations.RemoveField("item", "slug")'
     migration(site, f"migrations.SeparateDatabaseAndState(state_operations=[{operation}])")
     assert "removes" not in site.fail("checkdump", site.the_dump)
+
+
+# A field that has come since, as the model has it today, and as a migration has added it.
+
+KINDS = {
+    "one value for the rows that there were": (
+        "models.CharField(max_length=9)",
+        "models.CharField(max_length=9, default='old'), preserve_default=False",
+        "'old' in all rows, and ''",
+    ),
+    "another default since": (
+        "models.IntegerField(default=2)",
+        "models.IntegerField(default=1)",
+        "1 in all rows, and 2",
+    ),
+    "a default since": (
+        "models.IntegerField(null=True, default=2)",
+        "models.IntegerField(null=True)",
+        "None in all rows, and 2",
+    ),
+    "a default of the database": (
+        "models.IntegerField(db_default=2)",
+        "models.IntegerField(db_default=1)",
+        "1 in all rows, and 2",
+    ),
+    "the same default": ("models.IntegerField(default=1)", "models.IntegerField(default=1)", ""),
+    "the same function": ("models.JSONField(default=list)", "models.JSONField(default=list)", ""),
+    "the time of the migration": (
+        "models.DateTimeField(auto_now_add=True)",
+        "models.DateTimeField(auto_now_add=True, default=timezone.now), preserve_default=False",
+        "",
+    ),
+    "nothing": (
+        "models.CharField(max_length=9, blank=True)",
+        "models.CharField(max_length=9, blank=True)",
+        "",
+    ),
+}
+
+
+def with_kind(site: Site, today: str, added: str, *later: str) -> None:
+    """Let items have a field, which a migration has added, and later operations changed."""
+    site.write({"shop/models.py": f"{MODELS}    kind = {today}\n"})
+    migration(site, ", ".join([f'migrations.AddField("item", "kind", {added})', *later]))
+
+
+@pytest.mark.parametrize(("today", "added", "said"), KINDS.values(), ids=KINDS)
+def test_a_new_field_is_not_filled_with_another_value_than_migrations_did(
+    site: Site, today: str, added: str, said: str
+) -> None:
+    with_kind(site, today, added)
+    if not said:
+        site.restore(site.the_dump)
+        return
+    said = f"shop.0002_later: AddField: shop.Item.kind is {said}"
+    for refused in (site.refuse(site.the_dump), site.refuse_file()):
+        assert said in refused
+    checked = site.fail("checkdump", site.the_file)
+    assert said.partition(": ")[2] in checked
+
+
+def test_a_new_field_has_the_value_that_the_dump_or_the_migrations_give_it(site: Site) -> None:
+    with_kind(site, *KINDS["one value for the rows that there were"][:2])
+    site.restore(site.the_dump, THROUGH)
+    assert site.rows("shop_item", "kind") == [("old",)]
+    site.edit(
+        "dump/restore.py", ("        count=count,", "        count=count,\n        kind='x',")
+    )
+    site.restore(site.the_dump)
+    assert site.rows("shop_item", "kind") == [("x",)]
+
+
+def test_a_new_field_that_is_filled_when_it_no_longer_may_be_null_is_the_same(site: Site) -> None:
+    later = 'migrations.AlterField("item", "kind", models.IntegerField(default=2))'
+    with_kind(site, "models.IntegerField(default=2)", "models.IntegerField(null=True)", later)
+    site.restore(site.the_dump)
+    assert site.rows("shop_item", "kind") == [(2,)]
+
+
+def test_a_new_field_is_followed_to_the_name_that_it_has_today(site: Site) -> None:
+    renamed = 'migrations.RenameField("item", "sort", "kind")'
+    added = 'migrations.AddField("item", "sort", models.IntegerField(default=1))'
+    site.write({"shop/models.py": f"{MODELS}    kind = models.IntegerField(default=2)\n"})
+    migration(site, f"{added}, {renamed}")
+    assert "shop.Item.kind is 1 in all rows, and 2" in site.refuse(site.the_dump)
