@@ -200,7 +200,7 @@ class Content:
     def _lists(self, entry: TableEntry) -> bool:
         return set(self._listed()).issuperset(file.name for file in entry.files)
 
-    def migrate(self) -> Migration | None:
+    def migrate(self) -> None:
         """Let migrators change what rows mean: in ``parts`` and ``objects`` they have done so."""
         if not self.dump.is_program:
             self.migration = migration_of_dump(self.dump)
@@ -208,7 +208,6 @@ class Content:
             self.migration = migration_of(self._program.run())
         elif waits(self.namespace):
             self.migration = migrate(self.namespace, {}, is_complete=True)
-        return self.migration
 
     def objects(self, note: Callable[[str], object]) -> Iterator[Placed]:
         """Yield the objects that a single file makes which is a program.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -23,7 +23,6 @@ from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
 from dumpy.loading.statements import Failures, is_kept, to_python
 from dumpy.loading.validation import Validation
-from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
@@ -78,7 +77,6 @@ class Restorer:
     progress: Callable[[str, int], object] = lambda name, rows: None
     rejected: RowsRejected | None = None
     left: str = AS_IT_WAS
-    _migration: Migration | None = None
     _keeps_schema: bool = False
     _code_labels: set[str] = field(default_factory=set)
     _rows: dict[str, int] = field(default_factory=dict)
@@ -103,7 +101,7 @@ class Restorer:
         """
         with self.plan.context():
             self.content.prepare()
-            self._migration = self.content.migrate()
+            self.content.migrate()
             self.plan.check(self._data())
             with patient(self.using):
                 self._keeps_schema = self.plan.is_current()
@@ -127,7 +125,12 @@ class Restorer:
         with ExitStack() as stack:
             # What this process remembers is of other rows, whether they stay or go.
             stack.callback(schema.forget, connections[self.using])
-            stack.enter_context(self._target(dry_run))
+            if self._keeps_schema:
+                emptied = self._tables_emptied()
+                stack.enter_context(replaced(self.using, emptied=emptied, dry_run=dry_run))
+            else:
+                rebuilt = Rebuilt(self._known, self._filled(), self.drop)
+                stack.enter_context(replaced(self.using, rebuilt=rebuilt, dry_run=dry_run))
             report = self._restore()
             if self.rejects and self.rejects.rows and not dry_run:
                 # If it cannot be written, nothing is restored.
@@ -148,26 +151,18 @@ class Restorer:
         self._keeps_schema = True
         self._say_triggers()
 
-    def _target(self, dry_run: bool) -> AbstractContextManager[None]:
-        """Return the context in which tables are emptied, or made anew."""
-        if self._keeps_schema:
-            return replaced(self.using, emptied=self._tables_emptied(), dry_run=dry_run)
-        rebuilt = Rebuilt(self._known, self._filled(), self.drop)
-        return replaced(self.using, rebuilt=rebuilt, dry_run=dry_run)
-
     def _say_what_goes(self) -> Summary:
         filled = {*self._tables_loaded(), *self._tables_kept()}
-        connection = connections[self.using]
-        replaced = {*self._known, *self._filled()}
         going = self.plan.tables - filled
         if self._keeps_schema:
             going -= self.plan.new
-        summary = Summary(connection, self.content, replaced, going, self._makes_rows())
+        makes_rows = self.content.dump.is_program or len(self._data()) < len(self.content.tables)
+        summary = Summary(self.using, self.content, going, makes_rows)
         for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
             self.say(sentence)
         if self._keeps_schema:
             self._say_triggers()
-        elif columns := unknown_columns(connection, self._known, self._recorded):
+        elif columns := unknown_columns(self._engine, self._known, self._recorded):
             self.say(f"Columns that no model has are dropped: {', '.join(columns)}.")
         return summary
 
@@ -185,11 +180,6 @@ class Restorer:
         running = self._running()
         return f" Triggers have run: {running}. Drop them before the restore." if running else ""
 
-    def _makes_rows(self) -> bool:
-        """Whether code makes rows, of which nobody knows before it is run."""
-        tables = sum(map(len, self.content.parts.values()))
-        return self.content.dump.is_program or len(self._data()) < tables
-
     def _restore(self) -> Report:
         if not self._keeps_schema:
             self.say("building the schema")
@@ -206,7 +196,7 @@ class Restorer:
             transaction.atomic(using=self.using),
             without_triggers(connection, [*self._triggers, *late]),
         ):
-            schema.empty(connection, tables)
+            schema.empty(self._engine, tables)
             self._renew_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
@@ -328,7 +318,7 @@ class Restorer:
             checks_objects=True,
         )
         loader.references.content_types = self.content.content_types
-        keyless = start(loader, self._migration)
+        keyless = start(loader, self.content.migration)
         for sentence in (*self.content.dump.left_out(), *self.plan.losses):
             loader.report.ignore(sentence)
         # What migrators do when all is loaded is no part of the dump.
@@ -360,13 +350,11 @@ class Restorer:
             if isinstance(one, Model) and one._meta.label not in self._code_labels:
                 self._code_labels.add(one._meta.label)
                 if one._meta.label not in self.content.labels:
-                    self._empty_for_code(table_of(type(one)).db_tables)
+                    tables = table_of(type(one)).db_tables
+                    schema.empty(self._engine, tables)
+                    if self._keeps_schema:
+                        self._engine.restart_sequences(self._engine.there(tables))
             yield one, place
-
-    def _empty_for_code(self, tables: Sequence[str]) -> None:
-        schema.empty(connections[self.using], tables)
-        if self._keeps_schema:
-            self._engine.restart_sequences(self._engine.there(tables))
 
     def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
         for one, place in given:
@@ -377,16 +365,19 @@ class Restorer:
 
     def _data(self) -> list[DumpedTable]:
         """The tables whose rows are not made by code."""
-        tables = [table for tables in self.content.parts.values() for table in tables]
-        return [table for table in tables if table.create is None]
+        return [table for table in self.content.tables if table.create is None]
 
     def _compare(self, loader: Loader) -> None:
         """Raise ``RestoreFailed`` if what was loaded is not what the dump holds."""
         self.say("checking references and content")
-        found = self._different() if self.compares else []
+        if not self.compares:
+            return
+        rejected = {row.problem.ref.label for row in self.rejects.rows} if self.rejects else set()
+        others = self._code_labels | rejected
+        contents = [content for content in self.content.comparable if content.label not in others]
+        found = differing(contents, self.plan.registry, self.using)
         moved = loader.references.moved
-        different = [one for one in found if not self._is_loaded_alike(one, moved)]
-        if different:
+        if different := [one for one in found if not self._is_loaded_alike(one, moved)]:
             self.refuse(different)
 
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
@@ -407,7 +398,7 @@ class Restorer:
         known = {*self.content.labels, *self._code_labels}
         strange = {label: rows for label, rows in self._rows.items() if label not in known}
         found = {label: strange.get(label, 0) for label in self.content.empty}
-        if any(found.values()) and self._migration is None:
+        if any(found.values()) and self.content.migration is None:
             raise RestoreFailed(
                 f"After loading, there are rows that are not in the dump: {by_label(found)}. "
                 "Receivers of signals, triggers, or methods of models make them; a receiver must "
@@ -423,10 +414,9 @@ class Restorer:
             self.say(f"There are rows that are not in the dump: {by_label(added)}.")
 
     def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
-        connection = connections[self.using]
         there = set(self._engine.there(self.plan.tables | schema.tables_of(TODAY.apps)))
         return {
-            model._meta.label: schema.count(connection, [model._meta.db_table])
+            model._meta.label: QuerySet(model, using=self.using).count()
             for model in models
             if model._meta.db_table in there
             and not (model._meta.proxy or model._meta.label_lower in LEFT_OUT)
@@ -448,12 +438,6 @@ class Restorer:
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
         counts = loader.report.tables[content.label]
         return counts.unchanged == counts.total == rows.count()
-
-    def _different(self) -> Sequence[DumpedContent]:
-        rejected = {row.problem.ref.label for row in self.rejects.rows} if self.rejects else set()
-        others = self._code_labels | rejected
-        contents = [content for content in self.content.comparable if content.label not in others]
-        return differing(contents, self.plan.registry, self.using)
 
 
 def _beside(content: Content) -> Path:

@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.db.utils import DatabaseError
 
 from dumpy.engines import engine_of
+from dumpy.engines.base import Engine
 from dumpy.errors import DumpyError, RestoreFailed, sentence
 from dumpy.loading.references import is_used
 from dumpy.loading.registry import TODAY
@@ -126,23 +127,9 @@ def make_unmanaged(using: str, labels: Iterable[str]) -> None:
                 editor.create_model(model)
 
 
-def empty(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> None:
+def empty(engine: Engine, tables: Iterable[str]) -> None:
     """Delete the rows that migrations put into tables, which the dump's rows replace."""
-    quote = connection.ops.quote_name
-    with connection.cursor() as cursor:
-        for table in engine_of(connection).there(tables):
-            cursor.execute(f"DELETE FROM {quote(table)}")
-
-
-def count(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> int:
-    """Return how many rows tables have."""
-    quote = connection.ops.quote_name
-    total = 0
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"SELECT COUNT(*) FROM {quote(table)}")
-            total += cursor.fetchone()[0]
-    return total
+    engine.execute(*(f"DELETE FROM {engine.quote(table)}" for table in engine.there(tables)))
 
 
 def numbered(

@@ -10,14 +10,15 @@ from functools import cached_property
 from pathlib import Path
 
 from django.apps import apps
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connections
+from django.db.models import QuerySet
 from django.utils.timesince import timesince
 from django.utils.translation import override
 
 from dumpy.engines import engine_of
 from dumpy.errors import counted
-from dumpy.restoring import schema
 from dumpy.restoring.content import Content
+from dumpy.schema.tables import ModelType
 from dumpy.text.manifest import NAME
 from dumpy.writing.database import LEFT_OUT
 
@@ -29,14 +30,12 @@ class Summary:
     """Says what a restore replaces, and what goes, so that a person can say no.
 
     Attributes:
-        replaced: the tables that are emptied or made anew.
-        going: those of them whose rows come back neither with the dump nor with migrations.
+        going: the tables whose rows come back neither with the dump nor with migrations.
         makes_rows: whether code makes rows that nobody can count.
     """
 
-    connection: BaseDatabaseWrapper
+    using: str
     content: Content
-    replaced: Collection[str]
     going: Collection[str]
     makes_rows: bool
 
@@ -48,9 +47,9 @@ class Summary:
             yield "The dump is masked: values of some fields are not those of its source."
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
-        sessions = {name for name, label in self._labels.items() if label == _SESSION}
+        sessions = {name for name, one in self._models.items() if one._meta.label == _SESSION}
         known = {*self.content.db_tables, *unlisted, *sessions}
-        if rows := by_label(self._going(self._labels.keys() - known)):
+        if rows := by_label(self._going(self._models.keys() - known)):
             yield f"Not in the dump, emptied by the restore{code}: {rows}."
         if rows := by_label(self._going(unlisted)):
             yield f"Not listed in restore.py, emptied by the restore{code}: {rows}."
@@ -91,26 +90,30 @@ class Summary:
     @cached_property
     def here(self) -> Mapping[str, int]:
         """The rows of the models in the tables that are replaced, by label."""
-        return self._counts(self._labels)
+        return self._counts(self._models)
 
     @cached_property
-    def _labels(self) -> Mapping[str, str]:
-        """The labels of the models by those of the tables that are there."""
-        there = engine_of(self.connection).there(self.replaced)
-        return {
-            one._meta.db_table: one._meta.label
+    def _models(self) -> Mapping[str, ModelType]:
+        """The models by the tables that are emptied or made anew."""
+        labels = {*self.content.labels}
+        found = {
+            one._meta.db_table: one
             for one in apps.get_models()
-            if one._meta.db_table in there
+            if (one._meta.managed or one._meta.label in labels)
             and not one._meta.proxy
             and (one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION)
         }
+        return {name: found[name] for name in engine_of(connections[self.using]).there(found)}
 
     def _going(self, tables: Collection[str]) -> Mapping[str, int]:
         return self._counts({*tables}.intersection(self.going))
 
     def _counts(self, tables: Collection[str]) -> Mapping[str, int]:
-        found = {name: label for name, label in self._labels.items() if name in tables}
-        return {label: schema.count(self.connection, [name]) for name, label in found.items()}
+        return {
+            model._meta.label: QuerySet(model, using=self.using).count()
+            for name, model in self._models.items()
+            if name in tables
+        }
 
 
 def by_label(rows: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error as DatabaseError
 
 from dumpy.engines import engine_of
-from dumpy.engines.base import Rebuilt, Trigger
+from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed
 from dumpy.restoring.schema import MIGRATIONS, tables_of
 
@@ -148,24 +148,23 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
         )
 
 
-def unknown_columns(
-    connection: BaseDatabaseWrapper, tables: Collection[str], recorded: Apps
-) -> list[str]:
+def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> list[str]:
     """Return the columns that neither today's models nor the ``recorded`` ones know.
 
     A person may have added them, or migrations that were made anew under the same names.
     """
-    engine, found = engine_of(connection), []
     known: dict[str, set[str]] = {}
     migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}
     for registry in (apps, recorded):
         for model in registry.get_models(include_auto_created=True):
             names = {str(field.column) for field in model._meta.local_concrete_fields}
             known.setdefault(model._meta.db_table, set()).update(names)
-    for table in sorted(migrated.intersection(engine.there(tables))):
-        there = engine.column_names(table)
-        found += [f"{table}.{name}" for name in there if name not in known[table]]
-    return found
+    return [
+        f"{table}.{name}"
+        for table in sorted(migrated.intersection(engine.there(tables)))
+        for name in engine.column_names(table)
+        if name not in known[table]
+    ]
 
 
 def recorded_apps(connection: BaseDatabaseWrapper) -> Apps:
