@@ -22,6 +22,8 @@ from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
 """A model: the label of its app, and its name in lower case."""
+Place = tuple[ModelKey, str]
+"""A field of a model, or with ``""`` the model itself."""
 # One statement that makes something, but no table with rows, or that cleans up. It changes no row,
 # and is run where the schema is built. ANALYZE runs other statements on MariaDB.
 _SCHEMA = re.compile(
@@ -59,6 +61,14 @@ class Redirected:
         return f'self.change_values("{self.label}", "{self.name}", {{…}})'
 
 
+@dataclass(frozen=True)
+class _Added:
+    """A field that a migration has added, and what it has put into it: a value, or its maker."""
+
+    migration: Key
+    value: Any
+
+
 @dataclass
 class Changes:
     """The names of today for those of a dump, and what migrations run, as far as they tell.
@@ -71,11 +81,11 @@ class Changes:
 
     past: Past | None
     scripts: dict[Key, list[str]] = field(default_factory=dict)
-    removed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
-    _renamed: dict[tuple[ModelKey, str], Key] = field(default_factory=dict)
-    _models: dict[ModelKey, ModelKey | None] = field(default_factory=dict)
-    _fields: dict[tuple[ModelKey, str], str | None] = field(default_factory=dict)
-    _new: dict[tuple[ModelKey, str], tuple[Key, Any]] = field(default_factory=dict)
+    removed: dict[Place, Key] = field(default_factory=dict)
+    # What has another name now, or none, by the name in the dump, with the last migration.
+    _renamed: dict[Place, tuple[Key, Place | None]] = field(default_factory=dict)
+    # What had another name in the dump, or none, by its name after the migrations so far.
+    _then: dict[Place, Place | _Added] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, operation in self.past.operations if self.past else ():
@@ -92,8 +102,8 @@ class Changes:
         then = self.table(label)
         if then is None or TODAY.find(label) is not None:
             return None
-        now = self._models.get(_key(label))
-        if now and (model := TODAY.find(".".join(now))):
+        _migration, now = self._renamed.get((_key(label), ""), (None, None))
+        if now and (model := TODAY.find(".".join(now[0]))):
             return model._meta.label
         # A model moves to another app with its table.
         for model in TODAY.models():
@@ -103,12 +113,14 @@ class Changes:
 
     def field(self, label: str, name: str) -> str | None:
         """Return what a field is called by now, None if it was removed."""
-        return self._fields.get((_key(label), name), name)
+        place = _key(label), name
+        _migration, now = self._renamed.get(place, (None, place))
+        return now[1] if now else None
 
     def value(self, label: str, name: str) -> Any:
         """Return what a migration has put into a new field of each row, None for nothing."""
-        _migration, value = self._new.get((_key(label), name), (None, None))
-        return None if callable(value) else value
+        added = self._then.get((_key(label), name))
+        return added.value if isinstance(added, _Added) and not callable(added.value) else None
 
     def redirected(self, label: str, names: Iterable[str]) -> Iterator[Redirected]:
         """Yield the fields of a dumped model whose values are keys of another model today.
@@ -133,39 +145,26 @@ class Changes:
         """
         for key, said in self.scripts.items():
             yield from ((key, one) for one in said)
-        yield from self._filled(rows)
         dumped = {_key(label): label for label in rows}
-        for (then, name), key in self._renamed.items():
-            if then not in dumped:
-                continue
-            label = dumped[then]
-            if not name:
-                if TODAY.find(label) is not None and self._models.get(then) not in (None, then):
-                    yield key, f"RenameModel: the rows of {label} are of another model today"
-            elif self._fields[then, name] not in (None, name) and self._has_field(then, name):
-                new = self._fields[then, name]
-                yield key, f"RenameField: {label}.{name} is {new} today, and {name} another field"
-
-    def _filled(self, rows: Mapping[str, Collection[str] | None]) -> Iterator[tuple[Key, str]]:
-        """Yield the migrations that fill a new field with another value than a load does."""
-        dumped = {_key(label): label for label in rows}
-        for (model, name), (key, then) in self._new.items():
+        for (model, name), added in self._then.items():
             label = dumped.get(model, "")
-            given, now = rows.get(label), TODAY.find(label)
-            names = table_of(now).names if now is not None else {}
-            if now is None or given is None or name not in names:
+            fields = rows.get(label)
+            if not isinstance(added, _Added) or fields is None:
                 continue
-            own: Any = now._meta.get_field(name)
-            value = _filling(own)
-            # Without a value, rows are refused where a column needs one.
-            is_silent = own.null or value is not None
-            if is_silent and then != value and names[name] not in {names.get(one) for one in given}:
-                filled = f"{label}.{name} is {_shown(then)} in all rows"
-                yield key, f"AddField: {filled}, and {_shown(value)} where a restore adds it"
-
-    def _has_field(self, then: ModelKey, name: str) -> bool:
-        model = TODAY.find(".".join(self._models.get(then) or then))
-        return model is not None and name in table_of(model).names
+            if values := _different(label, name, added.value, fields):
+                yield added.migration, f"AddField: {label}.{name} is {values}"
+        for (model, name), (key, now) in self._renamed.items():
+            label = dumped.get(model, "")
+            today = TODAY.find(label)
+            if now is None or today is None or now == (model, name):
+                continue
+            if not name:
+                yield key, f"RenameModel: the rows of {label} are of another model today"
+            elif now[1] != name and name in table_of(today).names:
+                yield (
+                    key,
+                    f"RenameField: {label}.{name} is {now[1]} today, and {name} another field",
+                )
 
     def _note_names(self, key: Key, operation: Operation) -> None:
         app = key[0]
@@ -175,33 +174,27 @@ class Changes:
                     self._note_names(key, one)
             case ops.RenameModel():
                 old, new = (app, operation.old_name_lower), (app, operation.new_name_lower)
-                then = self._then(old)
-                self._models[then] = new
-                self._renamed[then, ""] = key
-                for model, name in [one for one in self._new if one[0] == old]:
-                    self._new[new, name] = self._new.pop((model, name))
+                for place in [place for place in self._then if place[0] == old and place[1]]:
+                    self._then[new, place[1]] = self._then.pop(place)
+                self._rename(key, (old, ""), (new, ""))
             case ops.DeleteModel():
-                self._models[self._then((app, operation.name_lower))] = None
+                self._rename(key, ((app, operation.name_lower), ""), None)
             case FieldOperation():
                 self._note_field(key, (app, operation.model_name_lower), operation)
 
     def _note_field(self, key: Key, model: ModelKey, operation: FieldOperation) -> None:
+        place = model, operation.name
         match operation:
             case ops.AddField():
-                self._new[model, operation.name] = key, _filling(operation.field)
+                self._then[place] = _Added(key, _filling(operation.field))
             case ops.AlterField():
-                is_filled = self._new.get((model, operation.name), ("", ""))[1] is not None
-                if not is_filled and not operation.field.null:
-                    self._new[model, operation.name] = key, _filling(operation.field)
+                added = self._then.get(place)
+                if isinstance(added, _Added) and added.value is None and not operation.field.null:
+                    self._then[place] = _Added(key, _filling(operation.field))
             case ops.RenameField():
-                old, new = operation.old_name, operation.new_name
-                if (model, old) in self._new:
-                    self._new[model, new] = self._new.pop((model, old))
-                else:
-                    self._rename(key, model, old, new)
+                self._rename(key, (model, operation.old_name), (model, operation.new_name))
             case ops.RemoveField():
-                if self._new.pop((model, operation.name), None) is None:
-                    self._rename(key, model, operation.name, None)
+                self._rename(key, place, None)
 
     def _note_effects(self, key: Key, operation: Operation) -> None:
         """Note what an operation does in a database, beside what models are told."""
@@ -211,11 +204,9 @@ class Changes:
                 for one in operation.database_operations:
                     self._note_effects(key, one)
             case ops.DeleteModel():
-                self.removed[self._then((key[0], operation.name_lower)), ""] = key
+                self._note_removed(key, ((key[0], operation.name_lower), ""))
             case ops.RemoveField():
-                place = self._place((key[0], operation.model_name_lower), operation.name)
-                if place is not None:
-                    self.removed[place] = key
+                self._note_removed(key, ((key[0], operation.model_name_lower), operation.name))
             case ops.RunPython() if operation.code is not ops.RunPython.noop:
                 said = f"RunPython: {getattr(operation.code, '__qualname__', operation.code)}()"
             case ops.RunSQL():
@@ -226,24 +217,41 @@ class Changes:
         if said:
             self.scripts.setdefault(key, []).append(said)
 
-    def _then(self, now: ModelKey) -> ModelKey:
-        """Return what a model was called when the dump was made."""
-        return next((then for then, name in self._models.items() if name == now), now)
+    def _note_removed(self, key: Key, place: Place) -> None:
+        then = self._origin(place)
+        if not isinstance(then, _Added):
+            self.removed[then] = key
 
-    def _rename(self, key: Key, model: ModelKey, old: str, new: str | None) -> None:
-        """Let the field that is called ``old`` by now have another name, or none."""
-        place = self._place(model, old)
-        if place is not None:
-            self._fields[place] = new
-            self._renamed[place] = key
+    def _rename(self, key: Key, old: Place, new: Place | None) -> None:
+        """Let a model or field have another name from now on, or none."""
+        then = self._origin(old)
+        self._then.pop(old, None)
+        if new is not None:
+            self._then[new] = then
+        if not isinstance(then, _Added):
+            self._renamed[then] = key, new
 
-    def _place(self, model: ModelKey, name: str) -> tuple[ModelKey, str] | None:
-        """Return what a field was called when the dump was made, None if it has come since."""
-        then = self._then(model)
-        known = (one for one, now in self._fields.items() if one[0] == then and now == name)
-        place = next(known, (then, name))
-        # A field that has come since may have the name that another one had.
-        return place if self._fields.get(place, name) == name else None
+    def _origin(self, place: Place) -> Place | _Added:
+        """Return what a model or field was called in the dump, or how it came since."""
+        model, name = place
+        if name and place not in self._then:
+            then = self._then.get((model, ""))
+            return (model if then is None or isinstance(then, _Added) else then[0]), name
+        return self._then.get(place, place)
+
+
+def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str:
+    """Return the value that rows have in a new field, and that of a load, if it is another one."""
+    model = TODAY.find(label)
+    names = table_of(model).names if model is not None else {}
+    if model is None or name not in names or names[name] in {names.get(one) for one in fields}:
+        return ""
+    own: Any = model._meta.get_field(name)
+    value = _filling(own)
+    # Without a value, rows are refused where a column needs one.
+    if value == then or (value is None and not own.null):
+        return ""
+    return f"{_shown(then)} in all rows, and {_shown(value)} where a restore adds it"
 
 
 def filled(values: Iterable[object]) -> int:
@@ -258,7 +266,10 @@ def _filling(made: Any) -> Any:
     if getattr(made, "auto_now", False) or getattr(made, "auto_now_add", False):
         return timezone.now
     db_default = getattr(made, "db_default", NOT_PROVIDED)
-    return default_of(made) if db_default is NOT_PROVIDED else db_default
+    if db_default is not NOT_PROVIDED:
+        return db_default
+    # A relation in an operation may lead to a label, of which default_of() can make nothing.
+    return None if made.is_relation else default_of(made)
 
 
 def _shown(value: object) -> str:

@@ -369,6 +369,12 @@ KINDS = {
         "models.DateTimeField(auto_now_add=True, default=timezone.now), preserve_default=False",
         "",
     ),
+    "a foreign key": (
+        "models.ForeignKey('self', models.CASCADE, null=True)",
+        "models.ForeignKey('shop.item', models.CASCADE, null=True)",
+        "",
+    ),
+    "links": ("models.ManyToManyField('self')", "models.ManyToManyField('shop.item')", ""),
     "nothing": (
         "models.CharField(max_length=9, blank=True)",
         "models.CharField(max_length=9, blank=True)",
