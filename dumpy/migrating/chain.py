@@ -26,12 +26,6 @@ def in_names(version: Version) -> Version:
     return Version(version.public.rpartition("!")[2])
 
 
-def version_of_step(name: str) -> Version | None:
-    """Return the version in the name of a method, or None if the method is not a step."""
-    match = _STEP.fullmatch(name)
-    return version_of(match[1].replace("_", ".")) if match else None
-
-
 def steps_of(migrator: type) -> dict[Version, str]:
     """Return the names of the methods ``migrate_from_…`` by version, oldest first.
 
@@ -39,7 +33,8 @@ def steps_of(migrator: type) -> dict[Version, str]:
     """
     found: dict[Version, str] = {}
     for name in dir(migrator):
-        version = version_of_step(name)
+        match = _STEP.fullmatch(name)
+        version = version_of(match[1].replace("_", ".")) if match else None
         if version is None:
             continue
         if version in found:

@@ -12,7 +12,6 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.text import camel_case_to_spaces
 
-from dumpy.reading.dump import map_references
 from dumpy.schema.instances import MissingModel, new
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names
@@ -154,7 +153,7 @@ class Change:
 
     def function(self, before: CreateFunction) -> CreateFunction | None:
         """Return the changed create function if it is still data, None if it is code."""
-        raise NotImplementedError
+        return None
 
     def records(self, record: Record) -> Iterator[Record | Model]:
         """Yield the records that a record becomes."""
@@ -291,10 +290,6 @@ class RenamePermissions(Change):
 
     rename: RenameModel
 
-    def function(self, before: CreateFunction) -> None:
-        """Return None: the rows that change depend on their values."""
-        return None
-
     def records(self, record: Record) -> Iterator[Record]:
         """Yield the permission, with the name of the model changed in its codename and name."""
         old, new = (label.partition(".")[2] for label in (self.rename.label, self.rename.new))
@@ -306,13 +301,6 @@ class RenamePermissions(Change):
                 if record.name == f"Can {action} {camel_case_to_spaces(old)}":
                     record.name = f"Can {action} {camel_case_to_spaces(new)}"
         yield record
-
-
-def change_references(record: Record, rename: Callable[[Natural], Natural]) -> None:
-    """Change the references by natural key in a record."""
-    values = values_of(record)
-    for name, value in values.items():
-        values[name] = map_references(value, rename)
 
 
 def _is_one_field(label: str, name: str, other: str) -> bool:

@@ -25,12 +25,13 @@ from dumpy.migrating.changes import (
     RemoveModel,
     RenameField,
     RenameModel,
-    change_references,
     create_name,
     flat,
     instance_of,
     label_of,
+    values_of,
 )
+from dumpy.reading.dump import map_references
 from dumpy.schema.instances import MissingModel
 from dumpy.schema.tables import table_of
 from dumpy.text.emit import ModelNames, Names
@@ -100,7 +101,8 @@ class Today(Changed):
 def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record | Model]:
     for one in given:
         if isinstance(one, Record) and isinstance(change, RenameModel):
-            change_references(one, change.natural)
+            values = values_of(one)
+            values |= {name: map_references(was, change.natural) for name, was in values.items()}
         if not isinstance(one, Record) or not change.concerns(label_of(one)):
             yield one
             continue

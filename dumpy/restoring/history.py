@@ -215,7 +215,8 @@ class Past:
                 "SOURCE_MIGRATIONS is empty: it does not say which migrations were applied. "
                 "Restore it without --through-migrations, or write there what they were."
             ]
-        if apps and not any(map(self._is_known, apps)):
+        here = (app in self._disk.unmigrated_apps or self._has_migrations(app) for app in apps)
+        if apps and not any(here):
             return [
                 f"It is of another project: none of its apps ({', '.join(apps)}) is installed "
                 "here. Restore it with the settings of its own project."
@@ -284,10 +285,6 @@ class Past:
 
     def _names(self, app: str) -> list[str]:
         return sorted(name for one, name in self._on_disk if one == app)
-
-    def _is_known(self, app: str) -> bool:
-        """Whether an app is installed, or another one that has taken over its migrations."""
-        return app in self._disk.unmigrated_apps or self._has_migrations(app)
 
     def _has_migrations(self, app: str) -> bool:
         """Whether an app has migrations here, or another one that has taken them over."""

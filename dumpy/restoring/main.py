@@ -87,14 +87,11 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     So is one that is data, one that is damaged, which ``main`` refuses, and one that has to find
     the models of the past.
     """
-    if script.name != RESTORE or not _is_of_dump(script):
+    is_program = program_at(script)
+    is_of_dump = (script.parent / NAME).is_file() or is_program is not None
+    if script.name != RESTORE or not is_of_dump:
         return False
-    is_run = program_at(script) and configuration().execute
-    return THROUGH_MIGRATIONS in arguments or not is_run
-
-
-def _is_of_dump(script: Path) -> bool:
-    return (script.parent / NAME).is_file() or program_at(script) is not None
+    return THROUGH_MIGRATIONS in arguments or not (is_program and configuration().execute)
 
 
 def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:

@@ -94,7 +94,9 @@ class Today:
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
         errors = [*self._mismatches(tables), *self._redirected(tables)]
-        skipped = [] if self.is_lenient else skipped_lines(self.content)
+        skipped = [] if self.is_lenient else list(self.content.unknown.values())
+        if not self.is_lenient and (said := self.content.skipped):
+            skipped += [_SKIPPED, *(f"  {'.'.join(key)}: {what}" for key, what in said)]
         if not errors:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
@@ -160,12 +162,6 @@ def through_advice(content: Content) -> str:
     if configuration().migration_class or not past.is_behind or past.problems(content.labels):
         return ""
     return " ".join([_THROUGH, *content.losses])
-
-
-def skipped_lines(content: Content) -> list[str]:
-    """Return lines about the migrations that keep the rows of a dump from being those of today."""
-    skipped = [f"  {'.'.join(key)}: {said}" for key, said in content.skipped]
-    return [*content.unknown.values(), *([_SKIPPED] if skipped else []), *skipped]
 
 
 def skipped_advice(content: Content) -> str:

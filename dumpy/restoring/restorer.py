@@ -115,7 +115,8 @@ class Restorer:
             try:
                 return self._replace(dry_run)
             except NotAtomic as error:
-                if dry_run or not self._may_migrate():
+                is_empty = not self._engine.tables({*self._known, *self.drop})
+                if dry_run or self.plan.registry is not TODAY or not is_empty:
                     raise RestoreFailed(f"{error} {_NOT_ATOMIC} {self.plan.before}") from error
             self._migrate()
             return self._replace(dry_run)
@@ -137,10 +138,6 @@ class Restorer:
                 rows, beside = self.rejects.rows, _beside(self.content)
                 self.rejected = write_rejected(rows, self.using, beside)
             return report
-
-    def _may_migrate(self) -> bool:
-        """Whether ``manage.py migrate`` makes what a restore would: in an empty database."""
-        return self.plan.registry is TODAY and not self._engine.tables({*self._known, *self.drop})
 
     def _migrate(self) -> None:
         """Migrate as ``manage.py migrate`` does, outside of a transaction."""

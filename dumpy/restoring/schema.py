@@ -21,7 +21,6 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine
 from dumpy.errors import DumpyError, RestoreFailed, sentence
 from dumpy.loading.references import is_used
-from dumpy.loading.registry import TODAY
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
@@ -114,17 +113,6 @@ def tables_of(apps: Apps) -> set[str]:
     """Return the names of all tables that the models of a registry have."""
     models = apps.get_models(include_auto_created=True)
     return {model._meta.db_table for model in models if model._meta.managed}
-
-
-def make_unmanaged(using: str, labels: Iterable[str]) -> None:
-    """Make the tables of unmanaged models that are not there: where nobody else can make them."""
-    connection = connections[using]
-    models = [model for model in map(TODAY.find, labels) if model and not model._meta.managed]
-    found = engine_of(connection).tables(model._meta.db_table for model in models)
-    with connection.schema_editor() as editor:
-        for model in models:
-            if model._meta.db_table not in found:
-                editor.create_model(model)
 
 
 def empty(engine: Engine, tables: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, ServerEngine
 from dumpy.engines.sqlite import kept_file
 from dumpy.errors import RestoreFailed
+from dumpy.loading.registry import TODAY
 from dumpy.restoring import schema
 from dumpy.writing.publishing import locked_directory, stale
 
@@ -110,11 +111,17 @@ def build_scratch(using: str, labels: Iterable[str], kept: str = "") -> None:
 
     A copy of the schema is kept under a name, unless the database is itself such a copy.
     """
+    connection = connections[using]
     if not (kept and schema.is_current(using)):
         schema.build(using)
         if kept:
-            engine_of(connections[using]).keep(kept)
-    schema.make_unmanaged(using, labels)
+            engine_of(connection).keep(kept)
+    models = [model for model in map(TODAY.find, labels) if model and not model._meta.managed]
+    found = engine_of(connection).tables(model._meta.db_table for model in models)
+    with connection.schema_editor() as editor:
+        for model in models:
+            if model._meta.db_table not in found:
+                editor.create_model(model)
 
 
 def name_to_keep(using: str) -> str:
@@ -174,30 +181,25 @@ def rolled_back(alias: str) -> Iterator[None]:
 @contextmanager
 def reading_only(aliases: Iterable[str], reason: str) -> Iterator[None]:
     """Let statements that do more than read raise ``RestoreFailed`` until the block ends."""
-    with ExitStack() as stack:
-        for alias in aliases:
-            stack.enter_context(connections[alias].execute_wrapper(_guard(alias, reason)))
-        yield
 
-
-def _guard(alias: str, reason: str) -> Callable[..., Any]:
-    def execute(run: Callable[..., Any], sql: Any, *args: Any) -> Any:
+    def execute(run: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         if not reads_only(str(sql)):
+            alias = context["connection"].alias
             raise RestoreFailed(
                 f"{alias!r} must stay as it is: {reason} Refused: {sql!s:.{_SHOWN}}"
             )
-        return run(sql, *args)
+        return run(sql, params, many, context)
 
-    return execute
+    with ExitStack() as stack:
+        for alias in aliases:
+            stack.enter_context(connections[alias].execute_wrapper(execute))
+        yield
 
 
 def reads_only(sql: str) -> bool:
     """Whether all statements of a text read, or are about the connection."""
-    statements = [one for one in _QUOTED.sub(_blank, sql).split(";") if one.strip()]
+    blank = _QUOTED.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "x", sql)
+    statements = [one for one in blank.split(";") if one.strip()]
     return bool(statements) and all(
         _READS.match(one) and not _WRITES.search(one) for one in statements
     )
-
-
-def _blank(quoted: re.Match[str]) -> str:
-    return " " if quoted[0].startswith(("--", "/*")) else "x"

@@ -41,9 +41,18 @@ class Summary:
 
     def losses(self) -> Iterator[str]:
         """Yield a sentence for each kind of rows that go, and have none in the dump."""
-        if self.content.dump.is_subset:
-            yield self._says_subset()
-        if self.content.dump.is_masked:
+        dump = self.content.dump
+        if dump.is_subset:
+            way = (
+                "write it with dumpdata --format=py, and load it with loaddata"
+                if dump.path
+                else f"manage.py loaddata {dump.source.path}"
+            )
+            yield (
+                "The dump is a subset of a database: a restore deletes all other rows of this "
+                f"one. To keep them: {way}."
+            )
+        if dump.is_masked:
             yield "The dump is masked: values of some fields are not those of its source."
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
@@ -55,18 +64,6 @@ class Summary:
             yield f"Not listed in restore.py, emptied by the restore{code}: {rows}."
         if count := sum(self._counts(sessions).values()):
             yield f"{counted(count, 'session')} will be deleted: all users have to log in again."
-
-    def _says_subset(self) -> str:
-        path = self.content.dump.source.path
-        way = (
-            "write it with dumpdata --format=py, and load it with loaddata"
-            if self.content.dump.path
-            else f"manage.py loaddata {path}"
-        )
-        return (
-            "The dump is a subset of a database: a restore deletes all other rows of this one. "
-            f"To keep them: {way}."
-        )
 
     def lines(self) -> Iterator[str]:
         """Yield a table of the models whose rows differ in number, and the totals."""
