@@ -182,15 +182,29 @@ def write_dump(dump: DatabaseDump, path: Path) -> None:
 
 @dataclass(frozen=True)
 class DumpedContent:
-    """All rows of a model in a dump, and their digest where the dump itself says it.
-
-    ``fields`` are the names that all of the values of a row have today, in its order.
-    """
+    """All rows of a model in a dump, and their digest where the dump itself says it."""
 
     label: str
     tables: tuple[DumpedTable, ...]
     digest: str | None = None
-    fields: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that have values of the rows in all tables, in the order of the rows."""
+        where = [table.fields for table in self.tables]
+        places = {name: at for name, at in where[0].items() if isinstance(at, int)}
+        given = (name for name in places if all(type(one.get(name)) is int for one in where))
+        return sorted(given, key=places.__getitem__)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all values of the rows, in the same order, and no field has another."""
+        fields = self.fields
+        return all(
+            len(table.fields) == table.width == len(fields)
+            and all(table.fields[name] == at for at, name in enumerate(fields))
+            for table in self.tables
+        )
 
 
 def differing(
@@ -240,25 +254,18 @@ def is_renamed(content: DumpedContent, table: Table) -> bool:
 
 def _is_different(content: DumpedContent, registry: Registry, using: str) -> bool:
     table = table_of(registry.get(content.label))
-    given = _given(content.tables)
+    given = content.fields
     if hasattr(table.model, HOOK) or not set(table.key) <= set(given):
         return False
-    whole = _part(table, content.fields)
-    if whole.names and whole.names == [*content.fields] and not is_renamed(content, table):
-        stored = digest_of(_stored(whole, using))
-        # Rows that are as dumpy writes them are compared without reading their values.
-        if content.digest is not None or stored == digest_of(
-            text for one in content.tables for text in one.arguments()
-        ):
-            return content.digest not in (None, stored)
     shared = _part(table, given)
-    return digest_of(_stored(shared, using)) != rows_digest(content.tables, shared.names)
-
-
-def _given(tables: Sequence[DumpedTable]) -> list[str]:
-    """The fields that have values of the rows in all tables."""
-    positions = [table.fields for table in tables]
-    return [name for name in positions[0] if all(type(one.get(name)) is int for one in positions)]
+    stored = digest_of(_stored(shared, using))
+    if content.is_whole and shared.names == given and not is_renamed(content, table):
+        if content.digest is not None:
+            return content.digest != stored
+        # Rows that are as dumpy writes them are compared without reading their values.
+        if stored == digest_of(text for one in content.tables for text in one.arguments()):
+            return False
+    return stored != rows_digest(content.tables, shared.names)
 
 
 def _part(table: Table, names: Iterable[str]) -> Shape:

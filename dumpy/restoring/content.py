@@ -166,7 +166,10 @@ class Content:
             for entry in self.dump.entries
         }
         return [
-            _comparable(label, tables, digests) for label, tables in by_model(self.tables).items()
+            DumpedContent(
+                label, tables, digests.get(frozenset(Path(t.source.name).name for t in tables))
+            )
+            for label, tables in by_model(self.tables).items()
         ]
 
     @property
@@ -266,22 +269,3 @@ def _namespace(script: Path) -> dict[str, Any]:
     except (Exception, SystemExit) as error:
         raise FixtureError(Place(str(script)), f"{type(error).__name__}: {error}") from error
     return namespace
-
-
-def _comparable(
-    label: str, tables: tuple[DumpedTable, ...], digests: Mapping[frozenset[str], str]
-) -> DumpedContent:
-    """The rows of a model, with the digest of a manifest if they still have all values."""
-    (names, *others) = {_fields(table) for table in tables}
-    if others or not names:
-        return DumpedContent(label, tables)
-    files = frozenset(Path(table.source.name).name for table in tables)
-    return DumpedContent(label, tables, digests.get(files), names)
-
-
-def _fields(table: DumpedTable) -> tuple[str, ...]:
-    """The names of all values of a row, in order; none if some are left out or added."""
-    names = {where: name for name, where in table.fields.items() if isinstance(where, int)}
-    if len(table.fields) != table.width or set(names) != set(range(table.width)):
-        return ()
-    return tuple(names[position] for position in range(table.width))
