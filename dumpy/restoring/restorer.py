@@ -193,7 +193,7 @@ class Restorer:
             transaction.atomic(using=self.using),
             without_triggers(connection, [*self._triggers, *late]),
         ):
-            schema.empty(self._engine, tables)
+            schema.empty(self.using, tables)
             self._renew_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
@@ -348,7 +348,7 @@ class Restorer:
                 self._code_labels.add(one._meta.label)
                 if one._meta.label not in self.content.labels:
                     tables = table_of(type(one)).db_tables
-                    schema.empty(self._engine, tables)
+                    schema.empty(self.using, tables)
                     if self._keeps_schema:
                         self._engine.restart_sequences(self._engine.there(tables))
             yield one, place

@@ -18,7 +18,6 @@ from django.db.models import QuerySet
 from django.db.utils import DatabaseError
 
 from dumpy.engines import engine_of
-from dumpy.engines.base import Engine
 from dumpy.errors import DumpyError, RestoreFailed, sentence
 from dumpy.loading.references import is_used
 from dumpy.schema.tables import ModelType
@@ -115,8 +114,9 @@ def tables_of(apps: Apps) -> set[str]:
     return {model._meta.db_table for model in models if model._meta.managed}
 
 
-def empty(engine: Engine, tables: Iterable[str]) -> None:
+def empty(using: str, tables: Iterable[str]) -> None:
     """Delete the rows that migrations put into tables, which the dump's rows replace."""
+    engine = engine_of(connections[using])
     engine.execute(*(f"DELETE FROM {engine.quote(table)}" for table in engine.there(tables)))
 
 
