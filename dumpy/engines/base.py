@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -239,19 +239,13 @@ class Engine(ABC):
         """Run the block in a transaction in which tables that are made anew do not exist."""
         with self.transaction(is_dry=is_dry):
             self.require_restorable(self.there(tables.filled))
-            kinds = self.tables({*tables.known, *tables.dropped})
-            self._drop(
-                {
-                    name: kind
-                    for name, kind in kinds.items()
-                    if kind != "v" or name in tables.dropped
-                }
-            )
+            self._drop({*self.there(tables.known), *self.tables(tables.dropped)})
             yield
 
-    def _drop(self, kinds: Mapping[str, str]) -> None:
-        """Drop tables and views, given with their kinds."""
-        for name in sorted(kinds, key=lambda name: (kinds[name] != "v", name)):
+    def _drop(self, names: Collection[str]) -> None:
+        """Drop views, then tables."""
+        kinds = self.tables(names)
+        for name in sorted(names, key=lambda name: (kinds[name] != "v", name)):
             kind = "VIEW" if kinds[name] == "v" else "TABLE"
             self.execute(f"DROP {kind} {self.quote(name)}")
 

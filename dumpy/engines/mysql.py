@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from django.db.models import CharField, DateField, F, TimeField, UUIDField
@@ -116,26 +116,24 @@ class MySQL(ServerEngine):
             return Cast(F(column.name), CharField(max_length=36))
         return super().exact_order(column)
 
-    @contextmanager
-    def storing_zero(self) -> Iterator[None]:
-        mode = self.column("SELECT @@SESSION.sql_mode")[0]
-        with self.connection.cursor() as cursor:
-            cursor.execute("SET SESSION sql_mode = %s", [f"{mode},NO_AUTO_VALUE_ON_ZERO"])
-            try:
-                yield
-            finally:
-                cursor.execute("SET SESSION sql_mode = %s", [mode])
+    def storing_zero(self) -> AbstractContextManager[None]:
+        return self._setting("sql_mode", lambda mode: f"{mode},NO_AUTO_VALUE_ON_ZERO")
+
+    def patient(self) -> AbstractContextManager[None]:
+        return self._setting("lock_wait_timeout", lambda _seconds: PATIENCE)
 
     @contextmanager
-    def patient(self) -> Iterator[None]:
-        kept = self.column("SELECT @@lock_wait_timeout")[0]
-        self.execute(f"SET lock_wait_timeout = {PATIENCE}")
+    def _setting(self, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
+        """Change a variable of the session until the block ends."""
+        kept = self.column(f"SELECT @@SESSION.{name}")[0]
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION {name} = %s", [change(kept)])
         try:
             yield
         finally:
             # A new connection has its own.
-            with suppress(Error):
-                self.execute(f"SET lock_wait_timeout = {kept}")
+            with suppress(Error), self.connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION {name} = %s", [kept])
 
     def is_locked_out(self, error: Error) -> bool:
         return bool(error.args) and error.args[0] in _LOCKED_OUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import cached_property
@@ -289,14 +289,14 @@ class PostgreSQL(ServerEngine):
         reason = " ".join(" ".join(said).split())
         return Refusal(reason, _REFUSALS.get(diag.sqlstate, "refused"), names)
 
-    def _drop(self, kinds: Mapping[str, str]) -> None:
+    def _drop(self, names: Collection[str]) -> None:
         """Drop views, and tables in one statement, because they may refer to each other.
 
         The collations that migrations of the project make go as well: no table uses them any more.
         """
         try:
-            for kind, names in self._of([*kinds], _KINDS):
-                self.execute(f"DROP {kind} {names}")
+            for kind, found in self._of(names, _KINDS):
+                self.execute(f"DROP {kind} {found}")
             for name in _collations():
                 self.execute(f"DROP COLLATION IF EXISTS {self.quote(name)}")
         except InternalError as error:
@@ -391,7 +391,7 @@ class PostgreSQL(ServerEngine):
                     query = _RESET.format(table=table, column=self.quote(str(field.column)))
                     self.rows(query, [table, field.column])
 
-    def _of(self, tables: Sequence[str], query: str) -> list[tuple[Any, ...]]:
+    def _of(self, tables: Collection[str], query: str) -> list[tuple[Any, ...]]:
         return self.rows(query, {"tables": [*map(self.quote, tables)]})
 
     def _properties(self, kept: str) -> str:
