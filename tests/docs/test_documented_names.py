@@ -90,6 +90,11 @@ def test_an_option_that_dumpy_adds_is_documented(command: str) -> None:
     assert [option for option in ADDED[command] if f"`{option}`" not in page("commands")] == []
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_an_option_is_a_sentence(command: str) -> None:
+    assert [option for option, text in ADDED[command].items() if not text.endswith(".")] == []
+
+
 def test_an_option_means_the_same_in_every_command() -> None:
     said: dict[str, set[str]] = {}
     for command, options in ADDED.items():

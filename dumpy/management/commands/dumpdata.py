@@ -38,10 +38,8 @@ class Command(dumpdata.Command):
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Dump the database in the format asked for."""
         if options["format"] != "py":
-            more = [
-                f"--{name.replace('_', '-')}" for name in ("as_objects", "mask") if options[name]
-            ]
-            for option in [*used(**subset_options(options)), *more]:
+            more = {name: options[name] for name in ("as_objects", "mask")}
+            for option in used(**subset_options(options), **more):
                 raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
@@ -106,17 +104,15 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
         raise CommandError("--pks cannot be combined with a subset: use --only.")
     if keys and (len(app_labels) != 1 or "." not in app_labels[0]):
         raise CommandError("You can only use --pks option with one model")
-    if options["as_objects"]:
-        if options["mask"]:
-            raise CommandError("--as-objects cannot be combined with --mask.")
-        for name in ("natural_foreign", "natural_primary"):
-            if options[f"use_{name}_keys"]:
-                option = name.replace("_", "-")
-                raise CommandError(f"--as-objects cannot be combined with --{option}.")
+    natural = {
+        "natural_foreign": options["use_natural_foreign_keys"],
+        "natural_primary": options["use_natural_primary_keys"],
+    }
+    for option in used(mask=options["mask"], **natural) if options["as_objects"] else ():
+        raise CommandError(f"--as-objects cannot be combined with {option}.")
     return Options(
+        **natural,
         using=options["database"],
-        natural_foreign=options["use_natural_foreign_keys"],
-        natural_primary=options["use_natural_primary_keys"],
         all_rows=options["use_base_manager"],
         keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
         selection=selection,
