@@ -36,25 +36,20 @@ class Record(NamedTuple):
     fields: dict[str, Any]
 
 
-class _Row(NamedTuple):
-    label: str
-    names: tuple[str, ...]
-    values: tuple[Any, ...]
-
-
 def converted(records: Iterable[Record]) -> str:
     """Return a dump of records; raises ``DumpyError`` for one that the models cannot hold."""
     parts: list[str] = []
     module = ModuleWriter(parts.append)
     module.begin("A fixture, written by dumpy.", project_version())
     for (label, fields), rows in groupby(map(_row, records), key=lambda row: row[:2]):
-        page = [", ".join(map(source, row.values)) for row in rows]
+        page = [", ".join(map(source, values)) for _label, _fields, values in rows]
         module.section(label, fields, [page])
     module.end()
     return "".join(parts)
 
 
-def _row(record: Record) -> _Row:
+def _row(record: Record) -> tuple[str, tuple[str, ...], tuple[Any, ...]]:
+    """Return the label of a model, and the fields and values of a row."""
     try:
         model: ModelType = apps.get_model(record.label)
     except (LookupError, ValueError) as error:
@@ -68,7 +63,7 @@ def _row(record: Record) -> _Row:
         raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
     values = {table.names[name]: value for name, value in given.items()}
     written = dict(_written(table, values, (model._meta.label, record.pk)))
-    return _Row(model._meta.label, tuple(written), tuple(written.values()))
+    return model._meta.label, tuple(written), tuple(written.values())
 
 
 def _key(table: Table, pk: Any) -> dict[str, Any]:
@@ -199,38 +194,33 @@ def rewritten(text: str, names: Mapping[Path, str]) -> str:
     ``names`` are the new names of files by their old paths. A name without an ending stays. So does
     a module that Python cannot read.
     """
-    lines = text.split("\n")
     try:
-        found = list(_names(ast.parse(text)))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return text
-    for constant in sorted(found, key=lambda one: (one.lineno, one.col_offset), reverse=True):
+    lines = text.split("\n")
+    # From the end on, as the places of names are those in the old text.
+    for constant in sorted(
+        _names(tree), key=lambda one: (one.lineno, one.col_offset), reverse=True
+    ):
         old = str(constant.value)
-        new = next((new for path, new in names.items() if _is_at(path, old)), None)
-        if new is None or constant.end_lineno != constant.lineno:
-            continue
-        line = lines[constant.lineno - 1].encode()
-        begin, end = constant.col_offset, constant.end_col_offset
-        kept = old[: -len(_base(old))]
-        written = line[begin:end].replace(old.encode(), f"{kept}{new}".encode())
-        lines[constant.lineno - 1] = (line[:begin] + written + line[end:]).decode()
+        found = (new for path, new in names.items() if f"/{path.as_posix()}".endswith(f"/{old}"))
+        new = next(found, None) if old else None
+        if new is not None and constant.end_lineno == constant.lineno:
+            line = lines[constant.lineno - 1].encode()
+            begin, end = constant.col_offset, constant.end_col_offset
+            written = f"{old.removesuffix(old.rpartition('/')[2])}{new}".encode()
+            changed = line[begin:end].replace(old.encode(), written)
+            lines[constant.lineno - 1] = (line[:begin] + changed + line[end:]).decode()
     return "\n".join(lines)
 
 
 def _names(tree: ast.Module) -> Iterator[ast.Constant]:
     """Yield the texts in what is assigned to ``fixtures``."""
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(one, ast.Name) and one.id == "fixtures" for one in targets):
-            value = getattr(node, "value", None)
-            for one in ast.walk(value) if isinstance(value, ast.AST) else ():
-                if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                    yield one
-
-
-def _is_at(path: Path, name: str) -> bool:
-    return bool(name) and f"/{path.as_posix()}".endswith(f"/{name}")
-
-
-def _base(name: str) -> str:
-    return name.rpartition("/")[2]
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(one, ast.Name) and one.id == "fixtures" for one in targets):
+                for one in ast.walk(node.value):
+                    if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                        yield one

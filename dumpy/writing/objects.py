@@ -126,7 +126,7 @@ class _ObjectsWriter:
             if rows and table.label.lower() == _PERMISSION:
                 self.notes.add(f"{table.label} is left out: migrate makes its rows.")
                 continue
-            if rows and _has_code(table.model):
+            if rows and (table.model.save is not Model.save or has_receivers(table.model)):
                 self.notes.add(f"{table.label} has its own save() or receivers, which run.")
             found += rows
         inner = {key for one in found for key in _parent_keys(one)}
@@ -307,10 +307,6 @@ def _is_set(known: Model, instance: Model, name: str) -> bool:
 def _is_parent_link(own: Any) -> bool:
     """Whether a field leads from a child to its parent in multi-table inheritance."""
     return bool(own.remote_field and getattr(own.remote_field, "parent_link", False))
-
-
-def _has_code(model: ModelType) -> bool:
-    return model.save is not Model.save or has_receivers(model)
 
 
 def _module_of(model: ModelType) -> str:

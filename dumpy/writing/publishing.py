@@ -83,17 +83,20 @@ def _aside(target: Path) -> Iterator[IO[str]]:
         with suppress(OSError):
             leftover.unlink()
     prefix = f".{target.name}.dumpy-"
-    with (
-        _locked_file(prefix, _ASIDE, target.parent) as (descriptor, name),
-        os.fdopen(descriptor, "wb") as file,
-    ):
-        with _text(file, target) as stream:
-            yield stream
-        file.flush()
-        os.fsync(file.fileno())
-        if target.exists():
-            os.chmod(name, target.stat().st_mode & 0o777)
-        os.replace(name, target)
+    descriptor, name = _locked_new(lambda: tempfile.mkstemp(_ASIDE, prefix, target.parent))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with _text(file, target) as stream:
+                yield stream
+            file.flush()
+            os.fsync(file.fileno())
+            if target.exists():
+                os.chmod(name, target.stat().st_mode & 0o777)
+            os.replace(name, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
 
 
 @contextmanager
@@ -293,18 +296,6 @@ def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) 
     finally:
         shutil.rmtree(name, ignore_errors=True)
         os.close(descriptor)
-
-
-@contextmanager
-def _locked_file(prefix: str, suffix: str, parent: Path) -> Iterator[tuple[int, str]]:
-    """Create a file, and yield its descriptor and path; it is removed if the block fails."""
-    descriptor, name = _locked_new(lambda: tempfile.mkstemp(suffix, prefix, parent))
-    try:
-        yield descriptor, name
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 def _locked_new(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:
