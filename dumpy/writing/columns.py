@@ -114,7 +114,7 @@ class ColumnWriter:
             if type(value) is str and self.column.types == _INSTANTS:
                 (value,) = _datetimes([value])
             made = self._decode(value)
-            if made is None and self.column.types is not None:
+            if made is None and not self.column.is_encoded:
                 raise ValidationError(_not_valid(self.column, value))
         except Exception as error:
             raise self._unreadable(key, error) from error

@@ -155,9 +155,8 @@ class DatabaseDump:
     def notes(self) -> Iterator[str]:
         """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
         yield from self._notes
-        if self._masking is not None and (
-            names := self._masking.personal(filter(self._has_rows, self._read))
-        ):
+        filled = (one for one in self._read if any(rows.exists() for rows in self.querysets(one)))
+        if self._masking is not None and (names := self._masking.personal(filled)):
             yield (
                 f"Not masked, though the names may be those of personal data: {', '.join(names)}. "
                 "Mask them, or set them to None in the mask."
@@ -176,9 +175,6 @@ class DatabaseDump:
             elif table in self._read:
                 yield from self._hidden(table)
                 yield from self._unknown_columns(table)
-
-    def _has_rows(self, table: Table) -> bool:
-        return bool(self._subset.count(table) if self._subset else self._queryset(table).exists())
 
     @cached_property
     def _ordered(self) -> list[Table]:

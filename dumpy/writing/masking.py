@@ -93,7 +93,8 @@ class Masking:
         if self._seen is None:
             self._seen = temporary_database()
             self._seen.execute("CREATE TABLE seen (masked PRIMARY KEY, value) WITHOUT ROWID")
-        digests = [hashlib.sha256(f"{column}={one}".encode()).digest() for one in (masked, value)]
+        texts = [f"{column}={one}".encode("utf-8", "surrogatepass") for one in (masked, value)]
+        digests = [hashlib.sha256(text).digest() for text in texts]
         self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", digests)
         found = self._seen.execute("SELECT value FROM seen WHERE masked = ?", digests[:1])
         return bool(found.fetchone()[0] == digests[1])
@@ -129,9 +130,9 @@ class MaskedWriter:
         if value is None or value is JSON_NULL:
             return source(value)
         column = self._plain.column
-        original = repr(value)
         # The messages of these exceptions may show a value: they are no causes either.
         try:
+            original = repr(value)
             if column.is_json:
                 value = json.loads(json.dumps(value), cls=column.target.decoder)
             masked = self._method(value)
@@ -219,10 +220,14 @@ def _table(mask: type[Mask]) -> Table:
     model = mask.Meta.model
     try:
         found: ModelType = apps.get_model(model) if isinstance(model, str) else model
-        return table_of(found)
-    except (LookupError, ValueError) as error:
-        hint = _meant(model, (one._meta.label for one in apps.get_models()))
+        table, is_abstract = table_of(found), found._meta.abstract
+    except (LookupError, ValueError, AttributeError) as error:
+        hint = _meant(str(model), (one._meta.label for one in apps.get_models()))
         raise DumpFailed(f"{_place(mask)}: there is no model {model!r}.{hint}") from error
+    if is_abstract:
+        reason = "is abstract: write a mask for each model that inherits from it."
+        raise DumpFailed(f"{_place(mask)}: {table.label} {reason}")
+    return table
 
 
 def _methods(mask: type[Mask], table: Table) -> Iterator[tuple[str, Method | None]]:

@@ -18,7 +18,7 @@ from writing_tools import dumped, put, reload, row, stored
 
 from dumpy.errors import UnwritableField
 from dumpy.schema.stored import is_same_stored
-from zoo.fields import Colour, Point, Size
+from zoo.fields import Colour, ColourField, Point, Size
 from zoo.models import Basket, Collar, Diet, Plumage, Waypoint
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +128,17 @@ def test_a_value_whose_text_does_not_give_it_back_is_refused_by_name() -> None:
     assert error.value == Colour("red", "dark")
     assert "zoo.Plumage(pk=7)" in str(error)
     assert "'colour'" in str(error)
+
+
+def test_a_value_that_a_field_with_sql_reads_as_none_does_not_become_null(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put(Plumage(pk=7, colour=Colour("red", "")))
+    monkeypatch.setattr(ColourField, "from_db_value", lambda *_arguments: None)
+    with pytest.raises(
+        CommandError, match=r"zoo\.Plumage\(pk=7\): the value of 'colour' cannot be"
+    ):
+        call_command("dumpdata", "zoo.Plumage", format="py", stdout=StringIO())
 
 
 def test_a_refused_value_is_a_serialization_error_of_django() -> None:

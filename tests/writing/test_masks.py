@@ -160,6 +160,22 @@ def test_a_mask_of_an_unknown_model_is_refused_with_file_and_spelling(
     assert "there is no model 'music.Artits'. Did you mean 'music.Artist'?" in said
 
 
+@isolate_apps("zoo")
+def test_a_mask_of_an_abstract_model_is_refused_as_it_would_mask_nothing(
+    refusal: Callable[..., str],
+) -> None:
+    class Base(Model):
+        text = IntegerField()
+
+        class Meta:
+            app_label = "zoo"
+            abstract = True
+
+    said = refusal(Base, text=lambda _self, value: value)
+    assert "zoo.Base is abstract: write a mask for each model that inherits from it." in said
+    assert "there is no model <class 'object'>." in refusal(object)
+
+
 def test_a_mask_of_an_unknown_field_is_refused_with_spelling(refusal: Callable[..., str]) -> None:
     assert "no field 'nmae' with a column of its own. Did you mean 'name'?" in refusal(
         "music.Artist", nmae=lambda _self, _value: ""

@@ -202,6 +202,15 @@ def test_a_list_of_keys_left_out_is_refused() -> None:
         serialize("py", [nation, mascot], fields=fields, use_natural_primary_keys=True)
 
 
+def test_a_generic_key_without_the_field_of_its_type_is_refused_too() -> None:
+    nation = Nation.objects.create(pk=1, name="Ghana")
+    note = Note(pk=5, content_type=ContentType.objects.get_for_model(Nation), object_id=1)
+    note.save()
+    fields = ["name", "object_id"]
+    with pytest.raises(UnwritableRow, match=r"\(pk=5\): its object_id holds 1, a primary key"):
+        serialize("py", [nation, note], fields=fields, use_natural_primary_keys=True)
+
+
 def test_a_natural_key_with_a_key_left_out_in_it_is_refused(
     nations: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
