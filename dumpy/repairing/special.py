@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db.models import ForeignKey, QuerySet
 
-from dumpy.schema.tables import (
-    NATURAL_KEYS,
-    Column,
-    ModelType,
-    Table,
-    concrete,
-    is_special,
-    table_of,
-)
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, concrete, is_special, table_of
 from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]
-_Special = tuple[str, ModelType, Callable[[Any], object]]
 
 
 @dataclass(frozen=True)
@@ -49,30 +41,17 @@ class SpecialKeys:
         self._rows_of = rows_of
         self._using = using
         self._known: dict[ModelType, dict[object, object]] = {}
-        self._found: dict[Table, list[_Special]] = {}
 
     def here(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a row, where keys of special rows are those here, or ``NotHere``."""
         changed: dict[str, Any] = {}
-        for name, model, to_python in self._special_of(table):
+        for name, model, to_python in _special_keys(table):
             value = values.get(name)
             if isinstance(value, list):
                 changed[name] = [self._key(model, one, to_python) for one in value]
             elif value is not None:
                 changed[name] = self._key(model, value, to_python)
         return {**values, **changed} if changed else values
-
-    def _special_of(self, table: Table) -> list[_Special]:
-        """Return the columns and links of a table that lead to special rows."""
-        if table not in self._found:
-            columns = [(column.name, column) for column in table.columns]
-            columns += [(link.name, link.target) for link in table.links]
-            self._found[table] = [
-                (name, model, column.target.to_python)
-                for name, column in columns
-                if (model := special_of(column)) is not None
-            ]
-        return self._found[table]
 
     def _key(self, model: ModelType, value: Any, to_python: Callable[[Any], object]) -> object:
         if type(value) is Natural:
@@ -89,34 +68,39 @@ class SpecialKeys:
         return self._known[model]
 
     def _match(self, model: ModelType, key: object, row: Values) -> object:
+        """Return the key here of a row of the dump."""
         table, names = table_of(model), NATURAL_KEYS[model._meta.label_lower]
+        natural: list[object] = []
+        for name in names:
+            value, kind = row.get(name), table.column(name).references
+            if isinstance(value, Natural) and kind is not None:
+                value = self._found(kind, value.key)
+            natural.append(None if isinstance(value, NotHere) else value)
+        found = None if None in natural else self._found(model, natural)
         said = ", ".join(f"{name}={_shown(row.get(name))}" for name in names)
-        wanted = {name: self._stored(table.column(name), row.get(name)) for name in names}
-        if None in wanted.values():
-            found = None
-        else:
-            found = QuerySet(model, using=self._using).filter(**wanted).values_list("pk").first()
-        return found[0] if found else NotHere(key, f"{table.label} {said}", is_named=True)
+        return NotHere(key, f"{table.label} {said}", is_named=True) if found is None else found
 
-    def _stored(self, column: Column, value: object) -> object:
-        """A part of a natural key as it is here; None for a content type that is not."""
-        if not isinstance(value, Natural):
-            return None if isinstance(value, NotHere) else value
-        assert column.references is not None
-        names = NATURAL_KEYS[column.references._meta.label_lower]
-        rows: QuerySet[Any] = QuerySet(column.references, using=self._using)
-        found = rows.filter(**dict(zip(names, value.key, strict=True))).values_list("pk").first()
+    def _found(self, model: ModelType, natural: Sequence[object]) -> object:
+        names = NATURAL_KEYS[model._meta.label_lower]
+        rows: QuerySet[Any] = QuerySet(model, using=self._using)
+        found = rows.filter(**dict(zip(names, natural, strict=True))).values_list("pk").first()
         return found[0] if found else None
 
 
-def special_of(column: Column) -> ModelType | None:
-    """Return the special model whose keys a column holds, be it as the keys of other rows."""
-    field: Any = column.field
-    while isinstance(field, ForeignKey):
-        model, field = concrete(field.remote_field.model), field.target_field
-        if is_special(model):
-            return model if field.primary_key else None
-    return None
+@cache
+def _special_keys(table: Table) -> list[tuple[str, ModelType, Callable[[Any], object]]]:
+    """Return the columns and links that lead to special rows, be it as the keys of other rows."""
+    columns = [(column.name, column) for column in table.columns]
+    found: list[tuple[str, ModelType, Callable[[Any], object]]] = []
+    for name, column in [*columns, *((link.name, link.target) for link in table.links)]:
+        field: Any = column.field
+        while isinstance(field, ForeignKey):
+            model, field = concrete(field.remote_field.model), field.target_field
+            if is_special(model):
+                if field.primary_key:
+                    found.append((name, model, column.target.to_python))
+                break
+    return found
 
 
 def _shown(value: object) -> str:

@@ -188,6 +188,17 @@ def test_a_reference_to_another_field_than_the_key_is_followed(dump: Path) -> No
     assert said == {"zoo.Exhibit": "1 restored", "zoo.Species": "1 restored"}
 
 
+def test_a_row_that_is_there_with_another_value_is_not_changed_by_a_row_that_needs_it(
+    dump: Path,
+) -> None:
+    zoo.Exhibit.objects.all().delete()
+    zoo.Species.objects.update(latin="Corvus corone")
+    said, problem = failed(dump, "zoo.Exhibit", "1")
+    assert said == {"zoo.Exhibit": "1 errors", "zoo.Species": "1 ignored (exists)"}
+    assert "species_id='Corvus corax' refers to a row of zoo.Species" in problem
+    assert zoo.Species.objects.get().latin == "Corvus corone"
+
+
 def test_a_reference_that_the_database_does_not_check_needs_nothing(dump: Path) -> None:
     zoo.Sighting.objects.all().delete()
     assert repaired(dump, "zoo.Sighting", "1") == {"zoo.Sighting": "1 restored"}
@@ -386,6 +397,15 @@ def test_a_dry_run_says_why_rows_would_be_restored(dump: Path) -> None:
     assert "music.Artist(pk=1): music.Album(pk=1) refers to it." in said
     assert "music.Track(pk=2): it refers to music.Album(pk=1)." in said
     assert not Artist.objects.exists()
+
+
+def test_a_dry_run_names_the_rows_that_refer_to_those_that_come_back(dump: Path) -> None:
+    delete_shop()
+    said = called("repair", str(dump), "music.Album", "1").out
+    children = "The dump has 3 rows of music.Track that refer to these rows."
+    assert f"{children} To restore what is missing of them, too, add --with-children.\n" in said
+    Playlist.objects.filter(pk=1).delete()
+    assert "that refer to" not in called("repair", str(dump), "music.Playlist", "1").out
 
 
 def test_a_row_is_found_whose_key_a_person_has_written_in_another_way(tmp_path: Path) -> None:

@@ -86,5 +86,13 @@ class Command(BaseCommand):
             self.stdout.write(printable_lines(reason))
         if len(outcome.reasons) > SHOWN:
             self.stdout.write(f"… and {counted(len(outcome.reasons) - SHOWN, 'more row')}.")
+        if outcome.children:
+            children = (
+                f"{counted(rows, 'row')} of {label}" for label, rows in outcome.children.items()
+            )
+            self.stdout.write(
+                f"The dump has {', '.join(children)} that refer to these rows. To restore what is "
+                "missing of them, too, add --with-children."
+            )
         more = " To restore the rows, add --really." if outcome.reasons else ""
         self.stdout.write(f"Nothing was changed.{more}")
