@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 from pathlib import Path
@@ -26,6 +27,8 @@ from dumpy.text.words import source
 _ROWS = "    # mergedump puts the rows of {} here\n"
 _IS_ROWS = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
+# As git has it where merge.conflictStyle is diff3.
+_BASE = "||||||| base\n"
 Texts = tuple[str, ...]
 """A row: the source of each of its values. True is not 1 so."""
 
@@ -132,10 +135,14 @@ def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
 
     text = _IS_ROWS.sub(text_of, skeleton.text)
     conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
-    if conflicts:
-        return Merged(text, conflicts)
-    with reading.open(text) as dump:  # What cannot be read again is merged by lines.
-        return Merged(text, conflicts, tuple(_dangling(dump, _removed(names, sides))))
+    removed = _removed(names, sides)
+    if not conflicts:  # What cannot be read again is merged by lines.
+        return Merged(text, 0, tuple(_dangling(text, removed)))
+    found: set[tuple[int, str]] = set()
+    for kept in (_OURS, _SPLIT):
+        with suppress(FixtureError):  # A side need not be what the rest of the file was before.
+            found |= set(_dangling(_resolved(text, kept), removed))
+    return Merged(text, conflicts, tuple(sorted(found)))
 
 
 def _removed(names: set[str], sides: tuple[_Side, _Side, _Side]) -> dict[str, set[str]]:
@@ -149,20 +156,38 @@ def _removed(names: set[str], sides: tuple[_Side, _Side, _Side]) -> dict[str, se
     return found
 
 
-def _dangling(dump: Dump, removed: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
+def _resolved(text: str, kept: str) -> str:
+    """Return a text as one side of its conflicts has it, what follows the mark ``kept``.
+
+    The lines of the other side become comments, so that the lines keep their numbers.
+    """
+    lines, side = [], ""
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        is_mark = line == _OURS or (side and line in (_BASE, _SPLIT, _THEIRS))
+        if is_mark:
+            side = "" if line == _THEIRS else line
+        lines.append("#\n" if is_mark or side not in ("", kept) else line)
+    return "".join(lines)
+
+
+def _dangling(text: str, removed: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
     """Yield the references to removed rows, as far as the models of the project show them."""
-    for table in dump.tables:
-        model = TODAY.find(table.label)
-        for name, label in _references(model) if model is not None else ():
-            at = table.fields.get(name)
-            if not removed.get(label) or not isinstance(at, int):
-                continue
-            for row in table.rows():
-                value = row.values[at]
-                for key in map(source, value if isinstance(value, list) else [value]):
-                    if key in removed[label]:
-                        said = f"{name} refers to {label}(pk={key}), which one side has removed."
-                        yield row.line, f"{table.label}: {said}"
+    with reading.open(text) as dump:
+        for table in dump.tables:
+            model = TODAY.find(table.label)
+            for name, label in _references(model) if model is not None else ():
+                at = table.fields.get(name)
+                if not removed.get(label) or not isinstance(at, int):
+                    continue
+                said = (
+                    f"{table.label}: {name} refers to {label}(pk={{}}), which one side has removed."
+                )
+                for row in table.rows():
+                    value = row.values[at]
+                    keys = map(source, value if isinstance(value, list) else [value])
+                    yield from (
+                        (row.line, said.format(key)) for key in keys if key in removed[label]
+                    )
 
 
 def _references(model: ModelType) -> Iterator[tuple[str, str]]:
@@ -227,7 +252,10 @@ def _line(name: str, row: Texts | None) -> str:
 
 
 def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise DumpyError(f"{path}: it cannot be read: {error.strerror}.") from error
 
 
 def _merged_lines(base: str, ours: str, theirs: str) -> Merged:

@@ -272,3 +272,22 @@ def test_a_row_that_one_side_has_removed_and_the_other_refers_to_is_named(tmp_pa
     assert end.value.code == 1
     assert err.getvalue() == f"shop/data.py:{line}: {said}\n"
     assert not merged(tmp_path, base, ours, text(1, 1, 2)).dangling
+
+
+def test_references_are_checked_beside_conflicts_and_on_each_side_of_them(tmp_path: Path) -> None:
+    def text(artists: list[int], title: str, artist: int) -> str:
+        names = [(pk, f"Artist {pk}") for pk in artists]
+        albums = rows("music.Album", "id title artist_id", (4, "Four", 3), (5, title, artist))
+        return module(rows("music.Artist", "id name", *names), albums)
+
+    sides = text([1, 2, 3], "Zero", 1), text([1, 3], "One", 1), text([1, 2], "Two", 2)
+    found = merged(tmp_path, *sides)
+    assert found.conflicts == 1
+    lines = found.text.splitlines()
+    assert [
+        (lines[line - 1].strip(), said.split(",")[0][-8:]) for line, said in found.dangling
+    ] == [
+        ("yield create_music_album(4, 'Four', 3)", "st(pk=3)"),
+        ("yield create_music_album(5, 'One', 2)", "st(pk=2)"),
+        ("yield create_music_album(5, 'Two', 2)", "st(pk=2)"),
+    ]
