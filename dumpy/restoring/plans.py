@@ -106,6 +106,8 @@ class Today:
         if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
         if len(errors) > 1 or hints:
+            path = self.content.dump.path or self.content.dump.source.name
+            hints.append(f"What a migrator would do about each of them: manage.py checkdump {path}")
             raise FixtureErrors(errors, "\n".join(hints))
         raise errors[0]
 
