@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,21 +43,23 @@ def check(
         path = path.parent
     found = Findings(path, project_version=project_version())
     damages: list[FixtureError] = []
-    try:
-        dump = reading.open(path, damages=damages)
-    except FixtureError as error:
-        found.damages.append(error)
-        return found
-    with dump:
+    with _noted(found), reading.open(path, damages=damages) as dump:
         if dump.outline is None:
             hint = f"To add its objects to a database: manage.py loaddata {path}"
-            reason = "it is a program, not a dump."
-            found.damages.append(FixtureError(dump.source.place(1), reason, hint))
-            return found
+            raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
         found.damages += damages
         _Check(dump, found, using, keeps_scratch).run(is_rehearsed=is_rehearsed)
     found.damages = list({str(error): error for error in found.damages}.values())
     return found
+
+
+@contextmanager
+def _noted(found: Findings) -> Iterator[None]:
+    """Note what is raised in the block as a damage."""
+    try:
+        yield
+    except (FixtureError, RestoreFailed) as error:
+        found.damages.append(error)
 
 
 class _Check:
@@ -76,10 +78,15 @@ class _Check:
 
     def run(self, *, is_rehearsed: bool) -> None:
         """Check it."""
-        if self.dump.is_program:
-            self._note_program(is_rehearsed=is_rehearsed)
-        else:
+        if not self.dump.is_program:
             self._check_names()
+        elif not is_rehearsed:
+            reason, hint = (
+                "it is a program, which only a rehearsal runs",
+                "check it without --no-rehearsal",
+            )
+            place = self.dump.source.place(1)
+            self.found.findings.append(Finding("code", "", reason, hint=hint, place=place))
         if is_rehearsed and all(isinstance(one, NoWay) for one in self.found.damages):
             self._rehearse()
         elif is_rehearsed:
@@ -87,26 +94,20 @@ class _Check:
             why = "it is damaged" if is_damaged else "its rows cannot be migrated"
             self.found.unrehearsed = f"The dump was not rehearsed, because {why}."
 
-    def _note_program(self, *, is_rehearsed: bool) -> None:
-        if not is_rehearsed:
-            self.found.findings.append(
-                Finding(
-                    "code", "", "it is a program, which only a rehearsal runs",
-                    hint="check it without --no-rehearsal", place=self.dump.source.place(1),
-                )
-            )  # fmt: skip
-
     def _check_names(self) -> None:
         found = self.found
         self.content.migration = self._migration()
         models = self._models()
-        found.notes += self._left_out()
-        changes = self._changes()
+        with _noted(found):
+            found.notes += self.dump.left_out()
+        changes = Changes(None)
+        with _noted(found):
+            changes = self.content.changes
         names = Names(models, self._added({model.label for model in models}), changes)
         found.findings += names.findings()
         found.findings += _without_migration(models, names)
         found.findings += _read_by_code(models)
-        skipped = self._skipped() if changes.past else []
+        skipped = [*self._skipped()] if changes.past else []
         is_stopped = bool(found.stopping)
         found.findings += skipped
         with suppress(FixtureError, RestoreFailed):  # which is among the damages
@@ -132,39 +133,25 @@ class _Check:
             found.damages.append(error)
             return None
 
-    def _changes(self) -> Changes:
-        try:
-            return self.content.changes
-        except RestoreFailed as error:
-            self.found.damages.append(error)
-            return Changes(None)
-
-    def _left_out(self) -> Iterator[str]:
-        try:
-            yield from self.dump.left_out()
-        except FixtureError as error:
-            self.found.damages.append(error)
-
     def _models(self) -> list[DumpedModel]:
         """Read all rows, and put the tables together by their create functions."""
         groups: dict[tuple[int, str], list[DumpedTable]] = {}
+        lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
+        models: list[DumpedModel] = []
         for raw in self._tables():
             table = migrated(raw, self.content.migration)
             if table.create is not None:
-                self._count(raw.label, DumpedModel.of([raw]))
+                self._count(raw.label, DumpedModel([raw]))
             elif not table.drops:
                 groups.setdefault((table.function.line, table.label), []).append(table)
-        lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
-        models = [DumpedModel.of(tables, lines.get(label)) for (_, label), tables in groups.items()]
-        for model in models:
-            self._count(model.label, model)
+        for (line, label), tables in groups.items():
+            models.append(DumpedModel(tables, lines.get(label, line)))
+            self._count(label, models[-1])
         return models
 
     def _count(self, label: str, model: DumpedModel) -> None:
-        try:
+        with _noted(self.found):
             model.count()
-        except FixtureError as error:
-            self.found.damages.append(error)
         if self.found.manifest is None:
             self.found.rows[label] = self.found.rows.get(label, 0) + model.rows
 
@@ -176,10 +163,8 @@ class _Check:
         damaged = {
             Path(e.place.file).name for e in self.found.damages if isinstance(e, FixtureError)
         }
-        try:
+        with _noted(self.found):
             self.dump.listed()
-        except FixtureError as error:
-            self.found.damages.append(error)
         for name in self.dump.skeleton.files if self.dump.skeleton else ():
             if name in self.dump.files and name not in damaged:
                 yield from self.dump.tables_of(name)
@@ -199,17 +184,14 @@ class _Check:
             and router.allow_migrate_model(self.using, model)
         ]
 
-    def _skipped(self) -> list[Finding]:
-        """Return the migrations that the rows need, and nothing applies."""
-        content = self.content
-        found = [
-            Finding("data-migration", ".".join(key), said) for key, said in content.unknown.items()
-        ]
+    def _skipped(self) -> Iterator[Finding]:
+        """Yield the migrations that the rows need, and nothing applies."""
+        for key, said in self.content.unknown.items():
+            yield Finding("data-migration", ".".join(key), said)
         with suppress(FixtureError):  # of a table file, which is among the damages
-            for key, said in content.skipped:
+            for key, said in self.content.skipped:
                 reason = f"{said}: a restore does not do this"
-                found.append(Finding("data-migration", ".".join(key), reason))
-        return found
+                yield Finding("data-migration", ".".join(key), reason)
 
     def _rehearse(self) -> None:
         found = self.found
@@ -234,10 +216,8 @@ def _without_migration(models: Sequence[DumpedModel], names: Names) -> Iterator[
     known = [model for label in labels if label and (model := TODAY.find(label))]
     past = names.changes.past
     for label, name in past.without_migration(dict.fromkeys(known)) if past else ():
-        yield Finding(
-            "no-migration", label, "no migration makes it", field=name,
-            hint="run manage.py makemigrations",
-        )  # fmt: skip
+        hint = "run manage.py makemigrations"
+        yield Finding("no-migration", label, "no migration makes it", field=name, hint=hint)
 
 
 def _read_by_code(models: Sequence[DumpedModel]) -> Iterator[Finding]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from ast import literal_eval
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections
+from django.db.utils import Error as DatabaseError
 
 from dumpy import reading
 from dumpy.errors import DumpyError, FixtureError, counted
@@ -51,7 +53,6 @@ class Change(NamedTuple):
     after: str
 
     def __str__(self) -> str:
-        """Return the change for a person, without the words around numbers if that is enough."""
         said = "{} {} → {}".format(self.name, *self.shown)
         return f"{said} (another order of keys)" if self.is_order else said
 
@@ -68,7 +69,7 @@ class Change(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Return both values for a person, long ones from where their difference is seen."""
+        """Both values for a person: long ones from where they differ, numbers without words."""
         plain = [_WRAPPED.sub(r"\1", text) for text in self[1:]]
         return _shortened(*(plain if plain[0] != plain[1] else self[1:]))
 
@@ -79,18 +80,38 @@ class RowDiff:
 
     Attributes:
         label: the model, as ``app_label.ModelName``.
+        row: all values of both sides, as text.
         key: the primary key, as text.
         kind: ``"removed"``, ``"added"``, or ``"changed"`` from the first dump to the second.
         changes: a ``Change`` for each field that differs.
     """
 
     label: str
-    key: str
-    kind: Literal["removed", "added", "changed"]
-    changes: tuple[Change, ...] = ()
+    row: Difference
+
+    @property
+    def key(self) -> str:
+        """The primary key, for a person."""
+        return _shown(self.row.key)
+
+    @property
+    def kind(self) -> str:
+        """What became of the row from the first dump to the second."""
+        if self.row.gone is None:
+            return "added"
+        return "removed" if self.row.come is None else "changed"
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """The fields that differ, of a row that was changed."""
+        gone, come = self.row.gone, self.row.come
+        if gone is None or come is None:
+            return ()
+        names = dict.fromkeys([*gone, *come])
+        all_of_them = (Change(one, gone.get(one, _NONE), come.get(one, _NONE)) for one in names)
+        return tuple(one for one in all_of_them if one.before != one.after)
 
     def __str__(self) -> str:
-        """Return the row in one line."""
         said = ", ".join(map(str, self.changes)) or self.kind
         return f"{self.label}(pk={self.key}): {said}"
 
@@ -114,55 +135,63 @@ class ModelDiff:
     fields: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Return the numbers that are not zero, and the fields."""
-        counts = [f"{number} {kind}" for kind, number in self._counts().items() if number]
+        counts = {
+            "removed": self.removed,
+            "added": self.added,
+            "changed": self.changed,
+            "of them in the order of JSON keys only, as jsonb keeps none": self.reordered,
+        }
+        said = [f"{number} {what}" for what, number in counts.items() if number]
         only = [f"fields of one dump only: {', '.join(self.fields)}"] if self.fields else []
-        keys = f"{self.reordered} of them in the order of JSON keys only, as jsonb keeps none"
-        return ", ".join([*counts, *([keys] if self.reordered else []), *only])
+        return ", ".join([*said, *only])
 
     def __bool__(self) -> bool:
-        """Return whether there is any difference."""
-        return bool(self.fields) or any(self._counts().values())
-
-    def _counts(self) -> dict[str, int]:
-        return {"removed": self.removed, "added": self.added, "changed": self.changed}
+        return bool(self.fields or self.removed or self.added or self.changed)
 
 
 @dataclass
 class Diff:
     """Two dumps that are compared; ``models`` is complete when ``rows()`` has come to its end.
 
-    ``not_compared`` are the numbers of rows of models that only a compared database has, in apps of
-    which the other dump has models.
+    Attributes:
+        ignored: the names of fields that may differ, by the label of the model.
+        not_compared: the numbers of rows of models that only a compared database has, in apps of
+            which the other dump has models.
     """
 
     first: Dump
     second: Dump
+    ignored: Mapping[str, Collection[str]] = field(default_factory=dict)
     models: dict[str, ModelDiff] = field(default_factory=dict)
     not_compared: dict[str, int] = field(default_factory=dict)
 
     def rows(self) -> Iterator[RowDiff]:
-        """Yield the rows that differ, by model and key; raises ``FixtureError``."""
-        return (diff for diff, _ in self.differences())
-
-    def differences(self) -> Iterator[tuple[RowDiff, Difference]]:
-        """Yield the rows that differ, each with all values of both dumps; raises ``FixtureError``.
+        """Yield the rows that differ, by model and key; raises ``FixtureError``.
 
         Rows are read as they are needed, but for a model whose rows are not in the order of their
-        keys: they are held in memory. Fields that only one of the dumps has are not compared.
+        keys: they are held in memory. Fields that only one of the dumps has are not compared, and
+        tables of which two directories have the same digest are not read.
         """
         first, second = by_model(self.first.tables), by_model(self.second.tables)
+        digests, others = _digests(self.first), _digests(self.second)
         for label in dict.fromkeys([*first, *second]):
+            if label in digests and digests[label] == others.get(label):
+                continue
+            tables, ignored = (first.get(label, ()), second.get(label, ())), self.ignored
             found = self.models[label] = ModelDiff()
-            found.fields, rows = model_differences(
-                label, first.get(label, ()), second.get(label, ())
-            )
-            for row in rows:
-                diff = row_diff(label, row)
-                setattr(found, diff.kind, getattr(found, diff.kind) + 1)
-                found.reordered += bool(diff.changes) and all(one.is_order for one in diff.changes)
-                yield diff, row
+            found.fields, rows = model_differences(label, *tables, ignored.get(label, ()))
+            for row in (RowDiff(label, row) for row in rows):
+                setattr(found, row.kind, getattr(found, row.kind) + 1)
+                found.reordered += bool(row.changes) and all(one.is_order for one in row.changes)
+                yield row
         self.models = {label: found for label, found in self.models.items() if found}
+
+
+def _digests(dump: Dump) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the digest and the fields of each table, unless an edit has changed what they mean."""
+    if dump.is_edited:
+        return {}
+    return {entry.model: (entry.digest, entry.fields) for entry in dump.entries}
 
 
 def totals(models: Mapping[str, ModelDiff], not_compared: Mapping[str, int]) -> list[str]:
@@ -182,26 +211,32 @@ def comparing(first: str, second: str) -> Iterator[Diff]:
     named if they have rows. Raises ``DumpyError``.
     """
     with TemporaryDirectory(prefix="dumpy-diff-") as directory:
-        dumps = {given: opened(Path(given)) for given in (first, second) if not _is_alias(given)}
+        dumps = {given: _named(given) for given in (first, second) if not _is_alias(given)}
         labels = [label for dump in dumps.values() for label in by_model(dump.tables)]
         others: dict[str, int] = {}
         for given in filter(_is_alias, (first, second)):
-            path = Path(directory) / f"{len(dumps)}.py"
-            _dump(given.removeprefix(DATABASE), labels, path)
+            path, alias = Path(directory) / f"{len(dumps)}.py", given.removeprefix(DATABASE)
+            try:
+                others |= _dump(alias, labels, path)
+            except DatabaseError as error:
+                raise DumpyError(f"The database {alias!r} cannot be read: {error}") from error
             dumps[given] = opened(path)
-            others |= _other_rows(given.removeprefix(DATABASE), labels)
         with dumps[first], dumps[second]:
             yield Diff(dumps[first], dumps[second], not_compared=others)
 
 
 def opened(path: Path) -> Dump:
     """Return the dump at a path; raises ``FixtureError`` if it is a program."""
-    if str(path) in connections and not path.exists():
-        raise DumpyError(f"{path}: there is no such file. For the database: {DATABASE}{path}")
     dump = reading.open(path)
     if dump.is_program:
         raise FixtureError(dump.source.place(1), "it is a program: only data can be compared.")
     return dump
+
+
+def _named(given: str) -> Dump:
+    if given in connections and not Path(given).exists():
+        raise DumpyError(f"{given}: there is no such file. For the database: {DATABASE}{given}")
+    return opened(Path(given))
 
 
 def values(dump: Dump) -> Iterator[str]:
@@ -213,40 +248,31 @@ def values(dump: Dump) -> Iterator[str]:
             yield from (f"{name} {field} {text}" for field, text in row.cells.items())
 
 
-def row_diff(label: str, row: Difference) -> RowDiff:
-    """Return a row that differs, of the model or table of that label, for a person."""
-    key, gone, come = _shown(row.key), row.gone, row.come
-    if gone is None or come is None:
-        return RowDiff(label, key, "added" if gone is None else "removed")
-    names = dict.fromkeys([*gone, *come])
-    changes = (Change(name, gone.get(name, _NONE), come.get(name, _NONE)) for name in names)
-    return RowDiff(label, key, "changed", tuple(one for one in changes if one.before != one.after))
-
-
 def _is_alias(given: str) -> bool:
     return given.startswith(DATABASE)
 
 
-def _dump(alias: str, labels: Sequence[str], path: Path) -> None:
-    """Dump the models with these labels, or all if there is none, to a file."""
+def _dump(alias: str, labels: Sequence[str], path: Path) -> dict[str, int]:
+    """Dump the models with these labels, or all if there is none, to a file.
+
+    Returns the numbers of rows of the other models in the apps of these, where there are any.
+    """
     if alias not in connections:
         aliases = ", ".join(connections)
         raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
+    every, options = select([], [], alias), Options(using=alias, all_rows=True)
     known = [model for model in map(TODAY.find, labels) if model is not None]
-    models = known if labels else select([], [], alias)
-    write_dump(DatabaseDump(models, Options(using=alias, all_rows=True)), path)
-
-
-def _other_rows(alias: str, labels: Sequence[str]) -> dict[str, int]:
-    """Return the rows of the other models in the apps of some labels, where there are any."""
+    write_dump(DatabaseDump(known if labels else every, options), path)
     app_labels = {label.partition(".")[0] for label in labels}
-    models = [
-        model
-        for model in select([], [], alias)
-        if model._meta.app_label in app_labels and model._meta.label not in labels
-    ]
-    dump = DatabaseDump(models, Options(using=alias, all_rows=True))
-    counts = {table.label: dump.count_of(table) for table in dump.tables}
+    others = DatabaseDump(
+        [
+            one
+            for one in every
+            if one._meta.app_label in app_labels and one._meta.label not in labels
+        ],
+        options,
+    )
+    counts = {table.label: others.count_of(table) for table in others.tables}
     return {label: count for label, count in counts.items() if count}
 
 

@@ -6,7 +6,7 @@ import pickle
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from dumpy import reading
-from dumpy.checking.diff import opened, row_diff
+from dumpy.checking.diff import Diff, RowDiff, opened
 from dumpy.checking.report import SHOWN
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
-from dumpy.restoring.compare import Difference, Keyed, by_model, differences, model_differences
+from dumpy.restoring.compare import Keyed, by_model, differences
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
@@ -73,11 +73,10 @@ class DoubleDump:
         """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
         with scratch_directory("ddt") as aside:
             first = opened(given) if given else None
-            every = select([], [], self.using)
-            again = self._dump(_models_of(first) if first else every)
             # Migrators may make rows of any model.
-            is_of_today = first is None or first.version == project_version()
-            source = again if is_of_today else self._dump(every)
+            is_of_today = first is not None and first.version == project_version()
+            every = select([], [], self.using)
+            source = self._dump(_models_of(first) if first and is_of_today else every)
             # The source is dumped, and read as it is, in one snapshot.
             with source.snapshot():
                 source.require_tables()
@@ -86,9 +85,8 @@ class DoubleDump:
                     _write(source, aside / "first")
                 for table in source.tables:
                     _keep(self._stored(table), aside / table.label)
-                unknown = dict(_unknown_columns(source.tables, self.using))
-            first = first or reading.open(aside / "first")
-            return self._compared(first, source.tables, unknown, again, aside)
+                unknown = {table: _unknown_columns(table, self.using) for table in source.tables}
+            return self._compared(first or reading.open(aside / "first"), unknown, aside)
 
     def _dump(self, models: list[ModelType]) -> DatabaseDump:
         return DatabaseDump(models, Options(self.using, all_rows=True))
@@ -96,14 +94,8 @@ class DoubleDump:
     def _stored(self, table: Table) -> Iterator[Keyed]:
         return stored_rows(table, self.using, self.ignored.get(table.model, ()))
 
-    def _compared(
-        self,
-        first: Dump,
-        tables: list[Table],
-        unknown: Mapping[Table, str],
-        again: DatabaseDump,
-        aside: Path,
-    ) -> Verdict:
+    def _compared(self, first: Dump, tables: Mapping[Table, list[str]], aside: Path) -> Verdict:
+        """Restore a dump, and compare; ``tables`` have the names of columns without a field."""
         rows = {entry.model: entry.rows for entry in first.entries}
         for label, parts in by_model(first.tables).items():
             rows.setdefault(label, sum(part.row_count for part in parts))
@@ -115,12 +107,19 @@ class DoubleDump:
             report = Restorer(content, Today(content, self.using), compares=False).run()
             is_migrated = content.migration is not None
             labels = report.tables if is_migrated else rows
-            tables = [table for table in tables if table.label in labels]
-            stored = dict(self._different_content(tables, unknown, aside))
+            stored: dict[str, tuple[str, ...]] = {}
+            for table, unknown in tables.items():
+                if table.label in labels:
+                    stored |= self._different_content(table, unknown, aside)
             if is_migrated:
-                return Verdict(rows, stored, (_migrated(first),), is_migrated=True)
+                note = (
+                    f"The dump is of version {first.version}, migrators bring it to "
+                    f"{project_version()}: its rows cannot come back as they were, and are not "
+                    "compared."
+                )
+                return Verdict(rows, stored, (note,), is_migrated=True)
             self.say("dumping the scratch database")
-            with again.snapshot():
+            with (again := self._dump(_models_of(first))).snapshot():
                 _write(again, aside / "second")
         with reading.open(aside / "second") as second:
             different = {**dict(self._different_rows(first, second)), **stored}
@@ -128,30 +127,22 @@ class DoubleDump:
         notes = [f"{one} is not compared: the project has no such model." for one in gone]
         return Verdict(rows, different, tuple(notes))
 
-    def _different_content(
-        self, tables: Iterable[Table], unknown: Mapping[Table, str], aside: Path
-    ) -> Different:
-        for table in tables:
-            found = differences(_kept(aside / table.label), self._stored(table))
-            yield from _shown(table.label, "in the database", "after the restore", found)
-            if table in unknown:
-                yield f"a column of {table.label}", (unknown[table],)
+    def _different_content(self, table: Table, unknown: list[str], aside: Path) -> Different:
+        label, found = table.label, differences(_kept(aside / table.label), self._stored(table))
+        rows = (RowDiff(label, row) for row in found)
+        yield from _shown(label, "in the database", "after the restore", rows)
+        if unknown:
+            said = f"{label}: columns without a field are not in the dump: {', '.join(unknown)}."
+            yield f"a column of {label}", (said,)
 
     def _different_rows(self, first: Dump, second: Dump) -> Different:
-        digests = [
-            {entry.model: (entry.digest, entry.fields) for entry in dump.entries}
-            for dump in (first, second)
-        ]
-        one, other = by_model(first.tables), by_model(second.tables)
-        for label in dict.fromkeys([*one, *other]):
-            model, digest = TODAY.find(label), digests[0].get(label)
-            if model is None or (digest is not None and digest == digests[1].get(label)):
-                continue
-            tables = one.get(label, ()), other.get(label, ())
-            only, rows = model_differences(label, *tables, self.ignored.get(model, ()))
-            if only:
-                yield label, (f"Fields of one dump only: {', '.join(only)}.",)
+        ignored = {model._meta.label: names for model, names in self.ignored.items()}
+        diff = Diff(first, second, ignored)
+        for label, rows in groupby(diff.rows(), lambda row: row.label):
             yield from _shown(label, "in the first dump", "in the second", rows)
+        for label, found in diff.models.items():
+            if found.fields:
+                yield label, (f"Fields of one dump only: {', '.join(found.fields)}.",)
 
 
 def stored_rows(table: Table, using: str, ignored: Collection[str] = ()) -> Iterator[Keyed]:
@@ -195,15 +186,12 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
     return found
 
 
-def _unknown_columns(tables: Iterable[Table], using: str) -> Iterator[tuple[Table, str]]:
-    """Yield the columns that no field has: they are in neither of the dumps."""
-    for table in tables:
-        meta = table.model._meta
-        known = {str(field.column).lower() for field in meta.local_concrete_fields}
-        there = engine_of(connections[using]).column_names(meta.db_table)
-        if unknown := [name for name in there if name.lower() not in known]:
-            names = ", ".join(unknown)
-            yield table, f"{table.label}: columns without a field are not in the dump: {names}."
+def _unknown_columns(table: Table, using: str) -> list[str]:
+    """Return the columns that no field has: they are in neither of the dumps."""
+    meta = table.model._meta
+    known = {str(field.column).lower() for field in meta.local_concrete_fields}
+    there = engine_of(connections[using]).column_names(meta.db_table)
+    return [name for name in there if name.lower() not in known]
 
 
 def _models_of(dump: Dump) -> list[ModelType]:
@@ -236,15 +224,8 @@ def _kept(path: Path) -> Iterator[Keyed]:
                 return
 
 
-def _migrated(first: Dump) -> str:
-    return (
-        f"The dump is of version {first.version}, migrators bring it to "
-        f"{project_version()}: its rows cannot come back as they were, and are not compared."
-    )
-
-
-def _shown(label: str, before: str, after: str, rows: Iterator[Difference]) -> Different:
-    lines = [f"  {row_diff(label, row)}" for row in islice(rows, SHOWN)]
+def _shown(label: str, before: str, after: str, rows: Iterator[RowDiff]) -> Different:
+    lines = [f"  {row}" for row in islice(rows, SHOWN)]
     if lines:
         more = sum(1 for _ in rows)
         rest = [f"  … and {more:,} more rows that differ."] if more else []

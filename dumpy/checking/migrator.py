@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from packaging.version import Version
 
-from dumpy.checking.report import Finding, Findings, sentence
+from dumpy.checking.report import Finding, Findings
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
 from dumpy.migrating.chain import in_names, steps_of, version_of
@@ -179,7 +179,7 @@ def _by_hand(reason: str, step: Step) -> NotWritten:
 def _lines(finding: Finding) -> Iterator[str]:
     """Yield what a finding says as a comment, and the call, if it is no comment for a person."""
     name = f"{finding.model}.{finding.field}" if finding.field else finding.model
-    said = f"{name}: {sentence(finding)}"
+    said = f"{name}: {finding.sentence}"
     # What stands in a dump must not become a line of a program.
     yield from (f"# {line}" for line in wrap(printable(said), _WIDTH - 10))
     if finding.call is not None:

@@ -30,35 +30,31 @@ class DumpedModel:
     """The rows of one create function.
 
     Attributes:
-        named_at: where its model is named; ``listed_at``: where its rows are listed.
+        line: where its model is named.
         rows: how many there are; ``filled``: how many values of a field that is gone are not empty.
         lists: the fields with lists of links.
     """
 
-    label: str
-    tables: tuple[DumpedTable, ...]
-    named_at: Place
-    listed_at: tuple[Place, ...]
+    tables: Sequence[DumpedTable]
+    line: int = 1
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     lists: set[str] = field(default_factory=set)
 
-    @classmethod
-    def of(cls, tables: Sequence[DumpedTable], line: int | None = None) -> DumpedModel:
-        """Return the model of some tables, which is named in a line of the skeleton."""
-        first = tables[0]
-        listed = dict.fromkeys(table.listed_at for table in tables)
-        named_at = first.skeleton.place(line) if line else first.declared_at()
-        return cls(first.label, tuple(tables), named_at, tuple(listed))
+    @property
+    def label(self) -> str:
+        """The label of the model."""
+        return self.tables[0].label
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """Where each field has its value."""
         return self.tables[0].fields
 
-    def field_at(self, name: str) -> Place:
-        """Return the line of a field in the create function."""
-        return self.tables[0].declared_at(name)
+    def place(self, name: str | None = None) -> Place:
+        """Return the line that names the model, or one of its fields."""
+        first = self.tables[0]
+        return first.skeleton.place(self.line) if name is None else first.declared_at(name)
 
     def count(self) -> None:
         """Read all rows, and count them; raises ``FixtureError`` for one that cannot be read.
@@ -123,7 +119,7 @@ class Names:
     def guessed(self) -> dict[str, str]:
         """The likely new labels of models that are gone, where no migrations know them."""
         known = [model for one in self.models if (model := TODAY.find(one.label)) is not None]
-        wanted = {one for model in known for one in _targets(table_of(model))}
+        wanted = {one for model in known for one in targets(table_of(model))}
         return _best(
             (score, one.label, model._meta.label)
             for one in self.models
@@ -133,16 +129,17 @@ class Names:
         )
 
     def _gone(self, dumped: DumpedModel) -> Finding:
-        lines = len(dumped.listed_at)
-        what = "line" if lines == 1 else f"{lines} lines"
-        hint = f"comment the {what} out in {dumped.tables[0].listed_in}"
-        reason, heir = "there is no such model", self._heir(dumped)
+        first, heir = dumped.tables[0], self._heir(dumped)
+        listed = dict.fromkeys(one.listed_at for one in dumped.tables)
+        what = "line" if len(listed) == 1 else f"{len(listed)} lines"
+        hint = f"comment the {what} out in {first.listed_in}"
+        reason = "there is no such model"
         if heir is not None:
             reason += f", but {heir}, which is new, may have its values"
             hint += ", or @override its create function in a migrator, and that of the other model"
         call = Call("remove_model", (dumped.label,))
         return Finding(
-            "model-removed", dumped.label, reason, to=heir, hint=hint, place=dumped.listed_at[0],
+            "model-removed", dumped.label, reason, to=heir, hint=hint, place=next(iter(listed)),
             rows=dumped.rows, values=sum(dumped.filled.values()),
             call=None if heir else call, proposal=str(call),
         )  # fmt: skip
@@ -150,13 +147,13 @@ class Names:
     def _heir(self, dumped: DumpedModel) -> str | None:
         """Return a new field, of a model that rows of a gone one referred to, with their values."""
         then = self.changes.table(dumped.label)
-        targets = {target._meta.label for target in _targets(then)} if then else set()
+        referred = {one._meta.label for one in targets(then)} if then else set()
         for other in self.models:
             model = TODAY.find(other.label)
             if model is None:
                 continue
             is_guessed = then is None and f"{model._meta.model_name}_id" in dumped.fields
-            if is_guessed or model._meta.label in targets:
+            if is_guessed or model._meta.label in referred:
                 for one in _added(table_of(model), other.fields):
                     if dumped.filled[one.name]:
                         return f"{other.label}.{one.field.name}"
@@ -188,8 +185,7 @@ class _Fields:
         known |= {self.table.names[name] for name in self.dumped.fields if name in self.table.names}
         for one in self.added.values():
             if one.name not in known:
-                is_needed = set(self.table.key) <= known and _is_wanting(one)
-                yield self._needed(one) if is_needed else self._new(one)
+                yield self._new(one, is_keyed=set(self.table.key) <= known)
 
     @cached_property
     def gone(self) -> list[str]:
@@ -252,7 +248,7 @@ class _Fields:
         call = Call("remove_field", (self.table.label, name))
         finding = Finding(
             "field-removed", self.dumped.label, "there is no such field", field=name,
-            hint="comment the line out", place=self.dumped.field_at(name), call=call,
+            hint="comment the line out", place=self.dumped.place(name), call=call,
             rows=self.dumped.rows, values=self.dumped.filled[name],
         )  # fmt: skip
         if other := self._elsewhere.get(name):
@@ -262,7 +258,25 @@ class _Fields:
                 hint=f"comment the line out, or make rows of {other} with @override in a migrator",
             )  # fmt: skip
         one = self._other_kind(name)
-        return finding if one is None else _converted(finding, self.table.label, name, one)
+        return finding if one is None else self._converted(finding, name, one)
+
+    def _converted(self, finding: Finding, old: str, one: Column | Link) -> Finding:
+        """Return the finding for a foreign key that is a many-to-many field now, or the reverse."""
+        where, first = self.dumped.fields[old], self.dumped.tables[0]
+        value = first.parameters[where] if isinstance(where, int) else old
+        then, now, change = "a foreign key", "many-to-many field", _TO_LINKS
+        line, loss = f"{one.name}=[] if {value} is None else [{value}],", ""
+        if isinstance(one, Column):
+            then, now, change = "a many-to-many field", "foreign key", _TO_KEY
+            line, loss = f"{one.name}={value}[0] if {value} else None,", ", of which one link stays"
+        label, names = literal(self.table.label), (literal(old), literal(one.name))
+        return replace(
+            finding, reason=f"was {then}, and may be the {now} {one.name} now{loss}", to=one.name,
+            hint=f"in a program ('# dumpy: program 1'), {finding.place} becomes: {line}",
+            place=None, call=None, is_guess=True,
+            proposal=f"self.change_values({label}, {names[0]}, {change})\n"
+            f"self.rename_field({label}, {', '.join(names)})",
+        )  # fmt: skip
 
     @cached_property
     def _elsewhere(self) -> dict[str, str]:
@@ -272,7 +286,7 @@ class _Fields:
         """
         found: dict[str, str] = {}
         for other in map(table_of, self.names.added):
-            if self.table.model in _targets(other) or other.model in _targets(self.table):
+            if self.table.model in targets(other) or other.model in targets(self.table):
                 found |= {c.name: other.label for c in other.columns if c.name not in other.key}
                 for own in self.table.model._meta.local_many_to_many:
                     if own.remote_field.through is other.model:
@@ -291,23 +305,25 @@ class _Fields:
         # Where nobody knows, the only one is likely enough not to drop what it may hold.
         return next(iter(alike or (others if len(others) == 1 else ())), None)
 
-    def _new(self, one: Column | Link) -> Finding:
-        return Finding(
-            "field-added", self.dumped.label, f"is new, and {_filling(one)}",
+    def _new(self, one: Column | Link, *, is_keyed: bool) -> Finding:
+        """Return the finding for a new field of rows that have their keys, or are found without."""
+        filling = _filling(one)
+        finding = Finding(
+            "field-added", self.dumped.label, f"is new, and {filling or 'may be left out'}",
             field=one.field.name, rows=self.dumped.rows, stops=False,
         )  # fmt: skip
-
-    def _needed(self, one: Column | Link) -> Finding:
+        if filling or not is_keyed:
+            return finding
         value = self.names.changes.value(self.table.label, str(one.field.name))
-        call = Call("add_field", (self.table.label, one.name, value))
         # Other values have names that a migrator would have to import.
         is_told = isinstance(value, str | int | float)
         told = f", which a migration has filled with {literal(value)}" if is_told else ""
-        table = self.dumped.tables[0]
+        first = self.dumped.tables[0]
         return replace(
-            self._new(one), reason=f"is new, and needs a value{told}", stops=True,
+            finding, reason=f"is new, and needs a value{told}", stops=True,
             hint=f"add a line such as {one.name}=…, to the call of new(), or give it a default",
-            place=table.declared_at(), call=call if is_told else None,
+            place=first.declared_at(),
+            call=Call("add_field", (self.table.label, one.name, value)) if is_told else None,
             proposal=f"self.add_field({literal(self.table.label)}, {literal(one.name)}, ...)",
         )  # fmt: skip
 
@@ -329,25 +345,8 @@ def _renamed(
     verb = "may have been" if is_guess else "was"
     return Finding(
         "field-renamed" if name else "model-renamed", dumped.label, f"{verb} renamed to {new}",
-        field=name, to=new, hint=hint, place=dumped.field_at(name) if name else dumped.named_at,
+        field=name, to=new, hint=hint, place=dumped.place(name),
         rows=dumped.rows, values=dumped.filled[name] if name else 0, call=call, is_guess=is_guess,
-    )  # fmt: skip
-
-
-def _converted(finding: Finding, label: str, old: str, one: Column | Link) -> Finding:
-    """Return the finding for a foreign key that is a many-to-many field today, or the reverse."""
-    then, now, change = "a foreign key", "many-to-many field", _TO_LINKS
-    hint = f"in a program, write {one.name}=[] if {old} is None else [{old}]"
-    if isinstance(one, Column):
-        then, now, change = "a many-to-many field", "foreign key", _TO_KEY
-        hint = (
-            f"in a program, write {one.name}={old}[0] if {old} else None to keep one link of each"
-        )
-    return replace(
-        finding, reason=f"was {then}, and may be the {now} {one.name} now", to=one.name,
-        hint=hint, place=None, call=None, is_guess=True,
-        proposal=f"self.change_values({literal(label)}, {literal(old)}, {change})\n"
-        f"self.rename_field({literal(label)}, {literal(old)}, {literal(one.name)})",
     )  # fmt: skip
 
 
@@ -364,13 +363,6 @@ def _is_needed(one: Column | Link) -> bool:
     return isinstance(one, Column) and not (own.null or own.blank or own.has_default())
 
 
-def _is_wanting(one: Column | Link) -> bool:
-    """Whether each row needs a value for a field that has no default."""
-    if isinstance(one, Link) or _is_filled(one) or one.field.null or one.field.primary_key:
-        return False
-    return default_of(one.field) is None
-
-
 def _is_filled(column: Column) -> bool:
     """Whether the database fills a column in."""
     has_default = getattr(column.field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED
@@ -378,14 +370,14 @@ def _is_filled(column: Column) -> bool:
 
 
 def _filling(one: Column | Link) -> str:
+    """Return what a new field has in rows without a value for it, ``""`` if they need one."""
     if isinstance(one, Link):
         return "links nothing"
     if _is_filled(one):
         return "the database fills it in"
-    default = default_of(one.field)
-    if default is None:
-        return "may be NULL"
-    return "has a default" if one.field.has_default() else "begins empty"
+    if default_of(one.field) is not None:
+        return "has a default" if one.field.has_default() else "begins empty"
+    return "may be NULL" if one.field.null or one.field.primary_key else ""
 
 
 def _model_score(dumped: DumpedModel, table: Table, *, is_wanted: bool) -> float:
@@ -411,7 +403,7 @@ def _target(one: Column | Link) -> ModelType | None:
     return one.target.references if isinstance(one, Link) else one.references
 
 
-def _targets(table: Table) -> set[ModelType]:
+def targets(table: Table) -> set[ModelType]:
     """Return the models that the rows of a table refer to."""
     found = {_target(one) for one in _every(table)}
     return {model for model in found if model is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,15 +11,24 @@ from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
-from dumpy.checking.report import SHOWN, Example, Finding, Findings, NoScratch, literal
+from dumpy.checking.diff import RowDiff
+from dumpy.checking.report import SHOWN, Finding, Findings, NoScratch, literal
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, FixtureError, FixtureErrors, LoadError, Problem, RestoreFailed
+from dumpy.errors import (
+    DumpyError,
+    FixtureError,
+    FixtureErrors,
+    LoadError,
+    Problem,
+    RestoreFailed,
+    RowRef,
+)
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading.source import named
-from dumpy.restoring.compare import Difference, DumpedContent, stored_differences
+from dumpy.restoring.compare import DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
@@ -47,24 +57,17 @@ class _Rehearsal(Restorer):
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
         """Note the values that are not those of the dump."""
         for content in contents:
-            tallies: dict[str, tuple[int, list[Difference]]] = {}
-            for row in stored_differences(content, self.using):
-                for name in _names_of(row):
-                    count, first = tallies.get(name, (0, []))
-                    tallies[name] = count + 1, [*first, row][:SHOWN]
-            for name, (count, first) in tallies.items():
-                self.differing.append(_changed(content.label, name, count, first))
-            if not tallies:
+            counts: Counter[str] = Counter()
+            first: defaultdict[str, list[RowDiff]] = defaultdict(list)
+            for difference in stored_differences(content, self.using):
+                row = RowDiff(content.label, difference)
+                for name in [change.name for change in row.changes] or [""]:
+                    counts[name] += 1
+                    first[name] += [row] if counts[name] <= SHOWN else []
+            self.differing += (_changed(name, counts[name], first[name]) for name in counts)
+            if not counts:
                 reason = "its content would differ from the dump"
                 self.differing.append(Finding("changed", content.label, reason))
-
-
-def _names_of(row: Difference) -> list[str]:
-    """Return the fields that differ, and ``""`` for a row that one side alone has."""
-    gone, come = row.gone, row.come
-    if gone is None or come is None:
-        return [""]
-    return [name for name in gone if gone[name] != come[name]]
 
 
 class _Refusals(Rejects):
@@ -166,27 +169,30 @@ def _finding(label: str, name: str | None, kind: str, group: Sequence[RejectedRo
     return Finding(
         kind, label, problems[0].reason.removeprefix(f"{name}: ").rstrip("."), field=name,
         hint=_HINTS.get(kind, "change the values"), rows=len(group),
-        values=0 if kind == "null" else len(group), examples=_examples(problems),
+        values=0 if kind == "null" else len(group), examples=tuple(problems[:SHOWN]),
         proposal=_proposal(group, name, kind) if name and "," not in name else "",
     )  # fmt: skip
 
 
-def _examples(problems: Sequence[Problem]) -> tuple[Example, ...]:
-    return tuple(Example(one.ref.key, one.ref.place, one.reason) for one in problems[:SHOWN])
+def _changed(name: str, count: int, first: Sequence[RowDiff]) -> Finding:
+    """Return the finding for values that the fields of today do not keep as they are.
 
-
-def _changed(label: str, name: str, count: int, first: Sequence[Difference]) -> Finding:
-    """Return the finding for values that the fields of today do not keep as they are."""
-    keys = (one.key[0] if len(one.key) == 1 else one.key for one in first)
-    examples = tuple(Example(key, one.place) for key, one in zip(keys, first, strict=True))
-    gone, come = first[0].gone, first[0].come
-    if gone is None or come is None:
-        hint = "handlers of migrators, receivers, or triggers make or change such rows"
-        reason = "other rows come back"
-        return Finding("changed", label, reason, hint=hint, examples=examples)
-    return Finding(
-        "changed", label, f"{gone[name]} would become {come[name]}", field=name,
-        hint="change the values, or the field", rows=count, values=count, examples=examples,
+    Without a ``name``, it is for rows that one side alone has.
+    """
+    label, rows = first[0].label, [one.row for one in first]
+    keys = (row.key[0] if len(row.key) == 1 else row.key for row in rows)
+    refs = (RowRef(label, key, row.place) for key, row in zip(keys, rows, strict=True))
+    finding = Finding(
+        "changed", label, "other rows come back",
+        hint="handlers of migrators, receivers, or triggers make or change such rows",
+        examples=tuple(Problem(ref, "") for ref in refs),
+    )  # fmt: skip
+    change = next((one for one in first[0].changes if one.name == name), None)
+    if change is None:
+        return finding
+    return replace(
+        finding, reason=f"{change.before} would become {change.after}", field=name,
+        hint="change the values, or the field", rows=count, values=count,
         proposal=f"self.change_values({literal(label)}, {literal(name)}, lambda value: ...)",
     )  # fmt: skip
 

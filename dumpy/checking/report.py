@@ -14,6 +14,7 @@ from dumpy.errors import (
     FixtureError,
     MigrationError,
     Place,
+    Problem,
     RestoreFailed,
     counted,
     printable,
@@ -37,15 +38,6 @@ _NAMES_ONLY = "The dump is complete, and its names fit the models. Its rows were
 
 class NoScratch(RestoreFailed):
     """A scratch database that cannot be made."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """A row that was refused: its primary key, its file and line, and the reason."""
-
-    pk: object
-    place: Place | None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class Finding:
         place: the file and line to edit, or None.
         rows: the number of affected rows.
         values: the number of affected values that are not empty.
-        examples: the first rows.
+        examples: a ``Problem`` for each of the first rows.
         call: the call for a step of a migrator, or None.
         proposal: a step of a migrator for you to decide on, as source.
         stops: whether a restore would fail.
@@ -89,7 +81,7 @@ class Finding:
     place: Place | None = None
     rows: int = 0
     values: int = 0
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Problem, ...] = ()
     call: Call | None = None
     proposal: str = ""
     stops: bool = True
@@ -106,6 +98,27 @@ class Finding:
         if not self.stops:
             return "nothing"
         return "migrate" if self.place is None else "edit"
+
+    @property
+    def sentence(self) -> str:
+        """What is said of the field or the model, and how much is at stake."""
+        said = f"{'if so: ' if self.is_guess and not self.to else ''}{self.reason}"
+        if not self.rows or self.kind == "field-added":
+            return said
+        values = self.kind in ("field-removed", "field-renamed", "model-removed")
+        stake = [(self.rows, "row"), *([(self.values, "value")] if values else [])]
+        return f"{said} ({', '.join(counted(*one) for one in stake)})"
+
+    @property
+    def example_lines(self) -> list[str]:
+        """The place and key of each example, and its reason if it is another one."""
+        lines = []
+        for one in self.examples:
+            where = f"{one.ref.place}: " if one.ref.place else ""
+            said = one.reason.removeprefix(f"{self.field}: ").rstrip(".")
+            other = f": {said}" if said not in ("", self.reason) else ""
+            lines.append(f"{where}pk {one.ref.key!r:.60}{other}")
+        return lines
 
 
 @dataclass
@@ -179,24 +192,22 @@ def _lines(found: Findings) -> Iterator[str]:
         return  # it could not be opened
     yield from _tables(found)
     yield from _versions(found)
+    together = [one for one in found.findings if one.kind in _TOGETHER and not one.stops]
+    alone = [one for one in found.findings if one not in together]
     # What a rehearsal finds stands beside the fields of its model.
-    for label in dict.fromkeys(one.model for one in found.findings):
-        alone = [one for one in found.findings if one.model == label and not _is_together(one)]
-        if alone:
-            yield ""
-            yield label or "The file"
+    for label in dict.fromkeys(one.model for one in alone):
+        yield ""
+        yield label or "The file"
         for finding in alone:
-            yield from _finding(finding)
+            if finding.model == label:
+                yield from _finding(finding)
     yield ""
     for kind, title in _TOGETHER.items():
-        names = [_name(one) for one in found.findings if one.kind == kind and _is_together(one)]
+        names = [_name(one) for one in together if one.kind == kind]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         if names:
-            yield f"{title}: {_some(names)}."
+            yield f"{title}: {', '.join(names[:_NAMED])}{more}."
     yield from filter(None, (found.advice, found.unrehearsed))
-
-
-def _is_together(finding: Finding) -> bool:
-    return finding.kind in _TOGETHER and not finding.stops
 
 
 def _name(finding: Finding) -> str:
@@ -247,37 +258,18 @@ def _versions(found: Findings) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    yield f"  {finding.field or '':<{_WIDTH}} {sentence(finding)}"
+    yield f"  {finding.field or '':<{_WIDTH}} {finding.sentence}"
     indent = " " * (_WIDTH + 3)
-    for example in finding.examples:
-        yield f"{indent}{example_line(example, finding)}"
+    yield from (f"{indent}{line}" for line in finding.example_lines)
     if finding.hint:
         where = f"{finding.place}: " if finding.place else ""
         yield f"{indent}{where}{finding.hint}"
-    for number, step in enumerate(finding.step.splitlines()):
-        yield f"{indent}{'and' if number else 'or in a migrator:'} {step}"
-
-
-def _some(labels: list[str]) -> str:
-    left = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
-    return ", ".join(labels[:_NAMED]) + left
-
-
-def sentence(finding: Finding) -> str:
-    """Return what a finding says of a field or a model, and how much is at stake."""
-    said = f"{'if so: ' if finding.is_guess and not finding.to else ''}{finding.reason}"
-    if not finding.rows or finding.kind == "field-added":
-        return said
-    if finding.kind not in ("field-removed", "field-renamed", "model-removed"):
-        return f"{said} ({counted(finding.rows, 'row')})"
-    return f"{said} ({counted(finding.rows, 'row')}, {counted(finding.values, 'value')})"
-
-
-def example_line(example: Example, finding: Finding) -> str:
-    """Return the place and key of a row, and the reason if it is not that of the finding."""
-    where = f"{example.place}: " if example.place else ""
-    said = example.reason.removeprefix(f"{finding.field}: ").rstrip(".")
-    return f"{where}pk {example.pk!r:.60}{f': {said}' if said not in ('', finding.reason) else ''}"
+    steps = finding.step.splitlines()
+    if len(steps) == 1:
+        yield f"{indent}or in a migrator: {finding.step}"
+    elif steps:
+        yield f"{indent}or in a migrator, with these lines:"
+        yield from (f"{indent}{step}" for step in steps)
 
 
 def to_json(found: Findings) -> dict[str, Any]:
@@ -304,21 +296,13 @@ def _damage(error: DumpyError) -> dict[str, Any]:
 
 
 def _object(finding: Finding) -> dict[str, Any]:
+    same = ("kind", "model", "field", "to", "rows", "values", "action", "reason", "hint", "step")
     return {
-        "kind": finding.kind,
-        "model": finding.model,
-        "field": finding.field,
-        "to": finding.to,
-        "rows": finding.rows,
-        "values": finding.values,
+        **{name: getattr(finding, name) for name in same},
         "place": _place(finding.place),
-        "action": finding.action,
         "guess": finding.is_guess,
-        "reason": finding.reason,
-        "hint": finding.hint,
-        "step": finding.step,
         "examples": [
-            {"pk": _plain(one.pk), "place": _place(one.place)} for one in finding.examples
+            {"pk": _plain(one.ref.key), "place": _place(one.ref.place)} for one in finding.examples
         ],
     }
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dumpy import reading
 from dumpy.errors import FixtureError, Place, counted
 from dumpy.loading.registry import TODAY
-from dumpy.reading import Dump
+from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import entry_of
-from dumpy.restoring.compare import digest_of
+from dumpy.restoring.compare import rows_digest
 from dumpy.schema.tables import table_of
 from dumpy.text import manifest as manifests
 from dumpy.text.manifest import FileEntry, TableEntry
@@ -60,16 +60,10 @@ def _resealed(dump: Dump, table: TableEntry) -> TableEntry:
     files = tuple(_entry(dump, file.name) for file in table.files)
     if files == table.files:
         return table
-    rows = 0
-
-    def arguments() -> Iterator[str]:
-        nonlocal rows
-        for row in _rows(dump, table):
-            rows += 1
-            yield ", ".join(map(source, row))
-
-    digest = digest_of(arguments())
-    return replace(table, files=files, rows=rows, digest=digest)
+    parts = [part for file in files for part in dump.tables_of(file.name)]
+    _require_restorable(table, parts)
+    rows = sum(part.row_count for part in parts)
+    return replace(table, files=files, rows=rows, digest=rows_digest(parts))
 
 
 def _entry(dump: Dump, name: str) -> FileEntry:
@@ -83,16 +77,13 @@ def _entry(dump: Dump, name: str) -> FileEntry:
     return entry_of(file.source)
 
 
-def _rows(dump: Dump, table: TableEntry) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a table; raises ``FixtureError`` for those that cannot be restored.
-
-    They must go by primary key as those of a database do.
-    """
+def _require_restorable(table: TableEntry, parts: Sequence[DumpedTable]) -> None:
+    """Raise ``FixtureError`` unless rows have all values and go by primary key, as a database's."""
     model = TODAY.find(table.model)
     key = table_of(model).key if model is not None else ()
     positions = [table.fields.index(name) for name in key if name in table.fields]
     last: tuple[object, ...] = ()
-    for part in (part for file in table.files for part in dump.tables_of(file.name)):
+    for part in parts:
         for row in part.rows():
             if len(row.values) != len(table.fields):
                 values = counted(len(row.values), "value")
@@ -107,7 +98,6 @@ def _rows(dump: Dump, table: TableEntry) -> Iterator[tuple[object, ...]]:
                     "Put each row in the order of the primary keys, each of which occurs once.",
                 )
             last = found
-            yield row.values
 
 
 def _is_after(key: tuple[object, ...], last: tuple[object, ...]) -> bool:

@@ -308,5 +308,5 @@ def test_the_report_for_people_is_as_it_was(dump: Path) -> None:
 def test_the_report_for_programs_is_as_it_was(dump: Path) -> None:
     said = checked(worst(dump)).report
     said["findings"] = [one for one in said["findings"] if one["kind"] != "model-added"]
-    text = json.dumps(said, indent=1).replace(str(dump), "dump.py") + "\n"
-    assert text == (GOLDEN / "report.json").read_text(encoding="utf-8")
+    text = json.dumps(said).replace(str(dump), "dump.py")
+    assert json.loads(text) == json.loads((GOLDEN / "report.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dumpy.checking.diff import row_diff
+from dumpy.checking.diff import RowDiff
 from dumpy.restoring.compare import Difference, Keyed, differences
 
 Rows = dict[int, Mapping[str, str]]
@@ -46,7 +46,7 @@ def test_the_differences_of_two_streams_are_those_of_two_mappings(one: Rows, oth
 )
 def test_a_difference_is_shown_in_a_line(one: Rows, other: Rows, expected: str) -> None:
     (found,) = differences(iter(keyed(one)), iter(keyed(other)))
-    assert str(row_diff("t", found)) == expected
+    assert str(RowDiff("t", found)) == expected
 
 
 def test_keys_of_several_types_are_compared() -> None:

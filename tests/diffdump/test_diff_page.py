@@ -69,8 +69,8 @@ def test_a_row_that_one_dump_has_is_shown_with_its_values(
 ) -> None:
     written(*two, tmp_path / "diff.html")
     text = Page(tmp_path / "diff.html").text
-    assert "name 'Axe' price Decimal('2.00')" in text.partition("2 removed")[2]
-    assert "name 'Bolt' price Decimal('4.00')" in text.partition("4 added")[2]
+    assert "name 'Axe' price 2.00" in text.partition("2 removed")[2]
+    assert "name 'Bolt' price 4.00" in text.partition("4 added")[2]
 
 
 def test_the_counts_are_printed_and_the_rows_are_not(

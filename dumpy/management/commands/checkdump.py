@@ -112,6 +112,8 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if said:
             self.stdout.write(f"\n{said}")
+        elif any(one.step for one in found.stopping):
+            self.stdout.write("To print these steps as a migrator, add --write-migrator.")
         if found.is_fine:
             self.stdout.write(verdict(found))
         else:

@@ -59,6 +59,8 @@ class Command(BaseCommand):
         try:
             dump = opened(Path(path))
         except FixtureError:
+            if not Path(path).is_file():
+                raise
             # Git ends in the middle of a conflict if it gets no text.
             lines = Path(path).read_text("utf-8", "backslashreplace").split("\n")
             for line in lines:
