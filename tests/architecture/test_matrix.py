@@ -16,6 +16,12 @@ def test_every_directory_of_tests_is_in_the_table() -> None:
     assert found == DIRECTORIES.keys()
 
 
+def test_each_file_of_tests_has_a_name_of_its_own() -> None:
+    # They are modules without packages: pytest collects only one of a name.
+    names = [path.name for path in TESTS.rglob("test_*.py") if "suite" not in path.parts]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_directories_without_a_database_are_not_said_to_reach_sql() -> None:
     assert {name for name in WITHOUT_DATABASE if "sql" in DIRECTORIES[name]} == set()
 
