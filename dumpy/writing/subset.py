@@ -317,7 +317,7 @@ class Subset:
         for one in references:
             holders, reason = _holders(rows, one.own), _needed_by(table, one.name)
             if one.to == one.target.key:
-                keys = [(value, reason(key)) for (value,), key in holders.items()]
+                keys = ((_key(values), reason(key)) for values, key in holders.items())
                 self._keys.add(one.target, keys)
             else:
                 self._add(one.target, self._rows(one.target), one.to, holders, reason)
@@ -456,8 +456,11 @@ def keyed(
     selected = list(dict.fromkeys([*table.key, *names]))
     for values in rows.values_list(*selected).iterator(chunk_size=CHUNK):
         row = dict(zip(selected, values, strict=True))
-        parts = tuple(row[name] for name in table.key)
-        yield (parts if len(parts) > 1 else parts[0]), row
+        yield _key(tuple(row[name] for name in table.key)), row
+
+
+def _key(parts: tuple[Any, ...]) -> Any:
+    return parts if len(parts) > 1 else parts[0]
 
 
 def _packed(table: Table, key: Any) -> Any:
