@@ -152,6 +152,11 @@ def test_json_is_all_that_is_said_of_a_resealed_edit(dump: Path) -> None:
     assert json.loads(said)["fine"] is True
 
 
+def test_nothing_is_said_of_a_resealed_edit_at_verbosity_0(dump: Path) -> None:
+    edit(dump / "music_genre.py", "Rock", "Rook")
+    assert called("checkdump", str(dump), "--reseal", NAMES, verbosity=0).out == ""
+
+
 def test_a_resealed_restore_is_no_longer_edited(dump: Path) -> None:
     edit(dump / "restore.py", "        name=name,\n", "        name=name,  # as it was\n")
     assert called("checkdump", str(dump), "--reseal", NAMES).out.startswith(

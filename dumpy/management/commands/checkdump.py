@@ -60,7 +60,7 @@ class Command(BaseCommand):
         if options["write"] and not options["write_migrator"]:
             raise CommandError("--write needs --write-migrator.")
         if options["reseal"]:
-            self._reseal(path, is_told=not options["json"])
+            self._reseal(path, is_told=not options["json"] and options["verbosity"] > 0)
         with migrating(Policy(as_version=options["as_version"])):
             found = check(
                 path,
