@@ -180,7 +180,7 @@ def test_the_digest_of_a_resealed_table_is_that_of_a_database_with_its_rows(dump
     directory = reading.open(dump)
     (entry, *_others) = directory.manifest.tables
     tables = tuple(table for table in directory.tables if table.label == entry.model)
-    content = DumpedContent(entry.model, tables, entry.digest, entry.fields)
+    content = DumpedContent(entry.model, tables, entry.digest)
     assert differing([content], TODAY, "default") == []
 
 
