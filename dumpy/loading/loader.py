@@ -29,8 +29,7 @@ from dumpy.loading.pending import Pending
 from dumpy.loading.problems import Invalid
 from dumpy.loading.references import (
     References,
-    RowName,
-    chunks,
+    consequences,
     dangling_problems,
     holders,
     unconstrained,
@@ -470,33 +469,14 @@ class Loader:
                 raise LoadError(sorted(problems, key=position))
             return
         self.rejects.left = left
-        if refused := [*repeated, *self._without_references(kept_out)]:
+        loaded = dict.fromkeys([*self.dumped, *self._saved, *self._dependents()])
+        if refused := [*repeated, *self._dangling(loaded, kept_out)]:
             if any(problem.ref.label in self._keyless for problem in refused):
                 # The database gives such rows another key in each attempt.
                 raise LoadError(sorted(refused, key=position))
-            self.rejects.leave_out(refused)
-
-    def _without_references(self, kept_out: set[RowName]) -> list[Problem]:
-        """Return what leads nowhere, and what leads to it, however far; all of it is deleted.
-
-        It will be left out of the next attempt. A table that had rows may have them then, too.
-        """
-        tables = dict.fromkeys([*self.dumped, *self._saved, *self._dependents()])
-        found: list[Problem] = []
-        while new := [
-            problem
-            for problem in self._dangling(tables, kept_out)
-            if problem.ref.name not in {one.ref.name for one in found}
-        ]:
-            found += new
-            kept_out = kept_out | {problem.ref.name for problem in new}
-            for table in tables:
-                keys = [one.ref.key for one in new if one.ref.label == table.label]
-                if keys and not self.references.had_rows(table.model):
-                    for some in chunks(keys):
-                        rows = QuerySet(table.model, using=self.using).filter(pk__in=some)
-                        rows._raw_delete(self.using)
-        return found
+            # A table that had rows may have those of the problems all the same.
+            new = [table for table in loaded if not self.references.had_rows(table.model)]
+            self.rejects.leave_out([*refused, *consequences(new, refused, self.using)])
 
     def _broken(self) -> Collection[Table]:
         """The tables of objects that are no rows of a dump, if there are any wrong references."""

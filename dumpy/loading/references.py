@@ -456,6 +456,46 @@ def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
             yield f"{table.label}(pk={found[0].pk!r}): {found[0]}{more}"
 
 
+def consequences(
+    tables: Sequence[Table], problems: Sequence[Problem], using: str
+) -> Iterator[Problem]:
+    """Yield a problem for each row of ``tables`` that leads to a row of a problem, however far."""
+    seen = {problem.ref.name for problem in problems}
+    last = problems
+    while last:
+        found: list[Problem] = []
+        for parent in tables:
+            keys = [problem.ref.key for problem in last if problem.ref.label == parent.label]
+            for some in chunks(keys):
+                found += (
+                    one for table in tables for one in _leading_to(table, parent, some, using)
+                )
+        last = [problem for problem in found if problem.ref.name not in seen]
+        seen |= {problem.ref.name for problem in last}
+        yield from last
+
+
+def _leading_to(table: Table, parent: Table, keys: list[object], using: str) -> Iterator[Problem]:
+    """Yield a problem for each row of a table that leads to one of the rows with these keys."""
+    ways = [
+        (table, table.key, column, column.field.name, "")
+        for column in table.columns
+        if is_constrained(column, using)
+    ]
+    for link in table.links:
+        through = table_of(link.through)
+        ways.append((through, (link.source.name,), link.target, link.name, f"{link.name}: "))
+    for holder, own, column, field, prefix in ways:
+        if column.references is parent.model:
+            there = QuerySet(parent.model, using=using).filter(pk__in=keys)
+            wanted = {f"{column.name}__in": there.values(column.parent_field.attname)}
+            rows = QuerySet(holder.model, using=using).filter(**wanted)
+            for row in rows.values(*own, column.name):
+                pk, value = single([row[name] for name in own]), row[column.name]
+                reason = f"{prefix}{Dangling(parent.model, column.name, pk, value)}"
+                yield Problem(RowRef(table.label, pk), reason, "waits", field)
+
+
 def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:
     """Find rows in a dump by primary key, as text; reads it again, for which only errors pay."""
     found = occurrences(table, dumped, wanted) if wanted else ()
