@@ -98,13 +98,13 @@ BAD: list[tuple[str, Edit, str, str]] = [
     (
         "an unknown model",
         replaced(("'zoo.Animal'", "'zoo.Unicorn'")),
-        "def create_zoo_animal",
+        "zoo_Animal = resolve_model(",
         "there is no model 'zoo.Unicorn'",
     ),
     (
         "an unknown app",
         replaced(("'zoo.Animal'", "'farm.Animal'")),
-        "def create_zoo_animal",
+        "zoo_Animal = resolve_model(",
         "there is no model 'farm.Animal'",
     ),
     (
