@@ -242,21 +242,20 @@ def _settle(old: Path, target: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two names in one step, if the system can."""
-    names = os.fsencode(one), os.fsencode(other)
+    old, new = os.fsencode(one), os.fsencode(other)
     try:
-        return _exchanged(ctypes.CDLL(None, use_errno=True), *names) == 0
+        library: Any = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            status = library.renamex_np(old, new, _EXCHANGE)
+        elif hasattr(library, "renameat2"):
+            status = library.renameat2(_HERE, old, _HERE, new, _EXCHANGE)
+        else:
+            here, flag = ctypes.c_long(_HERE), ctypes.c_long(_EXCHANGE)
+            number = ctypes.c_long(_RENAMEAT2[os.uname().machine])
+            status = library.syscall(number, here, old, here, new, flag)
     except (OSError, AttributeError, TypeError, KeyError):
         return False
-
-
-def _exchanged(library: Any, one: bytes, other: bytes) -> int:
-    if sys.platform == "darwin":
-        return int(library.renamex_np(one, other, _EXCHANGE))
-    here, flag = ctypes.c_long(_HERE), ctypes.c_long(_EXCHANGE)
-    if hasattr(library, "renameat2"):
-        return int(library.renameat2(_HERE, one, _HERE, other, _EXCHANGE))
-    number = ctypes.c_long(_RENAMEAT2[os.uname().machine])
-    return int(library.syscall(number, here, one, here, other, flag))
+    return bool(status == 0)
 
 
 def _remove_leftovers(target: Path) -> None:
