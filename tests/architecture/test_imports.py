@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -191,3 +192,10 @@ def test_nobody_imports_an_edge(module: str) -> None:
 def test_the_reader_of_imports_sees_relative_ones_and_those_within_functions() -> None:
     assert "dumpy.text.parsing" in set(imported("dumpy.text.outline"))
     assert "dumpy.checks.check_format" in set(imported("dumpy.apps"))
+
+
+def test_the_modules_that_the_page_about_them_names_exist() -> None:
+    page = (ROOT / "docs" / "contributing" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/]+\.py)`", page))
+    places = (PACKAGE, ROOT)
+    assert [name for name in sorted(named) if not any((p / name).exists() for p in places)] == []
