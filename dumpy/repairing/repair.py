@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,7 +15,7 @@ from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import LoadError, Place, Problem, RowRef, counted
+from dumpy.errors import DumpyError, LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, RowKey
@@ -51,12 +52,16 @@ Wanted = Callable[[Values], str]
 
 @dataclass(frozen=True)
 class Picked:
-    """A row of the dump that may be restored: its values by name, its place, and why."""
+    """A row of the dump that may be restored: its values by name, its place, and why.
+
+    ``is_made`` says that code of migrators has made it.
+    """
 
     table: Table
     values: Values
     place: Place
     why: str
+    is_made: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -116,7 +121,6 @@ class Repair:
         self._picked: dict[tuple[str, tuple[object, ...]], Picked] = {}
         self._coming: set[RowKey] = set()
         self._special = SpecialKeys(self._all_rows_of, using)
-        self._made: set[str] = set()
 
     def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> Outcome:
         """Restore in one transaction, which is rolled back after problems, and unless ``really``.
@@ -136,8 +140,9 @@ class Repair:
                     for row in found:
                         self._take(row)
             elif not really:
-                children = self._children(missing, set(self._picked), is_strict=False)
-                self._outcome.children.update(row.table.label for row in children)
+                with suppress(DumpyError):  # Tables that are not restored need not fit.
+                    children = self._children(missing, set(self._picked), is_strict=False)
+                    self._outcome.children.update(row.table.label for row in children)
             self._follow(list(self._picked.values()))
             self._load()
             self._outcome.reasons += [f"{one}: {one.why}" for one in self._picked.values()]
@@ -266,8 +271,7 @@ class Repair:
             if table_of(model) is table:
                 values = self._special.here(table, _values_of(table, instance))
                 if said := why(values):
-                    self._made.add(table.label)
-                    yield _picked(table, values, place, said)
+                    yield replace(_picked(table, values, place, said), is_made=True)
 
     def _reader(self, layout: Layout) -> Callable[[Row], dict[str, Any]]:
         """Return what gives the values of a row by name, keys as Python's, and as they are here."""
@@ -406,7 +410,7 @@ class Repair:
 
     def _unmade(self) -> Iterator[str]:
         """Yield what migrators would do in a restore, and nobody does in a repair."""
-        for label in sorted(self._made):
+        for label in sorted({row.table.label for row in self._picked.values() if row.is_made}):
             yield (
                 f"{label}: a migrator makes its rows. What it makes of the same rows for other "
                 "models is not restored: name these in another call."

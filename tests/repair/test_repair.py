@@ -408,6 +408,14 @@ def test_a_dry_run_names_the_rows_that_refer_to_those_that_come_back(dump: Path)
     assert "that refer to" not in called("repair", str(dump), "music.Playlist", "1").out
 
 
+def test_a_table_that_does_not_fit_keeps_no_dry_run_from_its_rows(dump: Path) -> None:
+    delete_shop()
+    script = dump / "restore.py"
+    script.write_text(script.read_text().replace("        milliseconds=", "        length="))
+    said = called("repair", str(dump), "music.Album", "1").out
+    assert counts(said)["music.Album"] == "1 would be restored"
+
+
 def test_a_row_is_found_whose_key_a_person_has_written_in_another_way(tmp_path: Path) -> None:
     """Rows are looked for by the text of their keys first."""
     fill_shop()
