@@ -430,8 +430,8 @@ class Dump:
             for table in self._tables(self.source, section.parts, section.listed_at)
         ]
 
-    def listed(self, names: object = None) -> dict[str, int]:
-        """Return the files to load, by default those that ``restore.py`` lists, with their lines.
+    def listed(self, names: object = None) -> Sequence[str]:
+        """Return the files to load, by default those that ``restore.py`` lists.
 
         Raises ``FixtureError`` for a strange one.
         """
@@ -449,7 +449,7 @@ class Dump:
                     f"the file {name!r} is not in the manifest.",
                     "Name a file that dump2py wrote.",
                 )
-        return {name: lines.get(name, 1) for name in names}
+        return list(dict.fromkeys(names))
 
     def tables_of(self, name: str, namespace: Mapping[str, Any] | None = None) -> list[DumpedTable]:
         """Return the tables in a file; raises ``FixtureError``.

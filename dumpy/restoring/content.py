@@ -197,7 +197,7 @@ class Content:
     def _tables(self) -> Mapping[str, Sequence[DumpedTable]]:
         return {name: self.dump.tables_of(name) for name in self._listed()}
 
-    def _listed(self) -> Mapping[str, int]:
+    def _listed(self) -> Sequence[str]:
         return self.dump.listed(self.namespace.get("TABLES") if self.dump.is_program else None)
 
     def _lists(self, entry: TableEntry) -> bool:
