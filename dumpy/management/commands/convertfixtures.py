@@ -14,7 +14,7 @@ from dumpy.ending import cleaning_up
 from dumpy.errors import counted, printable_lines
 
 _BOTH = (
-    'The old files are there, too: Django refuses a name without an ending, as "demo" for '
+    'The old files are there, too: Django refuses a name without an extension, as "demo" for '
     'demo.json and demo.py. Use --delete, or name "demo.py".'
 )
 
@@ -62,7 +62,7 @@ class Command(BaseCommand):
                 with laboratory(using, options["needed"]) as place:
                     done = [one for one in found if self._convert(one, place)]
         except (DatabaseError, OSError) as error:
-            raise CommandError(f"There is no scratch database: {error}") from error
+            raise CommandError(f"The scratch database cannot be created: {error}") from error
         failed = self._replace_old(done) if options["rewrite"] or options["delete"] else []
         if options["dry_run"]:
             self._say("Dry run complete: nothing was changed.")
