@@ -127,6 +127,8 @@ class Changes:
 
         A model that is gone, or has another name, is left to who says what becomes of its rows.
         """
+        if self.past is None or not self.past.is_behind:
+            return
         then, now = self.table(label), TODAY.find(label)
         if then is None or now is None:
             return
@@ -152,7 +154,7 @@ class Changes:
             if not isinstance(added, _Added) or fields is None:
                 continue
             if values := _different(label, name, added.value, fields):
-                yield added.migration, f"AddField: {label}.{name} is {values}"
+                yield added.migration, f"AddField: fills {label}.{name} with {values}"
         for (model, name), (key, now) in self._renamed.items():
             label = dumped.get(model, "")
             today = TODAY.find(label)
@@ -251,7 +253,7 @@ def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str
     # Without a value, rows are refused where a column needs one.
     if value == then or (value is None and not own.null):
         return ""
-    return f"{_shown(then)} in all rows, and {_shown(value)} where a restore adds it"
+    return f"{_shown(then)}; its default of today is {_shown(value)}"
 
 
 def filled(values: Iterable[object]) -> int:

@@ -143,7 +143,9 @@ class Past:
 
     def models(self) -> list[ModelType]:
         """Return the models of that time, of the apps whose migrations the dump names."""
-        found = self.registry.models() if self.registry else []
+        # To make the models of many migrations takes seconds.
+        registry = self.registry if self.is_behind else TODAY
+        found = registry.models() if registry else []
         return [model for model in found if model._meta.app_label in self._apps]
 
     def find(self, label: str) -> ModelType | None:

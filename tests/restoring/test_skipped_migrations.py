@@ -345,22 +345,22 @@ KINDS = {
     "one value for the rows that there were": (
         "models.CharField(max_length=9)",
         "models.CharField(max_length=9, default='old'), preserve_default=False",
-        "'old' in all rows, and ''",
+        "'old'; its default of today is ''",
     ),
     "another default since": (
         "models.IntegerField(default=2)",
         "models.IntegerField(default=1)",
-        "1 in all rows, and 2",
+        "1; its default of today is 2",
     ),
     "a default since": (
         "models.IntegerField(null=True, default=2)",
         "models.IntegerField(null=True)",
-        "None in all rows, and 2",
+        "None; its default of today is 2",
     ),
     "a default of the database": (
         "models.IntegerField(db_default=2)",
         "models.IntegerField(db_default=1)",
-        "1 in all rows, and 2",
+        "1; its default of today is 2",
     ),
     "the same default": ("models.IntegerField(default=1)", "models.IntegerField(default=1)", ""),
     "the same function": ("models.JSONField(default=list)", "models.JSONField(default=list)", ""),
@@ -397,7 +397,7 @@ def test_a_new_field_is_not_filled_with_another_value_than_migrations_did(
     if not said:
         site.restore(site.the_dump)
         return
-    said = f"shop.0002_later: AddField: shop.Item.kind is {said}"
+    said = f"shop.0002_later: AddField: fills shop.Item.kind with {said}"
     for refused in (site.refuse(site.the_dump), site.refuse_file()):
         assert said in refused
     checked = site.fail("checkdump", site.the_file)
@@ -427,4 +427,6 @@ def test_a_new_field_is_followed_to_the_name_that_it_has_today(site: Site) -> No
     added = 'migrations.AddField("item", "sort", models.IntegerField(default=1))'
     site.write({"shop/models.py": f"{MODELS}    kind = models.IntegerField(default=2)\n"})
     migration(site, f"{added}, {renamed}")
-    assert "shop.Item.kind is 1 in all rows, and 2" in site.refuse(site.the_dump)
+    assert "AddField: fills shop.Item.kind with 1; its default of today is 2" in site.refuse(
+        site.the_dump
+    )
