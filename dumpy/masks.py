@@ -116,7 +116,7 @@ def password(value: str) -> str:
 
 
 def _noise(kind: str, value: object, size: int) -> bytes:
-    """Return bytes that nobody can know without the key, the same for equal values."""
+    """Return bytes that depend on the key, the same for equal values."""
     said = str(value.normalize() if isinstance(value, Decimal) else value)
     data = said.encode("utf-8", "surrogatepass")
     secret = configuration().mask_key  # None: SECRET_KEY

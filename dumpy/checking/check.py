@@ -211,7 +211,7 @@ class _Check:
 
 
 def _without_migration(models: Sequence[DumpedModel], names: Names) -> Iterator[Finding]:
-    """Yield what makemigrations has not been told of: a restore makes no column for it."""
+    """Yield the fields without a migration: a restore makes no column for them."""
     labels = [names.today(model)[0] for model in models]
     known = [model for label in labels if label and (model := TODAY.find(label))]
     past = names.changes.past

@@ -69,7 +69,7 @@ class Change(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Both values for a person: long ones from where they differ, numbers without words."""
+        """Both values as text: long ones from where they differ, numbers without words."""
         plain = [_WRAPPED.sub(r"\1", text) for text in self[1:]]
         return _shortened(*(plain if plain[0] != plain[1] else self[1:]))
 
@@ -91,7 +91,7 @@ class RowDiff:
 
     @property
     def key(self) -> str:
-        """The primary key, for a person."""
+        """The primary key, as text."""
         return _shown(self.row.key)
 
     @property
@@ -151,7 +151,7 @@ class ModelDiff:
 
 @dataclass
 class Diff:
-    """Two dumps that are compared; ``models`` is complete when ``rows()`` has come to its end.
+    """Two dumps that are compared; ``models`` is complete after ``rows()``.
 
     Attributes:
         ignored: the names of fields that may differ, by the label of the model.

@@ -209,7 +209,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keep(rows: Iterator[Keyed], path: Path) -> None:
-    """Write rows to a file, to be read with ``_kept`` when the table is out of reach."""
+    """Write rows to a file, to be read with ``_kept`` while the scratch database is used."""
     with path.open("wb") as file:
         for row in rows:
             pickle.dump(tuple(row), file)

@@ -116,7 +116,7 @@ def _referred(label: str, labels: Iterable[str]) -> list[str]:
 
 
 def _reached(label: str, needed: Mapping[str, list[str]]) -> set[str]:
-    """Return the labels that a model refers to, itself or by way of others."""
+    """Return the labels that a model refers to, directly or through others."""
     reached: set[str] = set()
     waiting = [*needed[label]]
     while waiting:

@@ -50,7 +50,7 @@ def merge(base: Path, ours: Path, theirs: Path) -> Merged:
 
     Rows are merged by key and field: there is a conflict where both sides have changed the same
     field of a row, or one has changed a row that the other has removed. Everything else of the
-    file, and what is no dump, is merged by lines. Raises ``DumpyError``.
+    file, and a file that is not a dump, is merged by lines. Raises ``DumpyError``.
     """
     try:
         with opened(base) as one, opened(ours) as two, opened(theirs) as three:

@@ -177,7 +177,7 @@ def _by_hand(reason: str, step: Step) -> NotWritten:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    """Yield what a finding says as a comment, and the call, if it is no comment for a person."""
+    """Yield what a finding says as a comment, and the call, commented out if it is a proposal."""
     name = f"{finding.model}.{finding.field}" if finding.field else finding.model
     said = f"{name}: {finding.sentence}"
     # What stands in a dump must not become a line of a program.

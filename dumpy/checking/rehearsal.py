@@ -154,7 +154,7 @@ def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
 
 
 def _refused(rows: Iterable[RejectedRow]) -> Iterator[Finding]:
-    """Yield the rows that were refused, those together that lack the same in the same field."""
+    """Yield the rows that were refused, grouped by model, field, and kind."""
     groups: dict[tuple[str, str | None, str], list[RejectedRow]] = {}
     for row in rows:
         problem = row.problem
@@ -198,7 +198,7 @@ def _changed(name: str, count: int, first: Sequence[RowDiff]) -> Finding:
 
 
 def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
-    """Return the call of a migrator that would let rows in; new values are for a person to say."""
+    """Return the call of a migrator with which rows can be loaded; the user chooses new values."""
     table = table_of(group[0].model)
     column = next((one for one in table.columns if one.field.name == name), None)
     if column is None or kind in _HINTS:

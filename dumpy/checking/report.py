@@ -101,7 +101,7 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """What is said of the field or the model, and how much is at stake."""
+        """What is said of the field or the model, and how many rows and values are affected."""
         said = f"{'if so: ' if self.is_guess and not self.to else ''}{self.reason}"
         if not self.rows or self.kind == "field-added":
             return said
@@ -218,7 +218,7 @@ def _name(finding: Finding) -> str:
 
 
 def verdict(found: Findings) -> str:
-    """Return what it all comes to, in one sentence."""
+    """Return the verdict in one sentence."""
     if found.is_fine:
         return _FINE if found.is_rehearsed else _NAMES_ONLY
     if found.damages and all(isinstance(error, NoScratch) for error in found.damages):

@@ -28,7 +28,7 @@ class Resealed:
 
 
 def reseal(path: Path) -> Resealed:
-    """Write the manifest anew, unless there are problems: then nothing is written.
+    """Write the manifest again, unless there are problems: then nothing is written.
 
     Raises ``FixtureError`` for a manifest or a ``restore.py`` that cannot be read.
     """

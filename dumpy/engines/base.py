@@ -75,7 +75,7 @@ class Rebuilt(NamedTuple):
     """The tables of a database that is rebuilt, by name, whether they are there or not.
 
     Attributes:
-        known: The tables that are made anew.
+        known: The tables that are rebuilt.
         filled: The tables of unmanaged models, which stay, and whose rows are replaced.
         dropped: Tables and views that may be dropped, because the user has named them.
     """
@@ -236,7 +236,7 @@ class Engine(ABC):
 
     @contextmanager
     def rebuilding(self, tables: Rebuilt, *, is_dry: bool) -> Iterator[None]:
-        """Run the block in a transaction in which tables that are made anew do not exist."""
+        """Run the block in a transaction in which tables that are rebuilt do not exist."""
         with self.transaction(is_dry=is_dry):
             self.require_restorable(self.there(tables.filled))
             self._drop({*self.there(tables.known), *self.tables(tables.dropped)})

@@ -399,7 +399,7 @@ class PostgreSQL(ServerEngine):
         return f"TEMPLATE {self.quote(kept)}" if there else ""
 
     def keep(self, name: str) -> None:
-        """Keep a copy of this database; a kept one is complete, and nobody is connected to it."""
+        """Keep a copy of this database; a kept one is complete and has no connections."""
         source = self.quote(self.name())
         # PostgreSQL copies no database that is in use.
         self.connection.close()

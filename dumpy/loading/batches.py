@@ -172,7 +172,7 @@ class PendingRow:
         return self.loader.layout.instance(self.row)
 
     def problem(self, using: str) -> Problem:
-        """Return what keeps the row out, for a person."""
+        """Return the problem of the row."""
         layout = self.loader.layout
         return problem_of(layout.ref(self.row), layout.table, self.error, using, self.name)
 
@@ -354,7 +354,7 @@ class TableLoader:
             self._merge(converted)
 
     def _set_aside(self, rows: list[Converted]) -> None:
-        """Give stored rows values that are in nobody's way."""
+        """Give stored rows values that conflict with no others."""
         key = [self.layout.columns[i] for i in self.layout.key]
         columns = exchangeable(self.model, [self.layout.columns[i] for i in self.layout.changed])
         if not rows or not columns:
@@ -385,7 +385,7 @@ class TableLoader:
                 self._pending.add(PendingRow(self, row.row, error))
 
     def look_again(self) -> None:
-        """Look rows up from now on: their keys may have come in an earlier batch."""
+        """Look rows up from now on: their keys may be in an earlier batch."""
         self._is_empty = False
         for link in self._links:
             link.look_again()

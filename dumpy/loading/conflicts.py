@@ -46,7 +46,7 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
 
 
 def blank(table: Table, keys: Iterable[object], using: str) -> set[object]:
-    """Return the primary keys of rows that say nothing but whose they are: all else is default."""
+    """Return the primary keys of rows that only have defaults beside the key of their owner."""
     owning = {name for unique in owners(table.model) for name in unique}
     fields = [c.field for c in table.columns if c.name not in {*table.key, *owning}]
     telling = [field for field in fields if not _is_stamp(field)]
@@ -82,7 +82,7 @@ def owners(model: ModelType) -> tuple[tuple[str, ...], ...]:
 def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
     """Return columns of which a model has one in each of its unique constraints.
 
-    Those that may be NULL come first: NULL is in nobody's way.
+    Those that may be NULL come first: NULL conflicts with no other row.
     """
     found: list[Column] = []
     sets: list[Any] = list(_unique_sets(model))

@@ -192,9 +192,9 @@ class Loader:
         return Destination(self, layout)
 
     def _is_uncertain(self, layout: Layout) -> bool:
-        """Whether the primary keys of rows are natural keys that may lead elsewhere in the end.
+        """Whether the primary keys of rows are natural keys that may lead to other rows later.
 
-        Other references can be put right when all rows are in, these could not.
+        Other references can be corrected when all rows are loaded, these could not.
         """
         for name in layout.table.key:
             model, where = layout.table.column(name).references, layout.fields.get(name)

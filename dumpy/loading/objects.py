@@ -1,4 +1,4 @@
-"""Model instances saved one by one: those of a person, and rows of a dump that code looks at."""
+"""Instances saved one by one: hand-written ones, and rows of a dump that code looks at."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ HOOK = "before_dumpy_save"
 
 
 class SideEffects:
-    """Rows that receivers, hooks and ``save()`` make of their own accord while others are loaded.
+    """Rows that receivers, hooks and ``save()`` make while others are loaded.
 
-    Only rows of models of which another row may have one only: those may stand in the way.
+    Only rows of models of which another row may have one only: those may conflict with the dump's.
     """
 
     def __init__(self, using: str) -> None:
@@ -75,7 +75,7 @@ class SideEffects:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear of rows that are made in the block."""
+        """Note the rows that are made in the block."""
         if self._is_listening:
             yield
             return
@@ -121,7 +121,7 @@ class SideEffects:
 
 @dataclass(eq=False)
 class PendingObject:
-    """An object on its way to the database, with its place and what kept it out the last time.
+    """An object to be saved, with its place and the error of the last attempt.
 
     Attributes:
         is_changed: whether it is a row of a model that has changed since the dump.
@@ -135,12 +135,12 @@ class PendingObject:
     is_incomplete: bool = False
 
     def problem(self, using: str) -> Problem:
-        """Return what keeps the object out, for a person."""
+        """Return the problem of the object."""
         error, table = self.error or Refused("it was not tried."), table_of(type(self.instance))
         return problem_of(row_ref(self.instance, self.place), table, error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
-        """Yield the row of the object; for one of a person, those of its parents before it."""
+        """Yield the row of the object; for a hand-written one, those of its parents before it."""
         instance, row = self.instance, dumped_row(self.instance)
         if row is not None:
             yield RejectedRow(type(instance), _dumped_values(instance, row), problem)
@@ -196,7 +196,7 @@ class ObjectLoader:
         return item.error is None
 
     def attempt(self, item: PendingObject) -> bool:
-        """Try to save an object; return whether its row has come, if not complete."""
+        """Try to save an object; return whether its row was saved, complete or not."""
         was_there = item.is_incomplete
         try:
             self._save(item)
@@ -314,7 +314,7 @@ class ObjectLoader:
             self._asked = None
 
     def _save_new(self, item: PendingObject) -> None:
-        """Save an object of a person: validated, with its own ``save()``, signals and all."""
+        """Save a hand-written object: validated, with its own ``save()`` and with signals."""
         instance = item.instance
         # Assigning an object to a foreign key has made it one of the default database.
         instance._state.db = self._using

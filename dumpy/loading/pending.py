@@ -44,7 +44,7 @@ class Pending:
 
     Attributes:
         unwritten: the table loaders with rows that they have not written.
-        arrivals: the keys of the rows that have come.
+        arrivals: the keys of the rows that were saved.
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -107,7 +107,7 @@ class Pending:
         return self._state() != before
 
     def retry_at_last(self) -> bool:
-        """Try rows again whose references or conflicts need others of them; has one got in?"""
+        """Retry rows that need others of them; return whether one was saved."""
         waiting = [item for items in self._waiting.values() for item in items]
         # A provisional row may refer to nothing for a while, and be found by the key of a root.
         return (
@@ -119,7 +119,7 @@ class Pending:
         )
 
     def replace(self) -> None:
-        """Give rows that stand in each other's way a last chance: all of a table at once."""
+        """Write rows that conflict with each other, all of a table at once."""
         by_loader: defaultdict[TableLoader, list[PendingRow]] = defaultdict(list)
         for item in self._changeable():
             by_loader[item.loader].append(item)
@@ -166,7 +166,7 @@ class Pending:
         return [item for key in keys for item in self._waiting.pop(key, ())]
 
     def _changeable(self) -> list[PendingRow]:
-        """The refused rows that may get in when others have changed."""
+        """The refused rows that may be saved when others have changed."""
         return [row for row in self._refused_rows if isinstance(row.error, DatabaseError)]
 
     def _objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
@@ -212,7 +212,7 @@ class Pending:
                             yield layout.instance(row)  # type: ignore[union-attr]
 
     def _retry_rows(self, share: float) -> bool:
-        """Try refused rows again, each time from the other end; did more than a share get in?"""
+        """Retry refused rows, each time in the other order; return whether enough were saved."""
         refused = self._changeable()
         tried = set(map(id, refused))
         self._refused_rows = [item for item in self._refused_rows if id(item) not in tried]
@@ -221,7 +221,7 @@ class Pending:
         return len(refused) - len(self._changeable()) > share * len(refused)
 
     def _give_way(self, loader: TableLoader, items: Sequence[PendingRow]) -> None:
-        """Remove the rows that stand in the way, that nobody uses, and that nobody has entered."""
+        """Remove the conflicting rows that code made, and that no other row refers to."""
         table, layout = loader.table, loader.layout
         if table not in self._loader.dumped:
             return
@@ -274,7 +274,7 @@ class Pending:
     def _save_incomplete(self) -> bool:
         """Save rows without what they wait for, where that may be absent for now.
 
-        Rows without primary key that refer to each other by natural key get in no other way. They
+        Rows without primary key that refer to each other by natural key need this. They
         go on waiting, to be completed. Those come first that can be found by their natural key
         meanwhile. Returns whether there were any.
         """

@@ -252,7 +252,7 @@ class References:
             raise Ambiguous(natural) from error
 
     def _content_type(self, model: ModelType, natural: Natural) -> Model:
-        """A content type can always be made, also that of a model which is gone."""
+        """A content type can always be made, also for a model that was removed."""
         app_label, name = natural.key
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
         if model._meta.parents:
@@ -429,7 +429,7 @@ def dangling_problems(
 ) -> Iterator[Problem]:
     """Yield a problem for each reference of a loaded table that leads nowhere, with its line.
 
-    ``kept_out`` are the rows that did not get in: references to them are consequences.
+    ``kept_out`` are the rows that were not saved: references to them are consequences.
     """
     found = [(one.pk, table.column(one.name).field.name, "", one) for one in dangling(table, using)]
     for link in table.links:

@@ -1,4 +1,4 @@
-"""The one door to a dump: what it says of itself, and its rows in blocks. Nothing is run here."""
+"""The one door to a dump: its head, and its rows in blocks. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -363,7 +363,7 @@ class Dump:
     Attributes:
         source: the file with the skeleton.
         skeleton: what that means; None for a program.
-        outline: its text without the rows; None for what is no dump.
+        outline: its text without the rows; None if it is not a dump.
         path: the directory, None for a single file.
         manifest: that of the directory.
         is_edited: whether the ``restore.py`` of the directory is not what dump2py has written.
@@ -477,7 +477,7 @@ class Dump:
 
     @property
     def entries(self) -> Sequence[TableEntry]:
-        """What the manifest of a directory says of tables."""
+        """The tables in the manifest of a directory."""
         return self.manifest.tables if self.manifest else ()
 
     @property

@@ -35,7 +35,7 @@ class FlushDeferredObjects:
 class Program:
     """A fixture that is run: ``objects()`` yields what its own ``objects()`` gives, with places.
 
-    Raises ``FixtureError`` if it is no fixture, or may not be run.
+    Raises ``FixtureError`` if it is not a fixture, or may not be run.
     """
 
     def __init__(self, dump: Dump) -> None:
@@ -62,7 +62,7 @@ class Program:
     def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
         """Run the program; yields model instances and ``FlushDeferredObjects``.
 
-        ``note`` is told of rows of a dump that are dropped. Raises ``FixtureError`` with the
+        ``note`` gets a sentence for dropped rows of a dump. Raises ``FixtureError`` with the
         line for an exception in the program, and for anything that is no object.
         """
         with self._running() as namespace:

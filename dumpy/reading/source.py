@@ -388,7 +388,7 @@ def is_stray_program(path: str) -> bool:
 
 
 def program_at(path: str | Path) -> bool | None:
-    """Whether the first line of a file makes it a program; None for what is no dump."""
+    """Whether the first line of a file makes it a program; None if it is not a dump."""
     with open(path, "rb") as file:
         return is_program(file.readline(_LONGEST))
 

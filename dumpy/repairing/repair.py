@@ -409,7 +409,7 @@ class Repair:
                 yield from ((row.key[0], target) for target in targets(row.values))
 
     def _unmade(self) -> Iterator[str]:
-        """Yield what migrators would do in a restore, and nobody does in a repair."""
+        """Yield what migrators would do in a restore, and a repair does not."""
         for label in sorted({row.table.label for row in self._picked.values() if row.is_made}):
             yield (
                 f"{label}: a migrator makes its rows. What it makes of the same rows for other "

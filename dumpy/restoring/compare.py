@@ -175,7 +175,7 @@ def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
 
 
 def write_dump(dump: DatabaseDump, path: Path) -> None:
-    """Write a dump to a file that nobody else looks for; raises ``DumpyError``."""
+    """Write a dump to a file of this process; raises ``DumpyError``."""
     with dump.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
         dump.write(file)
 

@@ -239,7 +239,7 @@ def content_of(
     """Verify a directory, or read a single file, which may be compressed.
 
     ``namespace`` holds the globals of a ``restore.py`` that was run. Raises ``FixtureError``, also
-    for what is no dump.
+    if it is not a dump.
     """
     dump = reading.open(path)
     if dump.outline is None:

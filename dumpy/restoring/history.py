@@ -79,7 +79,7 @@ class Historical(Registry):
 class Past:
     """How far a dump had come in the migrations of the project, and what these have done since.
 
-    Apps that are not installed, or that have no migrations (in tests, say), say nothing.
+    Apps that are not installed, or that have no migrations (in tests, say), are ignored.
 
     Attributes:
         unknown: the migrations that the dump names and the project lacks, each with a sentence.

@@ -1,4 +1,4 @@
-"""What a restore does for a person: arguments in, sentences out."""
+"""A restore as a command: arguments in, sentences out."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ class ThroughMigrations(Today):
         return self.content.losses
 
     def is_current(self) -> bool:
-        """Return False: the schema of the past is built anew."""
+        """Return False: the schema of the past is always built."""
         return False
 
     @contextmanager

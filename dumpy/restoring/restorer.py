@@ -61,7 +61,7 @@ class Restorer:
         say: is told each step in a sentence.
         compares: whether content that is not the dump's is refused.
         rejects: takes the rows that cannot be loaded; they are written to a file beside the dump.
-        drop: the tables and views that may be dropped where tables are made anew.
+        drop: the tables and views that may be dropped where tables are rebuilt.
         progress: is told how many rows of a table are loaded, and 0 before the first.
         rejected: names the file of rejected rows, if there are any.
         left: says what became of the database if the restore fails.
@@ -272,7 +272,7 @@ class Restorer:
         return self._engine.there(unmanaged - self._known - {*self.drop})
 
     def _tables_loaded(self) -> list[str]:
-        """The tables whose rows are those of the dump, and of nobody else."""
+        """The tables that have no other rows than those of the dump."""
         return sorted({name for model in self._models() for name in table_of(model).db_tables})
 
     def _tables_emptied(self) -> list[str]:

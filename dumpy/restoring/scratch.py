@@ -78,7 +78,7 @@ def scratch(using: str, kept: str = "") -> Iterator[None]:
 
 @contextmanager
 def scratch_directory(purpose: str) -> Iterator[Path]:
-    """Make a directory that is gone in the end, and remove those that killed processes have left.
+    """Make a directory that is removed afterwards, and remove those of killed processes.
 
     A process holds a lock on what it uses.
     """
@@ -94,7 +94,7 @@ def scratch_directory(purpose: str) -> Iterator[Path]:
 
 @contextmanager
 def _database(engine: Engine, kept: str) -> Iterator[str]:
-    """Make a database, and drop it in the end; yields its name."""
+    """Make a database, yield its name, and drop it afterwards."""
     if isinstance(engine, ServerEngine):
         with engine.scratch_database(kept) as name:
             yield name

@@ -31,7 +31,7 @@ class Summary:
 
     Attributes:
         going: the tables whose rows come back neither with the dump nor with migrations.
-        makes_rows: whether code makes rows that nobody can count.
+        makes_rows: whether code makes rows, which cannot be counted.
     """
 
     using: str
@@ -91,7 +91,7 @@ class Summary:
 
     @cached_property
     def _models(self) -> Mapping[str, ModelType]:
-        """The models by the tables that are emptied or made anew."""
+        """The models by the tables that are emptied or rebuilt."""
         labels = {*self.content.labels}
         found = {
             one._meta.db_table: one

@@ -33,7 +33,7 @@ class UnknownOutcome(RestoreFailed):
 
 @contextmanager
 def patient(using: str) -> Iterator[None]:
-    """Read in the block what others may have locked, and wait for them, but not for ever.
+    """Read in the block what others may have locked; wait for them for a limited time.
 
     Raises ``RestoreFailed`` if they do not release it in time.
     """
@@ -60,7 +60,7 @@ def replaced(
 
     Other sessions see the old rows until the block ends. If the block fails, if the process dies,
     and after a dry run, the database is as it was. Raises ``RestoreFailed`` if other sessions are
-    in the way, ``UnknownOutcome`` if the connection was lost during the commit.
+    locking the tables, ``UnknownOutcome`` if the connection was lost during the commit.
     """
     connection = connections[using]
     engine = engine_of(connection)
@@ -151,7 +151,7 @@ def require_references(connection: BaseDatabaseWrapper, tables: Collection[str])
 def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> list[str]:
     """Return the columns that neither today's models nor the ``recorded`` ones know.
 
-    A person may have added them, or migrations that were made anew under the same names.
+    They were added by hand, or by migrations that were made again under the same names.
     """
     known: dict[str, set[str]] = {}
     migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}

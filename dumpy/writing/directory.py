@@ -38,13 +38,13 @@ class Watcher:
     """Is told what is written; this one ignores it."""
 
     def begin(self, label: str) -> None:
-        """Take note of the table that is on."""
+        """Begin a table."""
 
     def rows(self, count: int) -> None:
-        """Take note of rows that are written."""
+        """Count rows that are written."""
 
     def end(self, rows: int, size: int) -> None:
-        """Take note of the rows of a table, and of the bytes of its files."""
+        """End a table, with its rows and the bytes of its files."""
 
 
 class DirectoryDump:

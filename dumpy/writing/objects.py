@@ -1,4 +1,4 @@
-"""Rows as objects: a fixture that reads as if it were written by hand, for a person to maintain."""
+"""Rows as objects: a fixture that reads as if written by hand, to be maintained by hand."""
 
 from __future__ import annotations
 
