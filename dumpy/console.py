@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -98,14 +101,28 @@ def subset_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def failing(beginning: str, *, is_traced: bool = False, status: int = 1) -> Iterator[None]:
     """Let an error of a dump, a file, or the database end a command with one message.
 
-    ``is_traced``: the option ``--traceback``, which shows where the error comes from.
+    ``is_traced``: the option ``--traceback``, which shows where the error comes from. There is no
+    message if the output has no reader any more, as after ``| head``.
     """
     try:
         yield
     except (DumpyError, DatabaseError, OSError) as error:
         if is_traced:
             raise
+        if isinstance(error, BrokenPipeError) and _is_unread(sys.stdout):
+            # Python flushes what it still holds when it ends, and would report the error then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(status)
         raise CommandError(printable_lines(f"{beginning}{error}"), returncode=status) from error
+
+
+def _is_unread(stream: Any) -> bool:
+    """Whether a stream is a pipe whose reader has gone."""
+    with suppress(OSError, AttributeError):  # not a file; Windows has no poll()
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return bool(poll.poll(0))
+    return False
 
 
 def confirmed(question: str) -> bool:

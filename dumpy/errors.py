@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
@@ -174,7 +175,8 @@ class LoadError(DumpyError, DeserializationError):
         """Return a line for each cause of many problems, the most frequent one first."""
         if len(self.problems) <= _FEW:
             return []
-        causes = Counter((one.ref.label, _VALUE.sub("…", one.reason)) for one in self.problems)
+        cause = cache(partial(_VALUE.sub, "…"))
+        causes = Counter((one.ref.label, cause(one.reason)) for one in self.problems)
         shown = causes.most_common(_FEW)
         lines = [f"  {number} of {model}: {reason}" for (model, reason), number in shown]
         lines += [f"  … and {len(causes) - _FEW} more causes."] if len(causes) > _FEW else []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from running import Project
 
@@ -99,3 +103,31 @@ def test_a_failing_dump_has_exit_status_1_and_one_message(project: Project) -> N
     assert done.stderr.startswith("CommandError: ")
     assert "Traceback" not in done.stderr
     assert not (project.directory / "dump.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (DUMP, 1),
+        (("-u", *DUMP), 1),
+        (("-m", "django", "diffdump", "--textconv", "dump.py"), 2),
+        (("-m", "django", "checkdump", "dump.py"), 1),
+    ],
+    ids=["dumpdata", "unbuffered", "diffdump", "checkdump"],
+)
+def test_a_reader_that_has_gone_is_no_error_to_print(
+    project: Project, command: tuple[str, ...], status: int
+) -> None:
+    project.succeed("dumpdata", "--all", "--format=py", "-o", "dump.py")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=project.directory,
+        env=project.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (status, b"")

@@ -14,7 +14,7 @@ from dumpy.checking.html import write_check
 from dumpy.checking.migrator import step_for, write_step
 from dumpy.checking.report import Findings, lines, to_json, verdict
 from dumpy.checking.reseal import reseal
-from dumpy.console import add_options
+from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.migrating.chain import NoWay
@@ -70,11 +70,12 @@ class Command(BaseCommand):
             )
         is_written = options["html"] is None or self._write_page(found, options["html"])
         said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
-        if options["json"]:
-            report = to_json(found) | ({"migrator": said} if options["write_migrator"] else {})
-            self.stdout.write(json.dumps(report, indent=1))
-        elif options["verbosity"] > 0:
-            self._say(found, said)
+        with failing("", is_traced=options["traceback"]):
+            if options["json"]:
+                report = to_json(found) | ({"migrator": said} if options["write_migrator"] else {})
+                self.stdout.write(json.dumps(report, indent=1))
+            elif options["verbosity"] > 0:
+                self._say(found, said)
         if not (found.is_fine and is_written):
             sys.exit(1)
 

@@ -45,7 +45,8 @@ class Command(BaseCommand):
         test = DoubleDump(options["database"], ignored, say, keeps_scratch=keeps)
         with failing("The double dump test has failed: ", is_traced=options["traceback"]):
             verdict = test.run(path)
-        self._tell(verdict, options["verbosity"])
+        with failing(""):
+            self._tell(verdict, options["verbosity"])
 
     def _tell(self, verdict: Verdict, verbosity: int) -> None:
         for lines in verdict.different.values():
