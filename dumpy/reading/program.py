@@ -226,9 +226,9 @@ def tree_of(dump: Dump) -> ast.Module:
     return ast.parse(text, source.path or source.name)
 
 
-def labels_in(dump: Dump) -> dict[str, Place]:
-    """Return the models that a program names, which is not run for it, with their places."""
-    return {label: dump.source.place(line) for label, line in models_in(tree_of(dump))}
+def labels_in(dump: Dump) -> list[str]:
+    """Return the models that a program names, which is not run for it."""
+    return list(dict.fromkeys(models_in(tree_of(dump))))
 
 
 def migrations_named(dump: Dump) -> dict[str, str]:

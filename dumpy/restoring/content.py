@@ -42,9 +42,14 @@ class Content:
     migration: Migration | None = None
 
     @property
+    def _makes_objects(self) -> bool:
+        """Whether it is a single file that is a program, so that it has objects and no tables."""
+        return self.dump.is_program and self.dump.path is None
+
+    @property
     def migrations(self) -> Mapping[str, str]:
         """The newest migration of each app there."""
-        if self.dump.is_program and self.dump.path is None:
+        if self._makes_objects:
             return migrations_named(self.dump)
         return self.dump.migrations
 
@@ -127,8 +132,8 @@ class Content:
     @property
     def labels(self) -> Sequence[str]:
         """The labels of its models."""
-        if self.dump.is_program and self.dump.path is None:
-            return list(labels_in(self.dump))
+        if self._makes_objects:
+            return labels_in(self.dump)
         if self.dump.is_program and not self.namespace:
             return [entry.model for entry in self.dump.entries]
         return list(dict.fromkeys(table.label for table in self.tables if not table.drops))
@@ -137,9 +142,8 @@ class Content:
     def row_counts(self) -> Mapping[str, int]:
         """The number of rows of each model that it lists, as migrators leave their labels."""
         counts: Counter[str] = Counter()
-        if not (self.dump.is_program and self.dump.path is None):
-            for table in self.tables:
-                counts[table.label] += 0 if table.drops else table.row_count
+        for table in self.tables:
+            counts[table.label] += 0 if table.drops else table.row_count
         return +counts
 
     @property
@@ -217,7 +221,7 @@ class Content:
 
         ``note`` gets a message about dropped rows.
         """
-        if self.dump.is_program and self.dump.path is None:
+        if self._makes_objects:
             yield from self._program.objects(note)
 
     def prepare(self) -> None:

@@ -175,12 +175,12 @@ def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple
     return tuple(parts)
 
 
-def models_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield each label in a call of resolve_model() of a program, with its line."""
+def models_in(tree: ast.Module) -> Iterator[str]:
+    """Yield each label in a call of resolve_model() of a program."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))]):
-                yield label, node.lineno
+                yield label
 
 
 def migrations_in(tree: ast.Module) -> dict[str, str]:
