@@ -136,7 +136,6 @@ class _Check:
     def _models(self) -> list[DumpedModel]:
         """Read all rows, and put the tables together by their create functions."""
         groups: dict[tuple[int, str], list[DumpedTable]] = {}
-        lines = self.dump.skeleton.model_lines if self.dump.skeleton else {}
         models: list[DumpedModel] = []
         for raw in self._tables():
             table = migrated(raw, self.content.migration)
@@ -144,8 +143,8 @@ class _Check:
                 self._count(raw.label, DumpedModel([raw]))
             elif not table.drops:
                 groups.setdefault((table.function.line, table.label), []).append(table)
-        for (line, label), tables in groups.items():
-            models.append(DumpedModel(tables, lines.get(label, line)))
+        for (_line, label), tables in groups.items():
+            models.append(DumpedModel(tables))
             self._count(label, models[-1])
         return models
 

@@ -30,13 +30,11 @@ class DumpedModel:
     """The rows of one create function.
 
     Attributes:
-        line: where its model is named.
         rows: how many there are; ``filled``: how many values of a field that is gone are not empty.
         lists: the fields with lists of links.
     """
 
     tables: Sequence[DumpedTable]
-    line: int = 1
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     lists: set[str] = field(default_factory=set)
@@ -54,7 +52,7 @@ class DumpedModel:
     def place(self, name: str | None = None) -> Place:
         """Return the line that names the model, or one of its fields."""
         first = self.tables[0]
-        return first.skeleton.place(self.line) if name is None else first.declared_at(name)
+        return first.named_at if name is None else first.declared_at(name)
 
     def count(self) -> None:
         """Read all rows, and count them; raises ``FixtureError`` for one that cannot be read.

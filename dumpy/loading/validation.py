@@ -120,7 +120,7 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
 
 def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
     return FixtureError(
-        dumped.skeleton.place(dumped.function.model_line or dumped.function.line),
+        dumped.named_at,
         f"there is no model {dumped.label!r}.",
         _remedy(
             dumped,

@@ -204,6 +204,11 @@ class DumpedTable:
         """Where the rows are listed."""
         return "TABLES" if self.style is SAVED else "objects()"
 
+    @property
+    def named_at(self) -> Place:
+        """The place of the label of the model, or of the create function if that has none."""
+        return self.skeleton.place(self.function.model_line or self.function.line)
+
     def place(self, line: int) -> Place:
         """Return the line of a row as a place for messages."""
         return self.source.place(line)

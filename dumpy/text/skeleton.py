@@ -101,7 +101,6 @@ class Skeleton:
         unlisted: the sections that objects() does not yield.
         files: the table files of a directory, in the order of TABLES, each with its line there.
         models: the label of each variable.
-        model_lines: the line that names each label.
         installs: whether migrators may change the create functions.
         bound: the names that the module binds.
         is_subset: whether its docstring says that it holds a part of a database.
@@ -115,7 +114,6 @@ class Skeleton:
     unlisted: tuple[Section, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
-    model_lines: dict[str, int] = field(default_factory=dict)
     installs: bool = False
     bound: set[str] = field(default_factory=set)
     is_subset: bool = False
@@ -129,6 +127,7 @@ class _Module(Skeleton):
     outline: Outline = field(kw_only=True)
     style: RowStyle = field(kw_only=True)
     found: dict[str, Section] = field(default_factory=dict)
+    model_lines: dict[str, int] = field(default_factory=dict)
     listed: dict[str, int] | None = None
     is_over: bool = False
 
@@ -269,7 +268,7 @@ def _assign(module: _Module, name: str, value: ast.expr) -> None:
             func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))], keywords=[]
         ) if name not in _ASSIGNED and "resolve_model" in module.bound:
             module.models[name] = label
-            module.model_lines.setdefault(label, value.lineno)
+            module.model_lines[name] = value.lineno
         case _:
             _refuse(value, f"{name} must be {_ASSIGNED.get(name, 'resolve_model(…) of a text')}.")
 
@@ -331,11 +330,13 @@ def _create(
             match args:
                 case [ast.Name(id=variable)] if variable in module.models:
                     if "new" in module.bound and {"new", variable}.isdisjoint(parameters):
-                        model = module.models[variable]
-                        fields, lines = _fields(module, parameters, keywords)
-                        named = module.model_lines.get(model, 0)
                         return CreateFunction(
-                            node.name, model, parameters, fields, lines, node.lineno, named
+                            node.name,
+                            module.models[variable],
+                            parameters,
+                            *_fields(module, parameters, keywords),
+                            node.lineno,
+                            module.model_lines[variable],
                         )
             _refuse(body[0], "new(…) must have one model of this module, and fields.")
     _refuse(node, f"{node.name} does more than return new(…) with its parameters.")
