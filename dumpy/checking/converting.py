@@ -23,6 +23,7 @@ from django.core.serializers import get_public_serializer_formats
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 
 from dumpy.checking.diff import RowDiff, comparing
+from dumpy.checking.fixtures import READERS, converted, has_one_default, rewritten
 from dumpy.checking.report import SHOWN
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, sentence
@@ -30,7 +31,6 @@ from dumpy.reading.source import program_at
 from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
 from dumpy.schema.instances import has_receivers
-from dumpy.writing.conversion import READERS, converted, has_one_default, rewritten
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.publishing import replaced
 

@@ -13,9 +13,9 @@ from django.core.serializers.base import DeserializationError
 from django.db import Error
 
 from dumpy.checking.diff import write_dump
+from dumpy.checking.fixtures import READERS, converted
 from dumpy.restoring.scratch import rolled_back
 from dumpy.testing import assert_same_data
-from dumpy.writing.conversion import READERS, converted
 from dumpy.writing.database import DatabaseDump, Options, select
 from zoo.fill import fill
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sites import NewSite, Site, Version
 
-from dumpy.writing.conversion import rewritten
+from dumpy.checking.fixtures import rewritten
 
 MODELS = """
 import uuid
