@@ -117,7 +117,7 @@ class Column:
             and not self.is_json
             and not self.wraps_sql
             and self.field.remote_field is None
-            and not self.field.primary_key
+            and self.field not in self.field.model._meta.pk_fields
         )
 
     @cached_property
