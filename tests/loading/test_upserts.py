@@ -81,6 +81,22 @@ def test_an_update_of_json_tells_one_from_true_and_from_a_float(load: Load) -> N
     assert repr(Diet.objects.get().plan) == "[True, 1, 1.0]"
 
 
+def test_json_with_keys_that_python_cannot_sort_is_compared_as_json(load: Load) -> None:
+    dump = dump_of(rows("zoo.Diet", "id plan", "1, {1: 'a', None: 'b', 'c': 1.5}"))
+    load(dump)
+    assert "1 unchanged" in load(dump)
+    assert Diet.objects.get().plan == {"1": "a", "null": "b", "c": 1.5}
+
+
+def test_json_is_unchanged_in_another_order_of_keys_and_changed_in_another_digit(
+    load: Load,
+) -> None:
+    Diet.objects.create(pk=1, plan={"a": {"b": 1, "c": 0.1}, "d": []})
+    same, other = ({"d": [], "a": {"c": number, "b": 1}} for number in (0.1, 0.10000000000000002))
+    assert "1 unchanged" in load(dump_of(rows("zoo.Diet", "id plan", (1, same))))
+    assert "1 updated" in load(dump_of(rows("zoo.Diet", "id plan", (1, other))))
+
+
 def test_values_that_a_field_puts_sql_around_are_inserted_updated_and_left_alone(
     load: Load,
 ) -> None:
