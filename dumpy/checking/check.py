@@ -24,7 +24,7 @@ from dumpy.migrating.tables import migrated
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
 from dumpy.restoring.changes import Changes
-from dumpy.restoring.content import Content
+from dumpy.restoring.content import Content, require_dump
 from dumpy.restoring.plans import skipped_advice, through_advice
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.manifest import NAME, RESTORE
@@ -44,9 +44,7 @@ def check(
     found = Findings(path, project_version=project_version())
     damages: list[FixtureError] = []
     with _noted(found), reading.open(path, damages=damages) as dump:
-        if dump.outline is None:
-            hint = f"To add its objects to a database: manage.py loaddata {path}"
-            raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
+        require_dump(dump)
         found.damages += damages
         _Check(dump, found, using, keeps_scratch).run(is_rehearsed=is_rehearsed)
     found.damages = list({str(error): error for error in found.damages}.values())

@@ -83,7 +83,7 @@ def _written(
         if column.name in values:
             yield column.name, _value(column, values[column.name], row)
         elif column.name not in table.key and has_one_default(column.field):
-            yield column.name, _typed(column.field, column.field.get_default())
+            yield column.name, _typed(column.field.get_default())
     for link in table.links:
         given = values.get(link.name) or []
         yield link.name, [_value(link.target, one, row) for one in given]
@@ -97,7 +97,7 @@ def _value(column: Column, given: Any, row: tuple[str, Any]) -> Any:
         return Natural(column.references._meta.label, tuple(given))
     field = column.parent_field if column.references is not None else column.field
     try:
-        value = _typed(field, field.to_python(given))
+        value = _typed(field.to_python(given))
         source(value)
         return value
     except Unwritable:
@@ -110,7 +110,7 @@ def _value(column: Column, given: Any, row: tuple[str, Any]) -> Any:
         ) from error
 
 
-def _typed(field: Any, value: Any) -> Any:
+def _typed(value: Any) -> Any:
     """Return a value as rows of a dump have it: bytes, and times in UTC."""
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
@@ -154,13 +154,13 @@ def _xml(stream: Any) -> Iterator[Record]:
         if event == pulldom.START_ELEMENT and node.nodeName == "object":
             events.expandNode(node)
             fields = {
-                one.getAttribute("name"): _xml_value(node.getAttribute("model"), one)
+                one.getAttribute("name"): _xml_value(one)
                 for one in node.getElementsByTagName("field")
             }
             yield Record(node.getAttribute("model"), node.getAttribute("pk") or None, fields)
 
 
-def _xml_value(label: str, node: Any) -> Any:
+def _xml_value(node: Any) -> Any:
     if node.getAttribute("rel") == "ManyToManyRel":
         links = node.getElementsByTagName("object")
         return [_natural(one) or one.getAttribute("pk") for one in links]

@@ -18,6 +18,7 @@ from django.utils import timezone
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.history import Key, Past
+from dumpy.schema.references import referred_label
 from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
@@ -135,7 +136,9 @@ class Changes:
         before, today = _references(then), _references(table_of(now))
         for name in names:
             if name in before and name in today and _is_another(before[name], today[name]):
-                yield Redirected(label, name, _label(before[name]), _label(today[name]))
+                yield Redirected(
+                    label, name, referred_label(before[name]), referred_label(today[name])
+                )
 
     def skipped(self, rows: Mapping[str, Collection[str] | None]) -> Iterator[tuple[Key, str]]:
         """Yield the migrations whose effect rows of the dump lack, with what they do.
@@ -312,12 +315,7 @@ def _references(table: Table) -> Mapping[str, Column]:
 
 def _is_another(old: Column, new: Column) -> bool:
     """Whether the keys are others, and not those of a parent, or of a row that is one with it."""
-    is_other = _label(old) != _label(new) and old.target.model._meta.label != (
+    is_other = referred_label(old) != referred_label(new) and old.target.model._meta.label != (
         new.target.model._meta.label
     )
-    return is_other and TODAY.find(_label(old)) is not None
-
-
-def _label(column: Column) -> str:
-    assert column.references is not None
-    return column.references._meta.label
+    return is_other and TODAY.find(referred_label(old)) is not None

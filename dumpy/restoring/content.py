@@ -246,13 +246,18 @@ def content_of(
     if it is not a dump.
     """
     dump = reading.open(path)
-    if dump.outline is None:
-        hint = f"To add its objects to a database: manage.py loaddata {path}"
-        raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
+    require_dump(dump)
     require_permission(dump)
     if namespace and dump.is_program:
         dump.listed(namespace.get("TABLES"))
     return Content(dump, namespace or {}, is_run_again)
+
+
+def require_dump(dump: Dump) -> None:
+    """Raise ``FixtureError`` for a fixture that is written by hand."""
+    if dump.outline is None:
+        hint = f"To add its objects to a database: manage.py loaddata {dump.source.path}"
+        raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
 
 
 def require_permission(dump: Dump) -> None:

@@ -96,15 +96,16 @@ def _circle(label: str, needs: dict[str, set[str]]) -> list[str]:
 
 def _needed(table: Table, *, nullable: bool) -> set[str]:
     keys = {
-        _label(column)
+        referred_label(column)
         for column in table.columns
         if column.references is not None and column.field.null == nullable
     }
     if nullable:
-        keys |= {_label(link.target) for link in table.links}
+        keys |= {referred_label(link.target) for link in table.links}
     return keys - {table.label}
 
 
-def _label(column: Column) -> str:
+def referred_label(column: Column) -> str:
+    """Return the label of the model that a foreign key refers to."""
     assert column.references is not None
     return column.references._meta.label
