@@ -436,7 +436,7 @@ def _is_at(migrations: Mapping[str, str], using: str) -> bool:
 
 @cache
 def _skipped(migrations: tuple[tuple[str, str], ...], rows: Rows) -> str:
-    """Return what migrations do that came after those which a dump names, for its rows.
+    """Return what migrations have changed in such rows since a dump was made, as a text.
 
     Tests load the same fixtures often, and the migrations of a process do not change.
     """

@@ -215,9 +215,9 @@ def rewrite(
 
 
 def _modules(directory: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the Python files of a project that are no dumps, with their text.
+    """Yield the Python files of a project with their text, but for dumps.
 
-    Those of virtual environments are none of the project.
+    Files of virtual environments are not of the project.
     """
     for parent, directories, files in os.walk(directory):
         directories[:] = [

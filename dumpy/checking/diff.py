@@ -253,9 +253,9 @@ def _is_alias(given: str) -> bool:
 
 
 def _dump(alias: str, labels: Sequence[str], path: Path) -> dict[str, int]:
-    """Dump the models with these labels, or all if there is none, to a file.
+    """Dump the models with these labels, or all models if there are no labels, to a file.
 
-    Returns the numbers of rows of the other models in the apps of these, where there are any.
+    Returns the numbers of rows of the other models in the apps of these models.
     """
     if alias not in connections:
         aliases = ", ".join(connections)

@@ -30,7 +30,8 @@ class DumpedModel:
     """The rows of one create function.
 
     Attributes:
-        rows: how many there are; ``filled``: how many values of a field that is gone are not empty.
+        rows: how many rows there are.
+        filled: how many values are not empty, by the name of a field that is gone.
         lists: the fields with lists of links.
     """
 
@@ -278,9 +279,9 @@ class _Fields:
 
     @cached_property
     def _elsewhere(self) -> dict[str, str]:
-        """The new models that may have values of a field, by its name.
+        """The new models that may have the values of a field, by its name.
 
-        They refer to this one, or are referred to, and have a field of that name, or links.
+        Each refers to this model, or this model to it, and it has a field of that name, or links.
         """
         found: dict[str, str] = {}
         for other in map(table_of, self.names.added):

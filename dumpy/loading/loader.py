@@ -505,7 +505,7 @@ class Loader:
 
     @property
     def _keyless(self) -> set[str]:
-        """The models of which the dump has rows without their key."""
+        """The labels of models with rows in the dump that have no primary key."""
         return {
             table.label
             for table, dumped in self.dumped.items()

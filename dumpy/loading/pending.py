@@ -242,7 +242,7 @@ class Pending:
             )
 
     def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:
-        """Those rows that receivers have made: in this load, or before it in a fresh database."""
+        """Return the keys of rows that code made, in this load or before it in a new database."""
         if self._loader.come_once or not keys:
             # There were no rows before the load.
             return keys

@@ -138,7 +138,7 @@ class Program:
         return None
 
     def _rows(self, number: int) -> Iterator[Any]:
-        """What the rows of a block give: the value of its placeholder in the skeleton."""
+        """Yield what the rows of a block become; the placeholder in the skeleton calls this."""
         block = self._blocks[number]
         create = self._create_function(block)
         scanner = RowScanner(YIELDED, block.function)

@@ -50,7 +50,7 @@ class Redirected:
 
     @property
     def reason(self) -> str:
-        """What the matter is."""
+        """Why the values cannot be loaded as they are."""
         return (
             f"referred to {self.before} when the dump was made, and refers to {self.today} today: "
             "its values would lead to other rows"
@@ -126,7 +126,7 @@ class Changes:
     def redirected(self, label: str, names: Iterable[str]) -> Iterator[Redirected]:
         """Yield the fields of a dumped model whose values are keys of another model today.
 
-        A model that is gone, or has another name, is left to who says what becomes of its rows.
+        There are none of a model that is gone or renamed: its label is an error of its own.
         """
         if self.past is None or not self.past.is_behind:
             return

@@ -48,7 +48,7 @@ class Content:
 
     @property
     def migrations(self) -> Mapping[str, str]:
-        """The newest migration of each app there."""
+        """The newest migration of each app when the dump was made."""
         if self._makes_objects:
             return migrations_named(self.dump)
         return self.dump.migrations
@@ -60,17 +60,17 @@ class Content:
 
     @cached_property
     def changes(self) -> Changes:
-        """What migrations of the project have changed since."""
+        """What migrations of the project have changed since the dump was made."""
         return Changes(self.past)
 
     @property
     def skipped(self) -> Sequence[tuple[Key, str]]:
-        """The migrations that its rows need, and nothing applies, with what they do."""
+        """The migrations that the rows need, and nothing applies, with what they do."""
         return [] if self._is_migrated else list(self.changes.skipped(self._fields))
 
     @property
     def unknown(self) -> Mapping[Key, str]:
-        """The migrations that it names and the project lacks, each with a sentence."""
+        """The migrations that the dump names and the project lacks, each with a sentence."""
         return {} if self._is_migrated else self.past.unknown
 
     @property
@@ -131,7 +131,7 @@ class Content:
 
     @property
     def labels(self) -> Sequence[str]:
-        """The labels of its models."""
+        """The labels of the models whose rows the dump has."""
         if self._makes_objects:
             return labels_in(self.dump)
         if self.dump.is_program and not self.namespace:
@@ -140,7 +140,7 @@ class Content:
 
     @property
     def row_counts(self) -> Mapping[str, int]:
-        """The number of rows of each model that it lists, as migrators leave their labels."""
+        """The number of rows of each model, by its label after migrators."""
         counts: Counter[str] = Counter()
         for table in self.tables:
             counts[table.label] += 0 if table.drops else table.row_count
@@ -148,17 +148,17 @@ class Content:
 
     @property
     def empty(self) -> Sequence[str]:
-        """The models of which it says that there were no rows."""
+        """The models without rows, by the manifest."""
         return [entry.model for entry in self.dump.entries if not entry.rows and self._lists(entry)]
 
     @property
     def db_tables(self) -> Sequence[str]:
-        """The tables of the database that it knows by name."""
+        """The tables of the database, by the manifest."""
         return [name for entry in self.dump.entries for name in entry.db_tables]
 
     @property
     def unlisted(self) -> Sequence[str]:
-        """Those of them whose rows it has, and does not list to be loaded."""
+        """The tables of the database whose rows the dump has, and does not list to be loaded."""
         entries = [entry for entry in self.dump.entries if entry.rows and not self._lists(entry)]
         return [name for entry in entries for name in entry.db_tables]
 

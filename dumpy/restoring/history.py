@@ -35,7 +35,7 @@ _USERS = "Set AUTH_USER_MODEL to its value at that time: migrations do not move 
 class Historical(Registry):
     """The models of a state of the past; they have no methods and none of their own managers.
 
-    ``renamed`` maps the labels of apps to those which a squashed migration has given them.
+    ``renamed`` maps labels of apps to the labels that squashed migrations have given them.
     """
 
     def __init__(self, apps: Apps, renamed: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ class Historical(Registry):
         self._renamed = renamed
 
     def get(self, label: str) -> ModelType:
-        """Return the model of a label, also of that which its app once had."""
+        """Return the model of a label; a squashed migration may have renamed the app since."""
         app_label, _, name = label.partition(".")
         return self.apps.get_model(self._renamed.get(app_label, app_label), name)
 

@@ -276,10 +276,10 @@ class Restorer:
         return sorted({name for model in self._models() for name in table_of(model).db_tables})
 
     def _tables_emptied(self) -> list[str]:
-        """Those, and all others of the time of the dump, of which it has no rows.
+        """The tables that have no rows when the load begins, each before the tables it refers to.
 
-        Where the schema is kept, so are rows of models that are newer than the dump, and no others.
-        Tables come before those that they refer to.
+        They are the tables of the time of the dump; where the schema is kept, also tables that are
+        not of a newer model.
         """
         tables = {*self._tables_loaded(), *self.plan.known}
         if self._keeps_schema:

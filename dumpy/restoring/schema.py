@@ -72,7 +72,7 @@ class Migrate(migrate.Command):
 def build(using: str, command: Migrate | None = None) -> None:
     """Make all tables of the project, by migrations and for apps without them.
 
-    With a ``command`` of its own, those which it makes. Raises ``RestoreFailed``.
+    A ``command`` may take the place of ``migrate``. Raises ``RestoreFailed``.
     """
     engine = engine_of(connections[using])
 

@@ -71,7 +71,7 @@ class Selection:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of the models of which rows are chosen."""
+        """The labels of the models whose rows are chosen."""
         labels = [concrete(rows.model)._meta.label for rows in self.rows]
         labels += [text.partition(":")[0] for text in (*self.only, *self.where)]
         return list(dict.fromkeys(labels))
