@@ -83,10 +83,11 @@ def is_for(item: pytest.Item, engine: str) -> bool:
     return engine == "sqlite" or item.get_closest_marker("sql") is not None
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick_flushes() -> None:
-    """Let tests that commit be cleaned up after in little time."""
-    flush_quickly()
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Make the databases, and let tests that commit be cleaned up after in little time."""
+    with django_db_blocker.unblock():
+        flush_quickly()
 
 
 @pytest.fixture(autouse=True)

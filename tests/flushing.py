@@ -11,18 +11,18 @@ from typing import Any
 
 from django.core.management import sql
 from django.core.management.commands import flush
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def flush_quickly() -> None:
-    """Let ``flush`` give back the rows that the first one has made, and delete, not truncate."""
-    made: dict[str, list[tuple[Any, list[Any]]]] = {}
+    """Let ``flush`` give back the rows that are there now, and delete, not truncate.
+
+    They have the keys that they have now, which are the same in databases that were made alike.
+    """
+    made = {alias: _rows_of_migrate(alias) for alias in connections}
 
     def give_back(verbosity: int, interactive: bool, db: str) -> None:
-        if db not in made:
-            sql.emit_post_migrate_signal(verbosity, interactive, db)
-            made[db] = _rows_of_migrate(db)
-            return
         for model, rows in made[db]:
             model._base_manager.using(db).bulk_create(rows)
 
