@@ -69,6 +69,7 @@ WITHOUT_SQL = frozenset(
         "migrating/test_chain.py",
         "migrating/test_migrators.py",
         "migrating/test_restore_scripts.py",
+        "migrating/test_upgrade.py",
         "migrating/test_versions.py",
         "migrating/test_what_is_said.py",
         "repair/test_repair.py",

@@ -34,7 +34,6 @@ def site(made_site: Press, db: None) -> Press:
 
 
 @every_release
-@pytest.mark.sql
 def test_migrators_restore_a_directory(release: int, site: Press, of_migrate: OfMigrate) -> None:
     site.at(NEWEST).succeed("run", GOLDEN / f"v{release}" / "restore.py", "-b")
     assert differences(site.content(), of_migrate(release)) == {}
@@ -51,7 +50,6 @@ def test_migrators_load_a_module(
 
 
 @every_release
-@pytest.mark.sql
 def test_djangos_migrations_restore_a_directory(
     release: int, site: Press, of_migrate: OfMigrate
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_renamed_field_needs_the_one_edit_that_the_message_names(
     check_upgraded(site, 3, of_migrate(2, 3))
 
 
+@pytest.mark.sql
 def test_migrators_upgrade_a_site_over_all_releases(site: Press, of_migrate: OfMigrate) -> None:
     dump(site, 1)
     said = site.at(5).succeed("run", "backup/restore.py", "--noinput")
@@ -76,6 +77,7 @@ def test_migrators_upgrade_a_site_over_all_releases(site: Press, of_migrate: OfM
     check_upgraded(site, 5, of_migrate(1))
 
 
+@pytest.mark.sql
 def test_djangos_migrations_upgrade_a_site_over_all_releases(
     site: Press, of_migrate: OfMigrate
 ) -> None:
