@@ -12,14 +12,12 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db import connections
 from django.db.models import QuerySet
 
 from dumpy import reading
 from dumpy.checking.diff import Diff, RowDiff, opened
 from dumpy.checking.report import SHOWN
 from dumpy.conf import project_version
-from dumpy.engines import engine_of
 from dumpy.errors import DumpyError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
@@ -85,7 +83,7 @@ class DoubleDump:
                     _write(source, aside / "first")
                 for table in source.tables:
                     _keep(self._stored(table), aside / table.label)
-                unknown = {table: _unknown_columns(table, self.using) for table in source.tables}
+                unknown = {table: source.unknown_columns(table) for table in source.tables}
             return self._compared(first or reading.open(aside / "first"), unknown, aside)
 
     def _dump(self, models: list[ModelType]) -> DatabaseDump:
@@ -184,14 +182,6 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
         names = found.setdefault(model, set())
         names |= {field.name, getattr(field, "attname", field.name)}
     return found
-
-
-def _unknown_columns(table: Table, using: str) -> list[str]:
-    """Return the columns that no field has: they are in neither of the dumps."""
-    meta = table.model._meta
-    known = {str(field.column).lower() for field in meta.local_concrete_fields}
-    there = engine_of(connections[using]).column_names(meta.db_table)
-    return [name for name in there if name.lower() not in known]
 
 
 def _models_of(dump: Dump) -> list[ModelType]:

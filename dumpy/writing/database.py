@@ -174,7 +174,9 @@ class DatabaseDump:
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             elif table in self._read:
                 yield from self._hidden(table)
-                yield from self._unknown_columns(table)
+                if unknown := self.unknown_columns(table):
+                    where = f"columns of {table.model._meta.db_table!r} without a field"
+                    yield f"{table.label}: {where} are not in the dump: {', '.join(unknown)}."
 
     @cached_property
     def _ordered(self) -> list[Table]:
@@ -262,17 +264,12 @@ class DatabaseDump:
                 f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
             )
 
-    def _unknown_columns(self, table: Table) -> Iterator[str]:
-        """Yield columns that belong to no field, and that a restore would not make."""
+    def unknown_columns(self, table: Table) -> list[str]:
+        """Return the columns that belong to no field: a dump does not have their values."""
         meta = table.model._meta
         there = engine_of(connections[self.using]).column_names(meta.db_table)
         known = {str(field.column).lower() for field in meta.local_concrete_fields}
-        unknown = [name for name in there if name.lower() not in known]
-        if unknown:
-            yield (
-                f"{table.label}: columns of {meta.db_table!r} without a field are not in the "
-                f"dump: {', '.join(unknown)}."
-            )
+        return [name for name in there if name.lower() not in known]
 
     def content_types(self) -> dict[str, int]:
         """The primary keys of the content types of all apps of the dump, by label.
