@@ -20,7 +20,7 @@ def flush_quickly() -> None:
 
     They have the keys that they have now, which are the same in databases that were made alike.
     """
-    made = {alias: _rows_of_migrate(alias) for alias in connections}
+    made = {one.alias: _rows_of_migrate(one.alias) for one in connections.all() if _is_made(one)}
 
     def give_back(verbosity: int, interactive: bool, db: str) -> None:
         for model, rows in made[db]:
@@ -28,6 +28,11 @@ def flush_quickly() -> None:
 
     flush.emit_post_migrate_signal = give_back
     flush.sql_flush = _sql
+
+
+def _is_made(connection: BaseDatabaseWrapper) -> bool:
+    """Whether this run has made the database, as pytest-django does only if a test needs it."""
+    return bool(connection.settings_dict["NAME"] == connection.creation._get_test_db_name())
 
 
 def _rows_of_migrate(alias: str) -> list[tuple[Any, list[Any]]]:
