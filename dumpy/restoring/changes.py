@@ -144,9 +144,9 @@ class Changes:
         """Yield the migrations whose effect rows of the dump lack, with what they do.
 
         They run code; they fill a new field with another value than its default of today; or they
-        rename what is in the dump, while its old name is that of another model or field today, so
-        that rows fit where they do not belong. ``rows`` are the labels of the models that the dump
-        has rows of, with the fields of these rows, or None where code knows them.
+        rename or remove what is in the dump, while its name is that of another model or field
+        today, so that rows fit where they do not belong. ``rows`` are the labels of the models that
+        the dump has rows of, with the fields of these rows, or None where code knows them.
         """
         for key, said in self.scripts.items():
             yield from ((key, one) for one in said)
@@ -158,6 +158,12 @@ class Changes:
                 continue
             if values := _different(label, name, added.value, fields):
                 yield added.migration, f"AddField: fills {label}.{name} with {values}"
+        yield from self._misplaced(rows, dumped)
+
+    def _misplaced(
+        self, rows: Mapping[str, Collection[str] | None], dumped: Mapping[ModelKey, str]
+    ) -> Iterator[tuple[Key, str]]:
+        """Yield the migrations that rename or remove what has a namesake today."""
         for (model, name), (key, now) in self._renamed.items():
             label = dumped.get(model, "")
             today = TODAY.find(label)
@@ -170,6 +176,15 @@ class Changes:
                     key,
                     f"RenameField: {label}.{name} is {now[1]} today, and {name} another field",
                 )
+        for (model, name), key in self.removed.items():
+            label = dumped.get(model, "")
+            today, fields = TODAY.find(label), rows.get(label)
+            if today is None:
+                continue
+            if not name:
+                yield key, f"DeleteModel: {label} is another model today"
+            elif fields is not None and _is_given(table_of(today), name, fields):
+                yield key, f"RemoveField: {label}.{name} is another field today"
 
     def _note_names(self, key: Key, operation: Operation) -> None:
         app = key[0]
@@ -249,7 +264,7 @@ def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str
     """Return the value that rows have in a new field, and that of a load, if it is another one."""
     model = TODAY.find(label)
     names = table_of(model).names if model is not None else {}
-    if model is None or name not in names or names[name] in {names.get(one) for one in fields}:
+    if model is None or name not in names or _is_given(table_of(model), name, fields):
         return ""
     own: Any = model._meta.get_field(name)
     value = _filling(own)
@@ -257,6 +272,12 @@ def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str
     if value == then or (value is None and not own.null):
         return ""
     return f"{_shown(then)}; its default of today is {_shown(value)}"
+
+
+def _is_given(table: Table, name: str, fields: Collection[str]) -> bool:
+    """Whether rows with these fields have a value for one of a table."""
+    names = table.names
+    return name in names and names[name] in {names.get(one) for one in fields}
 
 
 def filled(values: Iterable[object]) -> int:

@@ -339,6 +339,37 @@ def test_a_field_that_only_the_state_loses_costs_nothing(site: Site) -> None:
     assert "removes" not in site.fail("checkdump", site.the_dump)
 
 
+SLUG = 'migrations.RemoveField("item", "slug"), migrations.AddField("item", "slug", {})'.format(
+    "models.CharField(max_length=20, default='new'), preserve_default=False"
+)
+
+
+def test_values_of_a_removed_field_are_not_put_into_another_one_of_its_name(site: Site) -> None:
+    migration(site, SLUG)
+    for refused in (site.refuse(site.the_dump), site.refuse_file()):
+        assert "shop.0002_later: RemoveField: shop.Item.slug is another field today" in refused
+    site.restore(site.the_dump, THROUGH)
+    assert site.rows("shop_item", "slug") == [("new",)]
+
+
+def test_rows_of_a_removed_model_are_not_put_into_another_one_of_its_name(site: Site) -> None:
+    fields = ", ".join(
+        f'("{name}", models.{kind})'
+        for name, kind in (
+            ("id", "BigAutoField(primary_key=True)"),
+            ("name", "CharField(max_length=20)"),
+            ("slug", "CharField(max_length=20)"),
+            ("count", "IntegerField()"),
+        )
+    )
+    migration(site, f'migrations.DeleteModel("Item"), migrations.CreateModel("Item", [{fields}])')
+    assert "shop.0002_later: DeleteModel: shop.Item is another model today" in site.refuse(
+        site.the_dump
+    )
+    site.restore(site.the_dump, THROUGH)
+    assert site.rows("shop_item", "name") == []
+
+
 # A field that has come since, as the model has it today, and as a migration has added it.
 
 KINDS = {
