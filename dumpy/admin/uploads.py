@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from dumpy.conf import configuration
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.reading.source import open_source
 from dumpy.text.outline import FIRST_LINE, is_program
+from dumpy.writing.publishing import sha256_of
 
 _PREFIX = "dumpy-upload-"
 _SALT = "dumpy.admin.uploads"
@@ -70,7 +70,7 @@ def keep(file: UploadedFile[Any], user: Any) -> Upload:
     path = directory / f"dump{ending[0]}"
     with path.open("wb") as stream:
         stream.writelines(file.chunks())
-    digest = _sha256(path)
+    digest = sha256_of(path)
     said = [str(user.pk), directory.name, path.name, name, digest]
     upload = Upload(path, name, digest, signing.dumps(said, salt=_SALT))
     try:
@@ -86,19 +86,11 @@ def find(token: str, user: Any) -> Upload:
     try:
         owner, directory, file, name, digest = signing.loads(token, salt=_SALT, max_age=_SECONDS)
         upload = Upload(_root() / directory / file, name, digest, token)
-        if owner != str(user.pk) or _sha256(upload.path) != digest:
+        if owner != str(user.pk) or sha256_of(upload.path) != digest:
             raise DumpyError(_GONE)
     except (signing.BadSignature, OSError) as error:
         raise DumpyError(_GONE) from error
     return upload
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while page := stream.read(2**20):
-            digest.update(page)
-    return digest.hexdigest()
 
 
 def _require_data(upload: Upload) -> None:

@@ -180,14 +180,19 @@ def _foreign(path: Path) -> list[str]:
 
 
 def _is_unchanged(path: Path, entry: FileEntry) -> bool:
-    found = digest()
     try:
-        with (path / entry.name).open("rb") as file:
-            while data := file.read(2**20):
-                found.update(data)
+        return sha256_of(path / entry.name) == entry.sha256
     except OSError:
         return False
-    return bool(found.hexdigest() == entry.sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file, which may be large; raises ``OSError``."""
+    found = digest()
+    with path.open("rb") as file:
+        while data := file.read(2**20):
+            found.update(data)
+    return str(found.hexdigest())
 
 
 def _refuse_others(target: Path, overwrite: bool) -> None:
