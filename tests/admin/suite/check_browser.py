@@ -13,6 +13,7 @@ NO_BROWSER = f"needs {CHROMIUM} and {DRIVER}"
 if not (CHROMIUM.exists() and DRIVER.exists()):
     pytest.skip(NO_BROWSER, allow_module_level=True)
 
+from selenium.common.exceptions import WebDriverException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support import expected_conditions  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
@@ -50,8 +51,9 @@ def press(browser, value):
 
 def wait_for(browser, text):
     """Wait for a page with a text, since a click does not."""
-    page = (By.ID, "container")
-    WebDriverWait(browser, 60).until(expected_conditions.text_to_be_present_in_element(page, text))
+    there = expected_conditions.text_to_be_present_in_element((By.ID, "container"), text)
+    # A page that gives way to another one while it is read is an error of the driver.
+    WebDriverWait(browser, 60, ignored_exceptions=[WebDriverException]).until(there)
 
 
 def log_in(browser, live_server):
@@ -98,5 +100,6 @@ def test_an_order_is_downloaded(browser, live_server, admin_user, shop, tmp_path
     pictured(browser, "action")
     browser.find_element(By.NAME, "index").click()
     file = tmp_path / "shop_order.py"
-    WebDriverWait(browser, 60).until(lambda _: file.exists())
+    # The browser makes an empty file first.
+    WebDriverWait(browser, 60).until(lambda _: file.exists() and file.stat().st_size)
     assert file.read_text() == dumped(only=["shop.Order:1"])
