@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 from django.core.serializers import base
@@ -30,7 +30,7 @@ from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row, row_ref
 from dumpy.schema.stored import encoded
-from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, table_of
+from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, chunks, table_of
 from dumpy.text.emit import ModuleWriter
 from dumpy.text.words import SCALARS, Natural
 from dumpy.writing.natural import NaturalKeys
@@ -143,8 +143,7 @@ class Serializer(base.Serializer):
 def _runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]:
     """Yield neighbours of the same model together, at most ``CHUNK``, new ones apart."""
     for (model, _is_new), group in groupby(instances, key=lambda one: (type(one), one.pk is None)):
-        while chunk := list(islice(group, CHUNK)):
-            yield model, chunk
+        yield from ((model, chunk) for chunk in chunks(group, CHUNK))
 
 
 def _page(shape: Shape, instances: Sequence[Model]) -> Page:

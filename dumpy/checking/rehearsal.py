@@ -34,7 +34,7 @@ from dumpy.restoring.plans import Today
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
 from dumpy.schema.instances import RejectedRow
-from dumpy.schema.tables import table_of
+from dumpy.schema.tables import single, table_of
 
 _HINTS = {
     "waits": "it can be loaded when the rows that it refers to are corrected",
@@ -180,8 +180,7 @@ def _changed(name: str, count: int, first: Sequence[RowDiff]) -> Finding:
     Without a ``name``, it is for rows that one side alone has.
     """
     label, rows = first[0].label, [one.row for one in first]
-    keys = (row.key[0] if len(row.key) == 1 else row.key for row in rows)
-    refs = (RowRef(label, key, row.place) for key, row in zip(keys, rows, strict=True))
+    refs = (RowRef(label, single(row.key), row.place) for row in rows)
     finding = Finding(
         "changed", label, "other rows come back",
         hint="handlers of migrators, receivers, or triggers make or change such rows",

@@ -16,7 +16,6 @@ from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
 from dumpy.loading.problems import Refused, problem_of, reason_of
-from dumpy.loading.references import single
 from dumpy.loading.report import Counts
 from dumpy.loading.statements import (
     Failures,
@@ -32,7 +31,7 @@ from dumpy.loading.statements import (
 from dumpy.reading import DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.schema.instances import RejectedRow, new
-from dumpy.schema.tables import Column, Field, ModelType, Table
+from dumpy.schema.tables import Column, Field, ModelType, Table, single
 from dumpy.text.words import Natural
 
 if TYPE_CHECKING:

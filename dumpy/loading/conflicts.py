@@ -15,8 +15,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, UniqueConstraint
 
-from dumpy.loading.references import chunks
-from dumpy.schema.tables import Column, Field, ModelType, Table
+from dumpy.schema.tables import Column, Field, ModelType, Table, chunks, single
 
 # A condition of each row takes its own place in a query.
 _ROWS_PER_QUERY = 100
@@ -103,14 +102,14 @@ def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
 def holder(table: Table, values: Mapping[str, Any], using: str) -> tuple[object, str] | None:
     """Return the primary key of another row with a unique value of a row, and which value it is."""
     rows: QuerySet[Any] = QuerySet(table.model, using=using)
-    own = [values.get(name) for name in table.key]
+    own = single([values.get(name) for name in table.key])
     for names in _unique_sets(table.model):
         wanted = {
             one.name: values.get(one.name) for one in table.columns if one.field.name in names
         }
         if len(wanted) < len(names) or None in wanted.values():
             continue
-        others = rows.filter(**wanted).exclude(pk=own[0] if len(own) == 1 else tuple(own))
+        others = rows.filter(**wanted).exclude(pk=own)
         found = others.values_list("pk", flat=True).first()
         if found is not None:
             return found, " and ".join(sorted(names))

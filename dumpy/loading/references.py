@@ -7,9 +7,8 @@ from collections.abc import Collection, Container, Hashable, Iterable, Iterator,
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from operator import lt
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections, router
@@ -25,13 +24,14 @@ from dumpy.schema.tables import (
     Column,
     ModelType,
     Table,
+    chunks,
     concrete,
     is_content_type,
+    single,
     table_of,
 )
 from dumpy.text.words import Natural
 
-T = TypeVar("T")
 # Beyond this they are looked up again, to keep memory flat.
 _REMEMBERED = 100_000
 Moved = dict[ModelType, dict[object, object]]
@@ -309,11 +309,6 @@ class Dangling:
         return f"{self.name}={self.value!r} refers to a row of {label} that does not exist."
 
 
-def single(values: Sequence[object]) -> object:
-    """Return the value of a key of one column, or the values of a composite one."""
-    return values[0] if len(values) == 1 else tuple(values)
-
-
 def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[Dangling]:
     """Yield the foreign keys of a table that lead nowhere.
 
@@ -341,13 +336,6 @@ def is_constrained(column: Column, using: str) -> bool:
         return False
     is_managed = column.references._meta.managed
     return is_managed or engine_of(connections[using]).checks_unmanaged_keys
-
-
-def chunks(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
-    """Yield values in lists of so many as a query takes."""
-    iterator = iter(values)
-    while some := list(islice(iterator, size)):
-        yield some
 
 
 def is_used(model: ModelType, keys: Collection[object], using: str) -> set[object]:

@@ -21,9 +21,9 @@ from django.utils import timezone
 
 from dumpy.conf import require_trusted
 from dumpy.engines import engine_of
-from dumpy.loading.references import References, chunks, single
+from dumpy.loading.references import References
 from dumpy.schema.stored import as_stored, encoded, is_same_stored
-from dumpy.schema.tables import Column, Link, ModelType, Table, from_text
+from dumpy.schema.tables import Column, Link, ModelType, Table, chunks, from_text, single
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
 NONE = type(None)

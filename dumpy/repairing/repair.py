@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -33,13 +32,14 @@ from dumpy.schema.tables import (
     ModelType,
     Table,
     attribute,
+    chunks,
     from_text,
     is_special,
+    single,
     table_of,
 )
 from dumpy.text.words import FieldText, Natural, Unwritable, source
 
-_PAIRS = 500
 _FEW = 20
 _NO_KEYS = (Natural, NotHere, list, dict)
 
@@ -71,7 +71,7 @@ class Picked:
     @property
     def pk(self) -> object:
         """The primary key."""
-        return self.key[0] if len(self.key) == 1 else self.key
+        return single(self.key)
 
     def __str__(self) -> str:
         return f"{self.table.label}(pk={self.pk!r})"
@@ -382,7 +382,7 @@ class Repair:
                 own = keys if table.model is link.target.references else set()
                 pairs = self._pairs(table, link, keys, own)
                 made = count = 0
-                while some := list(islice(pairs, _PAIRS)):
+                for some in chunks(pairs):
                     count += len(some)
                     made += _made(link, some, self._using)
                 if count:

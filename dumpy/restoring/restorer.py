@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from django.apps.registry import Apps
@@ -44,7 +43,7 @@ from dumpy.restoring.target import (
     without_triggers,
 )
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, table_of
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, chunks, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected
@@ -447,8 +446,7 @@ def _keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
     """Whether the fields of today hold all that the values of rows say."""
     references = References(using)
     columns = [column for column in table.columns if column.name in dumped.fields]
-    rows = dumped.rows()
-    while batch := list(islice(rows, _ROWS)):
+    for batch in chunks(dumped.rows(), _ROWS):
         for column in columns:
             where = dumped.fields[column.name]
             values = [row.values[where] for row in batch if isinstance(where, int)]

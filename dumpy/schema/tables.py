@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 from django.db.models.fields.files import FieldFile
@@ -19,6 +20,7 @@ else:
     Field = models.Field
 
 ModelType = type[models.Model]
+T = TypeVar("T")
 
 # The Python types of a value that a field of Django takes as it is, by the class of the field.
 _TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
@@ -254,6 +256,18 @@ def key_owner(model: ModelType) -> ModelType | None:
     """Return the model whose primary keys ``model`` uses: a parent, or the model itself."""
     key = primary_key_fields(model)
     return Column(key[0]).key_owner if len(key) == 1 else None
+
+
+def single(values: Sequence[Any]) -> Any:
+    """Return the value of a key of one column, or the values of a composite one."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def chunks(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """Yield values in lists of so many as a query takes."""
+    iterator = iter(values)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 def is_content_type(model: ModelType) -> bool:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial, reduce
-from itertools import islice
 from operator import or_
 from typing import Any
 
@@ -26,8 +25,10 @@ from dumpy.schema.tables import (
     Link,
     ModelType,
     Table,
+    chunks,
     concrete,
     from_text,
+    single,
     table_of,
     text_of,
 )
@@ -204,9 +205,8 @@ class Subset:
             reason = f"one of {listed} is not a primary key of {table.label}: {_said(error)}"
             raise DumpFailed(f"--only: {reason}") from error
         rows, found = self._rows_of(table).order_by(), set[Any]()
-        for start in range(0, len(keys), CHUNK):
-            some = rows.filter(pk__in=keys[start : start + CHUNK])
-            found.update(key for key, _row in keyed(table, some))
+        for some in chunks(keys, CHUNK):
+            found.update(key for key, _row in keyed(table, rows.filter(pk__in=some)))
         if missing := [key for key in keys if key not in found]:
             named = ", ".join(map(str, missing[:SHOWN]))
             is_hidden = self._rows(table).filter(pk__in=missing[:CHUNK]).exists()
@@ -317,7 +317,7 @@ class Subset:
         for one in references:
             holders, reason = _holders(rows, one.own), _needed_by(table, one.name)
             if one.to == one.target.key:
-                keys = ((_key(values), reason(key)) for values, key in holders.items())
+                keys = ((single(values), reason(key)) for values, key in holders.items())
                 self._keys.add(one.target, keys)
             else:
                 self._add(one.target, self._rows(one.target), one.to, holders, reason)
@@ -429,8 +429,7 @@ class KeyStore:
             return
         is_ordered = len(table.key) == 1 and table.column(table.key[0]).types in _ORDERED
         ordered = self._ordered(table) if is_ordered else self._as_database(table, using)
-        while chunk := list(islice(ordered, CHUNK)):
-            yield chunk
+        yield from chunks(ordered, CHUNK)
 
     def _ordered(self, table: Table) -> Iterator[Any]:
         query = "SELECT key FROM keys WHERE label = ? ORDER BY key"
@@ -456,11 +455,7 @@ def keyed(
     selected = list(dict.fromkeys([*table.key, *names]))
     for values in rows.values_list(*selected).iterator(chunk_size=CHUNK):
         row = dict(zip(selected, values, strict=True))
-        yield _key(tuple(row[name] for name in table.key)), row
-
-
-def _key(parts: tuple[Any, ...]) -> Any:
-    return parts if len(parts) > 1 else parts[0]
+        yield single([row[name] for name in table.key]), row
 
 
 def _packed(table: Table, key: Any) -> Any:
