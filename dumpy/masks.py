@@ -11,7 +11,7 @@ import hashlib
 import re
 from datetime import date as _date
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, ClassVar, TypeVar
 
 from django.utils.crypto import salted_hmac
@@ -25,6 +25,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _SYLLABLE = ("bdfgklmnprstvz", "aeiou")
 _WORD = 6
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
+
+# The default context rounds to 28 digits: values that differ beyond them would become equal.
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class Mask:
@@ -117,7 +120,7 @@ def password(value: str) -> str:
 
 def _noise(kind: str, value: object, size: int) -> bytes:
     """Return bytes that depend on the key, the same for equal values."""
-    said = str(value.normalize() if isinstance(value, Decimal) else value)
+    said = str(value.normalize(_EXACT) if isinstance(value, Decimal) else value)
     data = said.encode("utf-8", "surrogatepass")
     secret = configuration().mask_key  # None: SECRET_KEY
     digest = salted_hmac(f"dumpy.masks.{kind}", data, secret, algorithm="sha256").digest()

@@ -406,6 +406,11 @@ def test_equal_decimals_have_one_pseudonym() -> None:
     assert masks.number(Decimal("1.0"), 0, 999) == round(fine, 1)
 
 
+def test_decimals_that_differ_in_their_last_of_many_digits_have_two_pseudonyms() -> None:
+    one, other = Decimal("1." + 40 * "0" + "1"), Decimal("1." + 40 * "0" + "2")
+    assert masks.token(one) != masks.token(other)
+
+
 def test_natural_keys_would_leak_and_are_refused_with_a_mask(albums: None) -> None:
     for option in ("use_natural_foreign_keys", "use_natural_primary_keys"):
         with pytest.raises(CommandError, match="--mask cannot be combined with natural keys"):
