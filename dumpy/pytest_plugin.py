@@ -270,11 +270,15 @@ def _commits(item: pytest.Item) -> bool:
     if _is_a("TransactionTestCase", item):
         return not _is_a("TestCase", item)
     mark = item.get_closest_marker("django_db")
-    # The first two arguments of django_db.
-    asked = (
-        (*mark.args[:2], *map(mark.kwargs.get, ("transaction", "reset_sequences"))) if mark else ()
-    )
-    return any(asked) or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
+    is_asked_for = mark is not None and _transactional(*mark.args, **mark.kwargs)
+    return is_asked_for or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def _transactional(
+    transaction: bool = False, reset_sequences: bool = False, *others: object, **more: object
+) -> bool:
+    """Whether the arguments of ``django_db`` ask for transactions that are committed."""
+    return transaction or reset_sequences
 
 
 def _is_a(kind: str, item: pytest.Item) -> bool:
