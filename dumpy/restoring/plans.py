@@ -101,7 +101,7 @@ class Today:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
             return
-        hints = [*([self.advice] if self.advice else []), *skipped]
+        hints = [*filter(None, [self.advice]), *skipped]
         version = self.content.dump.version
         if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
@@ -168,15 +168,15 @@ def through_advice(content: Content) -> str:
 
 def skipped_advice(content: Content) -> str:
     """Return what to do about migrations that nothing applies."""
-    ways = ["let a step of a migrator do the same"]
-    has_way = bool(content.skipped) and not content.past.problems(content.labels)
+    ways, skipped = ["let a step of a migrator do the same"], content.skipped
+    has_way = bool(skipped) and not content.past.problems(content.labels)
     if has_way:
         ways.insert(0, f"add {THROUGH_MIGRATIONS}")
-    apps = {app for app, _name in (*(key for key, _said in content.skipped), *content.unknown)}
+    apps = {app for app, _name in (*(key for key, _said in skipped), *content.unknown)}
     leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
     lost = content.losses
-    apply = f"To apply them, {', or '.join(ways)}. " if content.skipped else ""
+    apply = f"To apply them, {', or '.join(ways)}. " if skipped else ""
     cost = f" With {THROUGH_MIGRATIONS}: {' '.join(lost)}" if has_way and lost else ""
     return (
         f"{apply}If the rows of this dump are those of today as they stand, write into "
