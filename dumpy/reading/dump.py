@@ -249,17 +249,30 @@ class DumpedTable:
     def _blocks_of(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
         scanner = RowScanner(self.style, extent.function, self.missing)
         for lines, texts in row_lines(self.source, extent, words):
-            columns = scanner.scan_lines(texts)
-            if columns is not None:
-                yield self._block(columns, lines, sum(map(len, texts)))
-                continue
-            rows = (
-                (line, self._scanned(scanner, line, text), len(text))
-                for line, text in without_comments(lines, texts)
-            )
-            for _width, group in groupby(rows, key=lambda row: len(row[1])):
-                numbers, values, sizes = zip(*group, strict=True)
-                yield self._block(list(zip(*values, strict=True)), numbers, sum(sizes))
+            while texts:
+                columns = scanner.scan_lines(texts)
+                if columns is not None:
+                    yield self._block(columns, lines, sum(map(len, texts)))
+                    break
+                rows = list(self._rows_alone(scanner, lines, texts))
+                for _width, group in groupby(rows, key=lambda row: len(row[1])):
+                    numbers, values, sizes = zip(*group, strict=True)
+                    yield self._block(list(zip(*values, strict=True)), numbers, sum(sizes))
+                done = rows[-1][0] + 1 - lines[0] if rows else len(texts)
+                lines, texts = lines[done:], texts[done:]
+
+    def _rows_alone(
+        self, scanner: RowScanner, lines: Sequence[int], texts: Sequence[str]
+    ) -> Iterator[tuple[int, tuple[object, ...], int]]:
+        """Yield lines, values and sizes of rows that are read one by one.
+
+        It ends where the scanner has learned a pattern, which may match all rows that follow.
+        """
+        patterns = scanner.patterns
+        for line, text in without_comments(lines, texts):
+            yield line, self._scanned(scanner, line, text), len(text)
+            if scanner.patterns > patterns:
+                break
 
     def _scanned(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
         try:

@@ -67,7 +67,11 @@ class Column(NamedTuple):
 
 
 class RowScanner:
-    """Scans the rows of one create function, and learns their patterns."""
+    """Scans the rows of one create function, and learns their patterns.
+
+    Attributes:
+        patterns: How many patterns it has learned so far.
+    """
 
     def __init__(self, style: RowStyle, function: str, missing: Collection[str] = ()) -> None:
         """Scan rows in which the `missing` names of the vocabulary are undefined."""
@@ -77,7 +81,7 @@ class RowScanner:
         self._kinds: list[set[str | None]] = []
         self._row: re.Pattern[str] | None = None
         self._columns: tuple[Column, ...] = ()
-        self._patterns = 0
+        self.patterns = 0
         self._read = 0
         self._is_learned = False
 
@@ -123,8 +127,8 @@ class RowScanner:
                 kind = _kind_of(value)
                 self._is_learned = self._is_learned and kind in kinds
                 kinds.add(kind)
-        if self._read >= _FEW and not self._is_learned and self._patterns < _MAX_PATTERNS:
-            self._patterns += 1
+        if self._read >= _FEW and not self._is_learned and self.patterns < _MAX_PATTERNS:
+            self.patterns += 1
             self._is_learned = True
             self._build()
 
