@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +28,7 @@ from dumpy.errors import Place, Problem, RowRef
 from dumpy.loading.problems import Refused
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.reading import DumpedTable
-from dumpy.schema.references import references_of
+from dumpy.schema.references import Reference, references_of
 from dumpy.schema.tables import (
     Column,
     ModelType,
@@ -320,7 +329,7 @@ def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[D
             is_wanted = len(reference.own) > 1 and _has_table(model, using)
         else:
             is_wanted = len(reference.own) == 1 and is_constrained(table.column(name), using)
-        if is_wanted:
+        if is_wanted and _may_dangle(table, reference, using):
             rows: QuerySet[Any] = QuerySet(table.model, using=using).order_by()
             rows = rows.filter(**{f"{own}__isnull": False for own in reference.own})
             pairs = zip(reference.to, map(OuterRef, reference.own), strict=True)
@@ -328,6 +337,25 @@ def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[D
             for row in rows.filter(~Exists(found)).values(*table.key, *reference.own):
                 key, value = (single([row[n] for n in s]) for s in (table.key, reference.own))
                 yield Dangling(model, name if composite else reference.own[0], key, value)
+
+
+def _may_dangle(table: Table, reference: Reference, using: str) -> bool:
+    """Whether there may be a key of a table that leads nowhere; Django takes longer to ask it."""
+    target, connection = reference.target.model, connections[using]
+    to: list[Any] = [target._meta.get_field(name) for name in reference.to]
+    if any(field.model is not target for field in to):
+        return True  # The column is in the table of a parent.
+    own: list[Any] = [table.model._meta.get_field(name) for name in reference.own]
+    quote: Callable[[Any], str] = connection.ops.quote_name
+    columns = [f"a.{quote(field.column)}" for field in own]
+    pairs = (f"b.{quote(field.column)} = {name}" for name, field in zip(columns, to, strict=True))
+    given = " AND ".join(f"{name} IS NOT NULL" for name in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {quote(table.model._meta.db_table)} a WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {quote(target._meta.db_table)} b WHERE {' AND '.join(pairs)}) LIMIT 1"
+        )
+        return cursor.fetchone() is not None
 
 
 def is_constrained(column: Column, using: str) -> bool:
