@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from . import strings, words
@@ -25,7 +25,6 @@ _FEW = 50  # So many rows take as long to read one by one as their pattern takes
 _MAX_PATTERNS = 40
 
 Values = tuple[object, ...]
-_Convert = Callable[[str], object]
 _ATOM = re.compile(r"[-+.A-Za-z0-9_]{1,4301}")
 _NUMBERS: tuple[tuple[re.Pattern[str], type[int] | type[float]], ...] = (
     (re.compile(r"-?(?:0|[1-9][0-9]{0,4299})"), int),
@@ -55,15 +54,17 @@ class Column(NamedTuple):
     """
 
     pattern: str
-    read: _Convert | None
+    read: words.Read | None
     is_nullable: bool = False
 
     def values(self, groups: Sequence[str]) -> Sequence[object]:
         """Return the values of many groups; raises the exceptions of the reader."""
-        read = self.read
-        if self.is_nullable:
-            return [(read(group) if read else group) if group else None for group in groups]
-        return groups if read is None else list(map(read, groups))
+        read = self.read or iter
+        if not self.is_nullable:
+            return groups if self.read is None else list(read(groups))
+        texts = list(filter(None, groups))
+        values = iter(read(texts)) if texts else iter(())
+        return [next(values) if group else None for group in groups]
 
 
 class RowScanner:
@@ -325,15 +326,11 @@ def _column(kinds: set[str]) -> Column:
 def _mixed(names: Sequence[str]) -> Column:
     patterns = (_OWN_GROUP.sub("(?:", _COLUMNS[name].pattern) for name in names)
     read = _read_plain_or_none if sorted(names) == ["None", "plain"] else read_value
-    return Column(f"({'|'.join(patterns)})", read)
+    return Column(f"({'|'.join(patterns)})", partial(map, read))
 
 
 def _read_plain_or_none(text: str) -> str | None:
     return None if text == "None" else text[1:-1]
-
-
-def _read_ints(text: str) -> list[int]:
-    return list(map(int, text.split(", "))) if text else []
 
 
 def _read_strs(text: str) -> list[str]:
@@ -368,14 +365,17 @@ _OWN_GROUP = re.compile(r"(?<!\\)\((?!\?)")
 _COLUMNS = {
     **{name: Column(kind.pattern, kind.read) for name, kind in words.FLAT.items()},
     "plain": Column(strings.PLAIN_PATTERN, None),
-    "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", _read_ints),
+    "ints": Column(rf"\[((?:{_repeated(words.INT)})?)\]", words.read_numbers),
     # A value that begins with a bracket has one end: where more was matched, it cannot be read.
-    "json": Column(r"([\[{][^\n]*?[\]}])", _read_json),
-    "strs": Column(rf"\[({_repeated(_OWN_GROUP.sub('(?:', strings.PLAIN_PATTERN))})\]", _read_strs),
-    "json_null": Column("(json_null)", words.CONSTANTS.__getitem__),
+    "json": Column(r"([\[{][^\n]*?[\]}])", partial(map, _read_json)),
+    "strs": Column(
+        rf"\[({_repeated(_OWN_GROUP.sub('(?:', strings.PLAIN_PATTERN))})\]",
+        partial(map, _read_strs),
+    ),
+    "json_null": Column("(json_null)", partial(map, words.CONSTANTS.__getitem__)),
     # Where another bracket in the call ends the match early, the row is read without a pattern.
-    "natural": Column(r"(natural\([^\n()]*\))", lru_cache(256)(read_value)),
-    "call": Column(r"((?:field_text|stored)\([^\n()]*\))", read_value),
+    "natural": Column(r"(natural\([^\n()]*\))", partial(map, lru_cache(256)(read_value))),
+    "call": Column(r"((?:field_text|stored)\([^\n()]*\))", partial(map, read_value)),
 }
 # The kinds whose values the pattern of another one matches as well.
 _HELD_BY = {"str": {"plain"}, "json": {"ints", "strs"}}

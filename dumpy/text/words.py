@@ -6,12 +6,14 @@ Each kind of value has its writer and its reader side by side; the tables are at
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import partial
+from itertools import starmap
 from math import isinf
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -53,13 +55,20 @@ class BadValue(NotAWord):
     """A word of the vocabulary with an invalid argument."""
 
 
+Read = Callable[[Sequence[str]], Iterable[Any]]
+"""Returns the values of canonical texts."""
+
+
 class Kind(NamedTuple):
-    """How the values of a type are written, and how their canonical text is read."""
+    """How the values of a type are written, and how their canonical texts are read, many at once.
+
+    What `pattern` matches in its one group is the text of a value.
+    """
 
     type: type
     write: Callable[[Any], str]
     pattern: str
-    read: Callable[[str], object]
+    read: Read
 
 
 class Word(NamedTuple):
@@ -231,8 +240,14 @@ def _write_repr(value: date | timedelta) -> str:
     return repr(value)[_MODULE:]
 
 
-def _reader(make: Callable[..., object]) -> Callable[[str], object]:
-    return lambda text: make(*map(int, text.split(", ")))
+def read_numbers(texts: Sequence[str]) -> list[list[int]]:
+    """Return the numbers between the commas of each text; to JSON they are what they are here."""
+    found: list[list[int]] = json.loads(f"[[{'],['.join(texts)}]]")
+    return found
+
+
+def _made(make: Callable[..., object]) -> Read:
+    return lambda texts: starmap(make, read_numbers(texts))
 
 
 def _write_datetime(value: datetime) -> str:
@@ -321,22 +336,27 @@ _NESTED: dict[type, _Nested] = {list: _write_list, dict: _write_dict, Natural: _
 
 # The tables
 
-_read_date = lru_cache(maxsize=4096)(_reader(date))
+
+def _each(read: Callable[[str], object]) -> Read:
+    return partial(map, read)
+
 
 FLAT: dict[str, Kind] = {
-    "None": Kind(type(None), repr, "None", {"None": None}.__getitem__),
-    "bool": Kind(bool, repr, "(True|False)", {"True": True, "False": False}.__getitem__),
-    "int": Kind(int, _write_int, f"({INT})", int),
-    "float": Kind(float, repr, f"({_FLOAT})", float),
-    "str": Kind(str, strings.quote, strings.TEXT_PATTERN, strings.unquote),
-    "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, strings.unquote_bytes),
-    "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", Decimal),
-    "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", UUID),
-    "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _read_date),
-    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _reader(datetime)),
-    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _reader(utc)),
-    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _reader(time)),
-    "timedelta": Kind(timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _read_timedelta),
+    "None": Kind(type(None), repr, "None", _each({"None": None}.__getitem__)),
+    "bool": Kind(bool, repr, "(True|False)", _each({"True": True, "False": False}.__getitem__)),
+    "int": Kind(int, _write_int, f"({INT})", _each(int)),
+    "float": Kind(float, repr, f"({_FLOAT})", _each(float)),
+    "str": Kind(str, strings.quote, strings.TEXT_PATTERN, _each(strings.unquote)),
+    "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, _each(strings.unquote_bytes)),
+    "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", _each(Decimal)),
+    "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", _each(UUID)),
+    "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _made(date)),
+    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _made(datetime)),
+    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _made(utc)),
+    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _made(time)),
+    "timedelta": Kind(
+        timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _each(_read_timedelta)
+    ),
 }
 """The kinds whose canonical text a regular expression with one group recognises."""
 SCALARS = frozenset(kind.type for kind in FLAT.values())
