@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import socket
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from operator import attrgetter
+from functools import reduce
+from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.db import transaction
-from django.db.models import CharField, F, TextField
-from django.db.models.functions import Collate
+from django.db.models import CharField, F, Func, IntegerField, Max, QuerySet, TextField
+from django.db.models.functions import Cast, Coalesce, Collate
 from django.db.utils import Error
 
 from dumpy.ending import uninterrupted
@@ -149,6 +151,13 @@ class Engine(ABC):
         if column.types is not None and not isinstance(column.target, self.lossy):
             return column.name
         return as_driven(column)
+
+    def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
+        """Return the size of the longest row of a query in some columns, in bytes.
+
+        An engine whose driver fetches few rows as fast as many need not know: it may be any number.
+        """
+        return sys.maxsize
 
     def exact_order(self, column: Column) -> Any:
         """Return an order that is the same on every engine: by code points, or by UUID digits."""
@@ -366,6 +375,18 @@ class ServerEngine(Engine):
     lock_query: ClassVar[str]
     leftovers_query: ClassVar[str]
     right_to_create: ClassVar[str]
+
+    def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
+        """Return the size of the longest row; it is not known if one column has a custom field."""
+        sizes: list[Any] = []
+        for column in columns:
+            if column.types is None and not column.is_json:
+                return sys.maxsize
+            value = Cast(F(column.name), TextField()) if column.is_json else F(column.name)
+            size = Func(value, function="OCTET_LENGTH", output_field=IntegerField())
+            sizes.append(Coalesce(size, 0))
+        found: int | None = rows.order_by().aggregate(n=Max(reduce(add, sizes)))["n"]
+        return found or 0
 
     def name(self) -> str:
         return str(self.rows(self.location_query)[0][0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -110,8 +110,14 @@ def pages_of_query(
     ordered = plain.order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
-    wide = [number for number, column in enumerate(columns) if _is_wide(column)]
-    for rows in _blocks(selected, keys, places, wide):
+    wide = {number: column for number, column in enumerate(columns) if _is_wide(column)}
+
+    def at_once() -> int:
+        """Return how many rows may be in memory, by the longest of them."""
+        longest = engine.longest(plain, wide.values())
+        return max(_FEW, min(CHUNK, _BYTES // max(1, longest)))
+
+    for rows in _blocks(selected, keys, places, [*wide], at_once):
         found = list(zip(*rows, strict=True))
         own = zip(writers, (found[place] for place in places), strict=True)
         parts = [writer.python(values, values) for writer, values in own]
@@ -125,20 +131,28 @@ def pages_of_query(
 
 
 def _blocks(
-    selected: QuerySet[Any], keys: Sequence[Column], places: Sequence[int], wide: Sequence[int]
+    selected: QuerySet[Any],
+    keys: Sequence[Column],
+    places: Sequence[int],
+    wide: Sequence[int],
+    at_once: Callable[[], int],
 ) -> Iterator[list[tuple[Any, ...]]]:
     is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
     if engine_of(connections[selected.db]).streams or not is_counted:
-        yield from _streamed(selected, wide)
+        yield from _streamed(selected, wide, at_once)
         return
     # The client of MySQL would hold the whole result in memory.
     size, rest = _FEW if wide else CHUNK, selected
-    while block := list(chain.from_iterable(_streamed(rest[:size], wide))):
+    while block := list(chain.from_iterable(_streamed(rest[:size]))):
         yield block
+        if rest is selected and wide and len(block) == size:
+            size = at_once()
         rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][places[0]]})
 
 
-def _streamed(selected: QuerySet[Any], wide: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
+def _streamed(
+    selected: QuerySet[Any], wide: Sequence[int] = (), at_once: Callable[[], int] = lambda: CHUNK
+) -> Iterator[list[tuple[Any, ...]]]:
     """Yield rows as the driver gives them, fetched some at a time, until a page is full."""
     connection = connections[selected.db]
     try:
@@ -149,14 +163,18 @@ def _streamed(selected: QuerySet[Any], wide: Sequence[int]) -> Iterator[list[tup
     with closing(connection.chunked_cursor() if streams else connection.cursor()) as cursor:
         cursor.execute(sql, params)
         block: list[tuple[Any, ...]] = []
-        size = 0
-        while rows := cursor.fetchmany(_FEW if wide else CHUNK):
+        size, count = 0, _FEW if wide else CHUNK
+        rows = cursor.fetchmany(count)
+        if wide and len(rows) == count:
+            count = at_once()
+        while rows:
             block += rows
             for number in wide:
                 size += sum([len(row[number]) for row in rows if type(row[number]) in _SIZED])
             if len(block) >= CHUNK or size >= _BYTES:
                 yield block
                 block, size = [], 0
+            rows = cursor.fetchmany(count)
         if block:
             yield block
 

@@ -1,9 +1,9 @@
 """Takes the data of real applications through a dump: `python tests/applications/run.py [GROUP…]`.
 
 For each group, in a virtual environment of its own: a database is migrated and filled by the
-applications themselves, dumped, loaded into a second migrated database, and dumped again. No flags,
-except --all where a default manager hides rows. All tables must be equal in SQL, and both dumps the
-same bytes.
+applications themselves, dumped, loaded into a second migrated database, and dumped again. Then a
+directory dump is restored over the rows of the second database. No flags, except --all where a
+default manager hides rows. All tables must be equal in SQL, and all dumps the same bytes.
 
 Environment: ``APPLICATIONS_ENGINES`` (``sqlite postgresql``; default ``sqlite``) and
 ``APPLICATIONS_HOME``, where the virtual environments are kept (default ``.venv-applications``).
@@ -49,12 +49,14 @@ class Trip:
         options = self.dump("first", "one.py")
         self.migrate("second")
         self.django("second", "loaddata", str(self.place / "one.py"))
-        self.dump("second", "two.py", *options)
-        found = json.loads(self.python("first", str(HERE / "compare.py")))
-        self.require_same_dumps(found["different"])
-        filled = [count for count in found["counts"].values() if count]
+        counts = self.require_equal(*options)
+        directory = self.place / "dump"
+        self.django("first", "dump2py", str(directory))
+        self.django("second", "run", str(directory / "restore.py"), "--noinput")
+        self.require_equal(*options)
+        filled = [count for count in counts.values() if count]
         size = (self.place / "one.py").stat().st_size
-        times = ", ".join(f"{k} {self.seconds[k]:.1f} s" for k in ("dumpdata", "loaddata"))
+        times = ", ".join(f"{k} {self.seconds[k]:.1f} s" for k in ("dumpdata", "loaddata", "run"))
         return f"{sum(filled)} rows in {len(filled)} tables, {size} bytes, {times}: equal"
 
     def write_migrations(self) -> None:
@@ -80,15 +82,19 @@ class Trip:
             return self.dump(which, name, "--all")
         return options
 
-    def require_same_dumps(self, different: dict[str, list[str]]) -> None:
-        """Raise ``Failed`` unless the tables are equal and the dumps identical."""
-        wrong = [f"{table}\n  " + "\n  ".join(rows) for table, rows in different.items()]
+    def require_equal(self, *options: str) -> dict[str, int]:
+        """Return the numbers of rows; raises ``Failed`` if the databases or their dumps differ."""
+        self.dump("second", "two.py", *options)
+        found = json.loads(self.python("first", str(HERE / "compare.py")))
+        different = found["different"].items()
+        wrong = [f"{table}\n  " + "\n  ".join(rows) for table, rows in different]
         one, two = ((self.place / name).read_bytes() for name in ("one.py", "two.py"))
         if one != two:
             changed = set(one.splitlines()) ^ set(two.splitlines())
             wrong.append(f"the second dump differs in {len(changed)} lines: {list(changed)[:4]}")
         if wrong:
             raise Failed("\n".join(wrong))
+        return dict(found["counts"])
 
     def django(self, which: str, command: str, *arguments: str) -> str:
         """Run a command of Django; return what it said."""
