@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import secrets
 import socket
 import sys
@@ -12,6 +13,7 @@ from functools import reduce
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import CharField, F, Func, IntegerField, Max, QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce, Collate
@@ -30,6 +32,8 @@ DIGITS = 16
 # For how many seconds a restore waits for others who use the database. SQLite has its own setting.
 PATIENCE = 30
 
+_DATES = frozenset({datetime.date})
+_INSTANTS = frozenset({datetime.datetime})
 _QUOTES = tuple('"`')
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
@@ -211,8 +215,23 @@ class Engine(ABC):
         """
         if column.types is not None and column.types <= self.native:
             return None
+        if column.types == _INSTANTS:
+            return self._instant()
+        if column.types == _DATES:
+            return str
         prepare = column.target.get_db_prep_save
         return lambda value: prepare(value, self.connection)
+
+    def _instant(self) -> Callable[[datetime.datetime], Any]:
+        utc = datetime.timezone.utc
+        if settings.USE_TZ and self.connection.timezone == utc:
+            # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
+            zone = len("+00:00")
+            return lambda value: (
+                value if value.tzinfo is utc else value.astimezone(utc)
+            ).isoformat(" ")[:-zone]
+        adapt: Callable[[Any], Any] = self.connection.ops.adapt_datetimefield_value
+        return adapt
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
         """Set the sequences so that the next rows of models get free keys; lower no sequence."""

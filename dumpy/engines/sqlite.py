@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 import shutil
@@ -12,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
@@ -20,8 +18,6 @@ from django.db.utils import Error
 from dumpy.engines.base import Engine, Refusal, Trigger, refers
 from dumpy.schema.tables import Column
 
-_DATES = frozenset({datetime.date})
-_INSTANTS = frozenset({datetime.datetime})
 _FAILED = re.compile(r"([A-Z ]+) constraint failed(?:: (?:index ')?(.+?)'?)?$")
 _WORD = re.compile(r"\w+")
 _REFUSALS = {
@@ -42,26 +38,10 @@ class SQLite(Engine):
     checks_unmanaged_keys = False
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
-        """Return the function that prepares a column's values; for instants, a fast one."""
-        if column.types == _INSTANTS:
-            return self._instant()
-        if column.types == _DATES:
-            return str
         prepare = super().preparation(column)
         if prepare is None or not isinstance(column.target, DecimalField):
             return prepare
         return _limited(column.target, prepare)
-
-    def _instant(self) -> Callable[[datetime.datetime], Any]:
-        utc = datetime.timezone.utc
-        if settings.USE_TZ and self.connection.timezone == utc:
-            # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
-            zone = len("+00:00")
-            return lambda value: (
-                value if value.tzinfo is utc else value.astimezone(utc)
-            ).isoformat(" ")[:-zone]
-        adapt: Callable[[Any], Any] = self.connection.ops.adapt_datetimefield_value
-        return adapt
 
     @contextmanager
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
