@@ -1,4 +1,4 @@
-"""Write the text of a module that `skeleton` can read; most functions here return text."""
+"""Write the skeleton of a dump as text that `skeleton` can read."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ IMPORTED = tuple(sorted({*NAMES, "install_migrations", "new", "resolve_model"}))
 """The names in the import line of every dump."""
 
 SUBSET = "A subset of the"
-"""How the docstring of a dump begins that holds a part of a database."""
+"""The beginning of the docstring of a subset."""
 
 MASKED = " Values are masked by "
-"""How the docstring of a dump says what replaced the values of some fields."""
+"""The text in the docstring of a dump before the names of its masks."""
 
 # Black and ruff would break rows over several lines.
 _FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
@@ -59,7 +59,7 @@ table out, comment its line out in {}.
 """  # noqa: E501
 _WIDTH = 88
 _NO_NAMES = frozenset({*kwlist, "__debug__"})
-_TAKEN = frozenset({*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS"})
+_RESERVED = frozenset({*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -75,8 +75,8 @@ class Names:
     """The identifiers of one dump: the same requests in the same order give the same names."""
 
     def __init__(self) -> None:
-        self._taken = set(_TAKEN)
-        self._begun: set[str] = set()
+        self._used = set(_RESERVED)
+        self._started: set[str] = set()
 
     def for_model(self, app_label: str, object_name: str) -> ModelNames:
         """Return new names for a model; a second request for the same model returns other names."""
@@ -88,9 +88,9 @@ class Names:
 
     def section(self, names: ModelNames) -> str:
         """Return the name of the next section of a model."""
-        if names.objects in self._begun:
+        if names.objects in self._started:
             return self._free(names.objects)[0]
-        self._begun.add(names.objects)
+        self._started.add(names.objects)
         return names.objects
 
     def declaration(self, names: ModelNames, label: str, fields: Iterable[str]) -> str:
@@ -112,16 +112,16 @@ class Names:
         )
 
     def _free(self, *bases: str) -> list[str]:
-        """Return names that were not taken: the bases, or all of them with one number."""
+        """Return unused names: the bases, or all bases with the same number."""
         names, number = [*bases], 1
         while (
             len({*names}) < len(names)
-            or not self._taken.isdisjoint(names)
+            or not self._used.isdisjoint(names)
             or (names[0].startswith("__") and names[0].endswith("__"))
         ):
             number += 1
             names = [f"{base}_{number}" for base in bases]
-        self._taken.update(names)
+        self._used.update(names)
         return names
 
 
@@ -139,9 +139,9 @@ def head(
     migrations: Mapping[str, str],
     listed_in: str = "objects()",
 ) -> str:
-    """Return everything before the first model; a declaration adds the last line end.
+    """Return the text before the first model, without its last line end.
 
-    `listed_in` names the place where the tables are listed.
+    `listed_in` is the name of the object that lists the tables.
     """
     indent = "    "
     names = textwrap.fill(
@@ -178,7 +178,7 @@ def section_head(name: str) -> str:
 
 
 def table_head(label: str) -> str:
-    """Return everything before the rows of a table file."""
+    """Return the text before the rows of a table file."""
     return f'{_FIRST_LINES}"""Rows of {_docstring(label)}, which restore.py loads."""\n'
 
 
@@ -196,15 +196,15 @@ def objects_function(sections: Sequence[str]) -> str:
 
 
 class ModuleWriter:
-    """Writes a dump through `write`, a section per run of rows of one model; holds no rows.
+    """Writes a dump through `write`, and keeps no rows in memory.
 
-    Use: `begin()`, then `section()` for every run, then `end()`.
+    Call `begin()`, then `section()` for the rows of each model, then `end()`.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._names = Names()
-        self._known: dict[tuple[str, tuple[str, ...]], ModelNames] = {}
+        self._model_names: dict[tuple[str, tuple[str, ...]], ModelNames] = {}
         self._sections: list[str] = []
         self._skeleton: list[str] = []
 
@@ -214,13 +214,13 @@ class ModuleWriter:
         version: str | None = None,
         migrations: Mapping[str, str] | None = None,
     ) -> None:
-        """Write everything before the first table."""
+        """Write the text before the first table."""
         self._write_skeleton(head(description, version, migrations or {}))
 
     def section(self, label: str, fields: Sequence[str], pages: Iterable[Iterable[str]]) -> int:
-        """Write rows of one model, given as the arguments of their calls, in pages.
+        """Write a section for pages of rows of one model, and return the number of rows.
 
-        Returns how many there were; writes nothing if there are none.
+        Each row is the text of the arguments of its call. Without pages, write nothing.
         """
         count = 0
         prefix = ""
@@ -233,15 +233,15 @@ class ModuleWriter:
         return count
 
     def commented(self, label: str, fields: Sequence[str], rows: Iterable[tuple[str, str]]) -> None:
-        """Write rows of one model: pairs of a comment, and the arguments of the call below it."""
+        """Write rows of one model from pairs of a comment and the arguments of the call."""
         prefix = self._open(label, fields)
         for comment, arguments in rows:
             self._write(f"    # {comment}\n{prefix}{arguments}{YIELDED.suffix}\n")
 
     def end(self) -> None:
-        """Write `objects()` and the line that says that the dump is complete.
+        """Write `objects()` and the last line of a complete dump.
 
-        Raises `DumpFailed` if it could not be read.
+        Raises `DumpFailed` if the skeleton is too large to be read again.
         """
         end = objects_function(self._sections)
         require_readable(
@@ -255,10 +255,10 @@ class ModuleWriter:
 
     def _open(self, label: str, fields: Sequence[str]) -> str:
         identity = (label, tuple(fields))
-        if identity not in self._known:
-            names = self._known[identity] = self._names.for_model(*label.split("."))
+        if identity not in self._model_names:
+            names = self._model_names[identity] = self._names.for_model(*label.split("."))
             self._write_skeleton(self._names.declaration(names, label, fields))
-        names = self._known[identity]
+        names = self._model_names[identity]
         section = self._names.section(names)
         self._sections.append(section)
         self._write_skeleton(section_head(section))
@@ -266,7 +266,7 @@ class ModuleWriter:
 
 
 def require_readable(skeleton: str, hint: str) -> None:
-    """Raise `DumpFailed` for a skeleton that would be too much to be read."""
+    """Raise `DumpFailed` if a skeleton is too large to be read again."""
     try:
         check_skeleton(skeleton)
     except FormatError as error:

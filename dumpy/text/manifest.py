@@ -14,12 +14,12 @@ NAME = "manifest.json"
 RESTORE = "restore.py"
 FORMAT = 1
 _MAX_PARTS = 300_000
-_NONE = "it is not a complete manifest of a dump."
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py")
+_NO_MANIFEST = "it is not a complete manifest of a dump."
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py")
 
 
 class ManifestError(ValueError):
-    """A text that is not a manifest or was edited; `reason` says which."""
+    """A text that is not a manifest, or was edited; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -37,10 +37,15 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class TableEntry:
-    """A table: its rows, the SHA-256 of their values, the tables in the database, and its files.
+    """A table of the dump.
 
-    `fields` are the names in the rows. `digest` is the digest of the text of the rows, one per
-    line, without the names of their create functions.
+    Attributes:
+        model: the label of its model.
+        rows: the number of its rows.
+        digest: the SHA-256 of the text of the rows, one per line, without create functions.
+        fields: the names of the fields in the rows.
+        db_tables: the names of the tables in the database.
+        files: the files with its rows.
     """
 
     model: str
@@ -53,9 +58,16 @@ class TableEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A directory: versions, migrations, tables in the order of loading, and omitted tables.
+    """The content of a directory dump.
 
-    `content_types` are the primary keys of the content types of the source, by label.
+    Attributes:
+        dumpy, django: the versions that wrote the dump.
+        version: SOURCE_VERSION.
+        migrations: SOURCE_MIGRATIONS.
+        restore: the file `restore.py`.
+        tables: the tables in the order of loading.
+        left_out: for the label of each omitted table, the reason.
+        content_types: the primary keys of the content types of the source, by label.
     """
 
     dumpy: str
@@ -81,15 +93,17 @@ def from_text(text: str) -> Manifest:
     try:
         content = json.loads(text)
         seal = content.pop("seal")
-        found = content.pop("format")
+        version = content.pop("format")
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise ManifestError(_NONE) from error
-    if found != FORMAT:
-        raise ManifestError(f"its format is {found!r:.100}; to read it, a newer dumpy is needed.")
-    if seal != _seal({"format": found, **content}):
+        raise ManifestError(_NO_MANIFEST) from error
+    if version != FORMAT:
+        raise ManifestError(f"its format is {version!r:.100}; to read it, a newer dumpy is needed.")
+    if seal != _seal({"format": version, **content}):
         raise ManifestError("it was edited or damaged: its content does not match its seal.")
-    # Manifests of 0.1 do not say it.
-    return _checked(_made(Manifest, {"content_types": {}, **content}))
+    # Manifests of 0.1 have no content types.
+    manifest: Manifest = _convert(Manifest, {"content_types": {}, **content})
+    _check_files(manifest)
+    return manifest
 
 
 def digest() -> Any:
@@ -102,33 +116,32 @@ def _seal(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _checked(manifest: Manifest) -> Manifest:
-    """Return a manifest if each of its files can be in its directory and occurs once."""
+def _check_files(manifest: Manifest) -> None:
+    """Raise ManifestError for a name that cannot be in the directory, or a duplicate name."""
     files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
     for file in files:
-        if not _PLAIN.fullmatch(file.name):
+        if not _FILE_NAME.fullmatch(file.name):
             raise ManifestError(f"it names {file.name!r:.100}, which is not a file of a dump.")
     if len({file.name for file in files[1:]}) < len(files) - 1:
         raise ManifestError("it names a file twice.")
-    return manifest
 
 
-def _made(kind: Any, value: Any) -> Any:
+def _convert(kind: Any, value: Any) -> Any:
     """Convert a JSON value to the expected kind of value; raises ManifestError."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind in _RECORDS:
         hints = _hints(kind)
         if type(value) is dict and value.keys() == hints.keys():
-            return kind(**{name: _made(hint, value[name]) for name, hint in hints.items()})
+            return kind(**{name: _convert(hint, value[name]) for name, hint in hints.items()})
     elif origin is tuple:
         if type(value) is list:
-            return tuple([_made(inner[0], one) for one in value])
+            return tuple([_convert(inner[0], item) for item in value])
     elif origin is Mapping:
         if type(value) is dict:
-            return {name: _made(inner[1], one) for name, one in value.items()}
+            return {name: _convert(inner[1], item) for name, item in value.items()}
     elif type(value) in (inner or (kind,)) and not (type(value) is int and value < 0):
         return value
-    raise ManifestError(_NONE)
+    raise ManifestError(_NO_MANIFEST)
 
 
 @cache

@@ -27,7 +27,7 @@ _PRINTED = (
     "the dump begins here, but there is text before it. Something was printed into the file: "
     "make the dump again with dumpdata -o FILE."
 )
-_NO_BLOCK = b"\n\n"  # No line starts so.
+_NO_BLOCK = b"\n\n"  # No line starts with it.
 
 
 class RowCall(NamedTuple):
@@ -61,7 +61,7 @@ class RowStyle(NamedTuple):
         return self.start[: -len(self.start.lstrip())]
 
     def call_in(self, statement: ast.stmt) -> RowCall | None:
-        """Return the call of a function in the statement of a row, None for another statement."""
+        """Return the call in the statement of a row, or None if it is not one."""
         match statement:
             case ast.Expr(value=ast.Yield(value=call)) if self is YIELDED:
                 pass
@@ -82,9 +82,7 @@ class RowStyle(NamedTuple):
 
     @property
     def begins(self) -> re.Pattern[bytes]:
-        """Return the pattern of the beginning of a row; its group is the name of the create
-        function.
-        """
+        """Return the pattern of the beginning of a row; its group is the create function."""
         return re.compile(re.escape(self.start.encode()) + rb"(create_[A-Za-z0-9_]*)\(")
 
     @property
@@ -131,10 +129,13 @@ class Extent:
 class Outline:
     """A dump without its rows.
 
-    In `text` block N is the line `    yield from __dumpy_rows__(N)` (in a table file
-    `__dumpy_rows__(N)`), so that the skeleton can also be compiled and run by a caller who gives
-    it a function of that name. `shifts` holds pairs (line of `text`, line of the file) where the
-    distance of the two changes; `size` is in bytes. `is_program` says what the first line does.
+    Attributes:
+        text: Python source. Block N is the line `    yield from __dumpy_rows__(N)` (in a table
+            file `__dumpy_rows__(N)`), so a caller that defines `__dumpy_rows__` can run it.
+        blocks: the extents of the blocks of rows.
+        shifts: pairs (line of `text`, line of the file) where their difference changes.
+        size: the size of the file in bytes.
+        is_program: whether the first line declares the dump a program.
     """
 
     text: str
@@ -176,7 +177,7 @@ def split(
 
 
 class _Splitter:
-    """Takes the lines that do not continue a block, and knows how lines that do so begin."""
+    """Collects the skeleton and the blocks from the lines that do not continue a block."""
 
     def __init__(self, first_line: bytes, style: RowStyle, limit: int) -> None:
         self._begins, self._ends, self._placeholder = style.begins, style.ends, style.placeholder
@@ -191,6 +192,7 @@ class _Splitter:
         self._append(_decoded(first_line, 1, limit), 1)
 
     def take(self, line: bytes, number: int, offset: int, end: int) -> bytes:
+        """Take a line, and return the beginning of the lines that would continue its block."""
         row = self._begins.match(line) if line.endswith(self._ends) else None
         if row is not None:
             self._close(number, end)
@@ -199,7 +201,7 @@ class _Splitter:
         text = _decoded(line, number, self._limit)
         if self._trailer is None and text.rstrip("\n") == LAST_LINE:
             self._trailer = number
-        # Comments between the rows of a block mean nothing, and there may be many.
+        # Comments between the rows of a block are not kept: there may be many.
         if self._open is None or not _is_comment(text):
             self._close(number, end)
             self._append(text, number)
@@ -277,37 +279,38 @@ def is_program(first_line: bytes) -> bool | None:
     return _FIRST_LINES.get(first_line.rstrip(b"\r\n")) if len(first_line) < 200 else None
 
 
-def _check_first_line(line: bytes, rest: Iterator[bytes]) -> bool:
-    found = is_program(line)
-    if found is not None:
-        return found
+def _check_first_line(line: bytes, lines: Iterator[bytes]) -> bool:
+    is_known = is_program(line)
+    if is_known is not None:
+        return is_known
     start = line[:200].rstrip(b"\r\n")
     if line.startswith(b"\xef\xbb\xbf"):
         raise FormatError(
             1, "the file begins with a byte order mark; save it as utf-8 without one."
         )
-    other = _OTHER_FORMAT.fullmatch(start)
-    if other is not None:
-        name = other[2].decode(errors="replace")
+    other_format = _OTHER_FORMAT.fullmatch(start)
+    if other_format is not None:
+        name = other_format[2].decode(errors="replace")
         raise FormatError(1, f"the format is {name}; to read it, a newer dumpy is needed.")
-    _look_further(rest)
+    _look_for_first_line(lines)
     raise FormatError(1, f"the first line is neither {FIRST_LINE!r} nor {PROGRAM_LINE!r}.")
 
 
-def _look_further(rest: Iterator[bytes]) -> None:
-    seen = 0
-    for number, line in enumerate(rest, 2):
+def _look_for_first_line(lines: Iterator[bytes]) -> None:
+    """Raise FormatError if the first line of a dump comes after other text."""
+    size = 0
+    for number, line in enumerate(lines, 2):
         if is_program(line) is not None:
             raise FormatError(number, _PRINTED)
-        seen += len(line)
-        if seen > MAX_SKELETON:
+        size += len(line)
+        if size > MAX_SKELETON:
             return
 
 
 def parse(outline: Outline) -> ast.Module:
     """Return the syntax tree of the skeleton, to be run, with the line numbers of the file.
 
-    Raises FormatError if it is not Python, or if rows are not statements of their own.
+    Raises FormatError if it is not Python, or if a row is not a statement of its own.
     """
     return ast.Module([*statements(outline, is_whole=True)], [])
 
@@ -315,10 +318,10 @@ def parse(outline: Outline) -> ast.Module:
 def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt]:
     """Yield the statements of the skeleton with the line numbers of the file, one by one.
 
-    Raises FormatError when one is not Python, or is too much unless they come as a `whole`; at the
-    end, when rows are not statements of their own.
+    Raises FormatError if a statement is not Python or, unless `is_whole`, too large; after the
+    last statement, if a row is not a statement of its own.
     """
-    found: dict[int | None, int] = {}
+    placeholder_lines: dict[int | None, int] = {}
     texts = [(1, outline.text)] if is_whole else parsing.statements(outline.text)
     try:
         for line, text in texts:
@@ -326,12 +329,12 @@ def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt
             for node in ast.walk(tree):
                 _number_lines(node, outline, line)
                 if isinstance(node, ast.stmt):
-                    found[placeholder_number(node)] = node.lineno
+                    placeholder_lines[placeholder_number(node)] = node.lineno
             yield from tree.body
     except parsing.Unparsable as error:
         raise FormatError(outline.true_line(error.line), error.reason) from None
     for block in outline.blocks:
-        if found.get(block.number) != block.first_line:
+        if placeholder_lines.get(block.number) != block.first_line:
             raise FormatError(block.first_line, "expected a row; this line only looks like one.")
 
 
@@ -355,7 +358,7 @@ def _number_lines(node: Any, outline: Outline, first: int) -> None:
 
 
 def placeholder_number(statement: ast.stmt) -> int | None:
-    """Return the number of the block that a statement replaces, or None for another statement."""
+    """Return the number of the block if a statement is a placeholder, otherwise None."""
     value = statement.value if isinstance(statement, ast.Expr) else None
     match value.value if isinstance(value, ast.YieldFrom) else value:
         case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=int(number))]):

@@ -21,7 +21,7 @@ _STRING_END = {
 }
 _DETECTED = re.compile(r" \(detected at line \d+\)| on line \d+")
 _LONGEST = 60
-# Python looks for a file of that name to quote from, and must find none: a device has no entries.
+# Python quotes lines from a file of this name: it cannot exist, as a device has no entries.
 _NO_FILE = f"{os.devnull}/<dumpy>"
 _BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
 
@@ -36,9 +36,9 @@ class Unparsable(ValueError):
 
 
 def parse(text: str, line: int = 1) -> ast.Module:
-    """Return the syntax tree of the text that begins in a line.
+    """Return the syntax tree of a text that begins at `line`.
 
-    Raises Unparsable whatever Python's parser raises.
+    Raises Unparsable for every exception of Python's parser.
     """
     try:
         with warnings.catch_warnings():
@@ -48,10 +48,10 @@ def parse(text: str, line: int = 1) -> ast.Module:
         raise Unparsable("it is too deeply nested or too long for Python.", line) from None
     except SyntaxError as error:
         # Without the line number, which may be relative to another text.
-        said = _DETECTED.sub("", error.msg)
-        said += "" if said.endswith(("?", ".")) else "."
-        at = line + (error.lineno or 1) - 1
-        raise Unparsable(f"it is not valid Python: {said}", at) from None
+        message = _DETECTED.sub("", error.msg)
+        message += "" if message.endswith(("?", ".")) else "."
+        error_line = line + (error.lineno or 1) - 1
+        raise Unparsable(f"it is not valid Python: {message}", error_line) from None
     except ValueError as error:
         raise Unparsable(f"it is not valid Python: {error}.", line) from None
 
@@ -66,7 +66,7 @@ def shown(node: ast.expr) -> str:
 
 
 def folded_line(text: str) -> int | None:
-    """Return the line of a name with letters that Python folds, such as full-width ones."""
+    """Return the line of a name with letters that Python normalizes, such as full-width ones."""
     begin = 0
     for _mark, start, end in (*_marks(text), ("", len(text), len(text))):
         if not is_normalized("NFKC", text[begin:start]):
@@ -103,16 +103,16 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
 
 
 def _boundaries(text: str) -> Iterator[int]:
-    """Yield where statements after the first begin, if all strings end where they seem to end."""
-    depth = begun = 0
+    """Yield the index of each statement after the first, if the text is valid Python."""
+    depth = start = 0
     for mark, _start, end in _marks(text):
         if mark in "([{":
             depth += 1
         elif mark in ")]}":
             depth = max(0, depth - 1)
         elif mark == "\n" and depth == 0 and _BEGINNING.match(text, end):
-            is_decorated = text[begun] == "@"
-            begun = end
+            is_decorated = text[start] == "@"
+            start = end
             if not is_decorated:
                 yield end
 
@@ -120,18 +120,18 @@ def _boundaries(text: str) -> Iterator[int]:
 def _marks(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield brackets, line ends, strings and comments, with their start and end."""
     position = 0
-    while (found := _MARK.search(text, position)) is not None:
-        mark, position = found[0], found.end()
+    while (match := _MARK.search(text, position)) is not None:
+        mark, position = match[0], match.end()
         if mark == "#":
             end = text.find("\n", position)
             position = len(text) if end < 0 else end
         elif mark in _STRING_END:
             position = _string_end(text, position, mark)
-        yield mark, found.start(), position
+        yield mark, match.start(), position
 
 
 def _string_end(text: str, start: int, mark: str) -> int:
-    for found in _STRING_END[mark].finditer(text, start):
-        if not found[0].startswith("\\"):
-            return found.end() if found[0] == mark else found.start()
+    for match in _STRING_END[mark].finditer(text, start):
+        if not match[0].startswith("\\"):
+            return match.end() if match[0] == mark else match.start()
     return len(text)

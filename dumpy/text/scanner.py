@@ -1,8 +1,8 @@
 """A row line <-> its values: the canonical row fast, the edited row as Python reads it.
 
-There are three ways: a regular expression learned from earlier rows, a reader of canonical rows of
-any size and shape, and Python's own parser. Each gives the values that eval gives in the namespace
-`words.NAMES`, or refuses.
+There are three readers: a regular expression learned from earlier rows, a reader of canonical rows
+of any size and shape, and Python's own parser. Each returns the values that eval would return in
+the namespace `words.NAMES`, or refuses the row.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from . import strings, words
 from .outline import RowStyle
 from .parsing import Unparsable, folded_line, parse
 
-_MAX_MATCHED = 65536  # The engine remembers every turn of a repetition: bounded by the line.
+_MAX_MATCHED = 65536  # The engine of `re` needs memory for every turn of a repetition.
 _MAX_EDITED = 65536
-_FEW = 50  # So many rows take as long to read one by one as their pattern takes to compile.
+_FEW = 50  # Compiling a pattern takes as long as reading this number of rows one by one.
 _MAX_PATTERNS = 40
 
 Values = tuple[object, ...]
@@ -48,9 +48,12 @@ class RowIsCode(RowError):
 
 
 class Column(NamedTuple):
-    """The pattern of a value, and the reader of its one group; None: the group is the value.
+    """The values of a column in rows.
 
-    If `is_nullable`, an empty group is None.
+    Attributes:
+        pattern: the pattern of a value, with one group.
+        read: reads the texts of the group; None if these texts are the values.
+        is_nullable: whether an empty group is None.
     """
 
     pattern: str
@@ -58,7 +61,7 @@ class Column(NamedTuple):
     is_nullable: bool = False
 
     def values(self, groups: Sequence[str]) -> Sequence[object]:
-        """Return the values of many groups; raises the exceptions of the reader."""
+        """Return the values of the texts of the group; raises the exceptions of `read`."""
         read = self.read or iter
         if not self.is_nullable:
             return groups if self.read is None else list(read(groups))
@@ -83,7 +86,7 @@ class RowScanner:
         self._row: re.Pattern[str] | None = None
         self._columns: tuple[Column, ...] = ()
         self.patterns = 0
-        self._read = 0
+        self._rows_read = 0
         self._is_learned = False
 
     def scan_lines(self, lines: Sequence[str]) -> list[Sequence[object]] | None:
@@ -94,10 +97,10 @@ class RowScanner:
         if self._row is None or len(max(lines, key=len, default="")) > _MAX_MATCHED:
             return None
         text = "\n".join(lines)
-        found = self._row.findall(text)
-        if len(found) != len(lines) or any(name in text for name in self._missing):
+        matches = self._row.findall(text)
+        if len(matches) != len(lines) or any(name in text for name in self._missing):
             return None
-        groups = list(zip(*found, strict=True)) if len(self._columns) > 1 else [found]
+        groups = list(zip(*matches, strict=True)) if len(self._columns) > 1 else [matches]
         try:
             return [
                 column.values(texts) for column, texts in zip(self._columns, groups, strict=True)
@@ -122,24 +125,24 @@ class RowScanner:
     def _learn(self, values: Values) -> None:
         """Learn the kinds of the values of a row that no pattern matches."""
         self._kinds = self._kinds or [set() for _ in values]
-        self._read += 1
+        self._rows_read += 1
         if len(values) == len(self._kinds):
             for kinds, value in zip(self._kinds, values, strict=True):
                 kind = _kind_of(value)
                 self._is_learned = self._is_learned and kind in kinds
                 kinds.add(kind)
-        if self._read >= _FEW and not self._is_learned and self.patterns < _MAX_PATTERNS:
+        if self._rows_read >= _FEW and not self._is_learned and self.patterns < _MAX_PATTERNS:
             self.patterns += 1
             self._is_learned = True
             self._build()
 
     def _build(self) -> None:
         self._row = None
-        known = [{kind for kind in kinds if kind is not None} for kinds in self._kinds]
-        # With two columns of any text, the engine would try each end of the one with the other's.
-        if known != self._kinds or sum("json" in kinds for kinds in known) > 1:
+        kinds_by_column = [{kind for kind in kinds if kind is not None} for kinds in self._kinds]
+        # Two columns of any text would be quadratic: `re` would try each pair of their ends.
+        if kinds_by_column != self._kinds or sum("json" in kinds for kinds in kinds_by_column) > 1:
             return
-        self._columns = tuple(map(_column, known))
+        self._columns = tuple(map(_column, kinds_by_column))
         body = ", ".join(column.pattern for column in self._columns)
         prefix, suffix = map(re.escape, (self._style.prefix(self._function), self._style.suffix))
         self._row = re.compile(f"^{prefix}{body}{suffix}$", re.MULTILINE)
@@ -155,7 +158,7 @@ class NotCanonical(ValueError):
 def read_canonical(
     line: str, style: RowStyle, function: str, missing: Collection[str] = ()
 ) -> Values | None:
-    """Return the values of a row, or None if it is not canonical, or names what is `missing`."""
+    """Return the values of a row, or None if it is not canonical, or uses a `missing` name."""
     prefix, suffix = style.prefix(function), style.suffix
     if not line.startswith(prefix):
         return None
@@ -177,7 +180,7 @@ def read_value(text: str) -> object:
 
 
 class _Canonical:
-    """Reads values of a text from the index `at` on, `depth` brackets deep."""
+    """Reads the values of a text, starting at the index `at`, inside `depth` brackets."""
 
     def __init__(self, text: str, at: int = 0, missing: Collection[str] = ()) -> None:
         self.at = at
@@ -185,24 +188,27 @@ class _Canonical:
         self._missing = missing
 
     def value(self, depth: int) -> object:
-        """Return the value that begins here, and go to its end; raises NotCanonical."""
+        """Return the value at `at`, and move `at` to its end; raises NotCanonical."""
         read = _READERS.get(self._text[self.at : self.at + 1], _Canonical._atom)
         return read(self, depth)
 
     def items(
         self, closing: str, depth: int, read: Callable[[int], Any] | None = None
     ) -> list[Any]:
-        """Return the items before a closing bracket, and go behind it; raises NotCanonical."""
+        """Return the items before a closing bracket, and move `at` after it.
+
+        Raises NotCanonical.
+        """
         if depth > words.MAX_DEPTH:
             raise NotCanonical
         read = read or self.value
-        found: list[Any] = []
+        items: list[Any] = []
         while not self._text.startswith(closing, self.at):
-            if found:
+            if items:
                 self._expect(", ")
-            found.append(read(depth))
+            items.append(read(depth))
         self.at += len(closing)
-        return found
+        return items
 
     def _expect(self, mark: str) -> None:
         if not self._text.startswith(mark, self.at):
@@ -251,10 +257,10 @@ class _Canonical:
         return _NAMES[atom[0]] if atom[0] in _NAMES else _number(atom[0])
 
     def _call(self, name: str, depth: int) -> object:
-        given = self.items(")", depth, self._argument)
-        args = [value for keyword, value in given if not keyword]
-        keywords = {keyword: value for keyword, value in given if keyword}
-        if [keyword for keyword, _value in given] != [*[""] * len(args), *keywords]:
+        arguments = self.items(")", depth, self._argument)
+        args = [value for keyword, value in arguments if not keyword]
+        keywords = {keyword: value for keyword, value in arguments if keyword}
+        if [keyword for keyword, _value in arguments] != [*[""] * len(args), *keywords]:
             raise NotCanonical
         return words.call(name, args, keywords)
 
@@ -291,7 +297,7 @@ _READERS: dict[str, Callable[[_Canonical, int], object]] = {
 
 
 def _kind_of(value: Any) -> str | None:
-    """Return the kind of a value, or None if no pattern knows it."""
+    """Return the kind of a value, or None if no pattern matches it."""
     kind = type(value)
     if kind is str:
         return "plain" if words.source(value) == f"'{value}'" else "str"
@@ -311,8 +317,8 @@ def _kind_of_list(value: list[object]) -> str:
 
 
 def _column(kinds: set[str]) -> Column:
-    """Return the column that matches the values of all of these kinds, and no other text."""
-    names = sorted(kinds - {"None"} - set().union(*(_HELD_BY.get(kind, ()) for kind in kinds)))
+    """Return the column that matches the values of the given kinds, and no other text."""
+    names = sorted(kinds - {"None"} - set().union(*(_INCLUDED_IN.get(kind, ()) for kind in kinds)))
     if not names:
         return Column("(?:None|((?!)))", None, True)
     if "None" in kinds and names[0] in _MAY_BE_EMPTY:
@@ -338,7 +344,7 @@ def _read_strs(text: str) -> list[str]:
 
 
 def _read_json(text: str) -> object:
-    """Return a list or dict; most become JSON when their quotes and words are replaced."""
+    """Return a list or dict, as JSON with other quotes and words if possible."""
     if '"' in text or "\\" in text or text.count("[") + text.count("{") > words.MAX_DEPTH:
         return read_value(text)
     parts = text.split("'")
@@ -377,9 +383,9 @@ _COLUMNS = {
     "natural": Column(r"(natural\([^\n()]*\))", partial(map, lru_cache(256)(read_value))),
     "call": Column(r"((?:field_text|stored)\([^\n()]*\))", partial(map, read_value)),
 }
-# The kinds whose values the pattern of another one matches as well.
-_HELD_BY = {"str": {"plain"}, "json": {"ints", "strs"}}
-# A group that matches nothing and one of an empty text look alike.
+# For each kind, the kinds whose values its pattern matches as well.
+_INCLUDED_IN = {"str": {"plain"}, "json": {"ints", "strs"}}
+# A group that does not match looks like a group that matches an empty text.
 _MAY_BE_EMPTY = frozenset({"plain", "ints"})
 _KIND_NAMES = {
     **{kind.type: name for name, kind in words.FLAT.items() if kind.type is not datetime},

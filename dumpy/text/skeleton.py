@@ -1,6 +1,6 @@
 """Interpret the skeleton of a dump: compare it with the shapes that dumpy writes.
 
-Nothing is run. Any other shape is code, for which NotData is raised.
+Nothing is run. A skeleton of another shape is code: NotData is raised.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class CreateFunction:
-    """A create function: each field gets the value at a position of the row, or a constant.
+    """A create function.
 
     Attributes:
-        model: the label, '' if the function drops its rows.
-        field_lines: the line of each field, for messages; ``model_line`` that of the label, or 0.
+        model: the label of the model, '' if the function drops its rows.
+        fields: the position of the value of each field in the row, or a constant.
+        field_lines: the line of each field, for messages.
+        model_line: the line of the label, or 0.
     """
 
     name: str
@@ -58,19 +60,19 @@ class CreateFunction:
 
     @property
     def drops(self) -> bool:
-        """Return whether no row becomes an object."""
+        """Whether the function drops its rows."""
         return not self.model
 
     @property
     def unused(self) -> list[str]:
-        """Return the parameters whose values no field gets."""
-        used = {where for where in self.fields.values() if isinstance(where, int)}
-        return [name for number, name in enumerate(self.parameters) if number not in used]
+        """Return the parameters that no field uses."""
+        used = {position for position in self.fields.values() if isinstance(position, int)}
+        return [name for index, name in enumerate(self.parameters) if index not in used]
 
 
 @dataclass(frozen=True, slots=True)
 class InlineRow:
-    """A row that was spread over several lines, or commented, by hand."""
+    """A row on several lines or with a comment, edited by hand."""
 
     first_line: int
     function: str
@@ -122,18 +124,25 @@ class Skeleton:
 
 @dataclass
 class _Module(Skeleton):
-    """The names that are bound at module level so far."""
+    """The content of a dump up to the current statement.
+
+    Attributes:
+        defined: the sections by the name of their function.
+        model_lines: the line of each variable in `models`.
+        listed: the lines of the sections in objects(), or of the files in TABLES.
+        is_ended: whether main() was called.
+    """
 
     outline: Outline = field(kw_only=True)
     style: RowStyle = field(kw_only=True)
-    found: dict[str, Section] = field(default_factory=dict)
+    defined: dict[str, Section] = field(default_factory=dict)
     model_lines: dict[str, int] = field(default_factory=dict)
     listed: dict[str, int] | None = None
-    is_over: bool = False
+    is_ended: bool = False
 
 
 def interpret(outline: Outline, style: RowStyle) -> Skeleton:
-    """Return the meaning of a skeleton; raises NotData if it is code, FormatError if not Python."""
+    """Interpret a skeleton; raises NotData if it is code, FormatError if it is not Python."""
     module = _Module(outline=outline, style=style)
     folded = None if outline.text.isascii() else folded_line(outline.text)
     if folded is not None:
@@ -141,28 +150,28 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
         raise NotData(outline.true_line(folded), reason)
     for number, statement in enumerate(statements(outline)):
         if number == 0 and _is_docstring(statement):
-            said = ast.literal_eval(statement.value)
-            module.is_subset = said.startswith(SUBSET)
-            module.is_masked = MASKED in said
+            docstring = ast.literal_eval(statement.value)
+            module.is_subset = docstring.startswith(SUBSET)
+            module.is_masked = MASKED in docstring
         else:
             _module_statement(module, statement)
-    found, listed = module.found, module.listed
+    sections, listed = module.defined, module.listed
     if listed is None:
-        what = "list TABLES" if style is SAVED else "function objects()"
-        raise NotData(1, f"there is no {what}.")
+        missing = "list TABLES" if style is SAVED else "function objects()"
+        raise NotData(1, f"there is no {missing}.")
     if style is SAVED:
         module.files = listed
     module.sections = tuple(
-        replace(found[name], listed_at=at) for name, at in listed.items() if name in found
+        replace(sections[name], listed_at=at) for name, at in listed.items() if name in sections
     )
-    module.unlisted = tuple(section for name, section in found.items() if name not in listed)
+    module.unlisted = tuple(section for name, section in sections.items() if name not in listed)
     return module
 
 
 def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:
     """Return the rows of a table file; raises NotData if it is code.
 
-    `functions` are the functions that its rows may call; None for any.
+    `functions` are the functions that its rows may call; None allows all.
     """
     parts = []
     for number, statement in enumerate(statements(outline)):
@@ -175,7 +184,7 @@ def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple
 
 
 def models_in(tree: ast.Module) -> Iterator[str]:
-    """Yield each label in a call of resolve_model() of a program."""
+    """Yield the labels in the calls of resolve_model() in a program."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))]):
@@ -183,13 +192,13 @@ def models_in(tree: ast.Module) -> Iterator[str]:
 
 
 def migrations_in(tree: ast.Module) -> dict[str, str]:
-    """Return SOURCE_MIGRATIONS of a program, or an empty dict if it is code."""
+    """Return SOURCE_MIGRATIONS of a program, or an empty dict if its value is code."""
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="SOURCE_MIGRATIONS")], value=value):
                 with suppress(ValueError, TypeError):
-                    found = dict(ast.literal_eval(value)).items()
-                    return {k: v for k, v in found if isinstance(k, str) and isinstance(v, str)}
+                    items = dict(ast.literal_eval(value)).items()
+                    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, str)}
     return {}
 
 
@@ -208,10 +217,10 @@ def _is_docstring(statement: ast.stmt) -> TypeGuard[ast.Expr]:
 
 
 def _module_statement(module: _Module, statement: ast.stmt) -> None:
-    if module.is_over:
+    if module.is_ended:
         _refuse(statement, "it comes after the call of main().")
     if module.style is SAVED and ast.dump(statement) in _MAIN:
-        module.is_over = isinstance(statement, ast.If)
+        module.is_ended = isinstance(statement, ast.If)
         return
     match statement:
         case ast.ImportFrom():
@@ -226,8 +235,8 @@ def _module_statement(module: _Module, statement: ast.stmt) -> None:
         case ast.Expr(value=value):
             _refuse(statement, f"dumpy writes no statement like this ({shown(value)}).")
         case _:
-            what = type(statement).__name__
-            _refuse(statement, f"dumpy writes no statement like this ({what}).")
+            kind = type(statement).__name__
+            _refuse(statement, f"dumpy writes no statement like this ({kind}).")
 
 
 def _may_install(module: _Module) -> bool:
@@ -263,7 +272,7 @@ def _assign(module: _Module, name: str, value: ast.expr) -> None:
         ):
             module.migrations = ast.literal_eval(value)
         case "TABLES", ast.List(elts=names) if _are_texts(names) and module.style is SAVED:
-            module.listed = {ast.literal_eval(each): each.lineno for each in names}
+            module.listed = {ast.literal_eval(node): node.lineno for node in names}
         case _, ast.Call(
             func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))], keywords=[]
         ) if name not in _ASSIGNED and "resolve_model" in module.bound:
@@ -292,13 +301,13 @@ def _function(module: _Module, node: ast.FunctionDef) -> None:
     elif node.name == "objects":
         module.listed = _listed(module, node, body)
     else:
-        module.found[node.name] = Section(node.name, node.lineno, _rows(module, body))
+        module.defined[node.name] = Section(node.name, node.lineno, _rows(module, body))
 
 
 def _parameters(node: ast.FunctionDef) -> tuple[str, ...]:
     arguments = node.args
-    others = [*ast.iter_fields(node), *ast.iter_fields(arguments)]
-    if any(value for name, value in others if name not in ("name", "args", "body")) or any(
+    parts = [*ast.iter_fields(node), *ast.iter_fields(arguments)]
+    if any(value for name, value in parts if name not in ("name", "args", "body")) or any(
         argument.annotation for argument in arguments.args
     ):
         _refuse(node, f"the function {node.name} has more than plain parameters.")
@@ -376,12 +385,12 @@ _VALUES = (ast.Constant, ast.Name, ast.List, ast.Dict, ast.UnaryOp)
 
 
 def _evaluate(module: _Module, hidden: Container[str], node: ast.expr) -> object:
-    """Return the value of a literal in which no word has another meaning."""
+    """Return the value of a literal; raises NotData if a name in it is not a word of dumpy."""
     is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     if not (is_word or isinstance(node, _VALUES)):
         _refuse(node, f"{shown(node)} is more than a parameter or a value.")
-    used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    for name in sorted(used):
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    for name in sorted(names):
         if name in hidden:
             _refuse(node, f"{shown(node)} is computed from the parameter {name}.")
         if name not in module.bound:
@@ -436,12 +445,12 @@ def _listed(module: _Module, node: ast.stmt, body: Sequence[ast.stmt]) -> dict[s
             return {}
     names: dict[str, int] = {}
     for statement in body:
-        found = _LISTED.fullmatch(ast.unparse(statement))
-        if found is None or found[2] not in module.found:
+        match = _LISTED.fullmatch(ast.unparse(statement))
+        if match is None or match[2] not in module.defined:
             _refuse(statement, "in objects() dumpy yields sections only.")
-        if found[1] and not module.found[found[2]].parts:
-            _refuse(statement, f"{found[2]}() yields nothing, so it cannot be yielded from.")
-        names[found[2]] = statement.lineno
+        if match[1] and not module.defined[match[2]].parts:
+            _refuse(statement, f"{match[2]}() yields nothing, so it cannot be yielded from.")
+        names[match[2]] = statement.lineno
     if len(names) < len(body) or not names:
         _refuse(node, "objects() yields the same section twice, or none.")
     return names

@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Mapping
 
-# `repr` asks the Unicode tables of the running Python what is printable. This set asks nobody.
+# `repr` depends on the Unicode tables of the running Python; this set does not.
 _HIDDEN = (
     r"\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f"
     r"\u205f-\u206f\u3000\ud800-\uf8ff\ufdd0-\ufdef\ufeff\ufff9-\uffff\U000e0000-\U000e0fff"
@@ -21,14 +21,14 @@ _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': 
 _OFTEN = "\\\n\r\t'"
 _PRINTABLE = bytes(range(0x20, 0x7F))
 LONG = 500
-"""From how many characters on `quote` is faster than `repr`."""
+"""The length from which `quote` is faster than `repr`."""
 
-# Canonical text only: what `quote` and `repr` of bytes write. All else is left to Python's parser.
+# Canonical text only, as written by `quote` and by `repr` of bytes; Python parses other text.
 _TEXT_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
 _BYTES_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2})"""
 
 
-# The characters that are not written as they are, and the escapes.
+# The characters that are always escaped, and the pattern of the escapes.
 _TEXT = (r"\x00-\x1f", _TEXT_ESCAPE)
 _BYTES = (r"\x00-\x1f\x7f-\U0010ffff", _BYTES_ESCAPE)
 
@@ -41,7 +41,7 @@ def _body(quote: str, characters: str, escape: str, turns: str) -> str:
 PLAIN_PATTERN = r"'([^'\\\x00-\x1f]*)'"
 TEXT_PATTERN = "({}|{})".format(*(q + _body(q, *_TEXT, "*") + q for q in "'\""))
 BYTES_PATTERN = "(b(?:{}|{}))".format(*(q + _body(q, *_BYTES, "*") + q for q in "'\""))
-# Bounded, because the engine remembers every turn of a repetition.
+# Bounded, because the engine of `re` needs memory for every turn of a repetition.
 TEXT_BODIES = {q: re.compile(_body(q, *_TEXT, "{0,500}")) for q in "'\""}
 BYTES_BODIES = {q: re.compile(_body(q, *_BYTES, "{0,500}")) for q in "'\""}
 
@@ -51,7 +51,7 @@ def quote(text: str) -> str:
     is_ascii = text.isascii()
     if is_ascii and len(text) < LONG:
         return repr(text)
-    # `repr` looks at each character several times; these functions look for one, or at all at once.
+    # Faster than `repr`, which looks at each character several times.
     mark = '"' if "'" in text and '"' not in text else "'"
     body = text
     for character in _OFTEN if mark == "'" else _OFTEN[:-1]:
@@ -60,7 +60,7 @@ def quote(text: str) -> str:
     if is_ascii:
         is_plain = not body.encode().translate(None, _PRINTABLE)
     else:
-        is_plain = body.isprintable() and not _has_odd(body)
+        is_plain = body.isprintable() and not _has_hidden(body)
     if is_plain:
         return mark + body + mark
     return repr(text) if is_ascii else mark + _SPECIAL[mark].sub(_escape, text) + mark
@@ -69,13 +69,13 @@ def quote(text: str) -> str:
 codecs.lookup("utf-16-le")  # Imported now: reading a row imports nothing.
 
 
-def _has_odd(text: str) -> bool:
+def _has_hidden(text: str) -> bool:
     """Whether a text has a printable character that dumpy escapes."""
     if "\ufffc" in text or "\ufffd" in text:
         return True
-    # Characters beyond the first plane take two units, and few texts have some.
-    has_more = len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
-    return has_more and _TAGS.search(text) is not None
+    # Few texts have characters beyond the first plane, which take two units.
+    has_pairs = len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
+    return has_pairs and _TAGS.search(text) is not None
 
 
 def escape_non_ascii(source: str) -> str:
@@ -110,13 +110,13 @@ def unquote_bytes(source: str) -> bytes:
 
 
 def literal_end(text: str, start: int, bodies: Mapping[str, re.Pattern[str]]) -> int:
-    """Return the index after the literal whose first mark is at `start`, 0 if there is none.
+    """Return the index after the literal with its quote at `start`, or 0 if there is none.
 
-    It takes memory of the size of the literal, however long the text is.
+    Needs memory for the literal only, however long the text is.
     """
     mark, end = text[start : start + 1], start + 1
     if mark not in bodies:
         return 0
-    while (found := bodies[mark].match(text, end)) is not None and found.end() > end:
-        end = found.end()
+    while (match := bodies[mark].match(text, end)) is not None and match.end() > end:
+        end = match.end()
     return end + 1 if text.startswith(mark, end) else 0

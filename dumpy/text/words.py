@@ -28,7 +28,7 @@ _MAX_ODD_KEYS = 1000  # The hash of a number can be chosen so that a dict become
 
 
 class Unwritable(ValueError):
-    """A value, in `value`, that has no source in the vocabulary."""
+    """`value` has no source in the vocabulary, because of `reason`."""
 
     is_sentence = True
 
@@ -56,13 +56,16 @@ class BadValue(NotAWord):
 
 
 Read = Callable[[Sequence[str]], Iterable[Any]]
-"""Returns the values of canonical texts."""
+"""A function that returns the values of canonical texts."""
 
 
 class Kind(NamedTuple):
-    """How the values of a type are written, and how their canonical texts are read, many at once.
+    """The writer and the reader of the values of a type.
 
-    What `pattern` matches in its one group is the text of a value.
+    Attributes:
+        write: returns the canonical text of a value.
+        pattern: matches a canonical text; `read` takes the texts of its one group.
+        read: returns the values of many texts.
     """
 
     type: type
@@ -72,10 +75,16 @@ class Kind(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A callable of the vocabulary: its object, its arguments, and how it is called."""
+    """A callable of the vocabulary.
 
-    named: Callable[..., object]
-    takes: frozenset[type]
+    Attributes:
+        value: the object that the name refers to in a program.
+        argument_types: the types that its arguments may have.
+        make: the function that is called to read a row.
+    """
+
+    value: Callable[..., object]
+    argument_types: frozenset[type]
     make: Callable[..., object]
 
 
@@ -208,13 +217,13 @@ def _write_uuid(value: UUID) -> str:
     return f"UUID('{value}')"
 
 
-def _make_uuid(hex: Any = None, **other: Any) -> UUID:
-    # Python's UUID answers a wrong type with whatever its code stumbles over.
-    if other:
-        (name, value), *more = other.items()
-        if hex is not None or more or type(value) is not _UUID_FORMS.get(name):
+def _make_uuid(hex: Any = None, **forms: Any) -> UUID:
+    # Python's UUID raises other exceptions for arguments of a wrong type.
+    if forms:
+        (name, value), *others = forms.items()
+        if hex is not None or others or type(value) is not _UUID_FORMS.get(name):
             raise TypeError("it takes a text, int= or bytes=")
-        return UUID(**other)
+        return UUID(**forms)
     if type(hex) is not str or not _UUID_TEXT.fullmatch(hex):
         raise ValueError("badly formed hexadecimal UUID string")
     return UUID(hex)
@@ -241,12 +250,12 @@ def _write_repr(value: date | timedelta) -> str:
 
 
 def read_numbers(texts: Sequence[str]) -> list[list[int]]:
-    """Return the numbers between the commas of each text; to JSON they are what they are here."""
-    found: list[list[int]] = json.loads(f"[[{'],['.join(texts)}]]")
-    return found
+    """Return the numbers between the commas of each text, read as JSON."""
+    numbers: list[list[int]] = json.loads(f"[[{'],['.join(texts)}]]")
+    return numbers
 
 
-def _made(make: Callable[..., object]) -> Read:
+def _from_numbers(make: Callable[..., object]) -> Read:
     return lambda texts: starmap(make, read_numbers(texts))
 
 
@@ -275,7 +284,7 @@ def _read_timedelta(text: str) -> timedelta:
     return timedelta(**{name: int(number) for name, number in parts})
 
 
-# Containers and our own: what is inside of them is written by depth
+# Containers and our own values: their items are written with the depth
 
 _Nested = Callable[..., str]  # (value, depth=1)
 
@@ -324,7 +333,7 @@ def are_keys(keys: Iterable[object]) -> bool:
 
 
 def make_dict(keys: Sequence[object], values: Sequence[object]) -> dict[object, object]:
-    """Return a dict as Python's display makes it; raises BadValue if a key is not allowed."""
+    """Return a dict of keys and values; raises BadValue if a key is not allowed."""
     if not are_keys(keys):
         raise BadValue("a key must be a str (or one of at most 1000 numbers, booleans, None).")
     return dict(zip(keys, values, strict=True))
@@ -337,28 +346,30 @@ _NESTED: dict[type, _Nested] = {list: _write_list, dict: _write_dict, Natural: _
 # The tables
 
 
-def _each(read: Callable[[str], object]) -> Read:
+def _one_by_one(read: Callable[[str], object]) -> Read:
     return partial(map, read)
 
 
 FLAT: dict[str, Kind] = {
-    "None": Kind(type(None), repr, "None", _each({"None": None}.__getitem__)),
-    "bool": Kind(bool, repr, "(True|False)", _each({"True": True, "False": False}.__getitem__)),
-    "int": Kind(int, _write_int, f"({INT})", _each(int)),
-    "float": Kind(float, repr, f"({_FLOAT})", _each(float)),
-    "str": Kind(str, strings.quote, strings.TEXT_PATTERN, _each(strings.unquote)),
-    "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, _each(strings.unquote_bytes)),
-    "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", _each(Decimal)),
-    "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", _each(UUID)),
-    "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _made(date)),
-    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _made(datetime)),
-    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _made(utc)),
-    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _made(time)),
+    "None": Kind(type(None), repr, "None", _one_by_one({"None": None}.__getitem__)),
+    "bool": Kind(
+        bool, repr, "(True|False)", _one_by_one({"True": True, "False": False}.__getitem__)
+    ),
+    "int": Kind(int, _write_int, f"({INT})", _one_by_one(int)),
+    "float": Kind(float, repr, f"({_FLOAT})", _one_by_one(float)),
+    "str": Kind(str, strings.quote, strings.TEXT_PATTERN, _one_by_one(strings.unquote)),
+    "bytes": Kind(bytes, repr, strings.BYTES_PATTERN, _one_by_one(strings.unquote_bytes)),
+    "Decimal": Kind(Decimal, _write_decimal, rf"Decimal\('({_DECIMAL})'\)", _one_by_one(Decimal)),
+    "UUID": Kind(UUID, _write_uuid, rf"UUID\('({_UUID})'\)", _one_by_one(UUID)),
+    "date": Kind(date, _write_repr, rf"date\({_NUMBERS % '2'}\)", _from_numbers(date)),
+    "datetime": Kind(datetime, _write_datetime, rf"datetime\({_CLOCK}\)", _from_numbers(datetime)),
+    "utc": Kind(datetime, _write_datetime, rf"utc\({_CLOCK}\)", _from_numbers(utc)),
+    "time": Kind(time, _write_time, rf"time\({_NUMBERS % '1,3'}\)", _from_numbers(time)),
     "timedelta": Kind(
-        timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _each(_read_timedelta)
+        timedelta, _write_repr, rf"timedelta\({_TIMEDELTA}\)", _one_by_one(_read_timedelta)
     ),
 }
-"""The kinds whose canonical text a regular expression with one group recognises."""
+"""The kinds whose canonical text matches a regular expression with one group."""
 SCALARS = frozenset(kind.type for kind in FLAT.values())
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
@@ -384,9 +395,9 @@ _WORDS: dict[str, Word] = {
 CONSTANTS: dict[str, object] = {"inf": inf, "json_null": json_null, "nan": nan}
 """The names in rows that are values."""
 NAMES: dict[str, object] = dict(
-    sorted({**{name: word.named for name, word in _WORDS.items()}, **CONSTANTS}.items())
+    sorted({**{name: word.value for name, word in _WORDS.items()}, **CONSTANTS}.items())
 )
-"""Everything that can be named in a row."""
+"""The names that rows may use."""
 
 
 # Writing
@@ -413,20 +424,20 @@ def call(name: str, args: Sequence[object], keywords: Mapping[str, object]) -> o
     """Return the value of a call of a word; raises NotAWord, or BadValue if the word refuses."""
     word = _WORDS.get(name)
     if word is None:
-        raise NotAWord(f"{_shown(name)} is not a word that a row can call.")
+        raise NotAWord(f"{_shortened(name)} is not a word that a row can call.")
     for value in (*args, *keywords.values()):
-        if type(value) not in word.takes:
+        if type(value) not in word.argument_types:
             raise BadValue(f"{name}() takes no argument of type {type(value).__name__}.")
     try:
         return word.make(*args, **keywords)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise BadValue(f"{name}(): {_shown(str(error))}.") from None
+        raise BadValue(f"{name}(): {_shortened(str(error))}.") from None
 
 
 def evaluate(node: ast.expr) -> object:
-    """Return the value that Python's eval gives for the expression in the namespace NAMES.
+    """Return the value that Python's eval would return for an expression with the names NAMES.
 
-    Raises NotAWord for anything outside of the vocabulary, BadValue for an invalid argument.
+    Raises NotAWord for code outside of the vocabulary, BadValue for an invalid argument.
     """
     return _evaluate(node, 0)
 
@@ -447,7 +458,7 @@ def _evaluated(node: ast.expr, depth: int) -> object:
             return _literal(node.value)
         case ast.Name(id=name):
             if name not in CONSTANTS:
-                raise NotAWord(f"the name {_shown(name)} is not a value of a row.")
+                raise NotAWord(f"the name {_shortened(name)} is not a value of a row.")
             return CONSTANTS[name]
         case ast.UnaryOp(op=ast.UAdd() | ast.USub(), operand=operand):
             value = _evaluate(operand, depth)
@@ -475,5 +486,5 @@ def _literal(value: Any) -> object:
     return value
 
 
-def _shown(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= 100 else text[:100] + "…"
