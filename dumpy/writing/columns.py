@@ -1,4 +1,4 @@
-"""The values of one column as source: each kind of column has its writer."""
+"""Write the values of a column as source, with a writer for each kind of column."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ _INTEGERS = frozenset({int, _NONE})
 class ColumnWriter:
     """Writes the values of a column.
 
-    ``is_stored`` says that the values are what the driver gives, and not what Django makes of them;
-    those of JSON columns are texts in both cases. ``note`` takes sentences for the person who
-    dumps.
+    ``is_stored`` says that the driver returned the values, before Django's converters; values of
+    JSON columns are texts in both cases. ``note`` receives sentences for the user.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class ColumnWriter:
         self.note = note
         self._is_stored = is_stored
         self._shortcut = _shortcut(column, connections[using]) if is_stored else None
-        self._has_said = False
+        self._has_noted = False
 
     @cached_property
     def _decode(self) -> Callable[[Any], Any] | None:
@@ -74,37 +73,37 @@ class ColumnWriter:
         """
         if self._shortcut is not None:
             present = [value for value in values if value is not None]
-            with suppress(ValueError, TypeError, KeyError):  # of a value that needs a closer look
+            with suppress(ValueError, TypeError, KeyError):  # the shortcut refuses a value
                 texts = self._shortcut(present)
                 if len(texts) == len(values):
                     return texts
-                found = iter(texts)
-                return ["None" if value is None else next(found) for value in values]
+                remaining = iter(texts)
+                return ["None" if value is None else next(remaining) for value in values]
         return self.written(self.python(values, keys), keys)
 
     def written(self, values: Sequence[Any], keys: Keys) -> list[str]:
-        """Return the source of values as their field has them; raises ``UnwritableField``."""
-        kinds = set(map(type, values))
+        """Return the source of values of the field; raises ``UnwritableField``."""
+        types = set(map(type, values))
         try:
-            if kinds == {str}:
+            if types == {str}:
                 return [
                     repr(text) if len(text) < LONG and text.isascii() else quote(text)
                     for text in values
                 ]
-            if kinds <= _INTEGERS and self._is_stored:
+            if types <= _INTEGERS and self._is_stored:
                 return list(map(repr, values))
-            writers = {kind: writer_of(kind) for kind in kinds}
+            writers = {kind: writer_of(kind) for kind in types}
             return [writers[type(value)](value) for value in values]
         except Unwritable:
-            return list(map(self._text, values, keys))
+            return list(map(self._checked_source, values, keys))
 
     def python(self, values: Sequence[Any], keys: Keys) -> Sequence[Any]:
-        """Return the values as their field has them; raises ``UnreadableValue``."""
+        """Convert values to values of the field; raises ``UnreadableValue``."""
         if self._decode is not None:
             values = list(map(self._decoded, values, keys))
         types = self.column.types
         if types is not None and not set(map(type, values)) <= types | {_NONE}:
-            values = list(map(self._plain, values, keys))
+            values = list(map(self._converted, values, keys))
         return values
 
     def _decoded(self, value: Any, key: object) -> Any:
@@ -113,29 +112,29 @@ class ColumnWriter:
         try:
             if type(value) is str and self.column.types == _INSTANTS:
                 (value,) = _datetimes([value])
-            made = self._decode(value)
-            if made is None and not self.column.is_encoded:
+            decoded = self._decode(value)
+            if decoded is None and not self.column.is_encoded:
                 raise ValidationError(_not_valid(self.column, value))
         except Exception as error:
             raise self._unreadable(key, error) from error
-        if type(made) is not Decimal:
-            return made
-        if type(value) is float and value != float(made):
-            # SQLite computes with floats, and its columns take any.
-            self._say(
+        if type(decoded) is not Decimal:
+            return decoded
+        if type(value) is float and value != float(decoded):
+            # SQLite computes with floats, and stores any float in a decimal column.
+            self._note_once(
                 f"{self.label}(pk={key!r}): {self.column.name!r} is {value!r} in the database. "
-                f"The field reads it as {made}, which is the value in the dump."
+                f"The field reads it as {decoded}, which is the value in the dump."
             )
         # No database keeps the sign of a decimal zero.
-        return made or abs(made)
+        return decoded or abs(decoded)
 
-    def _say(self, sentence: str) -> None:
-        """Note something that many values of the column may have in common, once."""
-        if not self._has_said:
-            self._has_said = True
+    def _note_once(self, sentence: str) -> None:
+        """Note a sentence, unless the column had one: it may hold for many values."""
+        if not self._has_noted:
+            self._has_noted = True
             self.note(sentence)
 
-    def _text(self, value: Any, key: object) -> str:
+    def _checked_source(self, value: Any, key: object) -> str:
         try:
             return source(value)
         except Unwritable as error:
@@ -146,15 +145,15 @@ class ColumnWriter:
                 return source(text)
         raise self._refusal(value, key, fault)
 
-    def _plain(self, value: Any, key: object) -> Any:
+    def _converted(self, value: Any, key: object) -> Any:
         try:
-            return _plain(self.column, value)
+            return _convert(self.column, value)
         except Exception as error:
             raise self._unreadable(key, error) from error
 
     def _unreadable(self, key: object, error: Exception) -> UnreadableValue:
-        said = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
-        return UnreadableValue(self.label, key, self.column.name, said)
+        reason = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
+        return UnreadableValue(self.label, key, self.column.name, reason)
 
     def _refusal(self, value: object, key: object, reason: str) -> UnwritableField:
         field = type(self.column.field)
@@ -163,43 +162,40 @@ class ColumnWriter:
 
 
 class StoredWriter(ColumnWriter):
-    """Writes stored values of a custom field as what the field makes of them, if that says all.
-
-    Otherwise as they are stored.
-    """
+    """Writes the values of a custom field, or the stored values if the field loses something."""
 
     def texts(self, values: Sequence[Any], keys: Keys) -> list[str]:
         """Return the source of each value; raises ``UnwritableField``."""
         return [
-            "None" if value is None else self._stored(value, key)
+            "None" if value is None else self._stored_source(value, key)
             for value, key in zip(values, keys, strict=True)
         ]
 
-    def _stored(self, value: Any, key: object) -> str:
+    def _stored_source(self, value: Any, key: object) -> str:
         stored = bytes(value) if isinstance(value, memoryview | bytearray) else value
         try:
-            text, fault = self._word(stored)
+            text, fault = self._source_and_fault(stored)
         except Unwritable as error:
             raise self._refusal(value, key, sentence(error)) from error
         if fault:
-            self._say(
+            self._note_once(
                 f"{self.label}(pk={key!r}): from_db_value() of {self.column.name!r} fails: "
                 f"{fault} The dump contains such values as they are stored."
             )
         return text
 
-    def _word(self, stored: Any) -> tuple[str, str]:
+    def _source_and_fault(self, stored: Any) -> tuple[str, str]:
         try:
             value = stored if self._decode is None else self._decode(stored)
         except Exception as error:
             return source(Stored(stored)), sentence(error)
-        with suppress(Exception):  # fields and values of others may raise anything
+        with suppress(Exception):  # custom fields and their values may raise anything
             if value is not None and is_same_stored(self._encoded(value), stored):
                 return source(value), ""
         text, _ = _field_text(self.column, value, self.using)
         with suppress(Exception):
-            back = from_text(self.column, text.text) if text else None
-            if back is not None and is_same_stored(self._encoded(back), stored):
+            result = from_text(self.column, text.text) if text else None
+            if result is not None and is_same_stored(self._encoded(result), stored):
                 return source(text), ""
         return source(Stored(stored)), ""
 
@@ -208,7 +204,7 @@ class StoredWriter(ColumnWriter):
 
 
 class ReferenceWriter:
-    """Writes foreign keys as natural keys, where these are found."""
+    """Writes foreign keys as natural keys; keys that lead nowhere stay as they are."""
 
     def __init__(self, natural_keys: NaturalKeys, keys: ColumnWriter) -> None:
         self._natural_keys = natural_keys
@@ -218,14 +214,13 @@ class ReferenceWriter:
         """Return the source of each value; ``keys`` are the primary keys of the rows."""
         values = self._keys.python(values, keys)
         distinct = set(values)
-        named = _named_by(self._keys.column, self._natural_keys, distinct - {None})
-        # A key that leads nowhere stays what it is.
-        named.update((value, source(value)) for value in distinct if value not in named)
-        return [named[value] for value in values]
+        texts = _natural_sources(self._keys.column, self._natural_keys, distinct - {None})
+        texts.update((value, source(value)) for value in distinct if value not in texts)
+        return [texts[value] for value in values]
 
 
 class LinkWriter:
-    """Writes lists of primary keys or natural keys."""
+    """Writes lists of primary keys or natural keys; keys that lead nowhere stay as they are."""
 
     def __init__(self, link: Link, natural_keys: NaturalKeys | None) -> None:
         self._link = link
@@ -238,53 +233,54 @@ class LinkWriter:
             if {type(value) for row in values for value in row} <= _INTEGERS:
                 return [repr(sorted(row)) for row in values]
             return [
-                f"[{', '.join(source(_plain(target, key)) for key in sorted(row))}]"
+                f"[{', '.join(source(_convert(target, key)) for key in sorted(row))}]"
                 for row in values
             ]
-        linked = {value for row in values for value in row}
-        named = _named_by(target, self._natural_keys, linked)
-        # A key that leads nowhere stays what it is.
-        texts = {value: named.get(value) or source(_plain(target, value)) for value in linked}
+        keys = {value for row in values for value in row}
+        natural = _natural_sources(target, self._natural_keys, keys)
+        texts = {value: natural.get(value) or source(_convert(target, value)) for value in keys}
         return [f"[{', '.join(sorted(texts[value] for value in row))}]" for row in values]
 
 
-def _named_by(column: Column, natural_keys: NaturalKeys, values: set[Any]) -> dict[object, str]:
-    """Return the source of natural keys by the values of a foreign key."""
+def _natural_sources(
+    column: Column, natural_keys: NaturalKeys, values: set[Any]
+) -> dict[object, str]:
+    """Map the values of a foreign key to the source of their natural keys."""
     model = column.references
     assert model is not None
-    found = natural_keys.find(model, column.parent_field.attname, values)
-    return {value: source(found[value]) for value in values if value in found}
+    natural = natural_keys.find(model, column.parent_field.attname, values)
+    return {value: source(natural[value]) for value in values if value in natural}
 
 
 def _field_text(column: Column, value: object, using: str) -> tuple[FieldText | None, str]:
-    """Return the text of a value that gives it back, or None and the reason."""
+    """Return the text of a value if ``to_python()`` restores it, otherwise None and the reason."""
     try:
         text = plain_text(text_of(column, value))
-        back = from_text(column, text) if isinstance(text, str) else None
-        if isinstance(text, str) and is_stored_alike(column, back, value, connections[using]):
+        result = from_text(column, text) if isinstance(text, str) else None
+        if isinstance(text, str) and is_stored_alike(column, result, value, connections[using]):
             return FieldText(text), ""
     except Exception as error:
         return None, f"its value_to_string() and to_python() fail: {sentence(error)}"
     return None, "its value_to_string() and to_python() do not give the value back."
 
 
-def _plain(column: Column, value: Any) -> Any:
-    """Return a value as an instance of exactly the type that a field of Django holds."""
+def _convert(column: Column, value: Any) -> Any:
+    """Convert a value to the exact type of its field; raises ``ValidationError``."""
     if value is None or column.types is None or type(value) in column.types:
         return value
-    given = bytes(value) if isinstance(value, memoryview | bytearray) else value
-    wanted: Any = next(iter(column.types))
-    if wanted is str and type(given) is not bytes:
-        return plain_text(given) if isinstance(given, str | Promise) else str(given)
-    if wanted in (int, float, bytes, Decimal) and isinstance(given, wanted):
-        return wanted(given)
-    made = column.target.to_python(given)
+    plain = bytes(value) if isinstance(value, memoryview | bytearray) else value
+    kind: Any = next(iter(column.types))
+    if kind is str and type(plain) is not bytes:
+        return plain_text(plain) if isinstance(plain, str | Promise) else str(plain)
+    if kind in (int, float, bytes, Decimal) and isinstance(plain, kind):
+        return kind(plain)
+    result = column.target.to_python(plain)
     # SQLite stores values of any type in any column.
-    is_cut = wanted is int and isinstance(given, float | Decimal) and made != given
-    is_binary = type(given) is bytes and wanted is not bytes
-    if type(made) not in column.types or is_cut or is_binary:
-        raise ValidationError(_not_valid(column, given))
-    return made
+    is_cut = kind is int and isinstance(plain, float | Decimal) and result != plain
+    is_binary = type(plain) is bytes and kind is not bytes
+    if type(result) not in column.types or is_cut or is_binary:
+        raise ValidationError(_not_valid(column, plain))
+    return result
 
 
 def _not_valid(column: Column, value: object) -> str:
@@ -306,8 +302,8 @@ def _json_value(text: str) -> object:
     return JSON_NULL if value is None else value
 
 
-# Values as SQLite stores them, all of a column, without NULL: these functions raise ValueError,
-# TypeError or KeyError for any other value. The drivers of other databases return Python values.
+# Shortcuts for values of a column as SQLite stores them, without NULL. They raise ValueError,
+# TypeError or KeyError for other values. The drivers of other databases return Python values.
 
 _BOOLEANS = {False: "False", True: "True"}
 _HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
@@ -317,15 +313,15 @@ _LENGTHS = {
     len("2024-02-29 12:30:00.123"),
     len("2024-02-29 12:30:00.123456"),
 }
-_DIGITS = 15  # A float has so many for certain.
+_DIGITS = 15  # Every float is exact in this number of digits.
 
 
 def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
-    """Return what writes values as the driver gives them; None where there is no such way."""
+    """Return a function that writes the values of a driver, or None if the column has none."""
     kind, digits = next(iter(column.types or ()), None), getattr(column.target, "max_digits", None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
         word = "utc" if settings.USE_TZ else "datetime"
-        return lambda values: [f"{word}{repr(one)[_DATETIME:]}" for one in _datetimes(values)]
+        return lambda values: [f"{word}{repr(d)[_DATETIME:]}" for d in _datetimes(values)]
     if kind is Decimal and digits is not None and digits <= _DIGITS:
         return partial(_decimals, column.target.decimal_places)
     return _SHORTCUTS.get(kind)
@@ -336,22 +332,24 @@ def _booleans(values: list[Any]) -> list[str]:
 
 
 def _dates(values: list[Any]) -> list[str]:
-    made = list(map(date.fromisoformat, values))
-    # Of the forms that Python reads, databases store one.
-    if list(map(str, made)) != values:
+    dates = list(map(date.fromisoformat, values))
+    # Python reads other forms, too.
+    if list(map(str, dates)) != values:
         raise ValueError("a date in another form")
-    return [f"date({one.year}, {one.month}, {one.day})" for one in made]
+    return [f"date({d.year}, {d.month}, {d.day})" for d in dates]
 
 
 def _datetimes(values: list[Any]) -> list[datetime]:
-    made = list(map(datetime.fromisoformat, values))
-    if not (_LENGTHS.issuperset(map(len, values)) and {one.tzinfo for one in made} <= {None}):
+    instants = list(map(datetime.fromisoformat, values))
+    if not (
+        _LENGTHS.issuperset(map(len, values)) and {instant.tzinfo for instant in instants} <= {None}
+    ):
         raise ValueError(f"{values[0]!r} is not a date and time")
-    return made
+    return instants
 
 
 def _decimals(places: int, values: list[Any]) -> list[str]:
-    # A float says no more than its text.
+    # The text of a float has all its digits.
     is_exact = {*map(type, values)} <= {int, float} and [round(v, places) for v in values] == values
     if not is_exact or max(map(abs, values), default=0) >= 10**_DIGITS:
         raise ValueError("a number of more digits")

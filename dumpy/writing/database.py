@@ -1,4 +1,4 @@
-"""Which models of a database are dumped, and their tables as one module."""
+"""Select the models of a dump, and write their tables as one module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dumpy.writing.publishing import needs_ascii
 from dumpy.writing.rows import Page, RowWriter, Shape, pages_of_query, shape_of
 from dumpy.writing.subset import Selection, Subset
 
-# What can always be made again, and what nobody wants to move.
+# The models that are never dumped.
 CONTENT_TYPE, _CONTENT_TYPES = "contenttypes.contenttype", "django_content_type"
 LEFT_OUT = {
     CONTENT_TYPE: "it is made again when the dump is loaded",
@@ -41,11 +41,12 @@ LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Options:
-    """What ``dumpdata`` was asked for; ``keys`` are the primary keys of ``--pks``.
+    """The options of ``dumpdata``.
 
     Attributes:
-        selection: what a subset begins with; None for all rows.
-        mask: the dotted path of the masks; None for values as they are.
+        keys: the primary keys of ``--pks``.
+        selection: the chosen rows of a subset; None for all rows.
+        mask: the dotted path of the masks; None for no masks.
     """
 
     using: str
@@ -69,7 +70,7 @@ class DatabaseDump:
         self.using = options.using
         self._natural_keys = NaturalKeys(options.using)
         self._notes: list[str] = []
-        self._read: list[Table] = []
+        self._read_tables: list[Table] = []
         self._subset: Subset | None = None
         if options.mask and (options.natural_foreign or options.natural_primary):
             raise DumpFailed(
@@ -80,7 +81,10 @@ class DatabaseDump:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all queries see one state, and find the rows of a subset; raises ``DumpFailed``."""
+        """Open a snapshot of the database, and find the rows of a subset.
+
+        Raises ``DumpFailed``.
+        """
         names = [name for table in self._ordered for name in table.db_tables]
         with engine_of(connections[self.using]).snapshot(names), ExitStack() as stack:
             if self._masking is not None:
@@ -94,31 +98,31 @@ class DatabaseDump:
             yield
 
     def count(self) -> int:
-        """Return how many rows there are to write."""
+        """Return the number of rows to write."""
         return sum(map(self.count_of, self.tables))
 
     def count_of(self, table: Table) -> int:
-        """Return how many rows of a table there are to write."""
+        """Return the number of rows of a table to write."""
         return self._subset.count(table) if self._subset else self._queryset(table).count()
 
     def querysets(self, table: Table) -> Iterable[QuerySet[Any]]:
-        """Return the rows of a table, in pieces if they are those of a subset."""
+        """Return querysets for the rows of a table; a subset has several."""
         return self._subset.querysets(table) if self._subset else [self._queryset(table)]
 
     def pages(self, table: Table) -> Generator[Page, None, None]:
-        """Return the rows of a table, in pages; to be closed if it is not read to its end."""
+        """Yield the rows of a table in pages; close the generator unless it is read to its end."""
         for rows in self.querysets(table):
             yield from pages_of_query(self.shape(table), rows, self.using)
-        self._read.append(table)
+        self._read_tables.append(table)
 
     def instances(self, table: Table) -> Iterator[Model]:
         """Yield the rows of a table as instances, in the order of their primary keys."""
         for rows in self.querysets(table):
             yield from rows.order_by("pk").iterator()
-        self._read.append(table)
+        self._read_tables.append(table)
 
     def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
-        """Return what writes the rows of a table."""
+        """Return a writer for the rows of a table."""
         shape, keys = self.shape(table), self._natural_keys
         return RowWriter(
             shape, keys, ascii_only=ascii_only, masking=self._masking, note=self._notes.append
@@ -133,7 +137,7 @@ class DatabaseDump:
         module.begin(self.description(version), version, self.migrations())
         count = 0
         for table in self.tables:
-            # When writing fails the query must not stay open until the connection is closed.
+            # If writing fails, the query must not stay open until the connection is closed.
             writer = self.writer(table, ascii_only=ascii_only)
             with closing(self.pages(table)) as pages:
                 lines = map(writer.arguments, pages)
@@ -144,18 +148,22 @@ class DatabaseDump:
 
     def description(self, version: str | None) -> str:
         """Return the first sentence of the dump."""
-        said = description(version, self._options.selection)
-        return said if self._masking is None else f"{said}{MASKED}{self._masking.path}."
+        sentence = description(version, self._options.selection)
+        return sentence if self._masking is None else f"{sentence}{MASKED}{self._masking.path}."
 
     def reasons(self) -> Iterator[str]:
-        """Yield why each row of a subset is in it, if that was asked for."""
+        """Yield the reason for each row of a subset, with the option ``explain``."""
         if self._subset and self._options.selection and self._options.selection.explain:
             yield from self._subset.reasons()
 
     def notes(self) -> Iterator[str]:
-        """Yield a sentence for each thing that is not in the dump, or not as it is elsewhere."""
+        """Yield sentences about values that are not in the dump, changed, or not masked."""
         yield from self._notes
-        filled = (one for one in self._read if any(rows.exists() for rows in self.querysets(one)))
+        filled = (
+            table
+            for table in self._read_tables
+            if any(rows.exists() for rows in self.querysets(table))
+        )
         if self._masking is not None and (names := self._masking.personal(filled)):
             yield (
                 f"Not masked, though the names may be those of personal data: {', '.join(names)}. "
@@ -165,15 +173,15 @@ class DatabaseDump:
             yield from self._subset.notes
             return
         for table in self._ordered:
-            if not self._is_there(table):
+            if not self._exists(table):
                 name = table.model._meta.db_table
                 why = "is a view of other tables" if self._is_view(table) else "does not exist"
                 yield f"{table.label} is left out: the table {name!r} {why}."
             elif table.label.lower() in LEFT_OUT:
                 if self._queryset(table).exists():
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
-            elif table in self._read:
-                yield from self._hidden(table)
+            elif table in self._read_tables:
+                yield from self._hidden_rows(table)
                 if unknown := self.unknown_columns(table):
                     where = f"columns of {table.model._meta.db_table!r} without a field"
                     yield f"{table.label}: {where} are not in the dump: {', '.join(unknown)}."
@@ -184,17 +192,17 @@ class DatabaseDump:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """The tables that are dumped, parents first."""
+        """The tables of the dump, in the order of loading."""
         return [
             table
             for table in self._ordered
-            if table.label.lower() not in LEFT_OUT and self._is_there(table)
+            if table.label.lower() not in LEFT_OUT and self._exists(table)
         ]
 
     def require_tables(self) -> None:
-        """Raise ``DumpFailed`` if the database has none of the tables: it is another, or empty."""
+        """Raise ``DumpFailed`` if the database has none of the tables: it may be the wrong one."""
         managed = [table for table in self._ordered if table.model._meta.managed]
-        if managed and not any(map(self._is_there, managed)):
+        if managed and not any(map(self._exists, managed)):
             name = connections[self.using].settings_dict["NAME"]
             raise DumpFailed(
                 f"The database {self.using!r} ({name}) has none of the tables to dump. Is it the "
@@ -202,26 +210,26 @@ class DatabaseDump:
             )
 
     def missing(self) -> list[str]:
-        """Return the labels of models whose tables migrations make, but that are not there."""
+        """Return the labels of managed models whose tables do not exist."""
         return [
             table.label
             for table in self._ordered
-            if table.model._meta.managed and not self._is_there(table) and not self._is_view(table)
+            if table.model._meta.managed and not self._exists(table) and not self._is_view(table)
         ]
 
     def _is_view(self, table: Table) -> bool:
-        return self._kinds.get(table.model._meta.db_table) == "v"
+        return self._table_kinds.get(table.model._meta.db_table) == "v"
 
-    def _is_there(self, table: Table) -> bool:
-        return self._kinds.get(table.model._meta.db_table, "v") != "v"
+    def _exists(self, table: Table) -> bool:
+        return self._table_kinds.get(table.model._meta.db_table, "v") != "v"
 
     @cached_property
-    def _kinds(self) -> dict[str, str]:
+    def _table_kinds(self) -> dict[str, str]:
         names = [table.model._meta.db_table for table in self._ordered]
         return engine_of(connections[self.using]).tables([*names, _CONTENT_TYPES])
 
     def shape(self, table: Table) -> Shape:
-        """Return which columns and links of a table are written."""
+        """Return the columns and links of a table to write."""
         return shape_of(
             table,
             natural_foreign=self._options.natural_foreign,
@@ -244,15 +252,15 @@ class DatabaseDump:
         if not options.keys:
             return rows
         try:
-            found: QuerySet[Any] = rows.filter(pk__in=options.keys)
-            return found
+            chosen: QuerySet[Any] = rows.filter(pk__in=options.keys)
+            return chosen
         except (ValueError, ValidationError) as error:
             raise DumpFailed(
                 f"--pks: one of {', '.join(options.keys)} is not a primary key of {table.label}: "
                 f"{error}"
             ) from error
 
-    def _hidden(self, table: Table) -> Iterator[str]:
+    def _hidden_rows(self, table: Table) -> Iterator[str]:
         manager = table.model._default_manager
         if self._options.all_rows or self._options.keys or type(manager) is Manager:
             return
@@ -265,45 +273,45 @@ class DatabaseDump:
             )
 
     def unknown_columns(self, table: Table) -> list[str]:
-        """Return the columns that belong to no field: a dump does not have their values."""
+        """Return the columns that belong to no field; their values are not in the dump."""
         meta = table.model._meta
-        there = engine_of(connections[self.using]).column_names(meta.db_table)
-        known = {str(field.column).lower() for field in meta.local_concrete_fields}
-        return [name for name in there if name.lower() not in known]
+        columns = engine_of(connections[self.using]).column_names(meta.db_table)
+        field_columns = {str(field.column).lower() for field in meta.local_concrete_fields}
+        return [name for name in columns if name.lower() not in field_columns]
 
     def content_types(self) -> dict[str, int]:
-        """The primary keys of the content types of all apps of the dump, by label.
+        """Return the primary keys of the content types of the apps of the dump, by label.
 
-        People keep such keys in numbers, texts and JSON, too.
+        Not only foreign keys hold them: projects keep them in numbers, texts and JSON, too.
         """
         labels = {table.model._meta.app_label for table in self.tables}
-        found: dict[str, int] = {}
+        keys: dict[str, int] = {}
         for model in apps.get_models():
-            if model._meta.label_lower == CONTENT_TYPE and self._is_there(table_of(model)):
+            if model._meta.label_lower == CONTENT_TYPE and self._exists(table_of(model)):
                 rows = QuerySet(model, using=self.using).filter(app_label__in=labels)
                 for app_label, name, key in rows.values_list("app_label", "model", "pk"):
-                    found[f"{app_label}.{name}"] = key
-        return dict(sorted(found.items()))
+                    keys[f"{app_label}.{name}"] = key
+        return dict(sorted(keys.items()))
 
     def migrations(self) -> dict[str, str]:
-        """The last migration that is applied, per app of the dump, and of apps without models."""
+        """Return the last applied migration of each app of the dump, or without models."""
         labels = {table.model._meta.app_label for table in self.tables}
         labels |= {app.label for app in apps.get_app_configs() if not app.models}
         return last_migrations(self.using, labels)
 
 
 def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[ModelType]:
-    """Return the concrete models that the labels (``app`` or ``app.Model``; none: all) stand for.
+    """Return the concrete models for labels (``app`` or ``app.Model``); all models without labels.
 
-    ``excluded`` are labels too. Models that a router keeps out of the database ``using`` and proxy
-    models are left out. Raises ``DumpFailed``.
+    Leave out ``excluded`` labels, proxy models, and models that a router keeps out of the database
+    ``using``. Raises ``DumpFailed``.
     """
-    # In the order in which Django has them, as dumpdata has.
-    every = [model for config in apps.get_app_configs() for model in config.get_models()]
-    wanted = [model for label in labels for model in _named(label)] if labels else every
-    unwanted = {model for label in excluded for model in _named(label)}
-    for model in wanted:
-        if model._meta.proxy and model._meta.concrete_model not in wanted:
+    # In Django's order, like its own dumpdata.
+    all_models = [model for config in apps.get_app_configs() for model in config.get_models()]
+    included = [model for label in labels for model in _models_of(label)] if labels else all_models
+    excluded_models = {model for label in excluded for model in _models_of(label)}
+    for model in included:
+        if model._meta.proxy and model._meta.concrete_model not in included:
             warnings.warn(
                 f"{model._meta.label} is a proxy model and won't be serialized.",
                 category=ProxyModelWarning,
@@ -311,14 +319,14 @@ def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[M
             )
     return [
         model
-        for model in dict.fromkeys(wanted)
-        if model not in unwanted
+        for model in dict.fromkeys(included)
+        if model not in excluded_models
         and not model._meta.proxy
         and router.allow_migrate_model(using, model)
     ]
 
 
-def _named(label: str) -> list[ModelType]:
+def _models_of(label: str) -> list[ModelType]:
     app_label, _, name = label.partition(".")
     try:
         config = apps.get_app_config(app_label)
@@ -329,9 +337,9 @@ def _named(label: str) -> list[ModelType]:
 
 
 def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
-    """Return the last migration that is applied in a database, per app, sorted."""
+    """Return the last applied migration of each app in a database, sorted by app."""
     applied = set(MigrationRecorder(connections[using]).applied_migrations())
-    # The graph cannot be built where an app is gone that a migration depends on.
+    # The graph cannot be built if a migration depends on an app that the project has removed.
     loader = MigrationLoader(None, load=False)
     loader.load_disk()
     migrations = loader.disk_migrations
@@ -351,9 +359,9 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
         for key in applied - followed
         if key[0] in app_labels
     ]
-    # The names of migrations that are gone come first, so that those that are there count.
-    found = {app: name for _is_there, app, name in sorted(last)}
-    return dict(sorted(found.items()))
+    # Migrations without a file come first, so that migrations with a file replace them.
+    by_app = {app: name for _is_on_disk, app, name in sorted(last)}
+    return dict(sorted(by_app.items()))
 
 
 def description(version: str | None, selection: Selection | None = None) -> str:

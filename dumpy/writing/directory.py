@@ -31,11 +31,11 @@ from dumpy.writing.database import DatabaseDump
 from dumpy.writing.rows import Page, RowWriter
 
 ROWS_PER_FILE = 1_000_000
-"""How many rows a file holds at most, if nothing else is asked for."""
+"""The default of the maximum number of rows in a file."""
 
 
 class Watcher:
-    """Is told what is written; this one ignores it."""
+    """An observer of the writing; this base class ignores all events."""
 
     def begin(self, label: str) -> None:
         """Begin a table."""
@@ -44,17 +44,16 @@ class Watcher:
         """Count rows that are written."""
 
     def end(self, rows: int, size: int) -> None:
-        """End a table, with its rows and the bytes of its files."""
+        """End a table with the given number of rows, and of bytes in its files."""
 
 
 class DirectoryDump:
-    """Writes the tables of a ``DatabaseDump`` as files.
+    """Writes the tables of a ``DatabaseDump`` as files of at most ``max_row_count`` rows.
 
-    ``max_row_count`` is the number of rows from which on a table is cut into parts. ``tolerate``
-    leaves out a table that cannot be read.
+    ``tolerate`` leaves out tables that cannot be read.
 
     Attributes:
-        left_out: why tables could not be read, by model label.
+        left_out: the reasons for tables that could not be read, by model label.
     """
 
     def __init__(self, dump: DatabaseDump, max_row_count: int, *, tolerate: bool = False) -> None:
@@ -69,7 +68,7 @@ class DirectoryDump:
         self._counts: dict[str, int] = {}
 
     def expected(self) -> int:
-        """Return how many rows there are in the tables that can be counted."""
+        """Return the number of rows in the tables that can be counted."""
         return sum(map(self._counted, self._dump.tables))
 
     def write(self, directory: Path, watcher: Watcher | None = None) -> None:
@@ -123,7 +122,7 @@ class DirectoryDump:
                 with transaction.atomic(using=self._dump.using):
                     self._counts[table.label] = self._dump.count_of(table)
             except DatabaseError:
-                # Reading it says what is wrong.
+                # Reading the table raises the same error with more context.
                 return 0
         return self._counts[table.label]
 
@@ -140,15 +139,18 @@ class DirectoryDump:
     def _arguments(
         self, writer: RowWriter, pages: Iterator[Page], digest: Any, watcher: Watcher
     ) -> Iterator[list[str]]:
-        """Yield the arguments of the rows, some at a time, none of them for two files."""
-        room = self._max_row_count
+        """Yield the arguments of rows in lists, each for one file."""
+        free_rows = self._max_row_count
         for page in pages:
             lines = list(writer.arguments(page))
             digest.update("\n".join([*lines, ""]).encode())
             watcher.rows(len(lines))
             while lines:
-                yield lines[:room]
-                lines, room = lines[room:], max(room - len(lines), 0) or self._max_row_count
+                yield lines[:free_rows]
+                lines, free_rows = (
+                    lines[free_rows:],
+                    max(free_rows - len(lines), 0) or self._max_row_count,
+                )
 
     def _write_rows(
         self, path: Path, table: Table, names: ModelNames, pages: Iterator[list[str]]
@@ -196,12 +198,12 @@ class DirectoryDump:
 
 
 def _reason(error: Exception) -> str:
-    known = isinstance(error, DumpyError | DatabaseError)
-    return (str(error).strip() if known else "") or sentence(error)
+    has_message = isinstance(error, DumpyError | DatabaseError)
+    return (str(error).strip() if has_message else "") or sentence(error)
 
 
 def _write_file(path: Path, texts: Iterable[str]) -> manifests.FileEntry:
-    """Write a file that only its owner may read."""
+    """Write a file that only its owner can read."""
     digest, size = manifests.digest(), 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb", buffering=2**20) as file:

@@ -1,4 +1,4 @@
-"""Natural keys that lead back to their rows, and primary keys that nothing else needs."""
+"""Verify natural keys, and find references that need primary keys."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ _REMEMBERED = 100_000
 
 
 class NaturalKeys:
-    """The natural keys of one dump.
+    """The verified natural keys of one dump.
 
-    Each is looked up before it is written: it has to lead back to its row, and to no other. A
-    primary key that is left out must not be held by another row of the dump.
+    Each natural key is looked up before it is written: it must lead to its row and no other row.
+    No row of the dump may refer to a primary key that is left out.
     """
 
     def __init__(self, using: str) -> None:
         self.using = using
-        self._known: dict[tuple[ModelType, str], dict[object, Natural]] = {}
+        self._cache: dict[tuple[ModelType, str], dict[object, Natural]] = {}
         self._left_out: set[ModelType] = set()
-        self._held: dict[ModelType, UnwritableRow] = {}
+        self._held_keys: dict[ModelType, UnwritableRow] = {}
         self.model_of = cache(partial(model_of, using=using))
 
     def find(
         self, model: ModelType, name: str, values: Collection[object], option: str = FOREIGN
     ) -> dict[object, Natural]:
-        """Return natural keys by the value of the field ``name``, for those of ``values`` at least.
+        """Return natural keys by the value of the field ``name``, at least for ``values``.
 
-        Raises ``UnwritableRow``; the ``option`` is the one that asked for natural keys.
+        ``option`` is the option that selects natural keys. Raises ``UnwritableRow``.
         """
-        known = self._known.setdefault((model, name), {})
-        if len(known) >= _REMEMBERED:
-            known.clear()
-        unknown = [value for value in values if value not in known]
+        natural_keys = self._cache.setdefault((model, name), {})
+        if len(natural_keys) >= _REMEMBERED:
+            natural_keys.clear()
+        unknown = [value for value in values if value not in natural_keys]
         if unknown:
-            known.update(self._read(model, name, unknown, option))
-        return known
+            natural_keys.update(self._read_natural_keys(model, name, unknown, option))
+        return natural_keys
 
     def leave_out(self, model: ModelType, keys: Collection[object]) -> None:
-        """Prove that rows are found without their primary keys; raises ``UnwritableRow``."""
+        """Verify that rows can be written without primary keys; raises ``UnwritableRow``."""
         assert model._meta.pk is not None
         self.find(model, model._meta.pk.attname, keys, PRIMARY)
         self._left_out.add(model)
-        if model in self._held:
-            raise self._held[model]
+        if model in self._held_keys:
+            raise self._held_keys[model]
 
     def hold(
         self,
@@ -70,19 +70,19 @@ class NaturalKeys:
     ) -> None:
         """Note that the field ``name`` of a row holds a primary key of the model ``owner``.
 
-        Raises ``UnwritableRow`` if such keys are left out; if ``foreign``, a natural key could
-        stand in the place of this one.
+        ``foreign`` says that the field could hold a natural key instead. Raises ``UnwritableRow``
+        if the primary keys of ``owner`` are left out.
         """
-        if owner not in self._held:
+        if owner not in self._held_keys:
             key = f"{value!r}, a primary key of {owner._meta.label}, which {PRIMARY} leaves out."
             hint = f"Use {FOREIGN} as well, or dump without {PRIMARY}." if foreign else ""
-            self._held[owner] = UnwritableRow(
+            self._held_keys[owner] = UnwritableRow(
                 label, pk, f"its {name} holds {key}", hint or _without(PRIMARY)
             )
         if owner in self._left_out:
-            raise self._held[owner]
+            raise self._held_keys[owner]
 
-    def _read(
+    def _read_natural_keys(
         self, model: ModelType, name: str, values: Sequence[object], option: str
     ) -> dict[object, Natural]:
         rows: QuerySet[Model] = QuerySet(model, using=self.using).filter(**{f"{name}__in": values})
@@ -103,7 +103,7 @@ class NaturalKeys:
         return {getattr(i, name): n for i, n in zip(instances, naturals, strict=True)}
 
     def _hold_parts(self, model: ModelType, natural: Natural, query: QuerySet[Any]) -> None:
-        """Note the primary keys of other rows that are parts of a natural key."""
+        """Note the parts of a natural key that are primary keys of other rows."""
         for lookup in query.query.where.children:
             field: Any = getattr(getattr(lookup, "lhs", None), "target", None)
             value = getattr(lookup, "rhs", None)
@@ -114,7 +114,7 @@ class NaturalKeys:
 
 
 def model_of(content_type: object, using: str) -> ModelType | None:
-    """Return the model that a content type names by its primary key, if the project has it."""
+    """Return the model of a content type by its primary key, or None if the project lacks it."""
     model = apps.get_model("contenttypes", "ContentType")
     rows = QuerySet(model, using=using).filter(pk=content_type)
     for names in rows.values_list("app_label", "model"):
@@ -124,7 +124,7 @@ def model_of(content_type: object, using: str) -> ModelType | None:
 
 
 def plain_text(value: object) -> object:
-    """Return a subclass of ``str`` (a safe string, a choice) or a lazy text as plain ``str``."""
+    """Convert a lazy text or a subclass of ``str``, such as a safe string, to plain ``str``."""
     if isinstance(value, Promise):
         return str(value)
     return str.__str__(value) if isinstance(value, str) else value
@@ -135,13 +135,13 @@ def _without(option: str) -> str:
 
 
 def _natural_keys(instances: list[Model], option: str) -> Iterator[Natural]:
-    """Yield natural keys; what one of them needs of other tables is fetched for all at once."""
+    """Yield natural keys; related rows that a natural key uses are prefetched for the others."""
     fetched: set[str] = set()
     for position, instance in enumerate(instances):
         yield _natural_key(instance, option)
-        if needed := set(_used_relations(instance)) - fetched:
-            fetched |= needed
-            prefetch_related_objects(instances[position + 1 :], *sorted(needed))
+        if relations := set(_used_relations(instance)) - fetched:
+            fetched |= relations
+            prefetch_related_objects(instances[position + 1 :], *sorted(relations))
 
 
 def _used_relations(instance: Model) -> Iterator[str]:
@@ -158,7 +158,7 @@ def _natural_key(instance: Any, option: str) -> Natural:
     label = instance._meta.label
     try:
         if is_content_type(type(instance)):
-            # A model of the past has no methods.
+            # Historical models have no methods.
             return Natural(label, (instance.app_label, instance.model))
         natural = Natural(label, tuple(map(plain_text, instance.natural_key())))
         hash(natural)
@@ -175,42 +175,42 @@ def _natural_key(instance: Any, option: str) -> Natural:
 
 
 def _fault(manager: Any, natural: Natural, pk: object) -> str:
-    """Return why a natural key does not lead to its row and no other, or an empty text."""
+    """Return why a natural key does not lead to exactly its row, or an empty text."""
     key = f"its natural key {natural.key!r}"
     try:
-        found = [manager.get_by_natural_key(*natural.key).pk]
+        keys = [manager.get_by_natural_key(*natural.key).pk]
     except ObjectDoesNotExist:
         return f"{key} leads to no row."
     except MultipleObjectsReturned:
         query = _query(manager, natural.key)
         if query is None:
             return f"{key} leads to several rows."
-        found = list(query.order_by("pk").values_list("pk", flat=True))
+        keys = list(query.order_by("pk").values_list("pk", flat=True))
     except Exception as error:
         return f"get_by_natural_key() fails for {key}: {sentence(error)}"
-    if found == [pk]:
+    if keys == [pk]:
         return ""
-    rows = ", ".join(f"pk={one!r}" for one in found[:10])
-    others = "another row, " if len(found) == 1 else f"{len(found)} rows: "
-    return f"{key} leads to {others}{rows}."
+    rows = ", ".join(f"pk={found!r}" for found in keys[:10])
+    count = "another row, " if len(keys) == 1 else f"{len(keys)} rows: "
+    return f"{key} leads to {count}{rows}."
 
 
 def _query(manager: Any, key: Iterable[object]) -> QuerySet[Any] | None:
-    """Return the query of ``get_by_natural_key()`` unasked; None if that does more than get()."""
+    """Return the unevaluated query of ``get_by_natural_key()``, or None if it has no single one."""
     recorder = copy(manager)
     try:
         rows: Any = manager.get_queryset()
         rows.__class__ = _recording(rows.__class__)
         recorder.get_queryset = rows.all
-        found = recorder.get_by_natural_key(*key)
-    except Exception:  # it goes on with the row that get() gives
+        result = recorder.get_by_natural_key(*key)
+    except Exception:  # get_by_natural_key() uses the row that get() would return
         return None
-    return found if isinstance(found, type(rows)) else None
+    return result if isinstance(result, type(rows)) else None
 
 
 @cache
 def _recording(kind: Any) -> type[Any]:
-    """Return the class of a queryset whose get() gives the queryset itself, filtered."""
+    """Return a queryset class whose get() returns the filtered queryset."""
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self.filter(*args, **kwargs)

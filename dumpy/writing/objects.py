@@ -1,12 +1,12 @@
-"""Rows as objects: a fixture that reads as if written by hand, to be maintained by hand."""
+"""Write rows as objects: a fixture that is maintained by hand."""
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import keyword
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import IO, Any
@@ -49,19 +49,19 @@ again updates the same rows.
 '''
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class _Object:
     """A row with the columns of its parents.
 
     Attributes:
-        links: the objects of each many-to-many field, or the source of those not in the dump.
+        links: the objects of each many-to-many field; source for objects that are not in the dump.
         place: its place in the order in which objects are yielded.
         name: its variable, or ``""`` if nothing refers to it.
         is_late: whether it waits for an object that is yielded after it.
     """
 
     instance: Model
-    links: dict[str, list[_Object | str]] = field(default_factory=dict)
+    links: dict[str, list[_Object | str]] = dataclasses.field(default_factory=dict)
     place: int = 0
     name: str = ""
     is_late: bool = False
@@ -72,9 +72,9 @@ class _Object:
 
 
 def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
-    """Write the rows of a dump as objects to a text stream; return what is left out, in sentences.
+    """Write the rows of a dump as objects to a text stream; return notes about omitted values.
 
-    Use it within the snapshot of the dump. Raises ``DumpFailed`` and ``UnwritableRow``.
+    Call it within the snapshot of the dump. Raises ``DumpFailed`` and ``UnwritableRow``.
     """
     dump.require_tables()
     count = dump.count()
@@ -90,12 +90,12 @@ def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
 
 
 class _ObjectsWriter:
-    """Writes the objects of a dump, each after those that it refers to."""
+    """Writes the objects of a dump, each after the objects that it refers to."""
 
     def __init__(self, dump: DatabaseDump) -> None:
         self._dump = dump
         self.notes: set[str] = set()
-        self._objects = list(self._collected())
+        self._objects = list(self._collect())
         self._index: dict[tuple[ModelType, str], dict[object, _Object]] = {}
         self._classes: dict[ModelType, str] = {}
         self._words: set[str] = set()
@@ -103,24 +103,24 @@ class _ObjectsWriter:
 
     def lines(self) -> list[str]:
         """Return the lines of the module."""
-        for model in dict.fromkeys(type(one.instance) for one in self._objects):
-            for many in model._meta.many_to_many:
-                through: Any = many.remote_field.through
+        for model in dict.fromkeys(type(row.instance) for row in self._objects):
+            for field in model._meta.many_to_many:
+                through: Any = field.remote_field.through
                 if through._meta.auto_created:
-                    self._add_links(model, many, through)
+                    self._add_links(model, field, through)
         order = _ordered(self._objects, self._references)
-        for place, one in enumerate(order):
-            one.place = place
-        for one in order:
-            targets = self._references(one)
-            one.is_late = any(other.is_late or other.place > one.place for other in targets)
+        for place, row in enumerate(order):
+            row.place = place
+        for row in order:
+            targets = self._references(row)
+            row.is_late = any(target.is_late or target.place > row.place for target in targets)
         self._name(order)
         body = list(self._body(order))
         return [*_HEAD.splitlines(), *self._imports(), "", "def objects():", *body]
 
-    def _collected(self) -> Iterator[_Object]:
-        """Yield the rows; those of a parent are part of the row of its child."""
-        found: list[Model] = []
+    def _collect(self) -> Iterator[_Object]:
+        """Yield the rows; the row of a parent is part of the row of its child."""
+        instances: list[Model] = []
         for table in self._dump.tables:
             rows = list(self._dump.instances(table))
             if rows and table.label.lower() == _PERMISSION:
@@ -128,151 +128,159 @@ class _ObjectsWriter:
                 continue
             if rows and (table.model.save is not Model.save or has_receivers(table.model)):
                 self.notes.add(f"{table.label} has its own save() or receivers, which run.")
-            found += rows
-        inner = {key for one in found for key in _parent_keys(one)}
+            instances += rows
+        parents = {key for instance in instances for key in _parent_keys(instance)}
         owners: dict[tuple[ModelType, object], Model] = {}
-        for one in found:
-            if (type(one), one.pk) in inner:
+        for instance in instances:
+            if (type(instance), instance.pk) in parents:
                 continue
-            for key in _parent_keys(one):
-                if owners.setdefault(key, one) is not one:
-                    other = owners[key]._meta.label
-                    reason = f"it shares a row of {key[0]._meta.label} with a {other}."
-                    raise _Object(one).refused(reason)
-            yield _Object(one)
+            for key in _parent_keys(instance):
+                if owners.setdefault(key, instance) is not instance:
+                    owner = owners[key]._meta.label
+                    reason = f"it shares a row of {key[0]._meta.label} with a {owner}."
+                    raise _Object(instance).refused(reason)
+            yield _Object(instance)
 
-    def _add_links(self, model: ModelType, many: Any, through: Any) -> None:
+    def _add_links(self, model: ModelType, field: Any, through: Any) -> None:
         ends = [
-            through._meta.get_field(f()) for f in (many.m2m_field_name, many.m2m_reverse_field_name)
+            through._meta.get_field(f())
+            for f in (field.m2m_field_name, field.m2m_reverse_field_name)
         ]
         rows = through._base_manager.using(self._dump.using)
         names = [end.attname for end in ends]
         pairs = sorted(rows.values_list(*names), key=lambda pair: (repr(type(pair[1])), pair[1]))
-        known = set(pairs) if many.remote_field.symmetrical else set()
+        known_pairs = set(pairs) if field.remote_field.symmetrical else set()
         for key, target in pairs:
-            one = self._find(model, ends[0].target_field.attname, key)
-            if one is None or type(one.instance) is not model:
+            row = self._find(model, ends[0].target_field.attname, key)
+            if row is None or type(row.instance) is not model:
                 continue
-            if known and (target, key) not in known:
-                raise one.refused(f"{many.name} is symmetrical, but its link to {target!r} is not.")
-            other = self._target(ends[1], target)
-            one.links.setdefault(many.name, []).append(other or source(target))
+            if known_pairs and (target, key) not in known_pairs:
+                reason = f"{field.name} is symmetrical, but its link to {target!r} is not."
+                raise row.refused(reason)
+            linked = self._target(ends[1], target)
+            row.links.setdefault(field.name, []).append(linked or source(target))
 
-    def _references(self, one: _Object) -> Iterator[_Object]:
-        """Yield the objects that the foreign keys of an object lead to."""
-        for key in one.instance._meta.concrete_fields:
-            if isinstance(key, ForeignKey):
-                target = self._target(key, getattr(one.instance, key.attname))
-                if isinstance(target, _Object) and target is not one:
+    def _references(self, row: _Object) -> Iterator[_Object]:
+        """Yield the objects that an object refers to by foreign key."""
+        for field in row.instance._meta.concrete_fields:
+            if isinstance(field, ForeignKey):
+                target = self._target(field, getattr(row.instance, field.attname))
+                if isinstance(target, _Object) and target is not row:
                     yield target
 
-    def _target(self, key: Any, value: object) -> _Object | str | None:
-        """Return what a foreign key leads to: an object, the source of a look-up, or None."""
-        model = concrete(key.remote_field.model)
+    def _target(self, field: Any, value: object) -> _Object | str | None:
+        """Return the target of a foreign key: an object, the source of a look-up, or None."""
+        model = concrete(field.remote_field.model)
         if value is None:
             return None
         if is_content_type(model) or model._meta.label_lower == _PERMISSION:
-            return self._looked_up(model, value)
-        return self._find(model, key.target_field.attname, value)
+            return self._look_up_source(model, value)
+        return self._find(model, field.target_field.attname, value)
 
     def _find(self, model: ModelType, name: str, value: object) -> _Object | None:
         if (model, name) not in self._index:
             self._index[model, name] = {
-                getattr(one.instance, name): one
-                for one in self._objects
-                if isinstance(one.instance, model)
+                getattr(row.instance, name): row
+                for row in self._objects
+                if isinstance(row.instance, model)
             }
         return self._index[model, name].get(value)
 
-    def _looked_up(self, model: ModelType, key: object) -> str | None:
-        found = self._natural_keys.find(model, model._meta.pk.attname, [key]).get(key)
-        if found is None:
+    def _look_up_source(self, model: ModelType, key: object) -> str | None:
+        natural = self._natural_keys.find(model, model._meta.pk.attname, [key]).get(key)
+        if natural is None:
             return None
-        words = ", ".join(map(source, found.key))
+        words = ", ".join(map(source, natural.key))
         return f"{self._class(model)}.objects.get_by_natural_key({words})"
 
     def _name(self, order: Sequence[_Object]) -> None:
-        """Give variables to the objects that others refer to, or that have links."""
-        used = {target for one in order for target in self._references(one)}
-        linked = [other for one in order for some in one.links.values() for other in some]
-        used |= {one for one in linked if isinstance(one, _Object)}
-        classes = {type(one.instance).__name__ for one in order}
-        taken = {*keyword.kwlist, *keyword.softkwlist, *NAMES, "objects", *classes}
-        for one in order:
-            if one in used or one.links:
-                base = name = _variable(one.instance)
+        """Name the variables of objects that have links, or that other objects refer to."""
+        used = {target for row in order for target in self._references(row)}
+        linked = [link for row in order for links in row.links.values() for link in links]
+        used |= {link for link in linked if isinstance(link, _Object)}
+        classes = {type(row.instance).__name__ for row in order}
+        taken_names = {*keyword.kwlist, *keyword.softkwlist, *NAMES, "objects", *classes}
+        for row in order:
+            if row in used or row.links:
+                base = name = _variable(row.instance)
                 number = 2
-                while name in taken:
+                while name in taken_names:
                     name, number = f"{base}_{number}", number + 1
-                taken.add(name)
-                one.name = name
+                taken_names.add(name)
+                row.name = name
 
     def _body(self, order: Sequence[_Object]) -> Iterator[str]:
-        waiting: defaultdict[int, list[tuple[_Object, str]]] = defaultdict(list)
-        for one in order:
-            for name, others in one.links.items():
-                objects = [one, *(other for other in others if isinstance(other, _Object))]
-                if any(some.is_late for some in objects):
-                    raise one.refused(
+        links_after: defaultdict[int, list[tuple[_Object, str]]] = defaultdict(list)
+        for row in order:
+            for name, links in row.links.items():
+                objects = [row, *(link for link in links if isinstance(link, _Object))]
+                if any(linked.is_late for linked in objects):
+                    raise row.refused(
                         f"{name} cannot be set: foreign keys lead from it in a circle, so that it "
                         "is saved after all others."
                     )
-                waiting[max(some.place for some in objects)].append((one, name))
+                links_after[max(linked.place for linked in objects)].append((row, name))
         if not order:
             yield "    yield from ()"
-        before: ModelType | None = None
-        for one in order:
-            model = type(one.instance)
-            if before not in (None, model):
+        previous_model: ModelType | None = None
+        for row in order:
+            model = type(row.instance)
+            if previous_model not in (None, model):
                 yield ""
-            before = model
-            words = [f"{name}={text}" for name, text in self._keywords(one)]
-            begin = f"{one.name} = " if one.name else "yield "
-            yield from self._call(f"{begin}{self._class(model)}", words)
-            if one.name:
-                yield f"    yield {one.name}"
-            for other, name in waiting[one.place]:
-                links = [link if isinstance(link, str) else link.name for link in other.links[name]]
-                yield from self._call(f"{other.name}.{name}.set", [f"[{', '.join(links)}]"])
+            previous_model = model
+            arguments = [f"{name}={text}" for name, text in self._keywords(row)]
+            start = f"{row.name} = " if row.name else "yield "
+            yield from self._call(f"{start}{self._class(model)}", arguments)
+            if row.name:
+                yield f"    yield {row.name}"
+            for owner, name in links_after[row.place]:
+                names = [link if isinstance(link, str) else link.name for link in owner.links[name]]
+                yield from self._call(f"{owner.name}.{name}.set", [f"[{', '.join(names)}]"])
 
-    def _call(self, begin: str, arguments: Sequence[str]) -> Iterator[str]:
-        """Yield a call on one line, or with each argument on its own if it is long."""
-        line = f"{begin}({', '.join(arguments)})"
+    def _call(self, start: str, arguments: Sequence[str]) -> Iterator[str]:
+        """Yield a call on one line, or a long call with one argument per line."""
+        line = f"{start}({', '.join(arguments)})"
         nodes = ast.walk(ast.parse(line))
         self._words |= {node.id for node in nodes if isinstance(node, ast.Name)} & NAMES.keys()
         if len(line) + 4 <= _WIDTH:
             yield f"    {line}"
             return
-        yield f"    {begin}("
+        yield f"    {start}("
         yield from (f"        {argument}," for argument in arguments)
         yield "    )"
 
-    def _keywords(self, one: _Object) -> Iterator[tuple[str, str]]:
+    def _keywords(self, row: _Object) -> Iterator[tuple[str, str]]:
         """Yield the arguments of an object; raises ``UnwritableRow``."""
-        instance, model = one.instance, type(one.instance)
-        plain: dict[str, str] = {}
-        key = primary_key_fields(model)
-        has_own_key = len(key) == 1 and (key[0].remote_field is None or _is_parent_link(key[0]))
-        known = model(pk=instance.pk) if has_own_key else model()
-        keys = [own for own in _fields(model) if own.primary_key or _is_parent_link(own)]
-        if has_own_key and all(_is_set(known, instance, own.attname) for own in keys):
-            plain["pk"] = _literal(one, key[0])
-            yield "pk", plain["pk"]
-        unseen = {own.name for own in keys if plain}
-        for own in _fields(model):
-            if getattr(own, "auto_now", False) or getattr(own, "auto_now_add", False):
-                self.notes.add(f"{own.model._meta.label}.{own.name} is set when it is saved.")
-            if getattr(own, "auto_now", False):
-                unseen.add(own.name)
-            elif own.name not in unseen and not _is_default(own, instance):
-                plain[own.attname] = _literal(one, own)
+        instance, model = row.instance, type(row.instance)
+        texts: dict[str, str] = {}
+        key_fields = primary_key_fields(model)
+        has_own_key = len(key_fields) == 1 and (
+            key_fields[0].remote_field is None or _is_parent_link(key_fields[0])
+        )
+        blank = model(pk=instance.pk) if has_own_key else model()
+        keys = [field for field in _fields(model) if field.primary_key or _is_parent_link(field)]
+        if has_own_key and all(_is_set(blank, instance, field.attname) for field in keys):
+            texts["pk"] = _literal(row, key_fields[0])
+            yield "pk", texts["pk"]
+        skipped = {field.name for field in keys if texts}
+        for field in _fields(model):
+            if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+                self.notes.add(f"{field.model._meta.label}.{field.name} is set when it is saved.")
+            if getattr(field, "auto_now", False):
+                skipped.add(field.name)
+            elif field.name not in skipped and not _is_default(field, instance):
+                texts[field.attname] = _literal(row, field)
                 target = None
-                if isinstance(own, ForeignKey) and not _is_parent_link(own):
-                    target = self._target(own, getattr(instance, own.attname))
+                if isinstance(field, ForeignKey) and not _is_parent_link(field):
+                    target = self._target(field, getattr(instance, field.attname))
                 if isinstance(target, _Object):
-                    target = target.name if target.place < one.place else None
-                yield (own.attname, plain[own.attname]) if target is None else (own.name, target)
-        _prove(one, plain, unseen)
+                    target = target.name if target.place < row.place else None
+                yield (
+                    (field.attname, texts[field.attname])
+                    if target is None
+                    else (field.name, target)
+                )
+        _prove(row, texts, skipped)
 
     def _class(self, model: ModelType) -> str:
         """Return the name by which the module imports a model."""
@@ -284,33 +292,33 @@ class _ObjectsWriter:
         return self._classes[model]
 
     def _imports(self) -> Iterator[str]:
-        found: defaultdict[str, set[str]] = defaultdict(set)
+        names_by_module: defaultdict[str, set[str]] = defaultdict(set)
         for word in self._words:
-            found[_MODULES.get(word, "dumpy.dump")].add(word)
+            names_by_module[_MODULES.get(word, "dumpy.dump")].add(word)
         for model, name in self._classes.items():
             own = model.__name__
-            found[_module_of(model)].add(own if name == own else f"{own} as {name}")
+            names_by_module[_module_of(model)].add(own if name == own else f"{own} as {name}")
         standard = {*_MODULES.values()}
-        for modules in (found.keys() & standard, found.keys() - standard):
+        for modules in (names_by_module.keys() & standard, names_by_module.keys() - standard):
             for module in sorted(modules):
-                yield f"from {module} import {', '.join(sorted(found[module]))}"
+                yield f"from {module} import {', '.join(sorted(names_by_module[module]))}"
             if modules:
                 yield ""
 
 
-def _is_set(known: Model, instance: Model, name: str) -> bool:
-    """Whether ``pk=`` sets a key, at once or, of a parent, when the object is saved."""
-    value, pk = getattr(known, name), instance.pk
+def _is_set(blank: Model, instance: Model, name: str) -> bool:
+    """Whether ``pk=`` sets a key, at once or when the object is saved with its parents."""
+    value, pk = getattr(blank, name), instance.pk
     return bool((pk if value is None else value) == getattr(instance, name))
 
 
-def _is_parent_link(own: Any) -> bool:
-    """Whether a field leads from a child to its parent in multi-table inheritance."""
-    return bool(own.remote_field and getattr(own.remote_field, "parent_link", False))
+def _is_parent_link(field: Any) -> bool:
+    """Whether a field is the link to a parent in multi-table inheritance."""
+    return bool(field.remote_field and getattr(field.remote_field, "parent_link", False))
 
 
 def _module_of(model: ModelType) -> str:
-    """Return the module that a model can be imported from, the shorter name first."""
+    """Return the module to import a model from: the models module of its app if possible."""
     for module in (model._meta.app_config.models_module, import_module(model.__module__)):
         if module is not None and getattr(module, model.__name__, None) is model:
             return module.__name__
@@ -328,83 +336,85 @@ def _parent_keys(instance: Model) -> Iterator[tuple[ModelType, object]]:
 
 
 def _ordered(objects: Iterable[_Object], references: Any) -> list[_Object]:
-    """Return the objects, each after those it refers to, as far as there are no circles."""
+    """Sort objects so that each follows its references, except in cycles."""
     order: dict[_Object, None] = {}
     seen: set[_Object] = set()
     for root in objects:
         path = [] if root in seen else [(root, references(root))]
         seen.add(root)
         while path:
-            one, others = path[-1]
-            other = next((some for some in others if some not in seen), None)
-            if other is None:
-                order[one] = None
+            current, targets = path[-1]
+            next_target = next((target for target in targets if target not in seen), None)
+            if next_target is None:
+                order[current] = None
                 path.pop()
             else:
-                seen.add(other)
-                path.append((other, references(other)))
+                seen.add(next_target)
+                path.append((next_target, references(next_target)))
     return list(order)
 
 
 def _variable(instance: Any) -> str:
-    """Return a name from the natural key, or ``__str__``, or else the model and the key."""
-    said = ""
+    """Return a name made of the natural key, or ``__str__``, or the model and the primary key."""
+    text = ""
     try:
         if hasattr(instance, "natural_key"):
-            said = " ".join(map(str, instance.natural_key()))
+            text = " ".join(map(str, instance.natural_key()))
         elif str(instance) != Model.__str__(instance):
-            said = str(instance)
+            text = str(instance)
     except Exception:
-        said = ""
-    name = slugify(said).replace("-", "_")[:_LONGEST_NAME].strip("_")
+        text = ""
+    name = slugify(text).replace("-", "_")[:_LONGEST_NAME].strip("_")
     if name.isidentifier():
         return name
-    rest = name or slugify(str(instance.pk)).replace("-", "_")[:_LONGEST_NAME].strip("_")
-    return f"{instance._meta.model_name}_{rest}".rstrip("_")
+    suffix = name or slugify(str(instance.pk)).replace("-", "_")[:_LONGEST_NAME].strip("_")
+    return f"{instance._meta.model_name}_{suffix}".rstrip("_")
 
 
-def _is_default(own: Any, instance: Model) -> bool:
-    """Whether a field would have its value without a word, today and at any other time."""
-    is_called = own.has_default() and callable(own.default) and own.default not in (dict, list)
-    if is_called or own.db_default is not NOT_PROVIDED:
+def _is_default(field: Any, instance: Model) -> bool:
+    """Whether a field has the value of a constant default."""
+    is_called = (
+        field.has_default() and callable(field.default) and field.default not in (dict, list)
+    )
+    if is_called or field.db_default is not NOT_PROVIDED:
         return False
-    value, default = attribute(Column(own), instance), own.get_default()
+    value, default = attribute(Column(field), instance), field.get_default()
     return type(value) is type(default) and bool(value == default)
 
 
-def _literal(one: _Object, own: Field, instance: Model | None = None) -> str:
-    """Return the source of a value; of another type, the text that its field makes of it."""
-    column = Column(own)
+def _literal(row: _Object, field: Field, instance: Model | None = None) -> str:
+    """Return the source of a value, or of its text if the type has no source."""
+    column = Column(field)
     try:
-        value = attribute(column, instance or one.instance)
+        value = attribute(column, instance or row.instance)
         try:
             return source(value)
         except Unwritable:
             return source(text_of(column, value))
     except Exception as error:
-        raise one.refused(f"{own.name} cannot be written: {sentence(error)}") from error
+        raise row.refused(f"{field.name} cannot be written: {sentence(error)}") from error
 
 
-def _prove(one: _Object, plain: dict[str, str], unseen: set[str]) -> None:
-    """Raise ``UnwritableRow`` unless the object is valid, and has the values of the row."""
-    model = type(one.instance)
-    values = {name: evaluate(ast.parse(text, mode="eval").body) for name, text in plain.items()}
-    again: Any = model(**values)
-    again._state.db = one.instance._state.db
-    fields = [own for own in _fields(model) if own.name not in unseen]
+def _prove(row: _Object, texts: dict[str, str], skipped: set[str]) -> None:
+    """Raise ``UnwritableRow`` unless the written object is valid and equal to the row."""
+    model = type(row.instance)
+    values = {name: evaluate(ast.parse(text, mode="eval").body) for name, text in texts.items()}
+    copy: Any = model(**values)
+    copy._state.db = row.instance._state.db
+    fields = [field for field in _fields(model) if field.name not in skipped]
     try:
-        again.clean_fields({*unseen, *(own.name for own in fields if own.remote_field)})
-        again.clean()
+        copy.clean_fields({*skipped, *(field.name for field in fields if field.remote_field)})
+        copy.clean()
     except Exception as error:
-        raise one.refused(f"as an object it is not valid: {sentence(error)}") from error
-    for own in fields:
-        is_null = attribute(Column(own), one.instance) is None
+        raise row.refused(f"as an object it is not valid: {sentence(error)}") from error
+    for field in fields:
+        is_null = attribute(Column(field), row.instance) is None
         if (
-            _literal(one, own) != _literal(one, own, again)
-            or (is_null and own.get_prep_value(getattr(again, own.attname)) is not None)
-            or (is_null and Column(own).is_json and _is_stored(one.instance, own))
+            _literal(row, field) != _literal(row, field, copy)
+            or (is_null and field.get_prep_value(getattr(copy, field.attname)) is not None)
+            or (is_null and Column(field).is_json and _is_stored(row.instance, field))
         ):
-            raise one.refused(f"{own.name} does not keep its value in an object.")
+            raise row.refused(f"{field.name} does not keep its value in an object.")
 
 
 def _is_stored(instance: Model, own: Field) -> bool:

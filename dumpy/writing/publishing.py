@@ -1,6 +1,6 @@
-"""Files and directories that appear under their names only when they are complete.
+"""Write files and directories that get their names only when they are complete.
 
-Until then they are temporary, and locked by their process, so that leftovers can be told.
+Until then they have a temporary name and a lock; temporary files without a lock are leftovers.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ except ImportError:  # Windows
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _ASIDE, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
-_HERE = -100
+_CURRENT_DIRECTORY = -100
 _LONGEST = 100
 _SHOWN = 10
-# Some libraries have no function for the system call; these are its numbers on Linux.
+# Some C libraries have no function for the system call; these are its numbers on Linux.
 _RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86_64": 316}
 
-# The time of compression is kept out, so that the same data give the same bytes.
+# Without the time of compression, so that the same data give the same bytes.
 _COMPRESSIONS: dict[str, Callable[[IO[bytes]], Any]] = {
     ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
     ".bz2": lambda file: bz2.BZ2File(file, "wb"),
@@ -58,17 +58,17 @@ def replaced(path: Path) -> Iterator[IO[str]]:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        with _named(target), target.open("wb") as device, _text(device, target) as stream:
+        with _naming_errors(target), target.open("wb") as device, _text(device, target) as stream:
             yield stream
         return
-    with _named(target), _aside(target) as stream:
+    with _naming_errors(target), _temporary_file(target) as stream:
         yield stream
     _sync_directory(target.parent)
 
 
 @contextmanager
-def _named(target: Path) -> Iterator[None]:
-    """Let write errors, such as a full disk, name the target instead of the temporary file."""
+def _naming_errors(target: Path) -> Iterator[None]:
+    """Name the target instead of the temporary file in write errors, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -78,7 +78,7 @@ def _named(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[IO[str]]:
+def _temporary_file(target: Path) -> Iterator[IO[str]]:
     for leftover in stale(_leftovers(target, _ASIDE)):
         with suppress(OSError):
             leftover.unlink()
@@ -111,7 +111,7 @@ def _text(file: IO[bytes], target: Path) -> Iterator[IO[str]]:
         try:
             stream.detach()
         finally:
-            # Left to the garbage collector, it would complain on stderr that its file is closed.
+            # The garbage collector would print an error, because its file is closed by then.
             if compress:
                 binary.close()
 
@@ -141,21 +141,21 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     _remove_leftovers(target)
-    _refuse_others(target, overwrite)
+    _require_replaceable(target, overwrite)
     prefix = f".{target.name}.dumpy-"
-    with _named(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
+    with _naming_errors(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
         yield aside
         _sync_directory(aside)
         # Another process may have been faster.
-        _refuse_others(target, overwrite)
+        _require_replaceable(target, overwrite)
         try:
-            # In one step, if the system can; the old content is in the place of the new one then.
+            # In one step, if the system can; the old content then has the temporary name.
             if _is_free(target):
                 os.replace(aside, target)
             elif not _exchange(aside, target):
-                _take_turns(aside, target)
+                _replace_in_two_steps(aside, target)
         except OSError:
-            _refuse_others(target, overwrite)
+            _require_replaceable(target, overwrite)
             raise
     _sync_directory(target.parent)
 
@@ -170,13 +170,13 @@ def holds_dump(path: Path) -> bool:
 
 
 def _foreign(path: Path) -> list[str]:
-    """Return the names of files in a dump that ``dump2py`` did not write in this form."""
-    own: set[str] = set()
+    """Return the names of files in a dump that ``dump2py`` did not write, or that were changed."""
+    known: set[str] = set()
     with suppress(ValueError):
         manifest = from_text((path / NAME).read_text(encoding="utf-8"))
         files = [manifest.restore, *(file for table in manifest.tables for file in table.files)]
-        own = {NAME, "__pycache__", *(one.name for one in files if _is_unchanged(path, one))}
-    return sorted(found.name for found in path.iterdir() if found.name not in own)
+        known = {NAME, "__pycache__", *(file.name for file in files if _is_unchanged(path, file))}
+    return sorted(file.name for file in path.iterdir() if file.name not in known)
 
 
 def _is_unchanged(path: Path, entry: FileEntry) -> bool:
@@ -188,14 +188,14 @@ def _is_unchanged(path: Path, entry: FileEntry) -> bool:
 
 def sha256_of(path: Path) -> str:
     """Return the digest of a file, which may be large; raises ``OSError``."""
-    found = digest()
+    hasher = digest()
     with path.open("rb") as file:
         while data := file.read(2**20):
-            found.update(data)
-    return str(found.hexdigest())
+            hasher.update(data)
+    return str(hasher.hexdigest())
 
 
-def _refuse_others(target: Path, overwrite: bool) -> None:
+def _require_replaceable(target: Path, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise DumpFailed(f"{target.parent} is not a directory. Create it first.")
     if _is_free(target):
@@ -220,10 +220,11 @@ def _is_free(target: Path) -> bool:
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
-def _take_turns(aside: Path, target: Path) -> None:
-    """Rename in two steps; if the process is killed between them, the next one restores the dump.
+def _replace_in_two_steps(aside: Path, target: Path) -> None:
+    """Replace a dump in two steps.
 
-    The next process finds the old dump by its name, and its lock shows whether it is in use.
+    If the process is killed between them, the next process finds the old dump by its name, sees
+    that it has no lock, and restores it.
     """
     old = aside.with_suffix(_OLD)
     try:
@@ -245,19 +246,19 @@ def _settle(old: Path, target: Path) -> None:
         os.replace(old, old.with_suffix(_ASIDE))
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Exchange two names in one step, if the system can."""
-    old, new = os.fsencode(one), os.fsencode(other)
+    old, new = os.fsencode(first), os.fsencode(second)
     try:
         library: Any = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "darwin":
             status = library.renamex_np(old, new, _EXCHANGE)
         elif hasattr(library, "renameat2"):
-            status = library.renameat2(_HERE, old, _HERE, new, _EXCHANGE)
+            status = library.renameat2(_CURRENT_DIRECTORY, old, _CURRENT_DIRECTORY, new, _EXCHANGE)
         else:
-            here, flag = ctypes.c_long(_HERE), ctypes.c_long(_EXCHANGE)
+            directory, flag = ctypes.c_long(_CURRENT_DIRECTORY), ctypes.c_long(_EXCHANGE)
             number = ctypes.c_long(_RENAMEAT2[os.uname().machine])
-            status = library.syscall(number, here, old, here, new, flag)
+            status = library.syscall(number, directory, old, directory, new, flag)
     except (OSError, AttributeError, TypeError, KeyError):
         return False
     return bool(status == 0)
@@ -282,7 +283,7 @@ def _leftovers(target: Path, suffix: str) -> Iterable[Path]:
 
 @contextmanager
 def locked_directory(prefix: str, suffix: str = "", parent: Path | None = None) -> Iterator[Path]:
-    """Create a directory, by default among the temporary files, and remove it at the end."""
+    """Create a locked directory, by default a temporary one, and remove it at the end."""
     if fcntl is None:
         with tempfile.TemporaryDirectory(suffix, prefix, parent, True) as name:
             yield Path(name)
@@ -314,7 +315,7 @@ def _locked_new(make: Callable[[], tuple[int, str]]) -> tuple[int, str]:
 
 
 def stale(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files and directories without a lock; each is locked meanwhile."""
+    """Yield the files and directories that have no lock; hold the lock of each meanwhile."""
     for path in paths:
         with suppress(OSError), locked(path):
             yield path
@@ -337,10 +338,7 @@ def _lock(descriptor: int) -> None:
 
 
 def temporary_database() -> sqlite3.Connection:
-    """Open a database of SQLite without a name.
-
-    It has a small cache, and a file that is deleted when it is closed.
-    """
+    """Open an SQLite database with a small cache and a file that is deleted at the end."""
     database = sqlite3.connect("", isolation_level=None)
     database.execute("PRAGMA journal_mode = OFF")
     return database

@@ -21,9 +21,9 @@ _DESCRIPTION = "Rows that could not be loaded, with the reason above each; writt
 
 
 def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> RowsRejected:
-    """Write rows to a new file beside another one; return the error that says so.
+    """Write rows that the database ``using`` rejected to a new file beside another file.
 
-    ``using`` is the database that they were kept out of.
+    Return the error that names the new file.
     """
     groups: dict[tuple[str, frozenset[str]], list[RejectedRow]] = {}
     for row in rows:
@@ -35,7 +35,7 @@ def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> Row
         for table in load_order(row.model for row in rows):
             for (label, names), group in groups.items():
                 if label == table.label:
-                    fields = [one for one in dict.fromkeys(table.names.values()) if one in names]
+                    fields = [name for name in dict.fromkeys(table.names.values()) if name in names]
                     lines = [(_comment(row), _arguments(table, fields, row)) for row in group]
                     writer.commented(label, fields, lines)
         writer.end()
@@ -54,7 +54,7 @@ def _arguments(table: Table, fields: Iterable[str], row: RejectedRow) -> str:
 
 
 def _comment(row: RejectedRow) -> str:
-    """What is wrong, in one line in which no reader of dumps finds anything else."""
+    """Return the reason and the hint as one line that is only a comment for readers of dumps."""
     problem = row.problem
     place = problem.ref.place
     where = f" ({Path(place.file).name}:{place.line})" if place and place.line else ""
@@ -63,7 +63,7 @@ def _comment(row: RejectedRow) -> str:
 
 
 def _free_path(beside: Path) -> Path:
-    """Return a free path, so that no corrected file is overwritten."""
+    """Return an unused path, so that no corrected file is overwritten."""
     name = beside.name
     for suffix in (".gz", ".bz2", ".xz", ".lzma", ".zip", ".py"):
         name = name.removesuffix(suffix)

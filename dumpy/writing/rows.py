@@ -1,4 +1,4 @@
-"""Rows of a table: read in pages from the database, and written as lines of source."""
+"""Read the rows of a table in pages, and write them as lines of source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dumpy.writing.masking import MaskedWriter, Masking
 from dumpy.writing.natural import NaturalKeys
 
 CHUNK = 1000
-_FEW = 20
+_WIDE_CHUNK = 20
 _BYTES = 2**20
 _LONG = 1000
 _SIZED = frozenset({str, bytes, memoryview})
@@ -37,12 +37,11 @@ _SIZED = frozenset({str, bytes, memoryview})
 
 @dataclass(frozen=True)
 class Shape:
-    """Which columns and links of a table are written, and whether references are natural keys.
+    """The columns and links of a table to write.
 
     Attributes:
-        natural: Foreign keys are written as natural keys, where their models have some.
-        without_keys: Primary keys are left out, where rows are found by their natural keys.
-
+        natural: whether foreign keys to models with natural keys are written as natural keys.
+        without_keys: whether primary keys are left out if the model has natural keys.
     """
 
     table: Table
@@ -63,10 +62,12 @@ class Shape:
 
 @dataclass
 class Page:
-    """Some rows of a shape: their primary keys, and their values column by column, links last.
+    """Rows of a shape, as columns.
 
-    The values of JSON columns are texts; all others are what the driver gives, or what instances
-    hold, but for those of custom fields, which are as they are stored there, too.
+    Attributes:
+        keys: the primary keys of the rows.
+        columns: the values of each column, then of each link. JSON columns hold texts, custom
+            fields stored values, and other columns values of the driver or of instances.
     """
 
     keys: Sequence[object]
@@ -80,8 +81,8 @@ def shape_of(
     natural_foreign: bool = False,
     natural_primary: bool = False,
 ) -> Shape:
-    """Return what Django's options leave of a table; ``fields`` holds names or attribute names."""
-    wanted = table.names.keys() if fields is None else set(fields)
+    """Return the shape of a table; ``fields`` are names or attribute names, None for all."""
+    names = table.names.keys() if fields is None else set(fields)
     has_key = not (natural_primary and table.is_found_by_natural_key)
     columns = (
         column
@@ -89,41 +90,41 @@ def shape_of(
         if (
             has_key
             if column.name in table.key
-            else not wanted.isdisjoint((column.name, column.field.name))
+            else not names.isdisjoint((column.name, column.field.name))
         )
     )
-    links = (link for link in table.links if link.name in wanted)
+    links = (link for link in table.links if link.name in names)
     return Shape(table, tuple(columns), tuple(links), natural_foreign, natural_primary)
 
 
 def pages_of_query(
     shape: Shape, queryset: QuerySet[Any], using: str
 ) -> Generator[Page, None, None]:
-    """Yield the rows of a queryset by primary key; a page has so many rows, or bytes, at most."""
+    """Yield the rows of a queryset in pages, ordered by primary key."""
     engine = engine_of(connections[using])
     keys = [shape.table.column(name) for name in shape.table.key]
     columns = [*shape.columns, *(key for key in keys if key not in shape.columns)]
-    places = list(map(columns.index, keys))
-    # The queryset of a manager may rewrite what it is asked for; which rows it means is its query.
-    plain: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
-    plain.query.select_related = False
-    ordered = plain.order_by(*map(engine.exact_order, keys))
+    key_positions = list(map(columns.index, keys))
+    # A custom queryset class may override order_by() and values_list(), so only its query is used.
+    rows_query: QuerySet[Any] = QuerySet(queryset.model, query=queryset.query.chain(), using=using)
+    rows_query.query.select_related = False
+    ordered = rows_query.order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
-    wide = {number: column for number, column in enumerate(columns) if _is_wide(column)}
+    wide_columns = {number: column for number, column in enumerate(columns) if _is_wide(column)}
 
-    def at_once() -> int:
-        """Return how many rows may be in memory, by the longest of them."""
-        longest = engine.longest(plain, wide.values())
-        return max(_FEW, min(CHUNK, _BYTES // max(1, longest)))
+    def rows_at_once() -> int:
+        """Return the number of rows to fetch at once, by the size of the longest row."""
+        longest = engine.longest(rows_query, wide_columns.values())
+        return max(_WIDE_CHUNK, min(CHUNK, _BYTES // max(1, longest)))
 
-    for rows in _blocks(selected, keys, places, [*wide], at_once):
-        found = list(zip(*rows, strict=True))
-        own = zip(writers, (found[place] for place in places), strict=True)
-        parts = [writer.python(values, values) for writer, values in own]
-        page = Page(parts[0] if len(keys) == 1 else list(zip(*parts, strict=True)), [])
-        # A query without duplicates also selects what it is ordered by.
-        page.columns = [*found[: len(shape.columns)]]
+    for rows in _blocks(selected, keys, key_positions, [*wide_columns], rows_at_once):
+        values_by_column = list(zip(*rows, strict=True))
+        key_values = zip(writers, (values_by_column[place] for place in key_positions), strict=True)
+        key_parts = [writer.python(values, values) for writer, values in key_values]
+        page = Page(key_parts[0] if len(keys) == 1 else list(zip(*key_parts, strict=True)), [])
+        # A query with DISTINCT also selects the columns that it is ordered by.
+        page.columns = [*values_by_column[: len(shape.columns)]]
         for link in shape.links:
             linked_to = linked(link, page.keys, using)
             page.columns.append([linked_to.get(key, []) for key in page.keys])
@@ -133,27 +134,29 @@ def pages_of_query(
 def _blocks(
     selected: QuerySet[Any],
     keys: Sequence[Column],
-    places: Sequence[int],
-    wide: Sequence[int],
-    at_once: Callable[[], int],
+    key_positions: Sequence[int],
+    wide_columns: Sequence[int],
+    rows_at_once: Callable[[], int],
 ) -> Iterator[list[tuple[Any, ...]]]:
     is_counted = len(keys) == 1 and isinstance(keys[0].target, IntegerField)
     if engine_of(connections[selected.db]).streams or not is_counted:
-        yield from _streamed(selected, wide, at_once)
+        yield from _streamed(selected, wide_columns, rows_at_once)
         return
-    # The client of MySQL would hold the whole result in memory.
-    size, rest = _FEW if wide else CHUNK, selected
-    while block := list(chain.from_iterable(_streamed(rest[:size]))):
+    # Without a streaming cursor, the client would hold the whole result in memory.
+    page_size, remaining = _WIDE_CHUNK if wide_columns else CHUNK, selected
+    while block := list(chain.from_iterable(_streamed(remaining[:page_size]))):
         yield block
-        if rest is selected and wide and len(block) == size:
-            size = at_once()
-        rest = selected.filter(**{f"{keys[0].name}__gt": block[-1][places[0]]})
+        if remaining is selected and wide_columns and len(block) == page_size:
+            page_size = rows_at_once()
+        remaining = selected.filter(**{f"{keys[0].name}__gt": block[-1][key_positions[0]]})
 
 
 def _streamed(
-    selected: QuerySet[Any], wide: Sequence[int] = (), at_once: Callable[[], int] = lambda: CHUNK
+    selected: QuerySet[Any],
+    wide_columns: Sequence[int] = (),
+    rows_at_once: Callable[[], int] = lambda: CHUNK,
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield rows as the driver gives them, fetched some at a time, until a page is full."""
+    """Yield the rows of the driver in lists of the size of a page."""
     connection = connections[selected.db]
     try:
         sql, params = selected.query.get_compiler(selected.db).as_sql()
@@ -163,14 +166,14 @@ def _streamed(
     with closing(connection.chunked_cursor() if streams else connection.cursor()) as cursor:
         cursor.execute(sql, params)
         block: list[tuple[Any, ...]] = []
-        size, count = 0, _FEW if wide else CHUNK
+        size, count = 0, _WIDE_CHUNK if wide_columns else CHUNK
         rows = cursor.fetchmany(count)
-        if wide and len(rows) == count:
-            count = at_once()
+        if wide_columns and len(rows) == count:
+            count = rows_at_once()
         while rows:
             block += rows
-            for number in wide:
-                size += sum([len(row[number]) for row in rows if type(row[number]) in _SIZED])
+            for position in wide_columns:
+                size += sum([len(row[position]) for row in rows if type(row[position]) in _SIZED])
             if len(block) >= CHUNK or size >= _BYTES:
                 yield block
                 block, size = [], 0
@@ -180,32 +183,31 @@ def _streamed(
 
 
 def _is_wide(column: Column) -> bool:
-    """Whether values may be so long that a page must not have many."""
+    """Whether values may be so long that a page must have few."""
     if column.types is None:
         return True
     return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
 
 
 def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any]]:
-    """Return the primary keys that a link leads to, by the primary key that it starts from."""
-    found: dict[object, list[Any]] = {}
+    """Return the primary keys of the targets of a link, by the primary key of its source."""
+    keys_by_source: dict[object, list[Any]] = {}
     source, target = link.source.name, link.target.name
     condition: dict[str, Any] = {f"{source}__in": list(keys)}
     if {*map(type, keys)} == {int} and max(keys) - min(keys) < len(keys):
-        # Of neighbours, which most keys are, Django need not look at each.
+        # Most keys are consecutive; Django prepares two bounds faster than a list.
         condition = {f"{source}__gte": min(keys), f"{source}__lte": max(keys)}
     rows = QuerySet(link.through, using=using).filter(**condition)
     for key, value in rows.order_by().values_list(source, target):
-        found.setdefault(key, []).append(value)
-    return found
+        keys_by_source.setdefault(key, []).append(value)
+    return keys_by_source
 
 
 class RowWriter:
-    """Writes the rows of one shape, a page at a time.
+    """Writes the rows of one shape in pages.
 
-    ``natural_keys`` are those of the whole dump; ``is_stored`` says that pages come from the
-    database, and not from instances; ``masking`` has the masks, if there are some; ``note`` takes
-    sentences for the person who dumps.
+    ``natural_keys`` is shared by all tables of the dump. ``is_stored`` says that pages come from
+    the database, and not from instances. ``note`` receives sentences for the user.
     """
 
     def __init__(
@@ -230,12 +232,12 @@ class RowWriter:
         ]
 
     def arguments(self, page: Page) -> Iterator[str]:
-        """Yield the arguments of each row's call.
+        """Yield the arguments of the call of each row.
 
         Raises ``UnwritableField``, ``UnreadableValue`` and ``UnwritableRow``.
         """
         if self.shape.without_keys:
-            self._prove_keys(page)
+            self._verify_keys(page)
         if not page.columns:
             return iter([""] * len(page.keys))
         texts = [
@@ -264,11 +266,11 @@ class RowWriter:
         assert model is not None
         return LinkWriter(link, self._natural_keys if self.shape.is_natural(model) else None)
 
-    def _prove_keys(self, page: Page) -> None:
-        """Prove that no row needs the primary keys that are left out; raises ``UnwritableRow``."""
-        table, known = self.shape.table, self._natural_keys
+    def _verify_keys(self, page: Page) -> None:
+        """Verify that no row needs primary keys that are left out; raises ``UnwritableRow``."""
+        table, natural_keys = self.shape.table, self._natural_keys
         if table.is_found_by_natural_key:
-            known.leave_out(table.model, [key for key in page.keys if key is not None])
+            natural_keys.leave_out(table.model, [key for key in page.keys if key is not None])
         columns = [*self.shape.columns, *(link.target for link in self.shape.links)]
         for column, name, values in zip(columns, self.shape.names, page.columns, strict=True):
             model, owner = column.references, column.key_owner
@@ -276,19 +278,22 @@ class RowWriter:
                 continue
             for key, value in zip(page.keys, values, strict=True):
                 if value is not None and value != []:
-                    known.hold(owner, table.label, key, name, value, foreign=not self.shape.natural)
+                    natural_keys.hold(
+                        owner, table.label, key, name, value, foreign=not self.shape.natural
+                    )
                     break
         for generic in generic_keys_of(table):
-            types, values = (self._values(page, one) for one in (generic.kind, generic.number))
+            types = self._values(page, generic.kind)
+            values = self._values(page, generic.number)
             for key, content_type, value in zip(page.keys, types, values, strict=True):
-                named = None if value is None else known.model_of(content_type)
-                owner = key_owner(named) if named is not None else None
+                target = None if value is None else natural_keys.model_of(content_type)
+                owner = key_owner(target) if target is not None else None
                 if owner is not None:
-                    known.hold(owner, table.label, key, generic.number.name, value)
+                    natural_keys.hold(owner, table.label, key, generic.number.name, value)
 
     def _values(self, page: Page, column: Column) -> Sequence[Any]:
         if column in self.shape.columns:
             return page.columns[self.shape.columns.index(column)]
         rows: QuerySet[Any] = QuerySet(self.shape.table.model, using=self._natural_keys.using)
-        found = dict(rows.filter(pk__in=page.keys).values_list("pk", column.name))
-        return [found.get(key) for key in page.keys]
+        values_by_key = dict(rows.filter(pk__in=page.keys).values_list("pk", column.name))
+        return [values_by_key.get(key) for key in page.keys]

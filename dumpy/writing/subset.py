@@ -1,4 +1,4 @@
-"""Which rows are in a subset: chosen rows, rows that refer to them, and what all of them need."""
+"""Find the rows of a subset: chosen rows, rows that refer to them, and rows that these need."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ from dumpy.writing.rows import linked
 
 CHUNK = 500
 _ROWS = "--only or --where"
-_TRUTHS = {"true": True, "false": False}
-# SQLite orders these as every engine does; UUIDs are texts there.
+_BOOLEANS = {"true": True, "false": False}
+# SQLite orders values of these types like every engine; it stores UUIDs as texts.
 _ORDERED = (frozenset({int}), frozenset({str}), frozenset({uuid.UUID}))
 
 Follow = Callable[[Table, Sequence[Any]], None]
-# The values of some columns by name, by primary key.
+# The values of rows by name of the column, by primary key.
 Rows = Mapping[Any, Mapping[str, Any]]
-# The primary key of a row that holds some values, by these.
+# The primary key of a row by its values.
 Holders = Mapping[tuple[Any, ...], Any]
 Reason = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a subset begins with, and what is added to it.
+    """The options of a subset.
 
     Attributes:
-        rows: chosen rows.
-        only: texts like ``shop.Order:1,2,3``.
-        where: texts like ``shop.Order:placed__gte=2026-01-01``.
+        rows: chosen rows, as querysets.
+        only: chosen rows, as texts like ``shop.Order:1,2,3``.
+        where: chosen rows, as texts like ``shop.Order:placed__gte=2026-01-01``.
         with_children: labels of models whose rows are added if they refer to chosen rows.
-        needed: whether rows that others refer to are added.
-        explain: whether the reason of each row is kept.
+        needed: whether rows that other rows refer to are added.
+        explain: whether the reason for each row is reported.
     """
 
     rows: tuple[QuerySet[Any], ...] = ()
@@ -85,10 +85,10 @@ class Selection:
 
 
 def chosen(labels: Sequence[str], **options: Any) -> Selection | None:
-    """Return what options choose, by name; None if they choose nothing.
+    """Return the selection of the options of a command, or None if they choose no rows.
 
-    ``labels`` are those of whole apps and models. Raises ``DumpFailed`` for options that need
-    others, or exclude each other.
+    ``labels`` are the positional arguments. Raises ``DumpFailed`` for options that cannot be
+    combined, or that need another option.
     """
     if not options["only"] and not options["where"]:
         for option in used(**options):
@@ -100,12 +100,12 @@ def chosen(labels: Sequence[str], **options: Any) -> Selection | None:
             "use --exclude."
         )
     names = ("only", "where", "with_children")
-    several: dict[str, Any] = {name: tuple(options.pop(name)) for name in names}
-    return Selection(**several, **options)
+    texts: dict[str, Any] = {name: tuple(options.pop(name)) for name in names}
+    return Selection(**texts, **options)
 
 
 def used(*, needed: bool = True, **options: Any) -> list[str]:
-    """Return the options of a subset that are used."""
+    """Return the names of the options of a subset that are used."""
     names = [name for name, value in options.items() if value] + ([] if needed else ["no_needed"])
     return [f"--{name.replace('_', '-')}" for name in names]
 
@@ -113,8 +113,8 @@ def used(*, needed: bool = True, **options: Any) -> list[str]:
 class Subset:
     """The primary keys of the rows of a subset, found in one snapshot of a database.
 
-    ``tables`` are those that are dumped. ``rows_of`` returns the rows of a table that may be
-    chosen; rows that are needed are added even if a default manager hides them.
+    ``tables`` are the tables of the dump. ``rows_of`` returns the rows of a table that may be
+    chosen; needed rows are added even if a default manager hides them.
     """
 
     def __init__(
@@ -137,9 +137,9 @@ class Subset:
         self._keys.close()
 
     def collect(self) -> None:
-        """Find the rows of the subset; raises ``DumpFailed`` for a selection that is wrong."""
+        """Find the rows of the subset; raises ``DumpFailed`` for a wrong selection."""
         selection = self._selection
-        children = [self._table("--with-children", one) for one in selection.with_children]
+        children = [self._table("--with-children", label) for label in selection.with_children]
         for rows in selection.rows:
             table = self._table("The chosen rows", rows.model._meta.label)
             self._keys.add(table, ((key, "chosen") for key, _row in keyed(table, rows)))
@@ -148,10 +148,10 @@ class Subset:
             self._keys.add(table, [(key, "chosen by --only") for key in keys])
         for text in selection.where:
             table, rows = self._matching(text)
-            before = self.count(table)
+            count = self.count(table)
             reason = f"chosen by --where {text}"
             self._keys.add(table, ((key, reason) for key, _row in keyed(table, rows)))
-            if not before and not self.count(table):
+            if not count and not self.count(table):
                 self.notes.append(f"--where {text}: no row of {table.label} matches.")
         self._require_references(children)
         self._walk(partial(self._add_children, children=children))
@@ -159,7 +159,7 @@ class Subset:
             self._walk(self._add_needed)
 
     def count(self, table: Table) -> int:
-        """Return how many rows of a table are in the subset."""
+        """Return the number of rows of a table in the subset."""
         return self._keys.count(table)
 
     def querysets(self, table: Table) -> Iterator[QuerySet[Any]]:
@@ -169,12 +169,12 @@ class Subset:
                 yield self._rows(table).filter(pk__in=keys)
 
     def reasons(self) -> Iterator[str]:
-        """Yield a sentence for each row: why it is in the subset."""
+        """Yield a sentence with the reason for each row."""
         for table in self._tables.values():
             for key, reason in self._keys.reasons(table):
                 yield f"{_row(table, key)}: {reason}"
 
-    # What the options name
+    # The options
 
     def _table(self, option: str, label: str) -> Table:
         """Return the table of a label; raises ``DumpFailed``."""
@@ -190,7 +190,7 @@ class Subset:
         return table
 
     def _listed(self, text: str) -> tuple[Table, list[Any]]:
-        """Return the keys that ``app_label.ModelName:pk,pk`` names; raises ``DumpFailed``."""
+        """Return the table and the keys of ``app_label.ModelName:pk,pk``; raises ``DumpFailed``."""
         label, _, listed = text.partition(":")
         texts = listed.split(",")
         if not all(texts):
@@ -200,23 +200,23 @@ class Subset:
             raise DumpFailed(f"--only: {table.label} has a composite primary key. Use --where.")
         target = table.column(table.key[0]).target
         try:
-            keys = [target.to_python(one) for one in texts]
+            keys = [target.to_python(key) for key in texts]
         except (ValidationError, ValueError, TypeError) as error:
-            reason = f"one of {listed} is not a primary key of {table.label}: {_said(error)}"
+            reason = f"one of {listed} is not a primary key of {table.label}: {_message(error)}"
             raise DumpFailed(f"--only: {reason}") from error
-        rows, found = self._rows_of(table).order_by(), set[Any]()
-        for some in chunks(keys, CHUNK):
-            found.update(key for key, _row in keyed(table, rows.filter(pk__in=some)))
-        if missing := [key for key in keys if key not in found]:
-            named = ", ".join(map(str, missing[:SHOWN]))
+        rows, existing = self._rows_of(table).order_by(), set[Any]()
+        for chunk in chunks(keys, CHUNK):
+            existing.update(key for key, _row in keyed(table, rows.filter(pk__in=chunk)))
+        if missing := [key for key in keys if key not in existing]:
+            missing_keys = ", ".join(map(str, missing[:SHOWN]))
             is_hidden = self._rows(table).filter(pk__in=missing[:CHUNK]).exists()
             hint = " Its default manager hides rows: use --all." if is_hidden else ""
-            reason = f"{table.label} has no row with the primary key {named}.{hint}"
+            reason = f"{table.label} has no row with the primary key {missing_keys}.{hint}"
             raise DumpFailed(f"--only: {reason}")
         return table, keys
 
     def _matching(self, text: str) -> tuple[Table, QuerySet[Any]]:
-        """Return the rows that ``app_label.ModelName:lookup=value`` matches.
+        """Return the table and the rows of ``app_label.ModelName:lookup=value``.
 
         Raises ``DumpFailed``.
         """
@@ -227,20 +227,20 @@ class Subset:
         table = self._table("--where", label)
         try:
             with warnings.catch_warnings():
-                # Django warns of a date where it takes midnight in the current time zone.
+                # Django warns about a date that it converts to midnight of the current time zone.
                 warnings.simplefilter("ignore", RuntimeWarning)
                 rows = self._rows_of(table).filter(**{lookup: _value_of(lookup, value)}).order_by()
-                str(rows.query)  # some values are refused here only
+                str(rows.query)  # refuses some values that filter() accepts
         except (FieldError, ValidationError, ValueError, TypeError) as error:
-            raise DumpFailed(f"--where {text}: {_said(error)}") from error
+            raise DumpFailed(f"--where {text}: {_message(error)}") from error
         return table, rows
 
     def _require_references(self, children: Iterable[Table]) -> None:
-        """Raise ``DumpFailed`` for children that can refer to no chosen row."""
-        chosen = [*self._selection.labels, *self._selection.with_children]
-        models: list[ModelType] = list(map(apps.get_model, chosen))
-        every = {one for model in models for one in (model, *model._meta.get_parent_list())}
-        tables = set(map(table_of, every))
+        """Raise ``DumpFailed`` for children that cannot refer to a chosen row."""
+        labels = [*self._selection.labels, *self._selection.with_children]
+        models: list[ModelType] = list(map(apps.get_model, labels))
+        target_models = {*models}.union(*(model._meta.get_parent_list() for model in models))
+        tables = set(map(table_of, target_models))
         for child in children:
             targets = {reference.target for reference in self._references(child)}
             targets |= {target for _link, target in self._links(child)}
@@ -248,10 +248,10 @@ class Subset:
                 reason = f"no field of {child.label} refers to the models of the chosen rows"
                 raise DumpFailed(f"--with-children: {reason}.")
 
-    # What rows lead to
+    # The rows that rows refer to, and that refer to rows
 
     def _walk(self, follow: Follow) -> None:
-        """Call ``follow`` with all keys, some of a table at a time, and with those that it adds."""
+        """Call ``follow`` with chunks of the keys of each table until it adds no more keys."""
         done: Counter[str] = Counter()
         before = -1
         while before != done.total():
@@ -265,8 +265,9 @@ class Subset:
 
     def _add_children(self, table: Table, keys: Sequence[Any], children: Collection[Table]) -> None:
         """Add the rows of parent models of chosen rows, and rows that refer to chosen rows."""
-        parents = [one for one in self._references(table) if one.is_parent]
-        rows = self._read(table, keys, [name for one in parents for name in one.own])
+        parents = [reference for reference in self._references(table) if reference.is_parent]
+        names = [name for reference in parents for name in reference.own]
+        rows = self._read_values(table, keys, names)
         self._add_referred(table, rows, parents)
 
         def reason(key: Any) -> str:
@@ -276,7 +277,7 @@ class Subset:
             rows_of = self._rows_of(child)
             for reference in self._references(child):
                 if reference.target is table and not reference.is_parent:
-                    holders = _holders(self._read(table, keys, reference.to), reference.to)
+                    holders = _holders(self._read_values(table, keys, reference.to), reference.to)
                     self._add(child, rows_of, reference.own, holders, reason)
             for link, target in self._links(child):
                 if target is table:
@@ -285,27 +286,28 @@ class Subset:
                     pairs = pairs.filter(**{f"{name}__in": keys}).values_list(source, name)
                     self._keys.add(child, [(key, reason(value)) for key, value in pairs])
             for generic in generic_keys_of(child):
-                own = rows_of.filter(**{f"{generic.kind.name}__in": self._types_of(table)})
+                types = self._content_types_of(table)
+                typed_rows = rows_of.filter(**{f"{generic.kind.name}__in": types})
                 holders = {(_converted(generic.number, key),): key for key in keys}
-                self._add(child, own, [generic.number.name], holders, reason)
+                self._add(child, typed_rows, [generic.number.name], holders, reason)
 
     def _add_needed(self, table: Table, keys: Sequence[Any]) -> None:
-        """Add the rows that rows refer to, and remove keys without a row."""
+        """Add the targets of the references of rows, and remove keys without a row."""
         references, generic_keys = list(self._references(table)), list(generic_keys_of(table))
-        names = [name for one in references for name in one.own]
-        names += [column.name for one in generic_keys for column in (one.kind, one.number)]
-        rows = self._read(table, keys, names)
-        # MySQL takes a key for one that differs in case.
-        otherwise = "needed by a row that holds its primary key in another case"
-        self._keys.replace(table, keys, rows, otherwise)
+        names = [name for reference in references for name in reference.own]
+        names += [column.name for key in generic_keys for column in (key.kind, key.number)]
+        rows = self._read_values(table, keys, names)
+        # MySQL also finds keys in another case.
+        reason_for_case = "needed by a row that holds its primary key in another case"
+        self._keys.replace(table, keys, rows, reason_for_case)
         self._add_referred(table, rows, references)
         for generic in generic_keys:
             for key, row in rows.items():
                 model = self._model_of(row[generic.kind.name])
                 target = None if model is None else self._tables.get(table_of(model).label)
                 if target is not None and len(target.key) == 1:
-                    own = target.column(target.key[0])
-                    value = _converted(own, row[generic.number.name])
+                    key_column = target.column(target.key[0])
+                    value = _converted(key_column, row[generic.number.name])
                     if value is not None:
                         self._keys.add(target, [(value, _needed_by(table, generic.name)(key))])
         for link, target in self._links(table):
@@ -314,13 +316,14 @@ class Subset:
                 self._keys.add(target, [(value, reason(key)) for value in values])
 
     def _add_referred(self, table: Table, rows: Rows, references: Iterable[Reference]) -> None:
-        for one in references:
-            holders, reason = _holders(rows, one.own), _needed_by(table, one.name)
-            if one.to == one.target.key:
+        for reference in references:
+            target, names = reference.target, reference.to
+            holders, reason = _holders(rows, reference.own), _needed_by(table, reference.name)
+            if names == target.key:
                 keys = ((single(values), reason(key)) for values, key in holders.items())
-                self._keys.add(one.target, keys)
+                self._keys.add(target, keys)
             else:
-                self._add(one.target, self._rows(one.target), one.to, holders, reason)
+                self._add(target, self._rows(target), names, holders, reason)
 
     def _add(
         self,
@@ -330,30 +333,35 @@ class Subset:
         holders: Holders,
         reason: Reason,
     ) -> None:
-        """Add the keys of rows that hold one of some values in the columns of these names."""
-        wanted = [values for values in holders if None not in values]
-        if not wanted:
+        """Add the keys of rows that have the values of a holder in the columns ``names``."""
+        complete = [values for values in holders if None not in values]
+        if not complete:
             return
         if len(names) == 1:
-            condition = Q(**{f"{names[0]}__in": [value for (value,) in wanted]})
+            condition = Q(**{f"{names[0]}__in": [value for (value,) in complete]})
         else:
-            condition = reduce(or_, (Q(**dict(zip(names, one, strict=True))) for one in wanted))
-        some = holders[wanted[0]]  # where the database takes a value for another
-        found = (
-            (key, holders.get(tuple(row[name] for name in names), some))
+            pairs = (dict(zip(names, values, strict=True)) for values in complete)
+            condition = reduce(or_, (Q(**pair) for pair in pairs))
+        default_holder = holders[complete[0]]  # if the database finds a value in another form
+        holders_by_key = (
+            (key, holders.get(tuple(row[name] for name in names), default_holder))
             for key, row in keyed(table, rows.filter(condition).order_by(), names)
         )
-        self._keys.add(table, [(key, reason(holder)) for key, holder in found])
+        self._keys.add(table, [(key, reason(holder)) for key, holder in holders_by_key])
 
     def _rows(self, table: Table) -> QuerySet[Any]:
         return QuerySet(table.model, using=self._using)
 
-    def _read(self, table: Table, keys: Sequence[Any], names: Iterable[str]) -> Rows:
-        """Return the values of some columns, by primary key, of the rows that there are."""
+    def _read_values(self, table: Table, keys: Sequence[Any], names: Iterable[str]) -> Rows:
+        """Return the values of the columns ``names`` of existing rows, by primary key."""
         return dict(keyed(table, self._rows(table).filter(pk__in=keys), names))
 
     def _references(self, table: Table) -> Iterator[Reference]:
-        return (one for one in references_of(table) if one.target.label in self._tables)
+        return (
+            reference
+            for reference in references_of(table)
+            if reference.target.label in self._tables
+        )
 
     def _links(self, table: Table) -> Iterator[tuple[Link, Table]]:
         for link in table.links:
@@ -362,21 +370,21 @@ class Subset:
             if target.label in self._tables:
                 yield link, target
 
-    def _types_of(self, table: Table) -> list[Any]:
+    def _content_types_of(self, table: Table) -> list[Any]:
         """Return the primary keys of the content types of a table."""
         model = apps.get_model("contenttypes", "ContentType")
         rows: QuerySet[Any] = QuerySet(model, using=self._using)
         meta = table.model._meta
-        named = rows.filter(app_label=meta.app_label, model=meta.model_name)
-        return list(named.values_list("pk", flat=True))
+        content_types = rows.filter(app_label=meta.app_label, model=meta.model_name)
+        return list(content_types.values_list("pk", flat=True))
 
 
 class KeyStore:
-    """The primary keys of each table, with the reason why each is there, in order of arrival."""
+    """The primary keys of each table with their reasons, in order of arrival."""
 
     def __init__(self) -> None:
         self._database = temporary_database()
-        # Numbers are not used again, so that none arrives before a key that was removed.
+        # AUTOINCREMENT does not reuse the numbers of removed keys, so new keys come last.
         self._database.execute(
             "CREATE TABLE keys (id INTEGER PRIMARY KEY AUTOINCREMENT, label, key NOT NULL, reason, "
             "UNIQUE (label, key))"
@@ -384,11 +392,11 @@ class KeyStore:
         self._database.execute("CREATE INDEX by_arrival ON keys (label)")
 
     def close(self) -> None:
-        """Delete the file."""
+        """Delete the keys."""
         self._database.close()
 
     def add(self, table: Table, reasons: Iterable[tuple[Any, str]]) -> None:
-        """Add pairs of a key and its reason; a key that is there keeps its reason."""
+        """Add pairs of a key and its reason; an existing key keeps its reason."""
         rows = ((table.label, _packed(table, key), reason) for key, reason in reasons)
         self._database.execute("BEGIN")
         self._database.executemany(
@@ -397,16 +405,16 @@ class KeyStore:
         self._database.execute("COMMIT")
 
     def replace(self, table: Table, keys: Iterable[Any], found: Iterable[Any], reason: str) -> None:
-        """Replace keys by those that the database has found for them, if they are others."""
-        # As texts: objects of a custom field need not be equal.
-        there = {_packed(table, key): key for key in found}
-        asked = {_packed(table, key) for key in keys}
-        removed = [(table.label, key) for key in asked - there.keys()]
+        """Replace keys by the keys that the database has found for them."""
+        # Keys are compared as texts: objects of a custom field need not be equal.
+        packed_keys = {_packed(table, key): key for key in found}
+        requested = {_packed(table, key) for key in keys}
+        removed = [(table.label, key) for key in requested - packed_keys.keys()]
         self._database.executemany("DELETE FROM keys WHERE label = ? AND key = ?", removed)
-        self.add(table, [(there[key], reason) for key in there.keys() - asked])
+        self.add(table, [(packed_keys[key], reason) for key in packed_keys.keys() - requested])
 
     def after(self, table: Table, number: int) -> tuple[int, list[Any]]:
-        """Return some of the keys that arrived after a number, and the number of the last one."""
+        """Return the number of the last key, and a chunk of keys that arrived after a number."""
         query = "SELECT id, key FROM keys WHERE label = ? AND id > ? ORDER BY id LIMIT ?"
         rows = self._database.execute(query, [table.label, number, CHUNK]).fetchall()
         return (rows[-1][0] if rows else number), [_unpacked(table, key) for _id, key in rows]
@@ -423,7 +431,7 @@ class KeyStore:
             yield _unpacked(table, key), reason
 
     def chunks(self, table: Table, using: str) -> Iterator[Sequence[Any]]:
-        """Yield the keys of a table in pieces, each piece after those with smaller keys."""
+        """Yield the keys of a table in chunks, in their order."""
         if self.count(table) <= CHUNK:
             yield self.after(table, 0)[1]
             return
@@ -437,7 +445,7 @@ class KeyStore:
             yield _unpacked(table, key)
 
     def _as_database(self, table: Table, using: str) -> Iterator[Any]:
-        """Yield the keys in the order of the database, which has to show all of the table's."""
+        """Yield the keys in the order of the database, from a query for all rows of the table."""
         columns = [table.column(name) for name in table.key]
         order = map(engine_of(connections[using]).exact_order, columns)
         rows: QuerySet[Any] = QuerySet(table.model, using=using).order_by(*order)
@@ -450,8 +458,8 @@ class KeyStore:
 def keyed(
     table: Table, rows: QuerySet[Any], names: Iterable[str] = ()
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield the primary keys of rows, with the values of some columns by name."""
-    # The parts of a composite key are read one by one: as one, MySQL does not convert them.
+    """Yield the primary keys of rows, with the values of the columns ``names``."""
+    # The parts of a composite key are selected as columns: MySQL does not convert a "pk" of them.
     selected = list(dict.fromkeys([*table.key, *names]))
     for values in rows.values_list(*selected).iterator(chunk_size=CHUNK):
         row = dict(zip(selected, values, strict=True))
@@ -459,7 +467,7 @@ def keyed(
 
 
 def _packed(table: Table, key: Any) -> Any:
-    """Return a key as a number or text, which SQLite can keep."""
+    """Return a key as a number or text for SQLite."""
     if type(key) in (int, str):
         return key
     if len(table.key) == 1:
@@ -478,13 +486,13 @@ def _unpacked(table: Table, packed: Any) -> Any:
 
 
 def _holders(rows: Rows, names: Iterable[str]) -> Holders:
-    """Return which row holds some values in the columns of these names, without NULL."""
-    held = {tuple(row[name] for name in names): key for key, row in rows.items()}
-    return {values: key for values, key in held.items() if None not in values}
+    """Map the values of the columns ``names`` to the key of their row, without NULL."""
+    keys_by_values = {tuple(row[name] for name in names): key for key, row in rows.items()}
+    return {values: key for values, key in keys_by_values.items() if None not in values}
 
 
 def _converted(column: Column, value: Any) -> Any:
-    """Return a value as a column takes it; None if it does not."""
+    """Convert a value to the type of a column; return None if that fails."""
     try:
         return column.target.to_python(value)
     except (ValidationError, ValueError, TypeError, OverflowError):
@@ -492,18 +500,18 @@ def _converted(column: Column, value: Any) -> Any:
 
 
 def _value_of(lookup: str, text: str) -> Any:
-    """Return a value as its lookup takes it: a list, a truth value, or text, which fields read."""
+    """Convert the text of a value for its lookup: to a list or a boolean, or keep the text."""
     name = lookup.rpartition("__")[2]
     if name in ("in", "range"):
         return text.split(",")
     if name == "isnull":
-        if text.lower() not in _TRUTHS:
+        if text.lower() not in _BOOLEANS:
             raise ValueError(f"{text!r} is neither true nor false.")
-        return _TRUTHS[text.lower()]
+        return _BOOLEANS[text.lower()]
     return text
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 

@@ -355,7 +355,7 @@ def test_a_dump_is_replaced_in_one_step(tmp_path: Path) -> None:
 def test_a_dump_is_replaced_where_names_cannot_be_exchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(publishing, "_exchange", lambda first, second: False)
     for text in ("old", "new"):
         with published(tmp_path / "dump", overwrite=True) as aside:
             fill(aside, text)
@@ -375,7 +375,7 @@ def die_before_the_new_one(one, other):
         os.kill(os.getpid(), signal.SIGKILL)
     replace(one, other)
 
-publishing._exchange = lambda one, other: False
+publishing._exchange = lambda first, second: False
 with publishing.published(path, overwrite=True) as aside:
     (aside / "restore.py").write_text("# dumpy: format 1\\n")
     (aside / "manifest.json").write_text("new")
@@ -423,7 +423,7 @@ def test_an_old_dump_does_not_come_back_where_there_is_another(taken_away: Path)
 def test_two_processes_do_not_take_one_dump_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(publishing, "_exchange", lambda first, second: False)
     target = tmp_path / "dump"
     with published(target, overwrite=False) as first:
         fill(first, "old")
