@@ -23,7 +23,7 @@ def engine_of(connection: BaseDatabaseWrapper) -> Engine:
     A third-party backend has the engine of the Django backend that it derives from. Raises
     ``ConfigurationError`` for any other backend.
     """
-    # A derived backend may call itself differently.
+    # A derived backend may have a vendor of its own.
     for backend in type(connection).__mro__:
         if engine := _ENGINES.get(getattr(backend, "vendor", "")):
             return engine(connection)

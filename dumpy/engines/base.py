@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCRATCH = "dumpy_scratch_"
 DIGITS = 16
-# For how many seconds a restore waits for others who use the database. SQLite has its own setting.
+# The number of seconds that a restore waits for other sessions. SQLite has its own setting.
 PATIENCE = 30
 
 _DATES = frozenset({datetime.date})
@@ -49,9 +49,9 @@ def other_restore(name: str) -> RestoreFailed:
 
 
 class Trigger(NamedTuple):
-    """A trigger of a table, with the statements that disable and enable it, if it can be.
+    """A trigger of a table, with the statements that disable and enable it, or "".
 
-    A foreign key or an index is one as well where it is made after the rows.
+    Also a foreign key or an index that is created after the rows.
     """
 
     table: str
@@ -64,12 +64,12 @@ class Trigger(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """What a database says against a row.
+    """The reason why a database refuses a row.
 
     Attributes:
-        reason: Its message, in one line.
+        reason: The message of the database, in one line.
         kind: The kind of a ``Problem``.
-        names: The columns that it names, or the constraint.
+        names: The columns in the message, or the constraint.
     """
 
     reason: str
@@ -78,11 +78,11 @@ class Refusal(NamedTuple):
 
 
 class Rebuilt(NamedTuple):
-    """The tables of a database that is rebuilt, by name, whether they are there or not.
+    """The names of the tables of a database to rebuild; they need not exist.
 
     Attributes:
-        known: The tables that are rebuilt.
-        filled: The tables of unmanaged models, which stay, and whose rows are replaced.
+        known: The tables to rebuild.
+        filled: The tables of unmanaged models, whose rows are replaced.
         dropped: Tables and views that may be dropped, because the user has named them.
     """
 
@@ -95,12 +95,12 @@ class Engine(ABC):
     """The engine of a connection.
 
     Attributes:
-        native: Types of values that the driver stores as the fields do.
-        lossy: Fields for which the driver reads None or False where something else is stored.
-        plain: Prefixes of modules whose fields need no SQL around a value that is inserted.
+        native: Types of values that the driver stores without preparation by the field.
+        lossy: Fields for which the driver reads some stored values as None or False.
+        plain: Prefixes of modules whose fields need no SQL around inserted values.
         code_points: The collation that orders texts by code points, "" for the default one.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
-        streams: Whether the result of a query need not be held in memory.
+        streams: Whether the driver can read a result without holding all of it in memory.
         copies: Whether a database can be copied.
     """
 
@@ -119,11 +119,11 @@ class Engine(ABC):
 
     @contextmanager
     def snapshot(self, tables: Sequence[str]) -> Iterator[None]:
-        """Let all queries in the block see the database at one instant.
+        """Run the queries of the block in one snapshot of the database.
 
         ``tables`` are the names of the tables to read. Raises ``DumpFailed`` inside an ``atomic()``
-        block in which each query has its own snapshot (except inside a ``TestCase``, whose data no
-        other session sees).
+        block with one snapshot per query, except inside a ``TestCase``, whose data no other
+        session sees.
         """
         if self.connection.in_atomic_block:
             level = self._isolation_level()
@@ -136,15 +136,15 @@ class Engine(ABC):
                 )
             yield
             return
-        beginning = self._begin(tables)
+        statements = self._begin(tables)
         with transaction.atomic(using=self.connection.alias):
-            self.execute(*beginning)
+            self.execute(*statements)
             # The first query fixes the snapshot: on SQLite and PostgreSQL BEGIN alone does not.
             self.connection.introspection.table_names()
             yield
 
     def _begin(self, tables: Sequence[str]) -> list[str]:
-        """Return the statements that begin a snapshot of tables, to be run in a new transaction."""
+        """Return the statements that begin a snapshot of tables in a new transaction."""
         return []
 
     def _isolation_level(self) -> str:
@@ -170,22 +170,22 @@ class Engine(ABC):
         return column.name
 
     def tables(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the existing tables among the tables that models name, with "v" for each view."""
+        """Map the names that exist among ``names`` to their kinds: "v" for a view."""
         names = list(names)
         fold = str.lower if self.connection.features.ignores_table_name_case else str
         with self.connection.cursor() as cursor:
-            found = self.connection.introspection.get_table_list(cursor)
-        kinds = {fold(one.name): one.type for one in found}
-        there = {name: kinds[fold(name)] for name in names if fold(name) in kinds}
-        # A model may quote its name itself, to say the schema: that is no name in a list.
-        odd = (name for name in names if name not in there and name[:1] in _QUOTES)
-        return {**there, **{name: "t" for name in odd if self._is_there(name)}}
+            infos = self.connection.introspection.get_table_list(cursor)
+        kinds = {fold(info.name): info.type for info in infos}
+        existing = {name: kinds[fold(name)] for name in names if fold(name) in kinds}
+        # A model may quote its table itself, with a schema; introspection does not list it so.
+        quoted_names = (name for name in names if name not in existing and name[:1] in _QUOTES)
+        return {**existing, **{name: "t" for name in quoted_names if self._exists(name)}}
 
     def there(self, names: Iterable[str]) -> list[str]:
-        """Return the names of existing tables among some names; views are none."""
+        """Return the names of existing tables, but not views, among ``names``."""
         return sorted(name for name, kind in self.tables(names).items() if kind != "v")
 
-    def _is_there(self, table: str) -> bool:
+    def _exists(self, table: str) -> bool:
         try:
             with transaction.atomic(using=self.connection.alias):
                 return bool(self.column_names(table))
@@ -195,7 +195,7 @@ class Engine(ABC):
     # Writing
 
     def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
-        """Insert rows, given as columns of values that are ready for the driver.
+        """Insert rows, given as columns of prepared values.
 
         The names of the table and the columns are quoted.
         """
@@ -205,7 +205,7 @@ class Engine(ABC):
             cursor.executemany(sql, list(zip(*columns, strict=True)))
 
     def storing_zero(self) -> AbstractContextManager[None]:
-        """Return a context in which an automatic key of 0 is stored as it is."""
+        """Return a context in which an automatic key of 0 is stored unchanged."""
         return nullcontext()
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
@@ -234,7 +234,7 @@ class Engine(ABC):
         return adapt
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
-        """Set the sequences so that the next rows of models get free keys; lower no sequence."""
+        """Raise the sequences of models above the keys of their rows."""
 
     # Restoring
 
@@ -244,11 +244,10 @@ class Engine(ABC):
 
     @contextmanager
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
-        """Run the block in one transaction that restores the database, with a lock and a time
-        limit; after a dry run, roll it back.
+        """Run the block in the transaction of a restore, with a lock and a time limit.
 
-        Foreign keys are checked at the end of the block. Ctrl-C waits for a COMMIT, because the
-        outcome of an interrupted COMMIT is unknown.
+        Foreign keys are checked at the end of the block. A dry run is rolled back. Ctrl-C waits
+        for a COMMIT, because the outcome of an interrupted COMMIT is unknown.
         """
         # SQLite switches the checks off only outside of a transaction.
         self.connection.disable_constraint_checking()
@@ -264,7 +263,7 @@ class Engine(ABC):
 
     @contextmanager
     def rebuilding(self, tables: Rebuilt, *, is_dry: bool) -> Iterator[None]:
-        """Run the block in a transaction in which tables that are rebuilt do not exist."""
+        """Drop the tables to rebuild, and run the block in the same transaction."""
         with self.transaction(is_dry=is_dry):
             self.require_restorable(self.there(tables.filled))
             self._drop({*self.there(tables.known), *self.tables(tables.dropped)})
@@ -279,21 +278,19 @@ class Engine(ABC):
 
     @abstractmethod
     def is_locked_out(self, error: Error) -> bool:
-        """Return whether a statement failed because another session holds a lock."""
+        """Whether a statement failed because another session holds a lock."""
 
     @abstractmethod
     def refusal(self, error: Error) -> Refusal:
-        """Return what the database says against the row of a statement that failed."""
+        """Return the reason why the database refused the row of a statement."""
 
     def hold(self, tables: Sequence[str]) -> None:  # noqa: B027
-        """Keep other sessions from writing to tables until the transaction ends; they may read
-        them.
-        """
+        """Lock tables against writing by other sessions until the transaction ends."""
 
     def require_restorable(self, tables: Sequence[str]) -> None:
-        """Raise ``RestoreFailed`` if emptying tables would change others, or is irreversible."""
-        if found := [*self._side_effects(tables)]:
-            raise RestoreFailed("\n".join(found))
+        """Raise ``RestoreFailed`` if emptying tables would change others or cannot be undone."""
+        if messages := [*self._side_effects(tables)]:
+            raise RestoreFailed("\n".join(messages))
 
     def _side_effects(self, tables: Sequence[str]) -> Iterable[str]:
         return ()
@@ -301,16 +298,19 @@ class Engine(ABC):
     def dangling(self, tables: Collection[str]) -> Iterable[tuple[str, str]]:
         """Yield other tables with dangling foreign keys, and the tables that the keys refer to.
 
-        Some engines do not check this, and Django does not for tables without a primary key.
+        Some engines do not check them, and Django skips tables without a primary key.
         """
         return ()
 
     @abstractmethod
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield what dropping the tables would destroy: the name that allows it, and a message."""
+        """Yield a message for each object that dropping the tables would destroy.
+
+        The message comes with the name for ``--drop`` that allows it.
+        """
 
     def restart_sequences(self, tables: Sequence[str]) -> None:  # noqa: B027
-        """Let empty tables number their rows from the start, if a rollback undoes this."""
+        """Restart the sequences of empty tables, if a rollback undoes this."""
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
         """Return the operations of a migration, adapted to a transaction of several migrations."""
@@ -325,7 +325,7 @@ class Engine(ABC):
         """Return the triggers of tables that run when rows change."""
 
     def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
-        """Return the foreign keys and indexes of new tables that are faster to make after rows."""
+        """Return the foreign keys and indexes that are faster to create after inserting rows."""
         return []
 
     # Databases
@@ -340,11 +340,11 @@ class Engine(ABC):
         return str(settings["NAME"] or ""), str(settings["HOST"] or "")
 
     def schemas(self) -> list[str]:
-        """Return the statements that create the schemas of this database in another one."""
+        """Return the statements that create the schemas of this database."""
         return []
 
     def keep(self, name: str) -> None:
-        """Keep a copy of this database under a name, instead of older copies of the same prefix."""
+        """Keep a copy of this database, and delete older copies with the same prefix."""
         raise NotImplementedError
 
     def forget_types(self) -> None:  # noqa: B027
@@ -373,7 +373,7 @@ class Engine(ABC):
     def column_names(self, table: str) -> list[str]:
         """Return the names of the columns that ``SELECT *`` returns for a table.
 
-        Django's introspection returns more, but takes 8 ms a table on SQLite, where it parses SQL.
+        Django's introspection parses SQL on SQLite, which takes 8 ms per table.
         """
         with self.connection.cursor() as cursor:
             cursor.execute(f"SELECT * FROM {self.quote(table)} WHERE 1 = 0")
@@ -387,7 +387,7 @@ class ServerEngine(Engine):
         location_query: Returns the name of the database and of its host.
         lock_query: Takes a lock that ends with the connection, by the name of a database.
         leftovers_query: Returns the scratch databases without a lock.
-        right_to_create: The statement that lets a user create scratch databases.
+        right_to_create: The statement that allows a user to create scratch databases.
     """
 
     location_query: ClassVar[str]
@@ -412,29 +412,29 @@ class ServerEngine(Engine):
 
     def location(self) -> tuple[str, str]:
         name, host = super().location()
-        # Settings need not say them: a service or a file of options may.
+        # A service or an option file may set them instead of the settings.
         if name and host:
             return name, host
-        found_name, found_host = self.rows(self.location_query)[0]
-        is_here = found_host in (None, "", socket.gethostname())
-        return found_name, host or ("" if is_here else found_host)
+        server_name, server_host = self.rows(self.location_query)[0]
+        is_local = server_host in (None, "", socket.gethostname())
+        return server_name, host or ("" if is_local else server_host)
 
     @contextmanager
-    def scratch_database(self, kept: str) -> Iterator[str]:
-        """Create a database, as a copy of a kept one if there is one of that name; yield its name,
-        and drop it at the end.
+    def scratch_database(self, template: str) -> Iterator[str]:
+        """Create a database, from a kept copy if it exists; yield its name, and drop it at the
+        end.
         """
         name = f"{SCRATCH}{secrets.token_hex(DIGITS // 2)}"
-        # The server gives up the lock when this connection ends, as it does if the process dies.
+        # The server releases the lock when this connection ends, even if the process is killed.
         with self.connection._nodb_cursor() as cursor:
             cursor.execute(self.lock_query, [name])
             cursor.execute(self.leftovers_query)
             for (leftover,) in cursor.fetchall():
-                # Another user's stays, and so does one that somebody is connected to.
+                # A database of another user, or one in use, is not dropped.
                 with suppress(Error):
                     self._drop_database(leftover)
             try:
-                cursor.execute(f"CREATE DATABASE {self.quote(name)} {self._properties(kept)}")
+                cursor.execute(f"CREATE DATABASE {self.quote(name)} {self._properties(template)}")
             except Error as error:
                 raise RestoreFailed(
                     f"{error}\nThe scratch database is created on the same server, with a name "
@@ -447,7 +447,7 @@ class ServerEngine(Engine):
                 self._drop_database(name)
 
     @abstractmethod
-    def _properties(self, kept: str) -> str:
+    def _properties(self, template: str) -> str:
         """Return the properties of a new scratch database, as SQL."""
 
     def _drop_database(self, name: str) -> None:

@@ -27,7 +27,7 @@ from dumpy.engines.base import (
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import Column
 
-# A lock was not to be had in time; a deadlock.
+# A lock timeout; a deadlock.
 _LOCKED_OUT = {1205, 1213}
 _REFUSALS = {
     1048: "null",
@@ -53,7 +53,7 @@ _TRIGGERS = """
     SELECT event_object_table, trigger_name FROM information_schema.triggers
     WHERE trigger_schema = DATABASE() ORDER BY 1, 2
 """
-# What no rename takes along to another database.
+# Objects that RENAME TABLE cannot move to another database.
 _UNMOVABLE = """
     SELECT CONCAT('view ', table_name) FROM information_schema.views
         WHERE table_schema = DATABASE()
@@ -80,13 +80,12 @@ class MySQL(ServerEngine):
 
     lossy = (DateField, TimeField)
     code_points = "utf8mb4_bin"
-    # The client holds it all.
     streams = False
     copies = False
 
     location_query = "SELECT database(), @@hostname"
     lock_query = "SELECT GET_LOCK(%s, 0)"
-    # A restore makes databases beside the one that it restores.
+    # A restore of a scratch database creates databases with these suffixes.
     leftovers_query = f"""
         SELECT schema_name FROM information_schema.schemata
         WHERE schema_name REGEXP '^{SCRATCH}[0-9a-f]{{{DIGITS}}}(_dumpy_(stage|old))?$'
@@ -106,7 +105,7 @@ class MySQL(ServerEngine):
         return str(self.column(f"SELECT @@session.{name}")[0]).lower()
 
     def as_driven(self, column: Column) -> Any:
-        """Return the expression that reads a column; dates as text, as the driver loses some."""
+        """Return the expression that reads a column, with dates as text: the driver loses some."""
         if isinstance(column.target, DateField | TimeField) and column.types is not None:
             return Cast(F(column.name), CharField())
         return super().as_driven(column)
@@ -117,32 +116,32 @@ class MySQL(ServerEngine):
         return super().exact_order(column)
 
     def storing_zero(self) -> AbstractContextManager[None]:
-        return self._setting("sql_mode", lambda mode: f"{mode},NO_AUTO_VALUE_ON_ZERO")
+        return self._session_variable("sql_mode", lambda mode: f"{mode},NO_AUTO_VALUE_ON_ZERO")
 
     def patient(self) -> AbstractContextManager[None]:
-        return self._setting("lock_wait_timeout", lambda _seconds: PATIENCE)
+        return self._session_variable("lock_wait_timeout", lambda _seconds: PATIENCE)
 
     @contextmanager
-    def _setting(self, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
-        """Change a variable of the session until the block ends."""
-        kept = self.column(f"SELECT @@SESSION.{name}")[0]
+    def _session_variable(self, name: str, change: Callable[[Any], Any]) -> Iterator[None]:
+        """Change a variable of the session for the block."""
+        original = self.column(f"SELECT @@SESSION.{name}")[0]
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {name} = %s", [change(kept)])
+            cursor.execute(f"SET SESSION {name} = %s", [change(original)])
         try:
             yield
         finally:
-            # A new connection has its own.
+            # If the connection is lost, a new one has its own variables.
             with suppress(Error), self.connection.cursor() as cursor:
-                cursor.execute(f"SET SESSION {name} = %s", [kept])
+                cursor.execute(f"SET SESSION {name} = %s", [original])
 
     def is_locked_out(self, error: Error) -> bool:
         return bool(error.args) and error.args[0] in _LOCKED_OUT
 
     def refusal(self, error: Error) -> Refusal:
-        """Return the kind of an error by its number, and the name in its message."""
+        """Return the kind of an error by its number, and the names in its message."""
         number, reason = error.args if len(error.args) == 2 else (0, str(error))
-        found = next(filter(None, (pattern.search(reason) for pattern in _NAMES)), None)
-        names = found[1].split(",") if found else ()
+        match = next(filter(None, (pattern.search(reason) for pattern in _NAMES)), None)
+        names = match[1].split(",") if match else ()
         return Refusal(
             " ".join(reason.split()),
             _REFUSALS.get(number, "refused"),
@@ -159,32 +158,32 @@ class MySQL(ServerEngine):
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield other tables with dangling keys, which are not checked during a restore."""
-        here = self.name()
+        database = self.name()
         for _name, schema, table, target, columns, targets in self.rows(_REFERENCES):
-            if schema == here and table in tables:
+            if schema == database and table in tables:
                 continue
             pairs = [*zip(columns.split("\n"), targets.split("\n"), strict=True)]
-            on = " AND ".join(f"a.{quote(one)} = b.{quote(other)}" for one, other in pairs)
-            given = " AND ".join(f"a.{quote(one)} IS NOT NULL" for one, _other in pairs)
+            condition = " AND ".join(f"a.{quote(own)} = b.{quote(key)}" for own, key in pairs)
+            not_null = " AND ".join(f"a.{quote(own)} IS NOT NULL" for own, _key in pairs)
             if self.rows(
                 f"SELECT 1 FROM {quote(schema)}.{quote(table)} a LEFT JOIN {quote(target)} b "
-                f"ON {on} WHERE {given} AND b.{quote(pairs[0][1])} IS NULL LIMIT 1"
+                f"ON {condition} WHERE {not_null} AND b.{quote(pairs[0][1])} IS NULL LIMIT 1"
             ):
                 yield table, target
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the keys of other tables; a rename keeps views and grants."""
-        here = self.name()
+        database = self.name()
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
-            if target in tables and not (schema == here and table in tables):
+            if target in tables and not (schema == database and table in tables):
                 yield table, refers(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers; MySQL cannot disable them."""
-        found = (Trigger(table, name) for table, name in self.rows(_TRIGGERS))
-        return [trigger for trigger in found if trigger.table in tables]
+        triggers = (Trigger(table, name) for table, name in self.rows(_TRIGGERS))
+        return [trigger for trigger in triggers if trigger.table in tables]
 
-    def _properties(self, kept: str) -> str:
+    def _properties(self, template: str) -> str:
         query = "SELECT @@character_set_database, @@collation_database"
         characters, collation = self.rows(query)[0]
         return f"CHARACTER SET {characters} COLLATE {collation}"
@@ -197,7 +196,7 @@ class MySQL(ServerEngine):
 
     @contextmanager
     def _locked(self) -> Iterator[str]:
-        """Keep other restores of the database out; yields its name."""
+        """Lock the database against other restores, and yield its name."""
         name = self.location()[0]
         lock = aside(name, "stage")
         if self.column("SELECT GET_LOCK(%s, 0)", [lock]) != [1]:
@@ -215,17 +214,17 @@ class MySQL(ServerEngine):
         It is empty except for the filled tables. One statement then moves the old tables to a
         third database, and the new tables into place.
         """
-        if found := self.triggers([*tables.known, *tables.filled]):
+        if triggers := self.triggers([*tables.known, *tables.filled]):
             raise RestoreFailed(
-                f"MySQL cannot move tables with triggers: {', '.join(map(str, found))}. Drop them "
-                "first, and create them again after the restore."
+                f"MySQL cannot move tables with triggers: {', '.join(map(str, triggers))}. "
+                "Drop them first, and create them again after the restore."
             )
         with self.patient(), self._locked() as live:
-            kept = self.connection.settings_dict
+            settings = self.connection.settings_dict
             stage, old = aside(live, "stage"), aside(live, "old")
             try:
-                self._make(live, stage, old)
-                self._lead_to(stage)
+                self._create_databases(live, stage, old)
+                self._use(stage)
                 with self.connection.constraint_checks_disabled():
                     for table in map(quote, tables.filled):
                         self.execute(self.rows(f"SHOW CREATE TABLE {quote(live)}.{table}")[0][1])
@@ -236,12 +235,12 @@ class MySQL(ServerEngine):
             finally:
                 # The next restore drops what is left.
                 with suppress(Error):
-                    self._lead_to(live)
+                    self._use(live)
                     with self.connection.constraint_checks_disabled():
                         self.execute(*(f"DROP DATABASE IF EXISTS {quote(n)}" for n in (stage, old)))
-                self.connection.settings_dict = kept
+                self.connection.settings_dict = settings
 
-    def _make(self, live: str, stage: str, old: str) -> None:
+    def _create_databases(self, live: str, stage: str, old: str) -> None:
         for name in map(quote, (stage, old)):
             try:
                 self.execute(f"DROP DATABASE IF EXISTS {name}")
@@ -253,22 +252,22 @@ class MySQL(ServerEngine):
                     f"user: GRANT ALL ON {quote(pattern)}.* TO …"
                 ) from error
 
-    def _lead_to(self, name: str) -> None:
+    def _use(self, name: str) -> None:
         # The lock belongs to the connection, which therefore stays open.
         self.execute(f"USE {quote(name)}")
-        # Connections of other threads have the same settings, and stay where they are.
+        # Connections of other threads share the settings, and must not change.
         self.connection.settings_dict = {**self.connection.settings_dict, "NAME": name}
 
     def _swap(self, names: Collection[str], live: str, stage: str, old: str) -> None:
-        """Replace tables of the database with those of the stage."""
-        if found := self.column(_UNMOVABLE):
+        """Replace tables of the database with the tables of the stage."""
+        if objects := self.column(_UNMOVABLE):
             raise RestoreFailed(
-                f"Migrations create the {', the '.join(found)}, which MySQL cannot move to another "
-                "database. Run manage.py migrate --run-syncdb in an empty database, then restore "
-                "into it."
+                f"Migrations create the {', the '.join(objects)}, which MySQL cannot move to "
+                "another database. Run manage.py migrate --run-syncdb in an empty database, then "
+                "restore into it."
             )
         new = self.connection.introspection.table_names()
-        self._lead_to(live)
+        self._use(live)
         for name in self.there({*new}.difference(names)):
             raise RestoreFailed(
                 f"A migration makes the table {name!r}, which already exists and belongs to no "
@@ -285,7 +284,7 @@ class MySQL(ServerEngine):
 
 
 def aside(name: str, purpose: str) -> str:
-    """Return the name of the database that a restore of another one makes for a purpose."""
+    """Return the name of an additional database that a restore of ``name`` creates."""
     ending = f"_dumpy_{purpose}"
     if len(name + ending) > _LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()[:DIGITS]

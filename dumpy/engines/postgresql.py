@@ -33,7 +33,7 @@ from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
 
 _LOCK = 0x64756D7079
-# A lock was not to be had in time; a deadlock.
+# A lock timeout; a deadlock.
 _LOCKED_OUT = {"55P03", "40P01"}
 _REFUSALS = {
     "22001": "too-long",
@@ -100,7 +100,7 @@ _KEYS = """
     WHERE contype = 'f' AND confrelid = ANY(%(tables)s::regclass[])
         AND conrelid <> ALL(%(tables)s::regclass[]) ORDER BY 1, 2
 """
-_PLACES = """
+_SCHEMAS_OF_TABLES = """
     SELECT relnamespace::regnamespace::text, relname FROM pg_class
     WHERE oid = ANY(%(tables)s::regclass[]) AND relnamespace::regnamespace::text <> current_schema()
     ORDER BY 1, 2
@@ -123,7 +123,8 @@ _TRIGGERS = """
     WHERE tgrelid = ANY(%(tables)s::regclass[]) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
     ORDER BY 1, 2
 """
-# Unique indexes stay: rows are refused because of them. So does what the statement does not tell.
+# Unique indexes stay, because they refuse rows, and so do objects that are not fully described by
+# their definitions.
 _MADE_AFTER_ROWS = """
     SELECT conrelid::regclass::text, conname,
         format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
@@ -150,7 +151,7 @@ _SCHEMAS = """
     SELECT format('CREATE SCHEMA IF NOT EXISTS %I', nspname) FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
 """
-_KEPT = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+_KEPT_DATABASES = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
 _KINDS = """
     SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
         string_agg(oid::regclass::text, ', ' ORDER BY oid::regclass::text)
@@ -169,7 +170,7 @@ def _escaped(text: str) -> str:
     return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
-# The types whose text PostgreSQL reads as psycopg would send it.
+# Writers for types whose text is the same as psycopg would send.
 _WRITERS: dict[type, Callable[[Any], str]] = {
     int: str,
     float: repr,
@@ -210,9 +211,9 @@ class PostgreSQL(ServerEngine):
 
     def _begin(self, tables: Sequence[str]) -> list[str]:
         statements = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
-        # What may not be read may not be locked either: reading it says so, for it alone.
+        # A table without the right to read cannot be locked; reading it raises its own error.
         if lockable := self.column(_READABLE, [[*map(self.quote, tables)]]):
-            # A snapshot does not see through TRUNCATE and ALTER.
+            # A snapshot does not protect against TRUNCATE and ALTER.
             statements.append(f"LOCK TABLE {', '.join(lockable)} IN ACCESS SHARE MODE")
         return statements
 
@@ -227,18 +228,18 @@ class PostgreSQL(ServerEngine):
 
     @property
     def plain(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Prefixes of modules: COPY knows the types that PostgreSQL's fields cast to."""
-        more = ("django.contrib.postgres.",) if self._can_copy else ()
-        return (*super().plain, *more)
+        """Prefixes of modules; COPY does not need the casts of PostgreSQL's fields."""
+        prefixes = ("django.contrib.postgres.",) if self._can_copy else ()
+        return (*super().plain, *prefixes)
 
     def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
-        """Insert rows with COPY, as one text where their values are of simple types."""
+        """Insert rows with COPY, as one text if all values have simple types."""
         if not self._can_copy:
             super().insert(table, names, columns)
             return
         text = _copy_text(columns)
         with (
-            # An error shows when the copy ends, where Django's cursor does not translate it.
+            # Errors are raised when the copy ends, where Django's cursor does not convert them.
             self.connection.wrap_database_errors,
             self.connection.cursor() as cursor,
             cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy,
@@ -251,7 +252,7 @@ class PostgreSQL(ServerEngine):
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Open a transaction, whose settings limit the time to wait."""
+        """Open a transaction with a lock timeout."""
         with transaction.atomic(using=self.connection.alias):
             self.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
             yield
@@ -276,27 +277,27 @@ class PostgreSQL(ServerEngine):
             # The driver has refused a value.
             return Refusal(" ".join(str(error).split()))
         key = _KEY.match(diag.message_detail or "")
-        copied = _COPIED_COLUMN.search(diag.context or "")
-        said = [diag.message_primary]
+        column = _COPIED_COLUMN.search(diag.context or "")
+        parts = [diag.message_primary]
         if key:
             names = key[1].split(", ")
-            said.append(diag.message_detail)
-        elif copied:
-            names = [copied[1]]
-            said.insert(0, f"{copied[1]}:")
+            parts.append(diag.message_detail)
+        elif column:
+            names = [column[1]]
+            parts.insert(0, f"{column[1]}:")
         else:
             names = [*filter(None, (diag.column_name or diag.constraint_name,))]
-        reason = " ".join(" ".join(said).split())
+        reason = " ".join(" ".join(parts).split())
         return Refusal(reason, _REFUSALS.get(diag.sqlstate, "refused"), names)
 
     def _drop(self, names: Collection[str]) -> None:
-        """Drop views, and tables in one statement, because they may refer to each other.
+        """Drop views, then tables in one statement, because they may refer to each other.
 
-        The collations that migrations of the project make go as well: no table uses them any more.
+        Also drop the collations that migrations create: no table uses them any more.
         """
         try:
-            for kind, found in self._of(names, _KINDS):
-                self.execute(f"DROP {kind} {found}")
+            for kind, tables in self._rows_of(names, _KINDS):
+                self.execute(f"DROP {kind} {tables}")
             for name in _collations():
                 self.execute(f"DROP COLLATION IF EXISTS {self.quote(name)}")
         except InternalError as error:
@@ -306,23 +307,23 @@ class PostgreSQL(ServerEngine):
             ) from error
 
     def operations(self, operations: Sequence[Any]) -> list[Any]:
-        """Return the operations, with a check of foreign keys before each that alters a table.
+        """Return the operations, with a check of foreign keys before each schema change.
 
-        Each row that a transaction inserts and then changes has pending foreign keys, which would
-        prevent altering its table.
+        Rows that the transaction has written have pending foreign keys, which would prevent
+        altering their tables.
         """
         from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 
         adapted: list[Any] = []
-        for one in operations:
-            if not isinstance(one, RunPython):
+        for operation in operations:
+            if not isinstance(operation, RunPython):
                 adapted.append(RunSQL(_CHECK))
-            if isinstance(one, AddIndexConcurrently):
-                one = AddIndex(one.model_name, one.index)
-            elif isinstance(one, RemoveIndexConcurrently):
-                one = RemoveIndex(one.model_name, one.name)
-            adapted.append(one)
-        # Indexes and constraints are made in the end.
+            if isinstance(operation, AddIndexConcurrently):
+                operation = AddIndex(operation.model_name, operation.index)
+            elif isinstance(operation, RemoveIndexConcurrently):
+                operation = RemoveIndex(operation.model_name, operation.name)
+            adapted.append(operation)
+        # Indexes and constraints are created at the end of a migration.
         return [*adapted, RunSQL(_CHECK)]
 
     def as_rebuilt(self, sql: str) -> str:
@@ -331,17 +332,17 @@ class PostgreSQL(ServerEngine):
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers; triggers on tables of other owners cannot be disabled."""
-        found = []
-        for table, name, is_always, may_alter in self._of(tables, _TRIGGERS):
+        triggers = []
+        for table, name, is_always, may_alter in self._rows_of(tables, _TRIGGERS):
             alter, quoted = f"ALTER TABLE {table}", self.quote(name)
             always = "ALWAYS " if is_always else ""
             off = f"{alter} DISABLE TRIGGER {quoted}" if may_alter else ""
-            found.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
-        return found
+            triggers.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
+        return triggers
 
     def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the foreign keys, and the indexes that are not unique."""
-        return [Trigger(*row) for row in self._of(tables, _MADE_AFTER_ROWS)]
+        return [Trigger(*row) for row in self._rows_of(tables, _MADE_AFTER_ROWS)]
 
     def hold(self, tables: Sequence[str]) -> None:
         """Lock out writers, and defer the foreign keys of other tables."""
@@ -350,40 +351,40 @@ class PostgreSQL(ServerEngine):
         self.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield the foreign keys of other tables that act, or fail, as soon as a row is deleted."""
-        for table, key, target, action in self._of(tables, _ACTING_KEYS):
+        """Yield foreign keys of other tables that act or fail as soon as a row is deleted."""
+        for table, key, target, action in self._rows_of(tables, _ACTING_KEYS):
             if self.rows(f"SELECT 1 FROM {table} LIMIT 1"):
-                what = _ACTIONS.get(action, "fails")
+                effect = _ACTIONS.get(action, "fails")
                 yield (
                     f"The table {table} is not restored, and its foreign key {key} to {target} "
-                    f"{what} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "
+                    f"{effect} as soon as rows of {target} are deleted. Drop the key (ALTER TABLE "
                     f"{table} DROP CONSTRAINT {self.quote(key)}) and create it again "
                     " after the restore, or restore into an empty database."
                 )
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield views, keys of other tables, and what belongs to the tables."""
-        unplaced = [name for name in tables if not name.startswith('"')]
-        for place, name in self._of(unplaced, _PLACES):
+        """Yield views, keys of other tables, and triggers, grants etc. of the tables."""
+        unquoted = [name for name in tables if not name.startswith('"')]
+        for schema, name in self._rows_of(unquoted, _SCHEMAS_OF_TABLES):
             yield (
                 "",
-                f"The table {name!r} is in the schema {place!r}, but the search_path would have it "
-                f"made in another one. Let the search_path begin with {place!r}.",
+                f"The table {name!r} is in the schema {schema!r}, but the search_path would have "
+                f"it made in another one. Let the search_path begin with {schema!r}.",
             )
-        for kind, name in self._of(tables, _READERS):
+        for kind, name in self._rows_of(tables, _READERS):
             yield name, f"The {kind} {name!r} reads tables of the project."
-        for table, target in self._of(tables, _KEYS):
+        for table, target in self._rows_of(tables, _KEYS):
             yield table, refers(table, target)
-        for table, what in self._of(tables, _BELONGINGS):
-            yield table, f"The table {table!r} has {what}."
+        for table, attachment in self._rows_of(tables, _BELONGINGS):
+            yield table, f"The table {table!r} has {attachment}."
 
     def restart_sequences(self, tables: Sequence[str]) -> None:
-        """Restart the sequences that can be restarted: unlike setval(), a rollback undoes this."""
-        for (name,) in self._of(tables, _SEQUENCES):
+        """Restart the sequences of the user; unlike setval(), a rollback undoes this."""
+        for (name,) in self._rows_of(tables, _SEQUENCES):
             self.execute(f"ALTER SEQUENCE {name} RESTART")
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:
-        """Set the sequences; a transaction that fails keeps what was not restarted in it."""
+        """Raise the sequences; a rollback does not undo this, unless they were restarted."""
         for model in sorted(models, key=attrgetter("_meta.label")):
             table = self.quote(model._meta.db_table)
             for field in model._meta.local_concrete_fields:
@@ -391,24 +392,24 @@ class PostgreSQL(ServerEngine):
                     query = _RESET.format(table=table, column=self.quote(str(field.column)))
                     self.rows(query, [table, field.column])
 
-    def _of(self, tables: Collection[str], query: str) -> list[tuple[Any, ...]]:
+    def _rows_of(self, tables: Collection[str], query: str) -> list[tuple[Any, ...]]:
         return self.rows(query, {"tables": [*map(self.quote, tables)]})
 
-    def _properties(self, kept: str) -> str:
-        there = kept and self.rows("SELECT 1 FROM pg_database WHERE datname = %s", [kept])
-        return f"TEMPLATE {self.quote(kept)}" if there else ""
+    def _properties(self, template: str) -> str:
+        exists = template and self.rows("SELECT 1 FROM pg_database WHERE datname = %s", [template])
+        return f"TEMPLATE {self.quote(template)}" if exists else ""
 
     def keep(self, name: str) -> None:
-        """Keep a copy of this database; a kept one is complete and has no connections."""
+        """Keep a copy of this database; a copy is complete and has no connections."""
         source = self.quote(self.name())
-        # PostgreSQL copies no database that is in use.
+        # PostgreSQL cannot copy a database that is in use.
         self.connection.close()
         with self.connection._nodb_cursor() as cursor:
-            cursor.execute(_KEPT, [f"{name.rpartition('_')[0]}_"])
+            cursor.execute(_KEPT_DATABASES, [f"{name.rpartition('_')[0]}_"])
             for (old,) in cursor.fetchall():
                 with suppress(Error):  # Another process may be copying it.
                     self._drop_database(old)
-            # Another process may have kept its own meanwhile.
+            # Another process may have kept a copy meanwhile.
             with suppress(Error):
                 cursor.execute(f"CREATE DATABASE {self.quote(name)} TEMPLATE {source}")
 
@@ -417,39 +418,40 @@ class PostgreSQL(ServerEngine):
 
     def forget_types(self) -> None:
         """Clear the cached types of extensions."""
-        # Not before: it needs the driver.
+        # Imported here, because it needs the driver.
         types: Any = import_module("django.contrib.postgres.signals")
         types.get_citext_oids.cache_clear()
         types.get_hstore_oids.cache_clear()
 
 
 def _collations() -> list[str]:
-    """Return the names of the collations that migrations of the project make."""
+    """Return the names of the collations that migrations of the project create."""
     from django.contrib.postgres.operations import CreateCollation
 
     migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations.values()
     operations = [operation for migration in migrations for operation in migration.operations]
-    return sorted({one.name for one in operations if isinstance(one, CreateCollation)})
+    collations = (item for item in operations if isinstance(item, CreateCollation))
+    return sorted({collation.name for collation in collations})
 
 
 def _copy_text(columns: Sequence[Sequence[Any]]) -> str | None:
-    """Return rows, given as columns, as one text, or None if a value is of another type."""
+    """Return the text of rows, given as columns, or None if a value has no simple type."""
     texts = [_column_text(values) for values in columns]
-    known = [text for text in texts if text is not None]
-    if len(known) < len(texts):
+    simple = [text for text in texts if text is not None]
+    if len(simple) < len(texts):
         return None
-    return "\n".join(map("\t".join, zip(*known, strict=True))) + "\n"
+    return "\n".join(map("\t".join, zip(*simple, strict=True))) + "\n"
 
 
 def _column_text(values: Sequence[Any]) -> Sequence[str] | None:
-    kinds = set(map(type, values))
-    is_optional = _NONE in kinds
-    kinds.discard(_NONE)
-    if not kinds:
+    types = set(map(type, values))
+    is_optional = _NONE in types
+    types.discard(_NONE)
+    if not types:
         return [_NULL] * len(values)
-    if len(kinds) > 1 or not kinds <= _WRITERS.keys():
+    if len(types) > 1 or not types <= _WRITERS.keys():
         return None
-    write = _WRITERS[kinds.pop()]
+    write = _WRITERS[types.pop()]
     if is_optional:
         return [_NULL if value is None else write(value) for value in values]
     return list(map(write, values))

@@ -41,13 +41,11 @@ class SQLite(Engine):
         prepare = super().preparation(column)
         if prepare is None or not isinstance(column.target, DecimalField):
             return prepare
-        return _limited(column.target, prepare)
+        return _check_digits(column.target, prepare)
 
     @contextmanager
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
-        """Begin a transaction that writes, because one that has read cannot wait for other
-        sessions.
-        """
+        """Begin with a write lock: a transaction that has read cannot wait for other sessions."""
         mode, self.connection.transaction_mode = self.connection.transaction_mode, "IMMEDIATE"
         try:
             with super().transaction(is_dry=is_dry):
@@ -59,16 +57,16 @@ class SQLite(Engine):
         return "database is locked" in str(error)
 
     def refusal(self, error: Error) -> Refusal:
-        """Return the constraint that failed; SQLite has no other form for it than its message."""
+        """Return the constraint that failed, from the message of the error."""
         reason = " ".join(str(error).split())
-        found = _FAILED.search(reason)
-        if found is None:
+        match = _FAILED.search(reason)
+        if match is None:
             return Refusal(reason)
-        named = found[2] or ""
-        # A check of a column has no name, and is shown with its expression.
-        names = _WORD.findall(named)[:1] if found[1] == "CHECK" else named.split(", ")
+        name_text = match[2] or ""
+        # The message shows the expression of a column's check, which has no name.
+        names = _WORD.findall(name_text)[:1] if match[1] == "CHECK" else name_text.split(", ")
         names = [name.rpartition(".")[2] for name in names]
-        return Refusal(reason, _REFUSALS.get(found[1], "refused"), names)
+        return Refusal(reason, _REFUSALS.get(match[1], "refused"), names)
 
     def dangling(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
         for table, _row, target, _key in self.rows("PRAGMA foreign_key_check"):
@@ -77,15 +75,17 @@ class SQLite(Engine):
 
     def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield all views, triggers of the tables, and keys of other tables that have rows."""
-        # It does not say what a view reads, and migrations fail if tables of one are missing.
+        # SQLite does not list the tables of a view, and migrations fail if one is missing.
         for name in self.column(_VIEWS):
             yield name, f"The view {name!r} may read tables of the project."
         for trigger in self.triggers(tables):
             yield trigger.table, f"The table {trigger.table!r} has the trigger {trigger.name}."
         with self.connection.cursor() as cursor:
-            found = self.connection.introspection.get_table_list(cursor)
-            others = sorted({one.name for one in found if one.type == "t"}.difference(tables))
-            for table in others:
+            infos = self.connection.introspection.get_table_list(cursor)
+            other_tables = sorted(
+                {info.name for info in infos if info.type == "t"}.difference(tables)
+            )
+            for table in other_tables:
                 relations = self.connection.introspection.get_relations(cursor, table).values()
                 for target in sorted({relation[1] for relation in relations}.intersection(tables)):
                     if self.rows(f"SELECT 1 FROM {self.quote(table)} LIMIT 1"):
@@ -126,21 +126,32 @@ def kept_file(name: str) -> Path:
     return Path(cache) / "dumpy" / f"{name}.sqlite3"
 
 
-def _limited(field: DecimalField[Any, Any], prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Refuse a number with too many digits, which SQLite would store but could not read again."""
-    # Since Django 6.1, a field need not say how many digits its numbers have.
+def _check_digits(
+    field: DecimalField[Any, Any], prepare: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    """Refuse numbers with too many digits, which SQLite would store but could not read again."""
+    # Since Django 6.1, max_digits is optional.
     if field.max_digits is None:
         return prepare
-    whole = field.max_digits - field.decimal_places
+    whole_digits = field.max_digits - field.decimal_places
     exponent = Decimal(1).scaleb(-field.decimal_places)
 
     def convert(value: Any) -> Any:
-        if type(value) is Decimal and value.same_quantum(exponent) and value.adjusted() < whole:
-            # What Django makes of a number with as many places as the field, five times as fast.
+        if (
+            type(value) is Decimal
+            and value.same_quantum(exponent)
+            and value.adjusted() < whole_digits
+        ):
+            # The same result as Django's for a number with all decimal places, five times as fast.
             return f"{value:f}"
-        if isinstance(value, Decimal) and value.is_finite() and value and value.adjusted() >= whole:
+        if (
+            isinstance(value, Decimal)
+            and value.is_finite()
+            and value
+            and value.adjusted() >= whole_digits
+        ):
             raise ValidationError(
-                f"{field.name}: {value} has more than {whole} digits before the point."
+                f"{field.name}: {value} has more than {whole_digits} digits before the point."
             )
         return prepare(value)
 
