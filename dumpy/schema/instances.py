@@ -1,4 +1,4 @@
-"""Rows of a dump as unsaved instances, made when create functions run as Python."""
+"""Make unsaved instances from the rows of a dump that runs as Python."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from dumpy.errors import ConfigurationError, Place, Problem, RowRef
 from dumpy.schema.tables import Column, from_text, table_of
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
-_MARK = "_dumpy_row"
-# Values of a row that are no values of a field.
-_UNLIKE = {Natural, FieldText, Stored, type(JSON_NULL)}
+_ATTRIBUTE = "_dumpy_row"
+# The types of values of a row that must be converted for a field.
+_WORD_TYPES = {Natural, FieldText, Stored, type(JSON_NULL)}
 
 
 @dataclass
 class DumpedRow:
-    """The values of a row that are not on its instance; each instance made by ``new`` has one.
+    """The values of a row that its instance, made by ``new``, cannot hold.
 
-    ``names``: the fields that the row has; ``references``: foreign keys given by natural key;
-    ``links``: many-to-many values, a list of primary keys or natural keys per field.
+    Attributes:
+        names: the names of the fields in the row.
+        references: the natural keys of foreign keys.
+        links: a list of primary keys or natural keys for each many-to-many field.
     """
 
     names: tuple[str, ...]
@@ -39,7 +41,7 @@ class DumpedRow:
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that was kept out: its values by the names that fields have today, and the reason."""
+    """A row that was not loaded, with its values by current field names, and the reason."""
 
     model: type[Model]
     values: Mapping[str, Any]
@@ -47,18 +49,18 @@ class RejectedRow:
 
 
 def has_receivers(model: type[Model]) -> bool:
-    """Whether code is told when an object of a model is saved."""
+    """Whether ``pre_save`` or ``post_save`` has receivers for a model."""
     return any(signal.has_listeners(model) for signal in (pre_save, post_save))
 
 
 @dataclass(frozen=True)
 class MissingModel:
-    """A stand-in for a model that does not exist: its dump can be imported, but not its rows."""
+    """A model that does not exist: a dump that refers to it can be imported, but has no rows."""
 
     label: str
 
     def row(self, values: dict[str, Any]) -> Any:
-        """Raise ``LookupError``, as ``new`` must for a model that does not exist."""
+        """Raise ``LookupError``; a migrator may return the values as a row instead."""
         raise LookupError(
             f"there is no model {self.label!r}. If it was removed, comment out the line that "
             "lists its rows; if it was renamed, change its name in resolve_model()."
@@ -79,46 +81,45 @@ def resolve_model(label: str) -> type[Model] | MissingModel:
             "call django.setup() before you import a dump."
         )
     try:
-        return (_lookup.get() or apps.get_model)(label)
+        return (_current_lookup.get() or apps.get_model)(label)
     except LookupError:
         return MissingModel(label)
 
 
 _Lookup = Callable[[str], type[Model]]
-_lookup: ContextVar[_Lookup | None] = ContextVar("dumpy_lookup", default=None)
+_current_lookup: ContextVar[_Lookup | None] = ContextVar("dumpy_lookup", default=None)
 
 
 @contextmanager
 def resolving(lookup: _Lookup) -> Iterator[None]:
-    """Replace the function with which ``resolve_model`` finds models, inside the block."""
-    token = _lookup.set(lookup)
+    """Replace the function that ``resolve_model`` uses to find models, inside the block."""
+    token = _current_lookup.set(lookup)
     try:
         yield
     finally:
-        _lookup.reset(token)
+        _current_lookup.reset(token)
 
 
 def new(model: type[Model] | MissingModel, /, **values: Any) -> Model:
     """Return an unsaved instance of ``model`` with the values of a row.
 
-    References by natural key and many-to-many values cannot be set before the row is saved; the
-    instance keeps them for the loader, see ``dumped_row``. Raises ``LookupError`` for a
-    ``MissingModel``.
+    References by natural key and many-to-many values cannot be set before the row is saved; they
+    are kept for the loader in the ``dumped_row``. Raises ``LookupError`` for a ``MissingModel``.
     """
     if isinstance(model, MissingModel):
-        made: Model = model.row(values)
-        return made
+        row_of_dump: Model = model.row(values)
+        return row_of_dump
     row = DumpedRow(tuple(values))
     for name in _link_names(model) & values.keys():
         row.links[name] = values.pop(name)
-    decoded = _decoded(model)
-    for name in [n for n, value in values.items() if type(value) in _UNLIKE or n in decoded]:
+    decoded = _names_with_decoder(model)
+    for name in [n for n, value in values.items() if type(value) in _WORD_TYPES or n in decoded]:
         if isinstance(values[name], Natural):
             row.references[name] = values.pop(name)
         else:
-            values[name] = _value(_columns(model).get(name), values[name])
+            values[name] = _field_value(_columns(model).get(name), values[name])
     instance = model(**values)
-    setattr(instance, _MARK, row)
+    setattr(instance, _ATTRIBUTE, row)
     return instance
 
 
@@ -133,18 +134,18 @@ def _columns(model: type[Model]) -> Mapping[str, Column]:
 
 
 @cache
-def _decoded(model: type[Model]) -> frozenset[str]:
+def _names_with_decoder(model: type[Model]) -> frozenset[str]:
     return frozenset(name for name, column in _columns(model).items() if has_own_decoder(column))
 
 
 def dumped_row(instance: Model) -> DumpedRow | None:
     """Return the ``DumpedRow`` that ``new`` set on an instance, or None for any other instance."""
-    row: DumpedRow | None = instance.__dict__.get(_MARK)
+    row: DumpedRow | None = instance.__dict__.get(_ATTRIBUTE)
     return row
 
 
 def row_ref(instance: Model, place: Place | None) -> RowRef:
-    """Return what names the row of an instance."""
+    """Return the row reference of an instance."""
     return RowRef(instance._meta.label, instance.pk, place)
 
 
@@ -153,7 +154,7 @@ def has_own_decoder(column: Column) -> bool:
     return column.is_json and getattr(column.target, "decoder", None) is not None
 
 
-def _value(column: Column | None, value: object) -> Any:
+def _field_value(column: Column | None, value: object) -> Any:
     if isinstance(value, FieldText) and column is not None:
         require_trusted(column.target, value.text)
         return from_text(column, value.text)

@@ -1,4 +1,4 @@
-"""What the rows of a table refer to, and the order of tables: parents first."""
+"""The references of tables, and the order of tables: parents first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from dumpy.schema.tables import Column, ModelType, Table, concrete, table_of
 
 @dataclass(frozen=True)
 class Reference:
-    """A foreign key: its columns ``own``, and the columns ``to`` of the table ``target``.
+    """A foreign key.
 
     Attributes:
-        is_parent: whether it links a row to that of a parent model.
+        target: the table that it refers to.
+        own: the names of its columns.
+        to: the names of the columns of the target.
+        is_parent: whether it links a row to the row of a parent model.
     """
 
     name: str
@@ -27,7 +30,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class GenericKey:
-    """A generic foreign key: the column of the content type, and that of the primary key."""
+    """A generic foreign key.
+
+    Attributes:
+        kind: the column of the content type.
+        number: the column of the primary key.
+    """
 
     name: str
     kind: Column
@@ -38,55 +46,63 @@ def references_of(table: Table) -> Iterator[Reference]:
     """Yield the foreign keys of a table."""
     for field in concrete(table.model)._meta.local_fields:
         if isinstance(field, ForeignObject):
-            own = tuple(one.attname for one, _other in field.related_fields)
-            to = tuple(other.attname for _one, other in field.related_fields)
-            target = table_of(field.remote_field.model)
-            yield Reference(field.name, target, own, to, bool(field.remote_field.parent_link))
+            own = tuple(source.attname for source, _target in field.related_fields)
+            to = tuple(target.attname for _source, target in field.related_fields)
+            table = table_of(field.remote_field.model)
+            yield Reference(field.name, table, own, to, bool(field.remote_field.parent_link))
 
 
 def generic_keys_of(table: Table) -> Iterator[GenericKey]:
-    """Yield the generic foreign keys of a table, whose columns may be those of a parent."""
+    """Yield the generic foreign keys of a table; their columns may be in the table of a parent."""
     columns = {column.field.name: column for column in table.columns}
     fields = {field.name: field for field in table.model._meta.concrete_fields}
     for key in table.model._meta.private_fields:
         kind, number = (getattr(key, name, "") for name in ("ct_field", "fk_field"))
-        # Django copies the keys of a parent, which are those of its table.
+        # Django copies the generic keys of a parent; the table of the parent has them already.
         if kind in fields and number in fields and not getattr(key, "mti_inherited", False):
-            found = (columns.get(name) or Column(fields[name]) for name in (kind, number))
-            yield GenericKey(key.name, *found)
+            key_columns = (columns.get(name) or Column(fields[name]) for name in (kind, number))
+            yield GenericKey(key.name, *key_columns)
 
 
 def load_order(models: Iterable[ModelType]) -> list[Table]:
-    """Return the tables of ``models``, each after the tables that its rows need.
+    """Return the tables of ``models``, each after the tables that its rows refer to.
 
-    In a cycle, a table is freed from its nullable keys and its links first. Ties are broken by
-    label, so that the order depends only on the models.
+    In a cycle, nullable keys and links are ignored first. Tables without an order among them are
+    sorted by label, so that the order depends only on the models.
     """
-    waiting = {table.label: table for table in {table_of(model) for model in models}}
-    must = {
-        label: _needed(table, nullable=False) & set(waiting) for label, table in waiting.items()
+    remaining = {table.label: table for table in {table_of(model) for model in models}}
+    required = {
+        label: _referred_labels(table, nullable=False) & set(remaining)
+        for label, table in remaining.items()
     }
-    may = {label: _needed(table, nullable=True) & set(waiting) for label, table in waiting.items()}
+    optional = {
+        label: _referred_labels(table, nullable=True) & set(remaining)
+        for label, table in remaining.items()
+    }
     ordered: list[Table] = []
-    done: set[str] = set()
-    while waiting:
-        label = _next(sorted(waiting), must, may, done)
-        done.add(label)
-        ordered.append(waiting.pop(label))
+    ordered_labels: set[str] = set()
+    while remaining:
+        label = _next_label(sorted(remaining), required, optional, ordered_labels)
+        ordered_labels.add(label)
+        ordered.append(remaining.pop(label))
     return ordered
 
 
-def _next(
-    labels: list[str], must: dict[str, set[str]], may: dict[str, set[str]], done: set[str]
+def _next_label(
+    labels: list[str],
+    required: dict[str, set[str]],
+    optional: dict[str, set[str]],
+    ordered_labels: set[str],
 ) -> str:
     for label in labels:
-        if must[label] | may[label] <= done:
+        if required[label] | optional[label] <= ordered_labels:
             return label
-    circle = _circle(labels[0], {label: (must[label] | may[label]) - done for label in labels})
-    return min(circle, key=lambda label: (not must[label] <= done, label))
+    needs = {label: (required[label] | optional[label]) - ordered_labels for label in labels}
+    cycle = _cycle(labels[0], needs)
+    return min(cycle, key=lambda label: (not required[label] <= ordered_labels, label))
 
 
-def _circle(label: str, needs: dict[str, set[str]]) -> list[str]:
+def _cycle(label: str, needs: dict[str, set[str]]) -> list[str]:
     path: list[str] = []
     while label not in path:
         path.append(label)
@@ -94,7 +110,7 @@ def _circle(label: str, needs: dict[str, set[str]]) -> list[str]:
     return path[path.index(label) :]
 
 
-def _needed(table: Table, *, nullable: bool) -> set[str]:
+def _referred_labels(table: Table, *, nullable: bool) -> set[str]:
     keys = {
         referred_label(column)
         for column in table.columns

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class _Unconverted(Func):
-    """A column whose type SQLite does not know, or its driver would turn a boolean 7 into False."""
+    """A column without its type, for which SQLite's driver would turn a boolean 7 into False."""
 
     template = "%(expressions)s"
-    # Django compares expressions by their arguments, and takes longer for it than for the query.
+    # Comparing expressions by their arguments, like Django, takes longer than the query.
     identity = property(id)
 
     def as_sqlite(
@@ -31,8 +31,8 @@ class _Unconverted(Func):
 def as_stored(column: Column) -> Any:
     """Return the expression that reads the stored value of a column, usually its name.
 
-    It tells a JSON null from an SQL NULL by its text, without a decoder, and reads the values of a
-    custom field as the driver returns them.
+    JSON is read as text, to distinguish a JSON null from an SQL NULL. The values of a custom field
+    are read as the driver returns them.
     """
     if column.is_json:
         return ExpressionWrapper(F(column.name), TextField())
@@ -71,32 +71,32 @@ def decoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], 
 
 
 def encoded(column: Column, value: object, connection: BaseDatabaseWrapper) -> Any:
-    """Return a value as its field stores it."""
+    """Return the stored value for a value of a field."""
     return column.target.get_db_prep_save(value, connection)
 
 
 def is_stored_alike(
-    column: Column, one: object, other: object, connection: BaseDatabaseWrapper
+    column: Column, first: object, second: object, connection: BaseDatabaseWrapper
 ) -> bool:
-    """Whether a field stores two values in the same way."""
+    """Whether a field stores two values as the same value."""
     if hasattr(column.target, "geom_type"):
-        # Geometries compare without their third dimension, and their text is rounded.
-        return bool(_coordinates(column, one) == _coordinates(column, other))
-    if type(one) is type(other) and one == other:
+        # Geometries are compared without their third dimension, and their text is rounded.
+        return bool(_coordinates(column, first) == _coordinates(column, second))
+    if type(first) is type(second) and first == second:
         return True
-    stored = [encoded(column, value, connection) for value in (one, other)]
+    stored = [encoded(column, value, connection) for value in (first, second)]
     return type(stored[0]) is type(stored[1]) and bool(stored[0] == stored[1])
 
 
-def is_same_stored(given: Any, stored: Any) -> bool:
-    """Whether a field gives back to the driver the value that the driver returned."""
-    given = getattr(given, "obj", given)  # psycopg's wrapper of bytes and JSON
-    if isinstance(given, memoryview | bytearray):
-        given = bytes(given)
-    if type(given) is type(stored):
-        return bool(given == stored)
+def is_same_stored(value: Any, stored: Any) -> bool:
+    """Whether ``value``, prepared for the driver, equals ``stored``, returned by the driver."""
+    value = getattr(value, "obj", value)  # psycopg's wrapper of bytes and JSON
+    if isinstance(value, memoryview | bytearray):
+        value = bytes(value)
+    if type(value) is type(stored):
+        return bool(value == stored)
     try:
-        return Decimal(str(given)) == Decimal(str(stored))
+        return Decimal(str(value)) == Decimal(str(stored))
     except InvalidOperation:
         return False
 

@@ -22,7 +22,7 @@ else:
 ModelType = type[models.Model]
 T = TypeVar("T")
 
-# The Python types of a value that a field of Django takes as it is, by the class of the field.
+# The exact types of the values of Django's fields, which need no conversion.
 _TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
     (models.BooleanField, frozenset({bool})),
     (models.IntegerField, frozenset({int})),
@@ -41,7 +41,7 @@ _TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
     (models.TextField, frozenset({str})),
 )
 
-# A field that overrides one of these decides itself what its values are.
+# A field that overrides one of these methods may have values of other types.
 _CONVERSIONS = (
     "from_db_value",
     "to_python",
@@ -50,11 +50,11 @@ _CONVERSIONS = (
     "get_db_prep_save",
 )
 
-# A field that defines one of these wraps its values in SQL.
+# A field that defines one of these methods wraps its values in SQL.
 _WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
 
 
-# Rows that Django makes by itself in a fresh database, by the columns of their natural keys.
+# The models whose rows Django creates in a new database, with the columns of their natural keys.
 NATURAL_KEYS: dict[str, tuple[str, ...]] = {
     "contenttypes.contenttype": ("app_label", "model"),
     "auth.permission": ("content_type_id", "codename"),
@@ -64,10 +64,12 @@ NATURAL_KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A concrete field of a model: one parameter of its create function, one column of its table.
+    """A concrete field of a model: a parameter of its create function, a column of its table.
 
-    ``name`` is the attribute name (``album_id``); ``target`` is the field that holds the values:
-    for a foreign key, the field at the end of the chain of references.
+    Attributes:
+        name: the attribute name, such as ``album_id``.
+        target: the field that defines the values; for a foreign key, the field at the end of the
+            chain of references.
     """
 
     field: Field
@@ -84,7 +86,7 @@ class Column:
 
     @cached_property
     def parent_field(self) -> Field:
-        """Return the field that a foreign key refers to."""
+        """The field that a foreign key refers to."""
         assert isinstance(self.field, models.ForeignKey)
         parent: Field = self.field.target_field
         return parent
@@ -105,15 +107,15 @@ class Column:
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether the column holds JSON text that Django's own field reads and writes."""
-        own = type(self.target)
-        return issubclass(own, models.JSONField) and (
-            own.from_db_value is models.JSONField.from_db_value
+        """Whether the column holds JSON that Django's own methods read and write."""
+        field_class = type(self.target)
+        return issubclass(field_class, models.JSONField) and (
+            field_class.from_db_value is models.JSONField.from_db_value
         )
 
     @cached_property
     def is_encoded(self) -> bool:
-        """Whether a custom field decides how its values are stored, for example as a pickle."""
+        """Whether a custom field defines how its values are stored, for example as a pickle."""
         return (
             self.types is None
             and not self.is_json
@@ -145,7 +147,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A many-to-many field whose through table is Django's own: a list in the rows of its model."""
+    """A many-to-many field with an automatic through table: a list in the rows of its model."""
 
     field: models.ManyToManyField[Any, Any]
 
@@ -172,7 +174,7 @@ class Link:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A model: its local columns in ``_meta`` order, and its links; of a proxy, those it shows."""
+    """A model with its local columns in ``_meta`` order, and its links."""
 
     model: ModelType
 
@@ -205,19 +207,19 @@ class Table:
 
     @cached_property
     def db_tables(self) -> tuple[str, ...]:
-        """Return the names of its table in the database and of the tables of its links."""
+        """The names of its table in the database and of the through tables of its links."""
         return self.model._meta.db_table, *(link.through._meta.db_table for link in self.links)
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Return columns and links by the names that rows may use: attribute and field names."""
+        """The names of columns and links by the names in rows: attribute names or field names."""
         names = {column.name: column.name for column in self.columns}
         names |= {column.field.name: column.name for column in self.columns}
         return names | {link.name: link.name for link in self.links}
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """Return the names of the columns of the primary key: several for a composite key."""
+        """The names of the columns of the primary key, several for a composite key."""
         return tuple(field.attname for field in primary_key_fields(self.model))
 
     @cached_property
@@ -240,7 +242,7 @@ def table_of(model: ModelType) -> Table:
 
 
 def concrete(model: ModelType) -> ModelType:
-    """Return the model that has the table: the model itself, or the concrete model of a proxy."""
+    """Return the model itself, or the concrete model of a proxy."""
     return model._meta.concrete_model or model
 
 
@@ -259,50 +261,50 @@ def key_owner(model: ModelType) -> ModelType | None:
 
 
 def single(values: Sequence[Any]) -> Any:
-    """Return the value of a key of one column, or the values of a composite one."""
+    """Return the value of a key with one column, or the values of a composite key."""
     return values[0] if len(values) == 1 else tuple(values)
 
 
 def chunks(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
-    """Yield values in lists of so many as a query takes."""
+    """Yield values in lists that are small enough for a query."""
     iterator = iter(values)
-    while some := list(islice(iterator, size)):
-        yield some
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def is_content_type(model: ModelType) -> bool:
-    """Whether a model is Django's ContentType, which need not be installed, or inherits from it."""
+    """Whether a model is Django's ContentType, which may not be installed, or inherits from it."""
     return any(
-        one._meta.label_lower == "contenttypes.contenttype"
-        for one in (model, *model._meta.get_parent_list())
+        ancestor._meta.label_lower == "contenttypes.contenttype"
+        for ancestor in (model, *model._meta.get_parent_list())
     )
 
 
 def is_special(model: ModelType) -> bool:
-    """Whether rows of a model are matched by natural key with those that are there."""
+    """Whether rows of a model are matched with existing rows by natural key."""
     return model._meta.label_lower in NATURAL_KEYS
 
 
 def attribute(column: Column, instance: models.Model) -> Any:
-    """Return the value of a column on an instance; for a file its name, which may be None."""
-    held = instance.__dict__.get(column.name, instance)
-    # A descriptor may show something else, a translation say.
-    if column.types is not None and (held is None or type(held) in column.types):
-        return held
+    """Return the value of a column from an instance; for a file its name, which may be None."""
+    value = instance.__dict__.get(column.name, instance)
+    # A descriptor may return another value, for example a translation.
+    if column.types is not None and (value is None or type(value) in column.types):
+        return value
     value = getattr(instance, column.name)
     return value.name if isinstance(value, FieldFile) else value
 
 
 def from_text(column: Column, text: str) -> Any:
-    """Return the value of a custom field whose ``value_to_string`` wrote ``text``."""
+    """Return the value of a custom field for the text of its ``value_to_string``."""
     return column.target.to_python(text)
 
 
 def text_of(column: Column, value: object) -> str:
-    """Return a value as the ``value_to_string`` of its field writes it."""
+    """Return the text that ``value_to_string`` of a field returns for a value."""
 
     class Holder:
-        """An object with one attribute, for ``value_from_object``."""
+        """An object for ``value_from_object``."""
 
     holder: Any = Holder()
     setattr(holder, column.target.attname, value)
@@ -316,8 +318,8 @@ def _column_of(model: ModelType, name: str) -> Column:
     return Column(field)
 
 
-def _overrides(own: type[Any], names: tuple[str, ...]) -> bool:
-    """Whether a field has methods of these names that are not Django's own."""
-    methods = filter(None, (getattr(own, name, None) for name in names))
+def _overrides(field_class: type[Any], names: tuple[str, ...]) -> bool:
+    """Whether a field overrides one of Django's methods."""
+    methods = filter(None, (getattr(field_class, name, None) for name in names))
     modules = [getattr(method, "__module__", None) or "" for method in methods]
     return not all(module.startswith("django.db.models.") for module in modules)
