@@ -60,63 +60,65 @@ class Command(BaseCommand):
         if options["write"] and not options["write_migrator"]:
             raise CommandError("--write needs --write-migrator.")
         if options["reseal"]:
-            self._reseal(path, is_told=not options["json"] and options["verbosity"] > 0)
+            self._reseal(path, is_verbose=not options["json"] and options["verbosity"] > 0)
         with migrating(Policy(as_version=options["as_version"])):
-            found = check(
+            findings = check(
                 path,
                 options["database"],
                 is_rehearsed=options["is_rehearsed"],
                 keeps_scratch=options["keep_scratch"],
             )
-        is_written = options["html"] is None or self._write_page(found, options["html"])
-        said = self._migrator(found, options["write"]) if options["write_migrator"] else ""
+        is_written = options["html"] is None or self._write_page(findings, options["html"])
+        step = self._migrator(findings, options["write"]) if options["write_migrator"] else ""
         with failing("", is_traced=options["traceback"]):
             if options["json"]:
-                report = to_json(found) | ({"migrator": said} if options["write_migrator"] else {})
+                report = to_json(findings)
+                if options["write_migrator"]:
+                    report["migrator"] = step
                 self.stdout.write(json.dumps(report, indent=1))
             elif options["verbosity"] > 0:
-                self._say(found, said)
-        if not (found.is_fine and is_written):
+                self._print(findings, step)
+        if not (findings.is_fine and is_written):
             sys.exit(1)
 
-    def _write_page(self, found: Findings, path: Path) -> bool:
-        """Write the page, if it can be: what was found is printed in any case."""
+    def _write_page(self, findings: Findings, path: Path) -> bool:
+        """Write the page; on an error, print it and continue, so that the findings are printed."""
         try:
-            write_check(found, path)
+            write_check(findings, path)
         except DumpyError as error:
             self.stderr.write(str(error))
             return False
         return True
 
-    def _migrator(self, found: Findings, is_written: bool) -> str:
-        step = step_for(found)
+    def _migrator(self, findings: Findings, is_written: bool) -> str:
+        step = step_for(findings)
         if step is None:
             return "The dump needs no other migrator step."
         if not is_written:
             return f"{step.text}\nTo add it to the project, use --write."
-        said = write_step(step)
-        # The step is there by now.
-        found.damages = [error for error in found.damages if not isinstance(error, NoWay)]
-        return said
+        message = write_step(step)
+        # The project has the step now.
+        findings.damages = [error for error in findings.damages if not isinstance(error, NoWay)]
+        return message
 
-    def _reseal(self, path: Path, *, is_told: bool) -> None:
+    def _reseal(self, path: Path, *, is_verbose: bool) -> None:
         resealed = reseal(path)
         if resealed.problems:
             lines = [*map(str, resealed.problems), "The manifest was not changed."]
             raise CommandError("\n".join(lines))
-        if is_told:
+        if is_verbose:
             names = ", ".join(resealed.changed) or "nothing had changed"
             self.stdout.write(f"Resealed: {names}.")
 
-    def _say(self, found: Findings, said: str) -> None:
-        for line in lines(found):
+    def _print(self, findings: Findings, step: str) -> None:
+        for line in lines(findings):
             self.stdout.write(line)
-        if said:
-            self.stdout.write(f"\n{said}")
-        elif any(one.step for one in found.stopping):
+        if step:
+            self.stdout.write(f"\n{step}")
+        elif any(finding.step for finding in findings.stopping):
             self.stdout.write("To print these steps as a migrator, add --write-migrator.")
-        if found.is_fine:
-            self.stdout.write(verdict(found))
+        if findings.is_fine:
+            self.stdout.write(verdict(findings))
         else:
-            said = "\n".join([*map(str, found.damages), verdict(found)])
-            raise CommandError(printable_lines(said))
+            text = "\n".join([*map(str, findings.damages), verdict(findings)])
+            raise CommandError(printable_lines(text))

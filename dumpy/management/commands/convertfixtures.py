@@ -13,18 +13,18 @@ from dumpy.console import add_options
 from dumpy.ending import cleaning_up
 from dumpy.errors import counted, printable_lines
 
-_BOTH = (
+_OLD_FILES_KEPT = (
     'The old files are there, too: Django refuses a name without an extension, as "demo" for '
     'demo.json and demo.py. Use --delete, or name "demo.py".'
 )
 
 
 class Command(BaseCommand):
-    """Converts a fixture when a load into a scratch database has shown that its rows are kept."""
+    """Converts fixtures, and loads each into a scratch database to verify that it is the same."""
 
     help = (
         "Convert fixtures in json, jsonl, yaml and xml to dumps, which are loaded many times "
-        "faster. Each is proved to load to the same rows, in a scratch database."
+        "faster. Each is loaded into a scratch database, to verify that it has the same rows."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,52 +53,55 @@ class Command(BaseCommand):
         add_options(parser, "--dry-run", "--database")
 
     @cleaning_up()
-    def handle(self, *fixtures: str, **options: Any) -> None:
-        """Convert; a fixture that was not converted makes the status 1."""
+    def handle(self, *labels: str, **options: Any) -> None:
+        """Convert the fixtures; the status is 1 if one of them is not converted."""
         self._options, using = options, options["database"]
-        found, done = list(fixtures_of(fixtures, using)), list[Fixture]()
+        fixtures, converted = list(fixtures_of(labels, using)), list[Fixture]()
         try:
-            if found:
-                with laboratory(using, options["needed"]) as place:
-                    done = [one for one in found if self._convert(one, place)]
+            if fixtures:
+                with laboratory(using, options["needed"]) as scratch:
+                    converted = [fixture for fixture in fixtures if self._convert(fixture, scratch)]
         except (DatabaseError, OSError) as error:
             raise CommandError(f"The scratch database cannot be created: {error}") from error
-        failed = self._replace_old(done) if options["rewrite"] or options["delete"] else []
+        failed = self._replace_old(converted) if options["rewrite"] or options["delete"] else []
         if options["dry_run"]:
-            self._say("Dry run complete: nothing was changed.")
-        elif done and not options["delete"]:
-            self._say(_BOTH)
-        if left := len(found) - len(done):
-            failed.insert(0, f"{counted(left, 'fixture')} of {len(found)} not converted.")
+            self._print("Dry run complete: nothing was changed.")
+        elif converted and not options["delete"]:
+            self._print(_OLD_FILES_KEPT)
+        if failed_count := len(fixtures) - len(converted):
+            count = counted(failed_count, "fixture")
+            failed.insert(0, f"{count} of {len(fixtures)} not converted.")
         if failed:
             raise CommandError(" ".join(failed))
-        if not found:
-            self._say("There are no fixtures to convert.")
+        if not fixtures:
+            self._print("There are no fixtures to convert.")
 
-    def _convert(self, fixture: Fixture, place: Laboratory) -> bool:
+    def _convert(self, fixture: Fixture, scratch: Laboratory) -> bool:
         try:
-            self._say(place.convert(fixture, is_dry=self._options["dry_run"]))
-        except Exception as error:  # a file may be wrong in any way that a parser knows
+            self._print(scratch.convert(fixture, is_dry=self._options["dry_run"]))
+        except Exception as error:  # the parser of a format may raise any exception
             if self._options["traceback"]:
                 raise
-            self.stderr.write(printable_lines(place.reason(fixture, error)))
+            self.stderr.write(printable_lines(scratch.reason(fixture, error)))
             return False
         return True
 
-    def _replace_old(self, done: Sequence[Fixture]) -> list[str]:
-        """Rewrite modules, and delete the old files that none names; return what has failed."""
-        is_dry, kept = self._options["dry_run"], 0
-        uses = rewrite(done, self._say, is_wanted=self._options["rewrite"], is_dry=is_dry)
+    def _replace_old(self, converted: Sequence[Fixture]) -> list[str]:
+        """Rewrite modules, and delete the old files that no module names; return the failures."""
+        is_dry, kept_count = self._options["dry_run"], 0
+        uses = rewrite(converted, self._print, is_wanted=self._options["rewrite"], is_dry=is_dry)
         for fixture, places in uses.items() if self._options["delete"] else ():
             if places:
-                kept += 1
-                said = f"{fixture} is not deleted: it is named in {', '.join(places)}. Name "
-                said += f"{fixture.target.name} there, then delete it."
-                self.stderr.write(printable_lines(said))
+                kept_count += 1
+                message = f"{fixture} is not deleted: it is named in {', '.join(places)}. Name "
+                message += f"{fixture.target.name} there, then delete it."
+                self.stderr.write(printable_lines(message))
             elif not is_dry:
                 fixture.path.unlink()
-        return [f"{counted(kept, 'old file')} of {len(done)} not deleted."] if kept else []
+        if not kept_count:
+            return []
+        return [f"{counted(kept_count, 'old file')} of {len(converted)} not deleted."]
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if self._options["verbosity"] > 0:
             self.stdout.write(printable_lines(text))

@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     @cleaning_up()
     def handle(self, *, path: Path | None, **options: Any) -> None:
-        """Test; any difference makes the status 1."""
+        """Run the test; the status is 1 if there is a difference."""
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
         with failing(""):
             ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
@@ -46,9 +46,9 @@ class Command(BaseCommand):
         with failing("The double dump test has failed: ", is_traced=options["traceback"]):
             verdict = test.run(path)
         with failing(""):
-            self._tell(verdict, options["verbosity"])
+            self._print_verdict(verdict, options["verbosity"])
 
-    def _tell(self, verdict: Verdict, verbosity: int) -> None:
+    def _print_verdict(self, verdict: Verdict, verbosity: int) -> None:
         for lines in verdict.different.values():
             self.stdout.write(printable_lines("\n".join(lines)))
         if verbosity > 0:
@@ -56,12 +56,12 @@ class Command(BaseCommand):
                 printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
             )
         tables, rows = len(verdict.rows), sum(verdict.rows.values())
-        what = f"{counted(tables, 'table')} with {counted(rows, 'row')}"
+        content = f"{counted(tables, 'table')} with {counted(rows, 'row')}"
         if verdict.different:
-            named = ", ".join(verdict.different)
-            raise CommandError(f"The double dump test has failed: {named} differs.")
+            labels = ", ".join(verdict.different)
+            raise CommandError(f"The double dump test has failed: {labels} differs.")
         became = (
             "became what the database holds" if verdict.is_migrated else "came back as they were"
         )
         if verbosity > 0:
-            self.stdout.write(f"The double dump test has passed: {what} {became}.")
+            self.stdout.write(f"The double dump test has passed: {content} {became}.")

@@ -61,16 +61,16 @@ class Command(BaseCommand):
         except FixtureError:
             if not Path(path).is_file():
                 raise
-            # Git ends in the middle of a conflict if it gets no text.
+            # If textconv fails, git diff would stop, for example during a merge conflict.
             lines = Path(path).read_text("utf-8", "backslashreplace").split("\n")
             for line in lines:
-                self._say(line)
+                self._print_line(line)
             return
         with dump:
             for line in values(dump):
-                self._say(line)
+                self._print_line(line)
 
-    def _say(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         line = printable(line)
         if needs_ascii(self.stdout):
             line = line.replace("→", "->").encode("ascii", "backslashreplace").decode()
@@ -82,22 +82,22 @@ class Command(BaseCommand):
             return
         for row in () if options["html"] else diff.rows():
             if not options["summary"]:
-                self._say(str(row))
+                self._print_line(str(row))
         if options["verbosity"] > 0:
             for line in totals(diff.models, diff.not_compared):
-                self._say(line)
+                self._print_line(line)
 
     def _print_json(self, diff: Diff) -> None:
-        """Print rows as they are compared, and then the counts."""
+        """Print rows while they are compared, then the counts."""
         separators = chain(["\n"], iter(lambda: ",\n", None))
         self.stdout.write('{"rows": [', ending="")
         for row in diff.rows():
             self.stdout.write(f"{next(separators)}{json.dumps(_as_json(row))}", ending="")
         models = {label: vars(model) for label, model in diff.models.items()}
-        rest = {"models": models, "not_compared": diff.not_compared}
-        self.stdout.write(f"\n], {json.dumps(rest)[1:]}")
+        summary = {"models": models, "not_compared": diff.not_compared}
+        self.stdout.write(f"\n], {json.dumps(summary)[1:]}")
 
 
 def _as_json(row: RowDiff) -> dict[str, Any]:
-    changes = {one.name: [one.before, one.after] for one in row.changes}
+    changes = {change.name: [change.before, change.after] for change in row.changes}
     return {"model": row.label, "pk": row.key, "kind": row.kind, "changes": changes}

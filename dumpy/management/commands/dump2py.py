@@ -32,7 +32,7 @@ class Command(BaseCommand):
     help = "Dump the database as a directory of Python files that restore.py restores."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments: what to dump, and how to write it."""
+        """Add the arguments."""
         parser.add_argument("directory", type=Path, help="The directory to write.")
         parser.add_argument(
             "labels",
@@ -62,15 +62,15 @@ class Command(BaseCommand):
 
     @cleaning_up()
     def handle(self, *, directory: Path, **options: Any) -> None:
-        """Write the dump; a table that was left out makes the status 1."""
+        """Write the dump; the status is 1 if a table is left out."""
         if options["max_row_count"] < 1:
             raise CommandError("--max-row-count must be at least 1.")
         using, mask = options["database"], options["mask"]
         with failing("", is_traced=options["traceback"]):
             models = select(options["labels"], options["exclude"], using)
-            rows = chosen(options["labels"], **subset_options(options))
-            asked = Options(using=using, all_rows=True, selection=rows, mask=mask)
-            source = DatabaseDump(models, asked)
+            selection = chosen(options["labels"], **subset_options(options))
+            dump_options = Options(using=using, all_rows=True, selection=selection, mask=mask)
+            source = DatabaseDump(models, dump_options)
         with failing("Unable to dump the database: ", is_traced=options["traceback"]):
             left_out = self._dump(directory, source, options)
         if left_out:
@@ -108,25 +108,25 @@ class TableProgress(Progress, Watcher):
     def __init__(self, stream: Any, verbosity: int, expected: int) -> None:
         super().__init__(stream, verbosity, expected)
         self._verbosity = verbosity
-        self._begun = time.perf_counter()
+        self._table_started = time.perf_counter()
         self._size = self._tables = 0
 
     def begin(self, label: str) -> None:
         """Set the current table."""
         super().begin(label)
-        self._begun = time.perf_counter()
+        self._table_started = time.perf_counter()
 
     def end(self, rows: int, size: int) -> None:
         """Print the line of a finished table."""
         self._tables += 1
         self._size += size
         self.clear()
-        self._say(self._label, rows, size, time.perf_counter() - self._begun)
+        self._print_counts(self._label, rows, size, time.perf_counter() - self._table_started)
 
     def total(self, seconds: float) -> None:
         """Print the line of all tables."""
-        self._say(counted(self._tables, "table"), self._done, self._size, seconds)
+        self._print_counts(counted(self._tables, "table"), self._done, self._size, seconds)
 
-    def _say(self, what: str, rows: int, size: int, seconds: float) -> None:
+    def _print_counts(self, name: str, rows: int, size: int, seconds: float) -> None:
         if self._verbosity > 0:
-            self._stream.write(f"{what:<40} {rows:>11,} rows {size:>14,} bytes {seconds:>8.2f} s")
+            self._stream.write(f"{name:<40} {rows:>11,} rows {size:>14,} bytes {seconds:>8.2f} s")

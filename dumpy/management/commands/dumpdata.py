@@ -26,7 +26,7 @@ class Command(dumpdata.Command):
     """Differs from Django's command only for the format ``py``."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options of a subset to those of Django."""
+        """Add the options of a subset to Django's options."""
         super().add_arguments(parser)
         parser.add_argument(
             "--as-objects",
@@ -36,10 +36,10 @@ class Command(dumpdata.Command):
         add_subset_options(parser)
 
     def handle(self, *app_labels: str, **options: Any) -> None:
-        """Dump the database in the format asked for."""
+        """Dump the database in the given format."""
         if options["format"] != "py":
-            more = {name: options[name] for name in ("as_objects", "mask")}
-            for option in used(**subset_options(options), **more):
+            others = {name: options[name] for name in ("as_objects", "mask")}
+            for option in used(**subset_options(options), **others):
                 raise CommandError(f"{option} is for the format py only: add --format=py.")
             if ".py" in Path(options["output"] or "").suffixes:
                 kind = options["format"].upper()
@@ -55,7 +55,7 @@ class Command(dumpdata.Command):
 
     @cleaning_up()
     def _dump(self, dump: DatabaseDump, options: dict[str, Any]) -> None:
-        # Whatever a manager or a field prints must not end up in the dump.
+        # Text printed by a manager or a field must not be written into the dump.
         with redirect_stdout(sys.stderr), dump.snapshot():
             with self._stream(options["output"]) as stream:
                 if options["as_objects"]:

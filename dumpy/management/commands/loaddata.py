@@ -61,7 +61,7 @@ class Command(loaddata.Command):
         load = partial(self._load, fixture_labels)
         with migrating(self._policy()):
             loader = load() if self.rejects is None else self.rejects.attempts(self.using, load)
-        self._say(loader, fixture_labels)
+        self._print_report(loader, fixture_labels)
         if self.options["dry_run"]:
             transaction.set_rollback(True, using=self.using)
             if self.verbosity >= 1:
@@ -84,7 +84,7 @@ class Command(loaddata.Command):
             },
             asks_router=True,
         )
-        # Each row is counted where Django shows its progress.
+        # Django shows its progress for each row.
         loader.takes_blocks = self.verbosity < 3
         self._loader = loader
         with sharing(loader), led_to(self.using):
@@ -101,29 +101,29 @@ class Command(loaddata.Command):
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
         is_named = self.parse_name(fixture_label)[1] is not None
-        found = self.find_fixtures(fixture_label)
-        for path, directory, _name in found:
+        fixtures = self.find_fixtures(fixture_label)
+        for path, directory, _name in fixtures:
             if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
                 check_file(path)
         try:
-            with named([path for path, *_ in found] if is_named else (), self._policy().say):
+            with named([path for path, *_ in fixtures] if is_named else (), self._policy().say):
                 super().load_label(fixture_label)
         except BadZipFile as error:
             raise CommandError(f"{fixture_label}: {error}") from error
 
     def save_obj(self, obj: Any) -> bool:
-        """Save an object if its model is wanted; ask once per table, not once per row."""
+        """Save an object, or a block of rows, unless its model is excluded."""
         model = getattr(obj, "model", None)
         if model is None:
             self._loader.references.others.add(concrete(type(obj.object)))
             return bool(super().save_obj(obj))
-        # Rows that come in blocks are counted here, but for the one that Django counts.
-        more = getattr(obj, "count", 1) - 1
-        self.fixture_object_count += more
+        # Django counts one object; the other rows of a block are counted here.
+        other_rows = getattr(obj, "count", 1) - 1
+        self.fixture_object_count += other_rows
         if not self._loader.wants(model):
             return False
         self.models.add(model)
-        self.loaded_object_count += more
+        self.loaded_object_count += other_rows
         obj.save(using=self.using)
         if obj.deferred_fields:
             self.objs_with_deferred_fields.append(obj)
@@ -131,57 +131,57 @@ class Command(loaddata.Command):
 
     def find_fixture_files_in_dir(self, fixture_dir: str, fixture_name: str, targets: Any) -> Any:
         """Find fixtures; a program outside of the fixtures directories must be named in full."""
-        found = super().find_fixture_files_in_dir(fixture_dir, fixture_name, targets)
+        fixtures = super().find_fixture_files_in_dir(fixture_dir, fixture_name, targets)
         if f"{fixture_name}.json" not in targets:
-            return found
-        strays = [path for path, _directory, _name in found if is_stray_program(path)]
-        self._strays += strays
-        return [candidate for candidate in found if candidate[0] not in strays]
+            return fixtures
+        stray_paths = [path for path, _directory, _name in fixtures if is_stray_program(path)]
+        self._stray_programs += stray_paths
+        return [candidate for candidate in fixtures if candidate[0] not in stray_paths]
 
     def find_fixtures(self, fixture_label: str) -> Any:
-        """Find the fixtures of a label; if there are only programs, report why they may not run."""
-        self._strays: list[str] = []
+        """Find the fixtures of a label; if all are programs, raise why they may not run."""
+        self._stray_programs: list[str] = []
         try:
             return super().find_fixtures(fixture_label)
         except CommandError:
-            for path in self._strays:
+            for path in self._stray_programs:
                 with open(path, "rb") as file, reading.open(file) as dump:
                     reading.Program(dump)
             raise
 
     def reset_sequences(self, connection: Any, models: Any) -> None:
         """Reset the sequences, and correct the number of objects before Django prints it."""
-        # What is done to a sequence of PostgreSQL stays when a transaction is rolled back.
+        # A rollback does not restore the sequences of PostgreSQL.
         if not self.options["dry_run"]:
             engine_of(connection).reset_sequences(models)
         rejected = len(self.rejects.rows) if self.rejects else 0
         self.loaded_object_count = max(0, self.loaded_object_count - rejected)
 
-    def _holds_all_tables(self, loader: Loader) -> bool:
-        """Whether a restore would empty no table that the load has no rows of."""
+    def _has_rows_of_all_tables(self, loader: Loader) -> bool:
+        """Whether the load has rows of all tables of the database that are not empty."""
         loaded = {table.model for table in loader.dumped}
-        others = [model for model in select([], [], self.using) if model not in loaded]
-        tables = DatabaseDump(others, Options(self.using, all_rows=True)).tables
-        return not any(QuerySet(one.model, using=self.using).exists() for one in tables)
+        other_models = [model for model in select([], [], self.using) if model not in loaded]
+        tables = DatabaseDump(other_models, Options(self.using, all_rows=True)).tables
+        return not any(QuerySet(table.model, using=self.using).exists() for table in tables)
 
-    def _say(self, loader: Loader, fixture_labels: Any) -> None:
+    def _print_report(self, loader: Loader, fixture_labels: Any) -> None:
         for sentence in loader.report.ignored:
             self.stderr.write(printable_lines(sentence))
         if self.verbosity < 1:
-            return  # Tests load fixtures quietly, often: nothing is asked of the database.
+            return  # Tests often load fixtures without output: no queries for them.
         total = loader.report.total()
         if total.updated or total.unchanged:
             self.stdout.write(f"  {total}")
-        kept = [f"{label} {number}" for label, number in loader.kept().items()]
-        if kept:
-            said = f"  existing rows kept: {', '.join(kept)}."
-            if len(fixture_labels) == 1 and self._holds_all_tables(loader):
-                said += f" To replace them: manage.py restore {fixture_labels[0]}"
-            self.stdout.write(said)
+        kept_rows = [f"{label} {number}" for label, number in loader.kept().items()]
+        if kept_rows:
+            message = f"  existing rows kept: {', '.join(kept_rows)}."
+            if len(fixture_labels) == 1 and self._has_rows_of_all_tables(loader):
+                message += f" To replace them: manage.py restore {fixture_labels[0]}"
+            self.stdout.write(message)
         tables = [model._meta.db_table for model in self.models]
         if triggers := engine_of(connections[self.using]).triggers(tables):
-            named = ", ".join(map(str, triggers))
-            self.stdout.write(f"  triggers may have changed other rows: {named}")
+            names = ", ".join(map(str, triggers))
+            self.stdout.write(f"  triggers may have changed other rows: {names}")
         if self.verbosity >= 2:
             for label, counts in loader.report.tables.items():
                 self.stdout.write(f"  {label} ({counts.lane}): {counts}")

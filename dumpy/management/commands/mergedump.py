@@ -41,7 +41,7 @@ class Command(BaseCommand):
         name = path or ours
         if merged.conflicts:
             self.stderr.write(f"Conflicts in {name}: {merged.conflicts}. Edit the marked lines.")
-        for line, said in merged.dangling:
-            self.stderr.write(printable(f"{name}:{line}: {said}"))
+        for line, message in merged.dangling:
+            self.stderr.write(printable(f"{name}:{line}: {message}"))
         if merged.conflicts or merged.dangling:
             sys.exit(1)

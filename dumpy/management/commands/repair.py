@@ -47,7 +47,7 @@ class Command(BaseCommand):
         add_options(parser, "--database", "--allow-version-mismatch", "--as-version")
 
     def handle(self, *, path: Path, model: str, keys: list[str], **options: Any) -> None:
-        """Repair; any error makes the status 1, and leaves the database as it was."""
+        """Restore the rows; after any error the status is 1, and the database is not changed."""
         with failing(""):
             choice = choice_of(model, keys, options["where"])
         dump = reading.open(path)
@@ -61,16 +61,16 @@ class Command(BaseCommand):
                 )
         except DatabaseError as error:
             raise CommandError(f"{error}\nThe database is as it was.") from error
-        is_loud = options["verbosity"] > 0
-        if is_loud:
-            self._say(outcome, is_done=options["really"] and not outcome.problems)
+        is_verbose = options["verbosity"] > 0
+        if is_verbose:
+            self._print_counts(outcome, is_done=options["really"] and not outcome.problems)
         if outcome.problems:
             lines = [*map(str, outcome.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
-        if is_loud and not options["really"]:
-            self._say_why(outcome)
+        if is_verbose and not options["really"]:
+            self._print_reasons(outcome)
 
-    def _say(self, outcome: Outcome, *, is_done: bool) -> None:
+    def _print_counts(self, outcome: Outcome, *, is_done: bool) -> None:
         restored = "restored" if is_done else "would be restored"
         errors = [problem.ref.label for problem in outcome.problems]
         for label in sorted({*outcome.restored, *outcome.ignored, *errors}):
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         for sentence in outcome.notes:
             self.stdout.write(printable_lines(sentence))
 
-    def _say_why(self, outcome: Outcome) -> None:
+    def _print_reasons(self, outcome: Outcome) -> None:
         for reason in outcome.reasons[:SHOWN]:
             self.stdout.write(printable_lines(reason))
         if len(outcome.reasons) > SHOWN:
@@ -94,5 +94,5 @@ class Command(BaseCommand):
                 f"The dump has {', '.join(children)} that refer to these rows. To restore what is "
                 "missing of them, too, add --with-children."
             )
-        more = " To restore the rows, add --really." if outcome.reasons else ""
-        self.stdout.write(f"Nothing was changed.{more}")
+        hint = " To restore the rows, add --really." if outcome.reasons else ""
+        self.stdout.write(f"Nothing was changed.{hint}")

@@ -28,5 +28,5 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        """Restore; any error makes the status 1, and reports the state of the database."""
+        """Restore the dump; after any error the status is 1, and the state is reported."""
         restore(path, Namespace(**options), self.stdout)
