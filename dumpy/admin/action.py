@@ -22,15 +22,15 @@ from dumpy.writing.subset import Selection
 def download_as_python(
     model_admin: admin.ModelAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]
 ) -> FileResponse | None:
-    """Return the chosen rows, and all that they need, if the user may view them."""
+    """Return a dump of the chosen rows and their references, if the user may view all rows."""
     options = Options(queryset.db, all_rows=True, selection=Selection(rows=(queryset,)))
     dump = DatabaseDump(select([], [], queryset.db), options)
-    # A file, not a stream of rows: what cannot be written is said before a download begins.
+    # A file, not a streaming response, so that errors are shown before the download begins.
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     stream = TextIOWrapper(file, encoding="utf-8", newline="\n")
     try:
         with dump.snapshot():
-            if hidden := sorted(_hidden(model_admin.admin_site, request, dump)):
+            if hidden := sorted(_labels_of_hidden_rows(model_admin.admin_site, request, dump)):
                 raise DumpyError(
                     "The rows refer to rows that you may not view, and would not be complete "
                     f"without them: {', '.join(hidden)}. Nothing was downloaded."
@@ -47,8 +47,10 @@ def download_as_python(
     return FileResponse(file, as_attachment=True, filename=name, content_type="text/x-python")
 
 
-def _hidden(site: admin.AdminSite, request: HttpRequest, dump: DatabaseDump) -> Iterator[str]:
-    """Yield the models with rows that a user may not view."""
+def _labels_of_hidden_rows(
+    site: admin.AdminSite, request: HttpRequest, dump: DatabaseDump
+) -> Iterator[str]:
+    """Yield the labels of models with rows that the user may not view."""
     for table in dump.tables:
         if not all(_is_visible(site, request, rows) for rows in dump.querysets(table)):
             yield table.label
@@ -58,15 +60,15 @@ def _is_visible(site: admin.AdminSite, request: HttpRequest, rows: QuerySet[Any]
     user, model = request.user, rows.model
     if user.is_superuser:
         return True
-    # A row holds all fields, and those of users the hashes of their passwords.
+    # A row of a user contains the hash of the password.
     if issubclass(model, get_user_model()):
         return False
     if site.is_registered(model):
-        registered = site.get_model_admin(model)
+        model_admin = site.get_model_admin(model)
         keys = {*rows.values_list("pk", flat=True)}
-        shown = registered.get_queryset(request).filter(pk__in=keys)
-        return registered.has_view_permission(request) and keys <= {
-            *shown.values_list("pk", flat=True)
+        visible_rows = model_admin.get_queryset(request).filter(pk__in=keys)
+        return model_admin.has_view_permission(request) and keys <= {
+            *visible_rows.values_list("pk", flat=True)
         }
     names = (get_permission_codename(action, model._meta) for action in ("view", "change"))
     return any(user.has_perm(f"{model._meta.app_label}.{name}") for name in names)

@@ -1,4 +1,4 @@
-"""The page of the admin where superusers look at a dump and load it."""
+"""The page of the admin where superusers review a dump and load it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from dumpy.migrating.install import Policy, migrating
 from dumpy.writing.database import last_migrations
 
 SHOWN = 10
-"""How many rows that differ are shown of each table."""
+"""The maximum number of different rows that are shown for a table."""
 
-# What loaddata raises for what is wrong with rows.
-_OF_DJANGO = (CommandError, DeserializationError, ValidationError)
-_ERRORS = (*_OF_DJANGO, DatabaseError, ValueError, OSError)
+# The exceptions of loaddata for wrong rows.
+_DJANGO_ERRORS = (CommandError, DeserializationError, ValidationError)
+_ERRORS = (*_DJANGO_ERRORS, DatabaseError, ValueError, OSError)
 
 View = Callable[..., HttpResponse]
 
@@ -53,26 +53,26 @@ class ComparedTable:
     """A table in the database and in a dump.
 
     Attributes:
-        here: the number of rows in the database, None if there is no such model.
+        existing: the number of rows in the database, None if there is no such model.
         dumped: the number of rows in the dump.
-        diff: how many rows differ.
-        rows: the first of these.
+        diff: the numbers of different rows.
+        rows: the first different rows.
     """
 
     label: str
-    here: int | None
+    existing: int | None
     dumped: int
     diff: ModelDiff = field(default_factory=ModelDiff)
     rows: list[RowDiff] = field(default_factory=list)
 
     @property
     def more(self) -> int:
-        """How many rows differ that are not shown."""
+        """The number of different rows that are not shown."""
         return self.diff.added + self.diff.changed + self.diff.removed - len(self.rows)
 
 
 def for_superusers(view: View) -> View:
-    """Return a view that refuses others; its queries are in no transaction of the request."""
+    """Return a view for superusers only, without a transaction for the request."""
 
     @wraps(view)
     def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -84,10 +84,10 @@ def for_superusers(view: View) -> View:
 
 
 def with_upload(view: View) -> View:
-    """Return a view for superusers of the upload that its token names."""
+    """Return a view for superusers that takes an upload instead of its token."""
 
     @wraps(view)
-    def found(request: HttpRequest, token: str) -> HttpResponse:
+    def checked(request: HttpRequest, token: str) -> HttpResponse:
         try:
             upload = find(token, request.user)
         except DumpyError as error:
@@ -95,12 +95,12 @@ def with_upload(view: View) -> View:
             return redirect("dumpy:dumps")
         return view(request, upload)
 
-    return for_superusers(found)
+    return for_superusers(checked)
 
 
 @for_superusers
 def dumps(request: HttpRequest) -> HttpResponse:
-    """Take an upload."""
+    """Show the form for an upload, and keep an uploaded dump."""
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if form.is_valid():
         try:
@@ -113,33 +113,33 @@ def dumps(request: HttpRequest) -> HttpResponse:
 
 @with_upload
 def review(request: HttpRequest, upload: Upload) -> HttpResponse:
-    """Show what is in a dump, and what differs; rehearse it, or discard it, on request."""
+    """Show the content of a dump, and the differences; rehearse or discard it on request."""
     if "discard" in request.POST:
         upload.discard()
         messages.success(request, f"The upload {upload.name} was removed.")
         return redirect("dumpy:dumps")
     with migrating(Policy()):
-        found = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
+        findings = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
     context = {
         "upload": upload,
-        "found": found,
-        "findings": [one for one in found.findings if one.kind != "model-added"],
-        "verdict": verdict(found),
-        "damages": [upload.said(error) for error in found.damages],
+        "check": findings,
+        "findings": [finding for finding in findings.findings if finding.kind != "model-added"],
+        "verdict": verdict(findings),
+        "damages": [upload.with_name(error) for error in findings.damages],
         "migrations": _other_migrations(upload),
-        **_compared(upload, found.rows),
+        **_compared(upload, findings.rows),
     }
     return _page(request, "review", upload.name, context)
 
 
 @with_upload
 def load(request: HttpRequest, upload: Upload) -> HttpResponse:
-    """Show both sides, and load the dump when this is confirmed."""
-    said, problem = StringIO(), ""
+    """Show the differences, and load the dump after confirmation."""
+    output, problem = StringIO(), ""
     if request.method == "POST":
         try:
             with transaction.atomic():
-                call_command("loaddata", str(upload.path), stdout=said, stderr=said)
+                call_command("loaddata", str(upload.path), stdout=output, stderr=output)
                 LogEntry.objects.create(
                     user_id=request.user.pk,
                     action_flag=ADDITION,
@@ -147,11 +147,11 @@ def load(request: HttpRequest, upload: Upload) -> HttpResponse:
                     change_message=f"Loaded the dump {upload.name} (sha256 {upload.sha256}).",
                 )
         except _ERRORS as error:
-            problem = upload.said(error)
+            problem = upload.with_name(error)
         else:
             upload.discard()
-            for line in [f"The dump {upload.name} was loaded.", *said.getvalue().splitlines()]:
-                messages.success(request, upload.said(line))
+            for line in [f"The dump {upload.name} was loaded.", *output.getvalue().splitlines()]:
+                messages.success(request, upload.with_name(line))
             return redirect("dumpy:dumps")
     with reading.open(upload.path) as dump:
         rows: dict[str, int] = {}
@@ -164,25 +164,25 @@ def load(request: HttpRequest, upload: Upload) -> HttpResponse:
 def _page(
     request: HttpRequest, template: str, title: str, context: Mapping[str, Any]
 ) -> HttpResponse:
-    given = {**admin.site.each_context(request), "title": title, **context}
-    return TemplateResponse(request, f"dumpy/{template}.html", given)
+    page_context = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, f"dumpy/{template}.html", page_context)
 
 
 def _compared(upload: Upload, rows: Mapping[str, int]) -> dict[str, Any]:
-    """Return the tables of a dump beside those of the database, or why this cannot be done."""
+    """Compare the tables of a dump with the database; return the context for the template."""
     try:
         return {"tables": list(_tables(upload, rows))}
     except (DumpyError, DatabaseError, OSError) as error:
-        return {"uncompared": upload.said(error)}
+        return {"uncompared": upload.with_name(error)}
 
 
 def _tables(upload: Upload, rows: Mapping[str, int]) -> Iterator[ComparedTable]:
     tables = {label: ComparedTable(label, _count(label), count) for label, count in rows.items()}
     with comparing(f"{DATABASE}{DEFAULT_DB_ALIAS}", str(upload.path)) as diff:
         for row in diff.rows():
-            shown = tables.setdefault(row.label, ComparedTable(row.label, None, 0)).rows
-            if len(shown) < SHOWN:
-                shown.append(row)
+            table = tables.setdefault(row.label, ComparedTable(row.label, None, 0))
+            if len(table.rows) < SHOWN:
+                table.rows.append(row)
         for label, counts in diff.models.items():
             tables.setdefault(label, ComparedTable(label, None, 0)).diff = counts
     yield from tables.values()
@@ -194,11 +194,11 @@ def _count(label: str) -> int | None:
 
 
 def _other_migrations(upload: Upload) -> list[tuple[str, str, str]]:
-    """Return the apps whose last migration is another one in the dump: app, dump, database."""
+    """Return app, migration of the dump, and migration of the database where they differ."""
     with reading.open(upload.path) as dump:
-        here = last_migrations(DEFAULT_DB_ALIAS, dump.migrations)
+        current = last_migrations(DEFAULT_DB_ALIAS, dump.migrations)
         return [
-            (app, name, here.get(app, "none"))
+            (app, name, current.get(app, "none"))
             for app, name in dump.migrations.items()
-            if here.get(app) != name
+            if current.get(app) != name
         ]

@@ -25,8 +25,8 @@ from dumpy.writing.publishing import sha256_of
 _PREFIX = "dumpy-upload-"
 _SALT = "dumpy.admin.uploads"
 _SECONDS = 3600
-_ENDING = re.compile(r"\.py(\.(gz|bz2|xz|lzma|zip))?$")
-_GONE = "The upload has expired, or was removed. Upload the dump again."
+_EXTENSION = re.compile(r"\.py(\.(gz|bz2|xz|lzma|zip))?$")
+_EXPIRED = "The upload has expired, or was removed. Upload the dump again."
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Upload:
         path: the temporary file.
         name: what the user calls the file.
         sha256: the digest of the file.
-        token: what finds the upload again, for one user and one hour.
+        token: a signed reference to the upload, valid for one user and one hour.
     """
 
     path: Path
@@ -45,8 +45,8 @@ class Upload:
     sha256: str
     token: str
 
-    def said(self, text: object) -> str:
-        """Return a message with the name of the file for the path of the temporary one."""
+    def with_name(self, text: object) -> str:
+        """Return a message with the name of the upload instead of the path of its file."""
         return str(text).replace(str(self.path), self.name)
 
     def discard(self) -> None:
@@ -58,8 +58,8 @@ def keep(file: UploadedFile[Any], user: Any) -> Upload:
     """Keep the file of a request; raises ``DumpyError`` unless it is a dump that is data."""
     _remove_expired()
     name = str(file.name)
-    ending = _ENDING.search(name)
-    if ending is None:
+    extension = _EXTENSION.search(name)
+    if extension is None:
         raise DumpyError(
             f"{name}: the name of a dump ends in .py, or in .py.gz, .bz2, .xz or .zip."
         )
@@ -67,12 +67,12 @@ def keep(file: UploadedFile[Any], user: Any) -> Upload:
     if (file.size or 0) > limit:
         raise DumpyError(f"{name} has more than {limit} bytes, see DUMPY['MAX_UNPACKED_BYTES'].")
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_root()))
-    path = directory / f"dump{ending[0]}"
+    path = directory / f"dump{extension[0]}"
     with path.open("wb") as stream:
         stream.writelines(file.chunks())
     digest = sha256_of(path)
-    said = [str(user.pk), directory.name, path.name, name, digest]
-    upload = Upload(path, name, digest, signing.dumps(said, salt=_SALT))
+    token_data = [str(user.pk), directory.name, path.name, name, digest]
+    upload = Upload(path, name, digest, signing.dumps(token_data, salt=_SALT))
     try:
         _require_data(upload)
     except BaseException:
@@ -82,14 +82,14 @@ def keep(file: UploadedFile[Any], user: Any) -> Upload:
 
 
 def find(token: str, user: Any) -> Upload:
-    """Return what a user has uploaded; raises ``DumpyError`` if it is not there any more."""
+    """Return the upload of a user by its token; raises ``DumpyError`` if it has expired."""
     try:
         owner, directory, file, name, digest = signing.loads(token, salt=_SALT, max_age=_SECONDS)
         upload = Upload(_root() / directory / file, name, digest, token)
         if owner != str(user.pk) or sha256_of(upload.path) != digest:
-            raise DumpyError(_GONE)
+            raise DumpyError(_EXPIRED)
     except (signing.BadSignature, OSError) as error:
-        raise DumpyError(_GONE) from error
+        raise DumpyError(_EXPIRED) from error
     return upload
 
 
@@ -101,7 +101,7 @@ def _require_data(upload: Upload) -> None:
         with reading.open(upload.path) if is_data else nullcontext():
             pass
     except FixtureError as error:
-        raise DumpyError(upload.said(error)) from error
+        raise DumpyError(upload.with_name(error)) from error
     if not is_data:
         raise DumpyError(
             f"{upload.name}: its first line is not {FIRST_LINE!r}. Only data is loaded here, no "
@@ -111,7 +111,7 @@ def _require_data(upload: Upload) -> None:
 
 def _remove_expired() -> None:
     for directory in _root().glob(f"{_PREFIX}*"):
-        with suppress(FileNotFoundError):  # Another process removes it, too.
+        with suppress(FileNotFoundError):  # Another process may have removed it.
             if directory.stat().st_mtime < time.time() - _SECONDS:
                 shutil.rmtree(directory, ignore_errors=True)
 
