@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "check": "dumpy.api",
     "diff": "dumpy.api",
     "open": "dumpy.reading.opened",
@@ -55,18 +55,18 @@ _HOMES = {
     "override": "dumpy.migrating.migrator",
 }
 
-__all__ = [*_HOMES]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that ``import dumpy`` costs nothing."""
-    if name not in _HOMES:
+    """Import a public name when it is first used, so that ``import dumpy`` is fast."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'dumpy' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """Return the public names, also those that are not imported yet."""
+    """Return the public names, including names that are not imported yet."""
     return ["__version__", *__all__]

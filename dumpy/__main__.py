@@ -1,4 +1,4 @@
-"""``python -m dumpy FILE…``: whether dumps can be read, for hooks that know no project."""
+"""``python -m dumpy FILE…``: check whether dumps can be read, for hooks without a project."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _KEY = "id"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what is wrong with the dumps among some files; return 1 if there is anything.
+    """Print the problems of dumps; return 1 if there are any.
 
-    A file of a directory dump stands for the directory. Other Python files are passed over, as are
-    dumps that are programs.
+    A file of a directory dump stands for the directory. Programs and other Python files are
+    ignored.
     """
     parser = ArgumentParser("python -m dumpy", description="Check whether dumps can be read.")
     parser.add_argument("paths", nargs="+", metavar="FILE", help="A file or directory of a dump.")
-    found = list(_all_problems(parser.parse_args(arguments).paths))
-    for problem in found:
+    problems = list(_all_problems(parser.parse_args(arguments).paths))
+    for problem in problems:
         print(printable_lines(problem), file=sys.stderr)
-    return 1 if found else 0
+    return 1 if problems else 0
 
 
 def _all_problems(paths: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the dumps among some files, and which of them cannot be opened."""
+    """Yield the problems of the dumps at ``paths``, and of paths that cannot be opened."""
     dumps: dict[str, None] = {}
     for path in paths:
         try:
@@ -43,19 +43,19 @@ def _all_problems(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _problems(path: str) -> Iterator[str]:
-    """Yield what is wrong with a dump: all rows are read, and keys called ``id`` compared."""
+    """Yield the problems of a dump: of its rows, and duplicate values of ``id``."""
     try:
         with opened.open(path) as dump:
             yield from dump.verify()
             for table in dump.tables:
-                yield from _repeated(path, table)
+                yield from _duplicate_keys(path, table)
     except (DumpyError, OSError) as error:
         yield str(error)
 
 
-def _repeated(path: str, table: opened.Table) -> Iterator[str]:
+def _duplicate_keys(path: str, table: opened.Table) -> Iterator[str]:
     keys = Counter(repr(row[_KEY]) for row in table.rows() if row.get(_KEY) is not None)
-    for key in [key for key, number in keys.items() if number > 1]:
+    for key in [key for key, count in keys.items() if count > 1]:
         yield f"{path}: two rows are {table.label}(id={key})."
 
 

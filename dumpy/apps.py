@@ -16,12 +16,14 @@ class DumpyConfig(AppConfig):
 
     def ready(self) -> None:
         if django.VERSION < (5, 2):
-            found = django.get_version()
-            raise ImproperlyConfigured(f"dumpy needs Django 5.2 or newer, this is Django {found}.")
+            version = django.get_version()
+            raise ImproperlyConfigured(
+                f"dumpy needs Django 5.2 or newer, this is Django {version}."
+            )
         from dumpy.checks import check_format, check_migrator, check_settings
 
-        # As a builtin the module is imported when a serializer is first asked for, not at start-up,
-        # and an entry in SERIALIZATION_MODULES still wins.
+        # A builtin serializer is imported when it is first used, not at start-up, and an entry in
+        # SERIALIZATION_MODULES still replaces it.
         serializers.BUILTIN_SERIALIZERS.setdefault("py", "dumpy.serializer")
         for check in (check_format, check_settings, check_migrator):
             checks.register(check)

@@ -36,7 +36,7 @@ def check_migrator(app_configs: Any, **_kwargs: Any) -> list[checks.CheckMessage
     """``dumpy.W001``: the migrator of the project, or one of its steps, cannot be used."""
     if list(problems(getattr(settings, "DUMPY", {}))) or configuration().migration_class is None:
         return []
-    # What it imports most projects do not need at start-up.
+    # Imported here, because most projects do not need it at start-up.
     from dumpy.migrating.install import migrator_problems
 
     return [

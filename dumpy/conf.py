@@ -49,11 +49,11 @@ class Configuration:
 
 
 _Test = Callable[[object], bool]
-_PAGE = 2**18
+_MIN_BYTES = 2**18
 
 
 def _is_version(text: object) -> bool:
-    # Most commands never need it, and it is no quick import.
+    # Imported here, because it is slow and most commands do not need it.
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -67,8 +67,8 @@ def _is_dotted(text: object) -> bool:
     return isinstance(text, str) and _DOTTED.fullmatch(text) is not None
 
 
-def _is_limit(least: int) -> _Test:
-    return lambda value: type(value) is int and value >= least
+def _is_limit(minimum: int) -> _Test:
+    return lambda value: type(value) is int and value >= minimum
 
 
 ALLOWED: dict[str, tuple[str, _Test]] = {
@@ -87,12 +87,12 @@ ALLOWED: dict[str, tuple[str, _Test]] = {
         "a text of at least 16 characters",
         lambda value: isinstance(value, str) and len(value) >= 16,
     ),
-    "MAX_ROW_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
-    "MAX_SKELETON_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
-    "MAX_UNPACKED_BYTES": (f"a number from {_PAGE}", _is_limit(_PAGE)),
+    "MAX_ROW_BYTES": (f"a number from {_MIN_BYTES}", _is_limit(_MIN_BYTES)),
+    "MAX_SKELETON_BYTES": (f"a number from {_MIN_BYTES}", _is_limit(_MIN_BYTES)),
+    "MAX_UNPACKED_BYTES": (f"a number from {_MIN_BYTES}", _is_limit(_MIN_BYTES)),
     "MAX_UNPACKED_RATIO": ("a number from 1", _is_limit(1)),
 }
-"""The keys, each with what its value must be, as a sentence has it and as a test."""
+"""The keys, each with a description and a test of its allowed values."""
 
 
 def problems(value: object) -> list[tuple[str, str]]:
@@ -100,12 +100,12 @@ def problems(value: object) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return [("DUMPY", f"The setting DUMPY must be a dict, not {type(value).__name__}.")]
     keys = ", ".join(map(repr, sorted(ALLOWED)))
-    found = [
+    unknown_keys = [
         (f"DUMPY[{key!r}]", f"DUMPY has no key {key!r}. The keys are {keys}.")
         for key in value
         if key not in ALLOWED
     ]
-    return found + [
+    return unknown_keys + [
         (f"DUMPY[{key!r}]", f"DUMPY[{key!r}] must be {expected}, not {value[key]!r}.")
         for key, (expected, is_allowed) in ALLOWED.items()
         if key in value and not is_allowed(value[key])
@@ -115,21 +115,21 @@ def problems(value: object) -> list[tuple[str, str]]:
 def configuration() -> Configuration:
     """Return the current configuration; raises ``ConfigurationError`` if it is invalid.
 
-    Without settings, it is the default: a dump can be read without a project.
+    Without settings, return the default: a dump can be read without a project.
     """
-    # A default is not kept: settings that come later, with EXECUTE say, must count. Like Django,
-    # this takes an empty name of a module for none.
+    # The default is not cached: settings may be configured later. Like Django, this ignores an
+    # empty name of a settings module.
     if not (settings.configured or os.environ.get(ENVIRONMENT_VARIABLE)):
         return Configuration()
-    return _configured()
+    return _configuration_of_settings()
 
 
 @cache
-def _configured() -> Configuration:
+def _configuration_of_settings() -> Configuration:
     value: Any = getattr(settings, "DUMPY", {})
     for _key, problem in problems(value):
         raise ConfigurationError(problem)
-    return Configuration(**{key.lower(): one for key, one in value.items()})
+    return Configuration(**{key.lower(): item for key, item in value.items()})
 
 
 def require_trusted(field: object, value: object) -> None:
@@ -140,31 +140,31 @@ def require_trusted(field: object, value: object) -> None:
     """
     if configuration().execute or not isinstance(value, str | bytes):
         return
-    reader = next(one for one in type(field).__mro__ if "to_python" in vars(one))
-    name = f"{reader.__module__}.{reader.__qualname__}"
+    owner = next(base for base in type(field).__mro__ if "to_python" in vars(base))
+    name = f"{owner.__module__}.{owner.__qualname__}"
     if not name.startswith("django.") and name not in configuration().field_text:
         raise UntrustedField(name)
 
 
 def project_version() -> str | None:
-    """Return the version of the project, None if it has none.
+    """Return the version of the project, or None if it has none.
 
     Raises ``ConfigurationError`` if the dotted path is not the path of a version.
     """
-    given = configuration().version
-    if given is None or _is_version(given):
-        return given
-    version = imported("VERSION", given)
+    value = configuration().version
+    if value is None or _is_version(value):
+        return value
+    version = imported("VERSION", value)
     if callable(version):
         try:
             version = version()
         except (Exception, SystemExit) as error:
             raise ConfigurationError(
-                f"DUMPY['VERSION'] leads to {given!r}, which fails: {sentence(error)}"
+                f"DUMPY['VERSION'] leads to {value!r}, which fails: {sentence(error)}"
             ) from error
     if not _is_version(version):
         raise ConfigurationError(
-            f"DUMPY['VERSION'] is {given!r}, which gives {version!r}, not a version such as '1.2'."
+            f"DUMPY['VERSION'] is {value!r}, which gives {version!r}, not a version such as '1.2'."
         )
     return str(version)
 
@@ -179,9 +179,9 @@ def imported(key: str, path: str) -> Any:
         ) from error
 
 
-def _forget(*, setting: str, **_kwargs: object) -> None:
+def _clear_cache(*, setting: str, **_kwargs: object) -> None:
     if setting == "DUMPY":
-        _configured.cache_clear()
+        _configuration_of_settings.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="dumpy.conf")
+setting_changed.connect(_clear_cache, dispatch_uid="dumpy.conf")

@@ -1,4 +1,4 @@
-"""What commands share: options, a question, and a progress line."""
+"""Options, questions, and a progress line for commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 0.2
 
-# What an option means is said here, for all commands that have it.
+# The help of options, for all commands that have them.
 _HELP = {
     "--allow-version-mismatch": "Load a dump as it is, even if it is newer than the project or no "
     "migrator leads to its version.",
@@ -54,7 +54,7 @@ _LISTS = {
     "--where": "app_label.ModelName:lookup=value",
     "--with-children": "app_label.ModelName",
 }
-# All others are switches.
+# Options that are not in _LISTS or _VALUES are switches.
 _VALUES: dict[str, dict[str, Any]] = {
     "--as-version": {"metavar": "VERSION"},
     "--database": {"default": DEFAULT_DB_ALIAS},
@@ -67,7 +67,7 @@ _MORE_NAMES = {"--noinput": ("-b", "--no-input"), "--exclude": ("-e",)}
 
 
 def add_options(parser: _ActionsContainer, *names: str) -> None:
-    """Add options to a command, or to a group of its options; ``names`` are those in the table."""
+    """Add the options ``names`` to a command, or to a group of its options."""
     for name in names:
         settings: dict[str, Any] = {"help": _HELP[name]}
         if name in _LISTS:
@@ -75,13 +75,13 @@ def add_options(parser: _ActionsContainer, *names: str) -> None:
             settings["help"] += " Can be used multiple times."
         else:
             settings |= _VALUES.get(name, {"action": "store_true"})
-        if name == "--database":  # Not before: the databases are in the settings.
+        if name == "--database":  # Not at import time, because the settings define the databases.
             settings["choices"] = [*connections]
         parser.add_argument(name, *_MORE_NAMES.get(name, ()), **settings)
 
 
 def add_subset_options(parser: ArgumentParser) -> None:
-    """Add the options that choose and mask a part of a database to a command that dumps one."""
+    """Add the options that choose and mask rows to a command that dumps a database."""
     group = parser.add_argument_group(
         "subset",
         "Dump some rows with all rows that they refer to, instead of whole tables. Options that "
@@ -93,16 +93,16 @@ def add_subset_options(parser: ArgumentParser) -> None:
 
 
 def subset_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the options that choose a part of a database."""
+    """Return the values of the options that choose rows."""
     return {name: options[name] for name in ("only", "where", "with_children", "needed", "explain")}
 
 
 @contextmanager
 def failing(beginning: str, *, is_traced: bool = False, status: int = 1) -> Iterator[None]:
-    """Let an error of a dump, a file, or the database end a command with one message.
+    """Turn errors of dumps, files, or the database into ``CommandError`` with one message.
 
-    ``is_traced``: the option ``--traceback``, which shows where the error comes from. There is no
-    message if the output has no reader any more, as after ``| head``.
+    ``is_traced`` is the option ``--traceback``, which raises the original error. If stdout is a
+    closed pipe, as after ``| head``, exit without a message.
     """
     try:
         yield
@@ -110,14 +110,14 @@ def failing(beginning: str, *, is_traced: bool = False, status: int = 1) -> Iter
         if is_traced:
             raise
         if isinstance(error, BrokenPipeError) and _is_unread(sys.stdout):
-            # Python flushes what it still holds when it ends, and would report the error then.
+            # Python flushes stdout when it exits, and would report the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(status)
         raise CommandError(printable_lines(f"{beginning}{error}"), returncode=status) from error
 
 
 def _is_unread(stream: Any) -> bool:
-    """Whether a stream is a pipe whose reader has gone."""
+    """Whether a stream is a pipe that its reader has closed."""
     with suppress(OSError, AttributeError):  # not a file; Windows has no poll()
         poll = select.poll()
         poll.register(stream.fileno(), 0)
@@ -126,7 +126,7 @@ def _is_unread(stream: Any) -> bool:
 
 
 def confirmed(question: str) -> bool:
-    """Ask the user, and return whether the answer is yes; the end of the input means no."""
+    """Ask the user a question, and return whether the answer is yes; end of input means no."""
     answer = ""
     with suppress(EOFError):
         answer = input(f"{question} [y/N] ")
@@ -143,7 +143,7 @@ class Progress:
         self._stream = stream
         self._expected = expected
         self.is_shown = verbosity > 0 and bool(stream.isatty())
-        self._started = self._said = time.perf_counter()
+        self._started = self._written = time.perf_counter()
         self._label = ""
         self._done = 0
 
@@ -152,11 +152,11 @@ class Progress:
         self._label = label
 
     def rows(self, count: int) -> None:
-        """Add rows that are done."""
+        """Add a number of finished rows."""
         self._done += count
         now = time.perf_counter()
-        if self.is_shown and now - self._said > _SECONDS:
-            self._said = now
+        if self.is_shown and now - self._written > _SECONDS:
+            self._written = now
             self._stream.write(f"\r\x1b[K{self._line(now)}", ending="")
             self._stream.flush()
 
@@ -167,6 +167,6 @@ class Progress:
 
     def _line(self, now: float) -> str:
         rate = self._done / max(now - self._started, 0.001)
-        left = max(self._expected - self._done, 0) / max(rate, 0.001)
+        seconds = max(self._expected - self._done, 0) / max(rate, 0.001)
         done = f"{self._done:,} of {self._expected:,} rows"
-        return f"{self._label}: {done}, {rate:,.0f}/s, {left:.0f} s left"
+        return f"{self._label}: {done}, {rate:,.0f}/s, {seconds:.0f} s left"

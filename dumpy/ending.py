@@ -24,49 +24,49 @@ class _Ended(BaseException):
 
 @contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the block before they end the process, as Ctrl-C does.
+    """Make SIGTERM and SIGHUP unwind the block before they end the process, like Ctrl-C.
 
-    A signal that is ignored (as by ``nohup``) or has a handler is not changed.
+    Signals that are ignored (as by ``nohup``) or have a handler are not changed.
     """
-    taken = [number for number in _SIGNALS if _is_free(number)]
+    handled = [number for number in _SIGNALS if _is_free(number)]
     try:
-        for number in taken:
+        for number in handled:
             signal.signal(number, _unwind)
         yield
     except KeyboardInterrupt:
-        sys.excepthook = _say_interrupted
+        sys.excepthook = _print_interrupted
         raise
     except _Ended as ended:
-        _set(taken, signal.SIG_DFL)
+        _set(handled, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
-        # Where the signal is blocked, the process must not go on as if all were well.
+        # If the signal is blocked, the process must still exit with an error.
         sys.exit(128 + ended.number)
     finally:
-        _set(taken, signal.SIG_DFL)
+        _set(handled, signal.SIG_DFL)
 
 
 class InterruptedAfter(KeyboardInterrupt):
-    """Ctrl-C that was delayed until an uninterruptible block was done."""
+    """Ctrl-C that was delayed until the end of an uninterruptible block."""
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Delay Ctrl-C until the end of the block, then raise ``InterruptedAfter``."""
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    noted: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
-    if noted:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
         raise InterruptedAfter
 
 
-def _say_interrupted(
+def _print_interrupted(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """Print a sentence instead of Python's traceback."""
@@ -82,7 +82,7 @@ def _is_free(number: int) -> bool:
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:
-    # A second one must not interrupt what the first one has begun.
+    # A second signal must not interrupt the cleanup.
     _set([n for n in _SIGNALS if signal.getsignal(n) is _unwind], signal.SIG_IGN)
     raise _Ended(number)
 

@@ -1,8 +1,8 @@
 """Masks, which replace the values of fields in a dump, for ``--mask``.
 
-The functions return the same pseudonym for the same value, in every table and every dump, as long
-as the key is the same: ``DUMPY["MASK_KEY"]``, or one that is derived from ``SECRET_KEY``. They
-return ``None`` and empty values unchanged.
+The functions return the same pseudonym for the same value, in every table and every dump with the
+same key: ``DUMPY["MASK_KEY"]``, or a key derived from ``SECRET_KEY``. They return ``None`` and
+empty values unchanged.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SYLLABLE = ("bdfgklmnprstvz", "aeiou")
 _WORD = 6
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
 
-# The default context rounds to 28 digits: values that differ beyond them would become equal.
+# The default context rounds to 28 digits, so longer numbers could become equal.
 _EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class Mask:
-    """The base class of the masks of one model, which the class ``Meta`` names.
+    """The base class of the masks of one model, which is named in the class ``Meta``.
 
-    A method with the name of a field takes its value, and returns what is written instead. A field
-    that is set to ``None`` is written unchanged, and is not reported as personal.
+    A method with the name of a field takes a value and returns the value to write. A field that is
+    set to ``None`` is written unchanged, and is not reported as personal.
     """
 
     class Meta:
@@ -47,13 +47,13 @@ def token(value: Any, length: int = 16) -> Any:
     """Return lower-case letters and digits, for unique texts such as user names and slugs."""
     if value in (None, ""):
         return value
-    return "".join(_LETTERS[byte % 32] for byte in _noise("token", value, length))
+    return "".join(_LETTERS[byte % 32] for byte in _pseudorandom_bytes("token", value, length))
 
 
 def name(value: str) -> str:
     """Return a name: one capitalized word for one word, two for more."""
     words = len(value.split()) if value else 0
-    letters = _spelled("name", value, 2 * _WORD)
+    letters = _pseudorandom_letters("name", value, 2 * _WORD)
     return " ".join((letters[:_WORD].title(), letters[_WORD:].title())[:words]) if words else value
 
 
@@ -63,18 +63,17 @@ def email(value: str, domain: str = "example.com") -> str:
 
 
 def text(value: Any) -> Any:
-    """Return words without a meaning, as long as the text.
+    """Return meaningless words of the same length as the text.
 
-    In lists and dictionaries, as JSON has them, each text is replaced; keys, numbers and booleans
-    are kept.
+    In the lists and dictionaries of JSON, replace each text; keep keys, numbers and booleans.
     """
     if isinstance(value, dict):
-        return {key: text(one) for key, one in value.items()}
+        return {key: text(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [text(one) for one in value]
+        return [text(item) for item in value]
     if not isinstance(value, str) or not value:
         return value
-    letters = list(_spelled("text", value, len(value)))
+    letters = list(_pseudorandom_letters("text", value, len(value)))
     letters[_WORD :: _WORD + 1] = " " * len(letters[_WORD :: _WORD + 1])
     return "".join(letters).rstrip().capitalize()
 
@@ -83,25 +82,25 @@ def number(value: _Number, minimum: int, maximum: int) -> _Number:
     """Return a number of the same type from ``minimum`` to ``maximum``."""
     if value is None:
         return value
-    drawn = int.from_bytes(_noise("number", value, 16), "big")
+    bits = int.from_bytes(_pseudorandom_bytes("number", value, 16), "big")
     if isinstance(value, int):
-        return minimum + drawn % (maximum - minimum + 1)
+        return minimum + bits % (maximum - minimum + 1)
     if isinstance(value, float):
-        return minimum + (maximum - minimum) * (drawn >> 75) / 2.0**53
-    # Equal values are drawn alike: only their precision depends on the digits that are written.
+        return minimum + (maximum - minimum) * (bits >> 75) / 2.0**53
+    # Equal decimals have equal bits; only the precision depends on the digits in the value.
     unit = Decimal(1).scaleb(min(0, int(value.as_tuple().exponent)))
-    return (minimum + (maximum - minimum) * Decimal(drawn) / 2**128).quantize(unit)
+    return (minimum + (maximum - minimum) * Decimal(bits) / 2**128).quantize(unit)
 
 
 def date(value: _Day, days: int = 365) -> _Day:
     """Return a date, or a date and time, up to ``days`` days earlier or later."""
     if value is None:
         return value
-    drawn = int.from_bytes(_noise("date", value, 16), "big")
-    shift = timedelta(1 + (drawn >> 64) % days)
+    bits = int.from_bytes(_pseudorandom_bytes("date", value, 16), "big")
+    shift = timedelta(1 + (bits >> 64) % days)
     if isinstance(value, datetime):
-        shift -= timedelta(seconds=(drawn >> 1) % 86400)
-    return value + shift if drawn % 2 else value - shift
+        shift -= timedelta(seconds=(bits >> 1) % 86400)
+    return value + shift if bits % 2 else value - shift
 
 
 def file(value: str, directory: str = "masked") -> str:
@@ -113,21 +112,21 @@ def file(value: str, directory: str = "masked") -> str:
 
 
 def password(value: str) -> str:
-    """Return an unusable password, as ``set_unusable_password()`` sets it."""
-    # Django's function makes another one each time, and dumps would differ.
+    """Return an unusable password, like ``set_unusable_password()``."""
+    # Django's function returns a different password each time, so dumps would differ.
     return f"!{token(value, 40)}" if value else value
 
 
-def _noise(kind: str, value: object, size: int) -> bytes:
+def _pseudorandom_bytes(kind: str, value: object, size: int) -> bytes:
     """Return bytes that depend on the key, the same for equal values."""
-    said = str(value.normalize(_EXACT) if isinstance(value, Decimal) else value)
-    data = said.encode("utf-8", "surrogatepass")
+    canonical = str(value.normalize(_EXACT) if isinstance(value, Decimal) else value)
+    data = canonical.encode("utf-8", "surrogatepass")
     secret = configuration().mask_key  # None: SECRET_KEY
     digest = salted_hmac(f"dumpy.masks.{kind}", data, secret, algorithm="sha256").digest()
     return hashlib.shake_256(digest).digest(size)
 
 
-def _spelled(kind: str, value: object, length: int) -> str:
-    parts = enumerate(_noise(kind, value, length))
+def _pseudorandom_letters(kind: str, value: object, length: int) -> str:
+    parts = enumerate(_pseudorandom_bytes(kind, value, length))
     letters = ((_SYLLABLE[i % (_WORD + 1) % 2], byte) for i, byte in parts)
-    return "".join(some[byte % len(some)] for some, byte in letters)
+    return "".join(choices[byte % len(choices)] for choices, byte in letters)

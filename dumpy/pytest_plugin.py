@@ -1,10 +1,12 @@
-"""A pytest plugin beside pytest-django: fixtures for a test, a class, a module, or the session.
+"""A pytest plugin for pytest-django: fixtures for a test, a class, a module, or the session.
 
-Each scope that is wider than a test is a transaction, within that of the next wider scope: its rows
-are loaded once, and undone by a rollback. What a test writes is undone within them, as ever. A test
-that commits cannot run in a transaction: the scopes are left, and all its rows loaded and flushed.
+Each scope wider than a test is a transaction, inside the transaction of the next wider scope: its
+rows are loaded once, and rolled back. The transactions of tests are inside the scopes. A test that
+commits cannot run in a transaction: the scopes are rolled back, and all its rows are loaded and
+flushed.
 
-Django is imported within functions only: projects without it have this plugin, too.
+Django is imported inside functions only, because pytest imports this plugin in projects without
+Django, too.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ TRANSACTIONAL = frozenset({"transactional_db", "live_server", "django_db_reset_s
 
 
 class Level(NamedTuple):
-    """Fixtures that are loaded at once, for all tests of a node.
+    """Fixtures that are loaded together, for all tests of a node.
 
     Attributes:
         scope: a key of SCOPES, or "function".
         node: the id of the node whose tests see the rows.
-        names: what ``loaddata`` is given.
-        databases: their aliases, or "__all__".
+        names: the names of the fixtures, as for ``loaddata``.
+        databases: the aliases of databases, or "__all__".
     """
 
     scope: str
@@ -49,39 +51,39 @@ class Level(NamedTuple):
 
 
 class Scopes:
-    """The levels whose rows are in the databases now, the widest first."""
+    """The levels whose rows are currently in the databases, the widest first."""
 
     def __init__(self, blocker: DjangoDbBlocker) -> None:
         self._blocker = blocker
-        self._shown: list[tuple[Level, ExitStack]] = []
+        self._loaded: list[tuple[Level, ExitStack]] = []
 
     def show(self, levels: Sequence[Level]) -> None:
-        """Let these levels, and no others, be in the databases; raises what a load raises."""
+        """Load these levels, and roll back all others; raises the errors of a load."""
         self.leave_all_but(levels)
         with self._blocker.unblock():
-            for level in levels[len(self._shown) :]:
-                self._shown.append((level, _entered(level)))
+            for level in levels[len(self._loaded) :]:
+                self._loaded.append((level, _loaded_until_closed(level)))
 
     def leave_all_but(self, levels: Sequence[Level]) -> None:
-        """Undo the rows of other levels, and of levels within them."""
-        while self._shown and not self._are_whole(levels):
+        """Roll back all other levels, and the levels inside them."""
+        while self._loaded and not self._are_intact(levels):
             with self._blocker.unblock():
-                self._shown.pop()[1].close()
+                self._loaded.pop()[1].close()
 
-    def _are_whole(self, levels: Sequence[Level]) -> bool:
+    def _are_intact(self, levels: Sequence[Level]) -> bool:
         from django.db import connections
 
-        shown = [level for level, _ in self._shown]
-        # A test that has broken the connection has lost the rows, too.
+        loaded = [level for level, _ in self._loaded]
+        # A test that has broken the connection or its transaction has lost the rows, too.
         is_broken = any(
             connections[alias].needs_rollback or connections[alias].closed_in_transaction
-            for alias in _aliases(shown)
+            for alias in _aliases(loaded)
         )
-        return shown == list(levels[: len(shown)]) and not is_broken
+        return loaded == list(levels[: len(loaded)]) and not is_broken
 
 
 _scopes = pytest.StashKey[Scopes]()
-_is_begun = pytest.StashKey[bool]()
+_is_set_up = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,36 +92,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let the marker imply ``django_db``, with the databases that it names."""
+    """Add ``django_db`` to tests with the marker, with the databases of both."""
     marks = list(item.iter_markers("dumpy"))
     if not marks:
         return
-    named = list(filter(None, (mark.kwargs.get("databases") for mark in marks)))
-    given = item.get_closest_marker("django_db")
-    args, kwargs = (given.args, dict(given.kwargs)) if given else ((), {})
-    if named:
-        every = [kwargs.get("databases") or ["default"], *named]
-        kwargs["databases"] = "__all__" if "__all__" in every else sorted(set().union(*every))
+    database_lists = list(filter(None, (mark.kwargs.get("databases") for mark in marks)))
+    django_mark = item.get_closest_marker("django_db")
+    args, kwargs = (django_mark.args, dict(django_mark.kwargs)) if django_mark else ((), {})
+    if database_lists:
+        database_lists.append(kwargs.get("databases") or ["default"])
+        is_all = "__all__" in database_lists
+        kwargs["databases"] = "__all__" if is_all else sorted(set().union(*database_lists))
     item.add_marker(pytest.mark.django_db(*args, **kwargs), append=False)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that see the same rows beside each other, where the first of them is."""
-    first: dict[object, int] = {}
+    """Move tests that see the same rows to the first of them."""
+    first_numbers: dict[object, int] = {}
 
-    def place(numbered: tuple[int, pytest.Item]) -> list[int]:
+    def position(numbered: tuple[int, pytest.Item]) -> list[int]:
         number, item = numbered
-        levels = _scoped(item)
+        levels = _shared_levels(item)
         groups = [(_commits(item), *levels[: size + 1]) for size in range(len(levels))]
-        return [*(first.setdefault(group, number) for group in groups), number]
+        return [*(first_numbers.setdefault(group, number) for group in groups), number]
 
-    items[:] = [item for _, item in sorted(enumerate(items), key=place)]
+    items[:] = [item for _, item in sorted(enumerate(items), key=position)]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuse a mark that is wrong, and see to it that the scopes of a class are whole."""
+    """Check the marks of a test, and load the scopes of its class if they are not loaded."""
     marks = list(item.iter_markers("dumpy"))
     if not marks:
         return
@@ -128,27 +131,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in marks:
         _check(mark, item)
     node = item.getparent(pytest.Class) or item
-    if node.stash.get(_is_begun, False):
-        item.session.stash[_scopes].show(_scoped_now(item))
+    if node.stash.get(_is_set_up, False):
+        item.session.stash[_scopes].show(_levels_to_show(item))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
-    """Leave the scopes that the next test is not in."""
+    """Roll back the scopes that do not contain the next test."""
     try:
         return (yield)
     finally:
         if scopes := item.session.stash.get(_scopes, None):
-            scopes.leave_all_but(_scoped_now(nextitem) if nextitem else ())
+            scopes.leave_all_but(_levels_to_show(nextitem) if nextitem else ())
 
 
 @pytest.fixture(scope="session")
 def _dumpy_scopes(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Generator[Scopes]:
-    """Return the scopes of this process, which end before its databases do."""
+    """Return the scopes of this process, and roll them back before the databases are destroyed."""
     scopes = request.session.stash[_scopes] = Scopes(django_db_blocker)
     yield scopes
     scopes.leave_all_but(())
@@ -156,29 +159,29 @@ def _dumpy_scopes(
 
 @pytest.fixture(autouse=True, scope="class")
 def _dumpy_scopes_of_class(request: pytest.FixtureRequest) -> Generator[None]:
-    """Load scopes when the session and the module are set up, and before anything of the class."""
+    """Load scopes after the setup of the session and the module, and before that of the class."""
     item = request._pyfuncitem
     if item.get_closest_marker("dumpy"):
-        request.getfixturevalue("_dumpy_scopes").show(_scoped_now(item))
-        request.node.stash[_is_begun] = True
+        request.getfixturevalue("_dumpy_scopes").show(_levels_to_show(item))
+        request.node.stash[_is_set_up] = True
     yield
-    request.node.stash[_is_begun] = False
+    request.node.stash[_is_set_up] = False
 
 
 @pytest.fixture(autouse=True)
 def _dumpy_marker(request: pytest.FixtureRequest) -> Generator[None]:
-    """Load what is for this test alone: all that it sees, if it commits."""
+    """Load the fixtures of this test only, or all its fixtures if it commits."""
     item = request.node
     if not item.get_closest_marker("dumpy") or _is_skipped(item):
         yield
         return
     request.getfixturevalue("db")
-    levels = _levels(item)[len(_scoped_now(item)) :]
+    levels = _levels(item)[len(_levels_to_show(item)) :]
     with ExitStack() as stack:
         stack.callback(_forget_caches)
-        # A TestCase begins its transaction later, when it runs; all others have begun.
+        # A TestCase begins its transaction later, when it runs; other tests have begun theirs.
         if _is_a("TestCase", item):
-            stack.enter_context(_entered(*levels))
+            stack.enter_context(_loaded_until_closed(*levels))
         else:
             _load(levels)
         yield
@@ -199,50 +202,51 @@ def dumpy_load(db: None) -> Generator[Callable[..., None]]:
 
 
 def _check(mark: pytest.Mark, item: pytest.Item) -> None:
-    """Fail if a mark cannot be meant so."""
+    """Fail if a mark is wrong."""
     scope = mark.kwargs.get("scope", "function")
-    said = f"{_shown(mark)} of {item.nodeid}"
+    subject = f"{_source(mark)} of {item.nodeid}"
     if not mark.args:
-        _fail(f'{said} names no fixture. Write: @pytest.mark.dumpy("NAME")')
+        _fail(f'{subject} names no fixture. Write: @pytest.mark.dumpy("NAME")')
     if unknown := mark.kwargs.keys() - {"scope", "databases"}:
-        named = ", ".join(map(repr, sorted(unknown)))
-        _fail(f"{said}: unknown argument {named}. Write scope=… or databases=….")
+        names = ", ".join(map(repr, sorted(unknown)))
+        _fail(f"{subject}: unknown argument {names}. Write scope=… or databases=….")
     if scope not in (*SCOPES, "function"):
-        known = ", ".join(f'"{one}"' for one in ("function", *reversed(SCOPES)))
-        _fail(f"{said}: unknown scope {scope!r}. Write one of {known}.")
-    # The transaction of the class is outside of what a method could ask for.
+        scopes = ", ".join(f'"{name}"' for name in ("function", *reversed(SCOPES)))
+        _fail(f"{subject}: unknown scope {scope!r}. Write one of {scopes}.")
+    # The transaction of the class is outside of every transaction for a method.
     if scope != "function" and mark in item.own_markers and _is_a("TestCase", item):
-        _fail(f"{said}: put it on the class. A TestCase has one scope for all its tests.")
-    _check_databases(_level(mark, item), item, said)
+        _fail(f"{subject}: put it on the class. A TestCase has one scope for all its tests.")
+    _check_databases(_level(mark, item), item, subject)
 
 
-def _check_databases(level: Level, item: pytest.Item, said: str) -> None:
-    """Fail unless test databases are made for all aliases: the real ones must not be loaded."""
+def _check_databases(level: Level, item: pytest.Item, subject: str) -> None:
+    """Fail unless all aliases have test databases: never load into the real ones."""
     from django.db import connections
 
     allowed = set(item.cls.databases) if _is_a("TransactionTestCase", item) else {"__all__"}  # type: ignore[attr-defined]
     for alias in level.databases:
         if alias != "__all__" and alias not in connections:
-            _fail(f"{said}: unknown database {alias!r}. Write some of {', '.join(connections)}.")
+            _fail(f"{subject}: unknown database {alias!r}. Write some of {', '.join(connections)}.")
         if not allowed & {alias, "__all__"}:
-            _fail(f"{said}: the class must have the database, too: databases = {{{alias!r}, …}}")
+            _fail(f"{subject}: the class must have the database, too: databases = {{{alias!r}, …}}")
 
 
 def _fail(sentence: str) -> NoReturn:
     pytest.fail(sentence, pytrace=False)
 
 
-def _shown(mark: pytest.Mark) -> str:
-    """Return a mark as it is written."""
+def _source(mark: pytest.Mark) -> str:
+    """Return the source of a mark."""
     values = [*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())]
     return f"@pytest.mark.dumpy({', '.join(values)})"
 
 
 def _levels(item: pytest.Item) -> tuple[Level, ...]:
-    """Return what a test is to see: by scope, then from the outermost mark to the innermost."""
+    """Return the levels of a test by scope, then from the outermost mark to the innermost."""
     order = [*SCOPES, "function"]
     marks = reversed(list(item.iter_markers("dumpy")))
-    return tuple(sorted((_level(m, item) for m in marks), key=lambda one: order.index(one.scope)))
+    levels = (_level(mark, item) for mark in marks)
+    return tuple(sorted(levels, key=lambda level: order.index(level.scope)))
 
 
 def _level(mark: pytest.Mark, item: pytest.Item) -> Level:
@@ -254,14 +258,14 @@ def _level(mark: pytest.Mark, item: pytest.Item) -> Level:
     return Level(scope, node.nodeid, mark.args, aliases)
 
 
-def _scoped(item: pytest.Item) -> tuple[Level, ...]:
-    """Return the levels of a test that others may share."""
+def _shared_levels(item: pytest.Item) -> tuple[Level, ...]:
+    """Return the levels of a test that other tests may share."""
     return tuple(level for level in _levels(item) if level.scope != "function")
 
 
-def _scoped_now(item: pytest.Item) -> tuple[Level, ...]:
-    """Return the levels that are to be shown to a test: none if it commits."""
-    levels = _scoped(item)
+def _levels_to_show(item: pytest.Item) -> tuple[Level, ...]:
+    """Return the shared levels to load for a test: none if it commits."""
+    levels = _shared_levels(item)
     return () if levels and _commits(item) else levels
 
 
@@ -270,31 +274,31 @@ def _commits(item: pytest.Item) -> bool:
     if _is_a("TransactionTestCase", item):
         return not _is_a("TestCase", item)
     mark = item.get_closest_marker("django_db")
-    is_asked_for = mark is not None and _transactional(*mark.args, **mark.kwargs)
-    return is_asked_for or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
+    is_transactional = mark is not None and _transactional(*mark.args, **mark.kwargs)
+    return is_transactional or not TRANSACTIONAL.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def _transactional(
-    transaction: bool = False, reset_sequences: bool = False, *others: object, **more: object
+    transaction: bool = False, reset_sequences: bool = False, *args: object, **kwargs: object
 ) -> bool:
-    """Whether the arguments of ``django_db`` ask for transactions that are committed."""
+    """Whether a test with these arguments of ``django_db`` commits transactions."""
     return transaction or reset_sequences
 
 
 def _is_a(kind: str, item: pytest.Item) -> bool:
-    """Whether a test is of a class that derives from one of ``django.test``."""
+    """Whether a test belongs to a subclass of a class of ``django.test``."""
     from django import test
 
     return issubclass(getattr(item, "cls", None) or object, getattr(test, kind))
 
 
 def _is_skipped(item: pytest.Item) -> bool:
-    """Whether unittest skips a test: Django flushes nothing then."""
+    """Whether unittest skips a test: then Django does not flush the database."""
     return bool(getattr(getattr(item, "obj", None), "__unittest_skip__", False))
 
 
-def _entered(*levels: Level) -> ExitStack:
-    """Load levels; what is returned undoes them when it is closed."""
+def _loaded_until_closed(*levels: Level) -> ExitStack:
+    """Load levels, and return a stack that rolls them back when it is closed."""
     from dumpy.restoring.scratch import rolled_back
 
     with ExitStack() as stack:
@@ -308,12 +312,12 @@ def _entered(*levels: Level) -> ExitStack:
 def _aliases(levels: Iterable[Level]) -> list[str]:
     from django.db import connections
 
-    named = {alias for level in levels for alias in level.databases}
-    return [alias for alias in connections if named & {alias, "__all__"}]
+    names = {alias for level in levels for alias in level.databases}
+    return [alias for alias in connections if names & {alias, "__all__"}]
 
 
 def _load(levels: Sequence[Level]) -> None:
-    """Load all of the levels or nothing; a load that fails is a sentence, without a traceback."""
+    """Load all levels or nothing; fail with a sentence instead of a traceback."""
     from django.core.management import CommandError
     from django.core.serializers.base import DeserializationError
     from django.db import Error, transaction
@@ -339,7 +343,7 @@ def _loaddata(names: Iterable[str], alias: str) -> None:
 
 
 def _forget_caches() -> None:
-    """Let Django look up again the content types and sites that a rollback takes away."""
+    """Clear Django's caches of content types and sites, which a rollback removes."""
     from dumpy.restoring.schema import forget_rows
 
     forget_rows()

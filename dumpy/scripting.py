@@ -12,26 +12,24 @@ from dumpy.reading.source import file_source, program_at, require_first_line
 
 
 def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
-    """Run a file in a namespace, by default the caller's, as in Python 2.
+    """Run a file in a namespace, by default the namespace of the caller, as in Python 2.
 
-    The rows of a table file are called one by one, in constant memory: each means
-    ``loader.save(create_…(…))`` in the namespace.
+    The rows of a table file, ``loader.save(create_…(…))``, are run one by one in constant memory.
     """
     if namespace is None:
         frame = inspect.currentframe()
         assert frame is not None
         assert frame.f_back is not None
         namespace = frame.f_back.f_globals
-    if not _replayed(Path(path), namespace):
+    if not _replay(Path(path), namespace):
         code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
         exec(code, namespace)
 
 
-def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
-    """Make the calls of a table file, row by row; return False for any other file.
+def _replay(path: Path, namespace: dict[str, Any]) -> bool:
+    """Run the rows of a table file with the names of ``namespace``; return False for other files.
 
-    Each row is ``loader.save(create_…(…))`` with the names of ``namespace``. Raises
-    ``FixtureError`` for a damaged file.
+    Raises ``FixtureError`` for a damaged file.
     """
     if program_at(path) is not False:
         require_first_line(path)
@@ -49,9 +47,9 @@ def _replayed(path: Path, namespace: dict[str, Any]) -> bool:
         create = table.create
         assert create is not None
         for row in table.rows():
-            given = create(*row.values)
+            created = create(*row.values)
             # A migrator may have split the row, or dropped it.
-            for instance in given if isinstance(given, list) else [given]:
+            for instance in created if isinstance(created, list) else [created]:
                 if instance is not None:
                     loader.save(instance)
     loader.flush_deferred_objects()

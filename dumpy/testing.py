@@ -24,15 +24,15 @@ def assert_same_data(first: str | Path, second: str | Path) -> None:
     with a dump, only the models of the dump are compared. Raises ``DumpyError`` if a dump cannot be
     read.
     """
-    if lines := _differences(_named(first), _named(second)):
+    if lines := _differences(_dump_or_database(first), _dump_or_database(second)):
         raise AssertionError("\n".join([f"{first} and {second} differ:", *lines]))
 
 
 def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
     """Fail if rows are different after they are dumped and loaded into empty tables.
 
-    ``labels`` name apps or models, as for ``dumpdata``; the default is all of them. The database is
-    left as it was. Raises ``DumpyError`` if the rows cannot be dumped or loaded.
+    ``labels`` name apps or models, as for ``dumpdata``; the default is all models. The database is
+    not changed. Raises ``DumpyError`` if the rows cannot be dumped or loaded.
     """
     dump = DatabaseDump(select(labels, [], database), Options(database, all_rows=True))
     with TemporaryDirectory(prefix="dumpy-trip-") as directory, rolled_back(database):
@@ -45,7 +45,7 @@ def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
         write_dump(dump, after)
         lines = _differences(str(before), str(after))
     if lines:
-        raise AssertionError("\n".join(["Rows that are not what they were:", *lines]))
+        raise AssertionError("\n".join(["Rows that differ after the round trip:", *lines]))
 
 
 def _differences(first: str, second: str) -> list[str]:
@@ -57,5 +57,6 @@ def _differences(first: str, second: str) -> list[str]:
     return [*lines, *totals(diff.models, {})]
 
 
-def _named(given: str | Path) -> str:
-    return f"{DATABASE}{given}" if isinstance(given, str) and given in connections else str(given)
+def _dump_or_database(source: str | Path) -> str:
+    is_alias = isinstance(source, str) and source in connections
+    return f"{DATABASE}{source}" if is_alias else str(source)
