@@ -38,12 +38,12 @@ _QUOTES = tuple('"`')
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
 
-def refers(table: str, target: str) -> str:
+def reference_message(table: str, target: str) -> str:
     """Return the message for a table whose foreign key prevents dropping another table."""
     return f"The table {table!r}, not part of the project, has a foreign key to {target!r}."
 
 
-def other_restore(name: str) -> RestoreFailed:
+def other_restore_error(name: str) -> RestoreFailed:
     """Return the error for a database that another process is restoring."""
     return RestoreFailed(f"Another restore of {name!r} is running. Wait until it ends.")
 

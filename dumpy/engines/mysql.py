@@ -21,8 +21,8 @@ from dumpy.engines.base import (
     Refusal,
     ServerEngine,
     Trigger,
-    other_restore,
-    refers,
+    other_restore_error,
+    reference_message,
 )
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import Column
@@ -176,7 +176,7 @@ class MySQL(ServerEngine):
         database = self.name()
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
             if target in tables and not (schema == database and table in tables):
-                yield table, refers(table, target)
+                yield table, reference_message(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers; MySQL cannot disable them."""
@@ -200,7 +200,7 @@ class MySQL(ServerEngine):
         name = self.location()[0]
         lock = aside(name, "stage")
         if self.column("SELECT GET_LOCK(%s, 0)", [lock]) != [1]:
-            raise other_restore(name)
+            raise other_restore_error(name)
         try:
             yield name
         finally:

@@ -26,8 +26,8 @@ from dumpy.engines.base import (
     Refusal,
     ServerEngine,
     Trigger,
-    other_restore,
-    refers,
+    other_restore_error,
+    reference_message,
 )
 from dumpy.errors import RestoreFailed
 from dumpy.schema.tables import ModelType
@@ -262,7 +262,7 @@ class PostgreSQL(ServerEngine):
         """Wait a limited time for other sessions, and not at all for another restore."""
         with super().transaction(is_dry=is_dry), self.patient():
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
-                raise other_restore(self.location()[0])
+                raise other_restore_error(self.location()[0])
             yield
 
     def is_locked_out(self, error: Error) -> bool:
@@ -374,7 +374,7 @@ class PostgreSQL(ServerEngine):
         for kind, name in self._rows_of(tables, _READERS):
             yield name, f"The {kind} {name!r} reads tables of the project."
         for table, target in self._rows_of(tables, _KEYS):
-            yield table, refers(table, target)
+            yield table, reference_message(table, target)
         for table, attachment in self._rows_of(tables, _BELONGINGS):
             yield table, f"The table {table!r} has {attachment}."
 

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
 
-from dumpy.engines.base import Engine, Refusal, Trigger, refers
+from dumpy.engines.base import Engine, Refusal, Trigger, reference_message
 from dumpy.schema.tables import Column
 
 _FAILED = re.compile(r"([A-Z ]+) constraint failed(?:: (?:index ')?(.+?)'?)?$")
@@ -89,7 +89,7 @@ class SQLite(Engine):
                 relations = self.connection.introspection.get_relations(cursor, table).values()
                 for target in sorted({relation[1] for relation in relations}.intersection(tables)):
                     if self.rows(f"SELECT 1 FROM {self.quote(table)} LIMIT 1"):
-                        yield table, refers(table, target)
+                        yield table, reference_message(table, target)
 
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers, which can be dropped and created again in a transaction."""

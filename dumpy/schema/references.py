@@ -33,13 +33,13 @@ class GenericKey:
     """A generic foreign key.
 
     Attributes:
-        kind: the column of the content type.
-        number: the column of the primary key.
+        content_type: the column of the content type.
+        object_id: the column of the primary key.
     """
 
     name: str
-    kind: Column
-    number: Column
+    content_type: Column
+    object_id: Column
 
 
 def references_of(table: Table) -> Iterator[Reference]:
@@ -57,10 +57,12 @@ def generic_keys_of(table: Table) -> Iterator[GenericKey]:
     columns = {column.field.name: column for column in table.columns}
     fields = {field.name: field for field in table.model._meta.concrete_fields}
     for key in table.model._meta.private_fields:
-        kind, number = (getattr(key, name, "") for name in ("ct_field", "fk_field"))
+        ct_field, fk_field = (getattr(key, name, "") for name in ("ct_field", "fk_field"))
         # Django copies the generic keys of a parent; the table of the parent has them already.
-        if kind in fields and number in fields and not getattr(key, "mti_inherited", False):
-            key_columns = (columns.get(name) or Column(fields[name]) for name in (kind, number))
+        if ct_field in fields and fk_field in fields and not getattr(key, "mti_inherited", False):
+            key_columns = (
+                columns.get(name) or Column(fields[name]) for name in (ct_field, fk_field)
+            )
             yield GenericKey(key.name, *key_columns)
 
 

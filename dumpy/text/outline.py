@@ -146,8 +146,8 @@ class Outline:
 
     def true_line(self, line: int) -> int:
         """Return the line of the file for a line of `text`."""
-        ours, true = self.shifts[bisect_right(self.shifts, (line, 2**62)) - 1]
-        return true + line - ours
+        text_line, file_line = self.shifts[bisect_right(self.shifts, (line, 2**62)) - 1]
+        return file_line + line - text_line
 
 
 def split(
@@ -237,9 +237,9 @@ class _Splitter:
         self._size += len(text)
         if self._size > self._limit or len(self.text) >= _MAX_LINES:
             raise FormatError(number, f"the file has more than {_too_much(self._limit)}")
-        ours = len(self.text) + 1
-        if not self.shifts or number - ours != self.shifts[-1][1] - self.shifts[-1][0]:
-            self.shifts.append((ours, number))
+        text_line = len(self.text) + 1
+        if not self.shifts or number - text_line != self.shifts[-1][1] - self.shifts[-1][0]:
+            self.shifts.append((text_line, number))
         self.text.append(text)
 
 

@@ -56,7 +56,7 @@ def parse(text: str, line: int = 1) -> ast.Module:
         raise Unparsable(f"it is not valid Python: {error}.", line) from None
 
 
-def shown(node: ast.expr) -> str:
+def short_source(node: ast.expr) -> str:
     """Return the source of an expression for a message, cut short."""
     try:
         text = ast.unparse(node)

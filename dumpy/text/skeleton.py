@@ -25,7 +25,7 @@ from .outline import (
     placeholder_number,
     statements,
 )
-from .parsing import folded_line, shown
+from .parsing import folded_line, short_source
 
 
 class NotData(TextError):
@@ -233,7 +233,7 @@ def _module_statement(module: _Module, statement: ast.stmt) -> None:
         case ast.Expr() if ast.dump(statement) == _INSTALL and _may_install(module):
             module.installs = True
         case ast.Expr(value=value):
-            _refuse(statement, f"dumpy writes no statement like this ({shown(value)}).")
+            _refuse(statement, f"dumpy writes no statement like this ({short_source(value)}).")
         case _:
             kind = type(statement).__name__
             _refuse(statement, f"dumpy writes no statement like this ({kind}).")
@@ -388,11 +388,11 @@ def _evaluate(module: _Module, hidden: Container[str], node: ast.expr) -> object
     """Return the value of a literal; raises NotData if a name in it is not a word of dumpy."""
     is_word = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     if not (is_word or isinstance(node, _VALUES)):
-        _refuse(node, f"{shown(node)} is more than a parameter or a value.")
+        _refuse(node, f"{short_source(node)} is more than a parameter or a value.")
     names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     for name in sorted(names):
         if name in hidden:
-            _refuse(node, f"{shown(node)} is computed from the parameter {name}.")
+            _refuse(node, f"{short_source(node)} is computed from the parameter {name}.")
         if name not in module.bound:
             _refuse(node, f"the name {name} has another meaning here.")
     return _value(node)

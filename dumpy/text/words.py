@@ -328,8 +328,8 @@ def _write_inside(value: object, depth: int) -> str:
 def are_keys(keys: Iterable[object]) -> bool:
     """Whether `keys` can be the keys of one dict in a row."""
     types = list(map(type, keys))
-    odd = len(types) - types.count(str)
-    return odd == 0 or (odd <= _MAX_ODD_KEYS and _KEYS.issuperset(types))
+    other_count = len(types) - types.count(str)
+    return other_count == 0 or (other_count <= _MAX_ODD_KEYS and _KEYS.issuperset(types))
 
 
 def make_dict(keys: Sequence[object], values: Sequence[object]) -> dict[object, object]:
@@ -475,7 +475,7 @@ def _evaluated(node: ast.expr, depth: int) -> object:
             }
             if len(keywords) == len(node.keywords):
                 return call(name, [_evaluate(arg, depth) for arg in args], keywords)
-    raise NotAWord(f"{parsing.shown(node)} is code, not a value.")
+    raise NotAWord(f"{parsing.short_source(node)} is code, not a value.")
 
 
 def _literal(value: Any) -> object:

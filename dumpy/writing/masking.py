@@ -147,7 +147,7 @@ class MaskedWriter:
                 raise self._refusal(key, "returns None, but the field is not null.")
             return source(None)
         try:
-            text = self._written(masked, value, key)
+            text = self._masked_source(masked, value, key)
         except Exception as error:
             errors = getattr(error, "error_list", ())
             codes = sorted({error.code or "invalid" for error in errors})
@@ -160,7 +160,7 @@ class MaskedWriter:
             raise self._refusal(key, reason)
         return text
 
-    def _written(self, masked: Any, value: Any, key: object) -> str:
+    def _masked_source(self, masked: Any, value: Any, key: object) -> str:
         plain, column = self._plain, self._plain.column
         # A value of an unknown type may have been changed in place.
         is_same = column.types is not None and masked == value
@@ -274,7 +274,7 @@ def _is_key(table: Table, column: Column) -> bool:
         or column.references is not None
         or any(column.field in fields for fields in referenced)
         or any(
-            generic.number.field == column.field
+            generic.object_id.field == column.field
             for child in child_tables
             for generic in generic_keys_of(child)
         )

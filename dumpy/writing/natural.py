@@ -200,7 +200,7 @@ def _query(manager: Any, key: Iterable[object]) -> QuerySet[Any] | None:
     recorder = copy(manager)
     try:
         rows: Any = manager.get_queryset()
-        rows.__class__ = _recording(rows.__class__)
+        rows.__class__ = _recording_class(rows.__class__)
         recorder.get_queryset = rows.all
         result = recorder.get_by_natural_key(*key)
     except Exception:  # get_by_natural_key() uses the row that get() would return
@@ -209,7 +209,7 @@ def _query(manager: Any, key: Iterable[object]) -> QuerySet[Any] | None:
 
 
 @cache
-def _recording(kind: Any) -> type[Any]:
+def _recording_class(kind: Any) -> type[Any]:
     """Return a queryset class whose get() returns the filtered queryset."""
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -280,7 +280,7 @@ class _ObjectsWriter:
                     if target is None
                     else (field.name, target)
                 )
-        _prove(row, texts, skipped)
+        _verify(row, texts, skipped)
 
     def _class(self, model: ModelType) -> str:
         """Return the name by which the module imports a model."""
@@ -395,7 +395,7 @@ def _literal(row: _Object, field: Field, instance: Model | None = None) -> str:
         raise row.refused(f"{field.name} cannot be written: {sentence(error)}") from error
 
 
-def _prove(row: _Object, texts: dict[str, str], skipped: set[str]) -> None:
+def _verify(row: _Object, texts: dict[str, str], skipped: set[str]) -> None:
     """Raise ``UnwritableRow`` unless the written object is valid and equal to the row."""
     model = type(row.instance)
     values = {name: evaluate(ast.parse(text, mode="eval").body) for name, text in texts.items()}

@@ -32,7 +32,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_ASIDE, _OLD = ".tmp", ".old"
+_TEMPORARY, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
 _CURRENT_DIRECTORY = -100
 _LONGEST = 100
@@ -79,11 +79,11 @@ def _naming_errors(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _temporary_file(target: Path) -> Iterator[IO[str]]:
-    for leftover in stale(_leftovers(target, _ASIDE)):
+    for leftover in stale(_leftovers(target, _TEMPORARY)):
         with suppress(OSError):
             leftover.unlink()
     prefix = f".{target.name}.dumpy-"
-    descriptor, name = _locked_new(lambda: tempfile.mkstemp(_ASIDE, prefix, target.parent))
+    descriptor, name = _locked_new(lambda: tempfile.mkstemp(_TEMPORARY, prefix, target.parent))
     try:
         with os.fdopen(descriptor, "wb") as file:
             with _text(file, target) as stream:
@@ -143,17 +143,17 @@ def published(path: Path, *, overwrite: bool) -> Iterator[Path]:
     _remove_leftovers(target)
     _require_replaceable(target, overwrite)
     prefix = f".{target.name}.dumpy-"
-    with _naming_errors(target), locked_directory(prefix, _ASIDE, target.parent) as aside:
-        yield aside
-        _sync_directory(aside)
+    with _naming_errors(target), locked_directory(prefix, _TEMPORARY, target.parent) as temporary:
+        yield temporary
+        _sync_directory(temporary)
         # Another process may have been faster.
         _require_replaceable(target, overwrite)
         try:
             # In one step, if the system can; the old content then has the temporary name.
             if _is_free(target):
-                os.replace(aside, target)
-            elif not _exchange(aside, target):
-                _replace_in_two_steps(aside, target)
+                os.replace(temporary, target)
+            elif not _exchange(temporary, target):
+                _replace_in_two_steps(temporary, target)
         except OSError:
             _require_replaceable(target, overwrite)
             raise
@@ -169,7 +169,7 @@ def holds_dump(path: Path) -> bool:
         return False
 
 
-def _foreign(path: Path) -> list[str]:
+def _unknown_files(path: Path) -> list[str]:
     """Return the names of files in a dump that ``dump2py`` did not write, or that were changed."""
     known: set[str] = set()
     with suppress(ValueError):
@@ -207,11 +207,11 @@ def _require_replaceable(target: Path, overwrite: bool) -> None:
             f"{target} already contains a dump. Use --overwrite (in code: overwrite=True) to "
             "replace it."
         )
-    if foreign := _foreign(target):
-        more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+    if unknown := _unknown_files(target):
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise DumpFailed(
             f"{target} contains files that dump2py did not write in this form: "
-            f"{', '.join(foreign[:_SHOWN])}{more}. Nothing was replaced: move them out of it, or "
+            f"{', '.join(unknown[:_SHOWN])}{more}. Nothing was replaced: move them out of it, or "
             "choose another name."
         )
 
@@ -220,30 +220,30 @@ def _is_free(target: Path) -> bool:
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
-def _replace_in_two_steps(aside: Path, target: Path) -> None:
+def _replace_in_two_steps(temporary: Path, target: Path) -> None:
     """Replace a dump in two steps.
 
     If the process is killed between them, the next process finds the old dump by its name, sees
     that it has no lock, and restores it.
     """
-    old = aside.with_suffix(_OLD)
+    old = temporary.with_suffix(_OLD)
     try:
         with locked(target):
             os.replace(target, old)
             try:
-                os.replace(aside, target)
+                os.replace(temporary, target)
             finally:
-                _settle(old, target)
+                _restore_or_mark(old, target)
     except BlockingIOError:
         raise DumpFailed(f"{target} is being replaced by another process.") from None
 
 
-def _settle(old: Path, target: Path) -> None:
+def _restore_or_mark(old: Path, target: Path) -> None:
     """Restore an old dump, or mark it for removal if there is a new one."""
     if _is_free(target):
         os.replace(old, target)
     elif holds_dump(target):
-        os.replace(old, old.with_suffix(_ASIDE))
+        os.replace(old, old.with_suffix(_TEMPORARY))
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -266,10 +266,10 @@ def _exchange(first: Path, second: Path) -> bool:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove the leftovers of killed processes, except the only complete dump."""
-    for suffix in (_ASIDE, _OLD, _ASIDE):
+    for suffix in (_TEMPORARY, _OLD, _TEMPORARY):
         for leftover in stale(_leftovers(target, suffix)):
             if suffix == _OLD:
-                _settle(leftover, target)
+                _restore_or_mark(leftover, target)
             else:
                 shutil.rmtree(leftover, ignore_errors=True)
 

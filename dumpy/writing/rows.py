@@ -120,8 +120,11 @@ def pages_of_query(
 
     for rows in _blocks(selected, keys, key_positions, [*wide_columns], rows_at_once):
         values_by_column = list(zip(*rows, strict=True))
-        key_values = zip(writers, (values_by_column[place] for place in key_positions), strict=True)
-        key_parts = [writer.python(values, values) for writer, values in key_values]
+        key_values = [values_by_column[position] for position in key_positions]
+        key_parts = [
+            writer.python(values, values)
+            for writer, values in zip(writers, key_values, strict=True)
+        ]
         page = Page(key_parts[0] if len(keys) == 1 else list(zip(*key_parts, strict=True)), [])
         # A query with DISTINCT also selects the columns that it is ordered by.
         page.columns = [*values_by_column[: len(shape.columns)]]
@@ -283,13 +286,13 @@ class RowWriter:
                     )
                     break
         for generic in generic_keys_of(table):
-            types = self._values(page, generic.kind)
-            values = self._values(page, generic.number)
+            types = self._values(page, generic.content_type)
+            values = self._values(page, generic.object_id)
             for key, content_type, value in zip(page.keys, types, values, strict=True):
                 target = None if value is None else natural_keys.model_of(content_type)
                 owner = key_owner(target) if target is not None else None
                 if owner is not None:
-                    natural_keys.hold(owner, table.label, key, generic.number.name, value)
+                    natural_keys.hold(owner, table.label, key, generic.object_id.name, value)
 
     def _values(self, page: Page, column: Column) -> Sequence[Any]:
         if column in self.shape.columns:

@@ -113,21 +113,21 @@ def used(*, needed: bool = True, **options: Any) -> list[str]:
 class Subset:
     """The primary keys of the rows of a subset, found in one snapshot of a database.
 
-    ``tables`` are the tables of the dump. ``rows_of`` returns the rows of a table that may be
-    chosen; needed rows are added even if a default manager hides them.
+    ``tables`` are the tables of the dump. ``selectable_rows`` returns the rows of a table that may
+    be chosen; needed rows are added even if a default manager hides them.
     """
 
     def __init__(
         self,
         selection: Selection,
         tables: Iterable[Table],
-        rows_of: Callable[[Table], QuerySet[Any]],
+        selectable_rows: Callable[[Table], QuerySet[Any]],
         using: str,
     ) -> None:
         self.notes: list[str] = []
         self._selection = selection
         self._tables = {table.label: table for table in tables}
-        self._rows_of = rows_of
+        self._selectable_rows = selectable_rows
         self._using = using
         self._keys = KeyStore()
         self._model_of = cache(partial(model_of, using=using))
@@ -144,10 +144,10 @@ class Subset:
             table = self._table("The chosen rows", rows.model._meta.label)
             self._keys.add(table, ((key, "chosen") for key, _row in keyed(table, rows)))
         for text in selection.only:
-            table, keys = self._listed(text)
+            table, keys = self._table_and_keys(text)
             self._keys.add(table, [(key, "chosen by --only") for key in keys])
         for text in selection.where:
-            table, rows = self._matching(text)
+            table, rows = self._table_and_rows(text)
             count = self.count(table)
             reason = f"chosen by --where {text}"
             self._keys.add(table, ((key, reason) for key, _row in keyed(table, rows)))
@@ -166,13 +166,13 @@ class Subset:
         """Yield the rows of a table in pieces, in the order of their primary keys."""
         if self.count(table):
             for keys in self._keys.chunks(table, self._using):
-                yield self._rows(table).filter(pk__in=keys)
+                yield self._all_rows(table).filter(pk__in=keys)
 
     def reasons(self) -> Iterator[str]:
         """Yield a sentence with the reason for each row."""
         for table in self._tables.values():
             for key, reason in self._keys.reasons(table):
-                yield f"{_row(table, key)}: {reason}"
+                yield f"{_row_name(table, key)}: {reason}"
 
     # The options
 
@@ -189,10 +189,10 @@ class Subset:
             raise DumpFailed(f"{option}: {table.label} is not in the dump: {reason}.")
         return table
 
-    def _listed(self, text: str) -> tuple[Table, list[Any]]:
+    def _table_and_keys(self, text: str) -> tuple[Table, list[Any]]:
         """Return the table and the keys of ``app_label.ModelName:pk,pk``; raises ``DumpFailed``."""
-        label, _, listed = text.partition(":")
-        texts = listed.split(",")
+        label, _, key_list = text.partition(":")
+        texts = key_list.split(",")
         if not all(texts):
             raise DumpFailed(f"--only {text}: write app_label.ModelName:pk,pk.")
         table = self._table("--only", label)
@@ -202,20 +202,20 @@ class Subset:
         try:
             keys = [target.to_python(key) for key in texts]
         except (ValidationError, ValueError, TypeError) as error:
-            reason = f"one of {listed} is not a primary key of {table.label}: {_message(error)}"
+            reason = f"one of {key_list} is not a primary key of {table.label}: {_message(error)}"
             raise DumpFailed(f"--only: {reason}") from error
-        rows, existing = self._rows_of(table).order_by(), set[Any]()
+        rows, existing = self._selectable_rows(table).order_by(), set[Any]()
         for chunk in chunks(keys, CHUNK):
             existing.update(key for key, _row in keyed(table, rows.filter(pk__in=chunk)))
         if missing := [key for key in keys if key not in existing]:
             missing_keys = ", ".join(map(str, missing[:SHOWN]))
-            is_hidden = self._rows(table).filter(pk__in=missing[:CHUNK]).exists()
+            is_hidden = self._all_rows(table).filter(pk__in=missing[:CHUNK]).exists()
             hint = " Its default manager hides rows: use --all." if is_hidden else ""
             reason = f"{table.label} has no row with the primary key {missing_keys}.{hint}"
             raise DumpFailed(f"--only: {reason}")
         return table, keys
 
-    def _matching(self, text: str) -> tuple[Table, QuerySet[Any]]:
+    def _table_and_rows(self, text: str) -> tuple[Table, QuerySet[Any]]:
         """Return the table and the rows of ``app_label.ModelName:lookup=value``.
 
         Raises ``DumpFailed``.
@@ -229,7 +229,8 @@ class Subset:
             with warnings.catch_warnings():
                 # Django warns about a date that it converts to midnight of the current time zone.
                 warnings.simplefilter("ignore", RuntimeWarning)
-                rows = self._rows_of(table).filter(**{lookup: _value_of(lookup, value)}).order_by()
+                rows = self._selectable_rows(table).order_by()
+                rows = rows.filter(**{lookup: _value_of(lookup, value)})
                 str(rows.query)  # refuses some values that filter() accepts
         except (FieldError, ValidationError, ValueError, TypeError) as error:
             raise DumpFailed(f"--where {text}: {_message(error)}") from error
@@ -271,14 +272,15 @@ class Subset:
         self._add_referred(table, rows, parents)
 
         def reason(key: Any) -> str:
-            return f"added with {_row(table, key)} by --with-children"
+            return f"added with {_row_name(table, key)} by --with-children"
 
         for child in children:
-            rows_of = self._rows_of(child)
+            selectable_rows = self._selectable_rows(child)
             for reference in self._references(child):
                 if reference.target is table and not reference.is_parent:
-                    holders = _holders(self._read_values(table, keys, reference.to), reference.to)
-                    self._add(child, rows_of, reference.own, holders, reason)
+                    values = self._read_values(table, keys, reference.to)
+                    holders = _holders_in(values, reference.to)
+                    self._add_rows_with(child, selectable_rows, reference.own, holders, reason)
             for link, target in self._links(child):
                 if target is table:
                     source, name = link.source.name, link.target.name
@@ -287,15 +289,16 @@ class Subset:
                     self._keys.add(child, [(key, reason(value)) for key, value in pairs])
             for generic in generic_keys_of(child):
                 types = self._content_types_of(table)
-                typed_rows = rows_of.filter(**{f"{generic.kind.name}__in": types})
-                holders = {(_converted(generic.number, key),): key for key in keys}
-                self._add(child, typed_rows, [generic.number.name], holders, reason)
+                typed_rows = selectable_rows.filter(**{f"{generic.content_type.name}__in": types})
+                holders = {(_converted(generic.object_id, key),): key for key in keys}
+                self._add_rows_with(child, typed_rows, [generic.object_id.name], holders, reason)
 
     def _add_needed(self, table: Table, keys: Sequence[Any]) -> None:
         """Add the targets of the references of rows, and remove keys without a row."""
         references, generic_keys = list(self._references(table)), list(generic_keys_of(table))
         names = [name for reference in references for name in reference.own]
-        names += [column.name for key in generic_keys for column in (key.kind, key.number)]
+        for generic in generic_keys:
+            names += [generic.content_type.name, generic.object_id.name]
         rows = self._read_values(table, keys, names)
         # MySQL also finds keys in another case.
         reason_for_case = "needed by a row that holds its primary key in another case"
@@ -303,11 +306,11 @@ class Subset:
         self._add_referred(table, rows, references)
         for generic in generic_keys:
             for key, row in rows.items():
-                model = self._model_of(row[generic.kind.name])
+                model = self._model_of(row[generic.content_type.name])
                 target = None if model is None else self._tables.get(table_of(model).label)
                 if target is not None and len(target.key) == 1:
                     key_column = target.column(target.key[0])
-                    value = _converted(key_column, row[generic.number.name])
+                    value = _converted(key_column, row[generic.object_id.name])
                     if value is not None:
                         self._keys.add(target, [(value, _needed_by(table, generic.name)(key))])
         for link, target in self._links(table):
@@ -318,14 +321,15 @@ class Subset:
     def _add_referred(self, table: Table, rows: Rows, references: Iterable[Reference]) -> None:
         for reference in references:
             target, names = reference.target, reference.to
-            holders, reason = _holders(rows, reference.own), _needed_by(table, reference.name)
+            holders = _holders_in(rows, reference.own)
+            reason = _needed_by(table, reference.name)
             if names == target.key:
                 keys = ((single(values), reason(key)) for values, key in holders.items())
                 self._keys.add(target, keys)
             else:
-                self._add(target, self._rows(target), names, holders, reason)
+                self._add_rows_with(target, self._all_rows(target), names, holders, reason)
 
-    def _add(
+    def _add_rows_with(
         self,
         table: Table,
         rows: QuerySet[Any],
@@ -349,12 +353,12 @@ class Subset:
         )
         self._keys.add(table, [(key, reason(holder)) for key, holder in holders_by_key])
 
-    def _rows(self, table: Table) -> QuerySet[Any]:
+    def _all_rows(self, table: Table) -> QuerySet[Any]:
         return QuerySet(table.model, using=self._using)
 
     def _read_values(self, table: Table, keys: Sequence[Any], names: Iterable[str]) -> Rows:
         """Return the values of the columns ``names`` of existing rows, by primary key."""
-        return dict(keyed(table, self._rows(table).filter(pk__in=keys), names))
+        return dict(keyed(table, self._all_rows(table).filter(pk__in=keys), names))
 
     def _references(self, table: Table) -> Iterator[Reference]:
         return (
@@ -485,10 +489,10 @@ def _unpacked(table: Table, packed: Any) -> Any:
     return packed if is_plain else from_text(columns[0], packed)
 
 
-def _holders(rows: Rows, names: Iterable[str]) -> Holders:
+def _holders_in(rows: Rows, names: Iterable[str]) -> Holders:
     """Map the values of the columns ``names`` to the key of their row, without NULL."""
-    keys_by_values = {tuple(row[name] for name in names): key for key, row in rows.items()}
-    return {values: key for values, key in keys_by_values.items() if None not in values}
+    holders = {tuple(row[name] for name in names): key for key, row in rows.items()}
+    return {values: key for values, key in holders.items() if None not in values}
 
 
 def _converted(column: Column, value: Any) -> Any:
@@ -515,9 +519,9 @@ def _message(error: Exception) -> str:
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
-def _row(table: Table, key: Any) -> str:
+def _row_name(table: Table, key: Any) -> str:
     return f"{table.label}(pk={key})"
 
 
 def _needed_by(table: Table, name: str) -> Reason:
-    return lambda key: f"needed by {_row(table, key)}.{name}"
+    return lambda key: f"needed by {_row_name(table, key)}.{name}"
