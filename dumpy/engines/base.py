@@ -157,9 +157,9 @@ class Engine(ABC):
         return as_driven(column)
 
     def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
-        """Return the size of the longest row of a query in some columns, in bytes.
+        """Return the size of the longest row of a query in the given columns, in bytes.
 
-        An engine whose driver fetches few rows as fast as many need not know: it may be any number.
+        If the driver fetches few rows as fast as many, this may be any number.
         """
         return sys.maxsize
 
@@ -396,7 +396,7 @@ class ServerEngine(Engine):
     right_to_create: ClassVar[str]
 
     def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
-        """Return the size of the longest row; it is not known if one column has a custom field."""
+        """Return the size of the longest row, which is unknown if a column has a custom field."""
         sizes: list[Any] = []
         for column in columns:
             if column.types is None and not column.is_json:
@@ -404,8 +404,8 @@ class ServerEngine(Engine):
             value = Cast(F(column.name), TextField()) if column.is_json else F(column.name)
             size = Func(value, function="OCTET_LENGTH", output_field=IntegerField())
             sizes.append(Coalesce(size, 0))
-        found: int | None = rows.order_by().aggregate(n=Max(reduce(add, sizes)))["n"]
-        return found or 0
+        longest: int | None = rows.order_by().aggregate(n=Max(reduce(add, sizes)))["n"]
+        return longest or 0
 
     def name(self) -> str:
         return str(self.rows(self.location_query)[0][0])
