@@ -30,6 +30,8 @@ hypothesis_settings.register_profile("dumpy", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("dumpy")
 
 
+# What pytest makes of the tests takes half of the time until the first one runs: it is kept.
+sys.dont_write_bytecode = False
 # A shell lets what runs in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -12,15 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from sites import NewSite, Site, Version
+import suites
+from sites import AUTH_AT_ONCE, NewSite, Site, Version
 
-SUITE = Path(__file__).with_name("suite")
-FILES = {
-    path.relative_to(SUITE).as_posix(): path.read_text(encoding="utf-8")
-    for path in SUITE.rglob("*.py")
-}
+FILES = suites.files(Path(__file__).with_name("suite")) | AUTH_AT_ONCE
 # Under that name pytest would import it here, where there is no shop.
 FILES["conftest.py"] = "from shared import *\n"
+CLAIMS = suites.claims(FILES["check_page.py"] + FILES["check_action.py"])
 SETTINGS = {
     "INSTALLED_APPS": [
         "dumpy",
@@ -32,6 +30,7 @@ SETTINGS = {
         "django.contrib.staticfiles",
         "shop",
     ],
+    "MIGRATION_MODULES": {"auth": "auth_at_once"},
     "MIDDLEWARE": [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
@@ -55,12 +54,6 @@ SETTINGS = {
         }
     ],
 }
-PYTEST = [sys.executable, "-m", "pytest", "-c", os.devnull, "-p", "no:cacheprovider"]
-
-
-def claims(file: str) -> list[str]:
-    """Return the names of the tests in a file of the suite."""
-    return re.findall(r"^def (test_\w+)\(", FILES[file], re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -73,35 +66,26 @@ def site(new_site: NewSite) -> Site:
     return site
 
 
-def printed(site: Site, files: str) -> str:
-    """Return what pytest prints of some files of the suite."""
-    options = ["-rA", "--rootdir=.", "--ds", site.settings, "-p", "no:randomly", "-p", "no:faker"]
-    done = subprocess.run(
-        [*PYTEST, *options, "-o", f"python_files={files}"],
-        cwd=site.directory, env=site.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def quick(site: Site) -> str:
     """Return what a run of the suite without the browser prints."""
-    return printed(site, "check_page.py check_action.py")
+    files = "check_page.py check_action.py"
+    return suites.printed(site.directory, site.environment, files=files)
 
 
-@pytest.mark.parametrize("claim", claims("check_page.py") + claims("check_action.py"))
+@pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_of_the_suite_holds(quick: str, claim: str) -> None:
-    outcomes = re.findall(rf"^(\w+) .*::{claim}\b", quick, re.MULTILINE)
-    assert set(outcomes) == {"PASSED"}, quick
+    assert suites.outcomes(quick, claim) == {"PASSED"}, quick
 
 
 @pytest.mark.slow
 @pytest.mark.sqlite
 def test_a_person_with_a_browser_loads_a_dump_and_downloads_rows(site: Site) -> None:
-    said = printed(site, "check_browser.py")
+    said = suites.printed(site.directory, site.environment, files="check_browser.py")
     if skipped := re.search(r"^SKIPPED .*: (needs .*|could not import .*)$", said, re.MULTILINE):
         pytest.skip(skipped[1])
-    assert "4 passed" in said, said
+    for claim in suites.claims(FILES["check_browser.py"]):
+        assert suites.outcomes(said, claim) == {"PASSED"}, said
 
 
 def test_nothing_of_the_admin_is_imported_where_it_is_not_installed() -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import forkserver
+import suites
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -90,6 +91,7 @@ def environment(directory: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(directory),
         "PYTEST_DEBUG_TEMPROOT": str(directory.parent),
+        "PYTEST_ADDOPTS": suites.WITHOUT_OTHERS,
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import suites
 from sites import NewSite, Site, Version
 
-SUITE = Path(__file__).with_name("suite")
-FILES = {
-    path.relative_to(SUITE).as_posix(): path.read_text(encoding="utf-8")
-    for path in SUITE.rglob("*.*")
-    if path.suffix in {".py", ".json"}
-}
+FILES = suites.files(Path(__file__).with_name("suite"))
 SETTINGS = {
     "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.sites", "dumpy", "shop"],
     "SITE_ID": 1,
@@ -30,20 +24,9 @@ CLAIMS = sorted(
     name
     for file, text in FILES.items()
     if file.startswith("check_")
-    for name in re.findall(r"^ *def (test_\w+)\(", text, re.MULTILINE)
+    for name in suites.claims(text)
     if name != "test_a_skipped_one"
 )
-PYTEST = [
-    sys.executable,
-    "-m",
-    "pytest",
-    "-c",
-    os.devnull,
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:faker",
-]
 
 Ran = Callable[..., str]
 
@@ -59,12 +42,7 @@ def ran(site: Site) -> Ran:
     """Return a function that runs a suite, and returns what pytest prints."""
 
     def run(*args: str, files: str = "check_*.py") -> str:
-        order = [] if "randomly" in args else ["-p", "no:randomly"]
-        done = subprocess.run(
-            [*PYTEST, "-rA", "--rootdir=.", "-o", f"python_files={files}", *order, *args],
-            cwd=site.directory, env=site.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.stdout + done.stderr
+        return suites.printed(site.directory, site.environment, *args, files=files)
 
     return run
 
@@ -89,8 +67,7 @@ def results(printed: str) -> list[str]:
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_of_the_suite_holds(once: str, claim: str) -> None:
-    outcomes = re.findall(rf"^(\w+) .*::{claim}\b", once, re.MULTILINE)
-    assert set(outcomes) == {"PASSED"}, once
+    assert suites.outcomes(once, claim) == {"PASSED"}, once
 
 
 def test_fixtures_of_the_session_are_loaded_once_for_all_modules(once: str) -> None:
@@ -123,12 +100,9 @@ def test_a_database_that_is_used_again_holds_no_rows_of_a_scope(site: Site, ran:
 def test_a_project_without_django_does_not_notice_the_plugin(tmp_path: Path) -> None:
     code = "import sys\ndef test_it():\n    assert 'django' not in sys.modules\n"
     (tmp_path / "test_it.py").write_text(code)
-    command = [*PYTEST, "-p", "no:django", "-p", "no:randomly", "-p", "no:hypothesispytest"]
     environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert "1 passed" in done.stdout, done.stdout
+    said = suites.printed(tmp_path, environment, "-p", "no:django")
+    assert "1 passed" in said, said
 
 
 def test_without_pytest_django_the_mark_says_what_to_install(ran: Ran) -> None:

@@ -22,9 +22,9 @@ from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 PICTURES = os.environ.get("DUMPY_TEST_PICTURES")
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", "dark"] if PICTURES else ["light"])
 def browser(request, tmp_path):
-    """Return a browser that likes light or dark pages."""
+    """Return a browser that likes light or, for a picture, dark pages."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1000,860"):
