@@ -21,8 +21,7 @@ What a test does with a site:
     site.execute("DELETE FROM shop_item")   # SQL; contents() and rows() return what is there
 
 Apps without migrations get their tables from ``migrate --run-syncdb``. `django.contrib.auth` is
-only there if a test names it: its migrations take longer than all else, and `AUTH_AT_ONCE` makes
-its tables in one. A database is copied as a
+only there if a test names it, and its tables are made by one migration. A database is copied as a
 file on SQLite, as a template on PostgreSQL, and table by table on MySQL. On a server a site has one
 copy at a time: the next one takes its place.
 """
@@ -47,6 +46,7 @@ from project import settings as project_settings
 ROOT = Path(__file__).resolve().parents[1]
 COMMON = {
     "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+    "MIGRATION_MODULES": project_settings.MIGRATION_MODULES,
     "SECRET_KEY": "for tests only",
     "USE_TZ": True,
 }
@@ -55,26 +55,6 @@ from django.core.management import call_command
 for alias in {aliases!r}:
     call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 """
-AUTH_AT_ONCE = {
-    "auth_at_once/0012_alter_user_first_name_max_length.py": """
-from django.contrib.auth.models import Group, Permission, User
-from django.db import migrations
-from django.db.migrations.state import ModelState
-
-
-def create(model):
-    state = ModelState.from_model(model)
-    fields = list(state.fields.items())
-    return migrations.CreateModel(state.name, fields, state.options, state.bases, state.managers)
-
-
-class Migration(migrations.Migration):
-    initial = True
-    dependencies = [("contenttypes", "0002_remove_content_type_name")]
-    operations = [create(model) for model in (Permission, Group, User)]
-"""
-}
-"""The migrations of `django.contrib.auth` as one, where ``MIGRATION_MODULES`` names it."""
 
 # What a restore on MySQL makes beside a database, and what a copy is called.
 BESIDE = ("", "_dumpy_stage", "_dumpy_old")

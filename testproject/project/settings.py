@@ -61,6 +61,7 @@ INSTALLED_APPS = [
 ]
 if ENGINE == "postgresql":
     INSTALLED_APPS += ["django.contrib.postgres", "pgzoo"]
+MIGRATION_MODULES = {"auth": "auth_at_once"}
 
 SECRET_KEY = "for the test project only"
 ROOT_URLCONF = "project.urls"

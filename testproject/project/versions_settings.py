@@ -23,6 +23,7 @@ INSTALLED_APPS = [
 ]
 if (CODE / "people").is_dir():
     INSTALLED_APPS += ["people"]
+MIGRATION_MODULES = settings.MIGRATION_MODULES
 
 DUMPY = {"VERSION": "press.__version__"}
 if (CODE / "press" / "migrators.py").is_file():

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import suites
-from sites import AUTH_AT_ONCE, NewSite, Site, Version
+from sites import NewSite, Site, Version
 
-FILES = suites.files(Path(__file__).with_name("suite")) | AUTH_AT_ONCE
+FILES = suites.files(Path(__file__).with_name("suite"))
 # Under that name pytest would import it here, where there is no shop.
 FILES["conftest.py"] = "from shared import *\n"
 CLAIMS = suites.claims(FILES["check_page.py"] + FILES["check_action.py"])
@@ -30,7 +30,6 @@ SETTINGS = {
         "django.contrib.staticfiles",
         "shop",
     ],
-    "MIGRATION_MODULES": {"auth": "auth_at_once"},
     "MIDDLEWARE": [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +53,16 @@ def target(warm: None, db: None) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a directory the current one, and that of temporary files."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+def here(tmp_path: Path) -> Iterator[Path]:
+    """Make a directory the current one, and that of temporary files.
+
+    After a `monkeypatch`, all would be forgotten that was learned of the models.
+    """
+    before, tempfile.tempdir = (Path.cwd(), tempfile.tempdir), str(tmp_path)
+    os.chdir(tmp_path)
+    yield tmp_path
+    directory, tempfile.tempdir = before
+    os.chdir(directory)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sites import AUTH_AT_ONCE, Site, Version
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -39,11 +39,9 @@ APPS = ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"]
 BEFORE = Version(
     {
         "shop/models.py": HEAD + "".join(MODEL.format(name=name) for name in ("Photo", "Video")),
-        **AUTH_AT_ONCE,
     },
     {
         "INSTALLED_APPS": APPS,
-        "MIGRATION_MODULES": {"auth": "auth_at_once"},
         "DUMPY": {"VERSION": "1.0"},
     },
     FILL,

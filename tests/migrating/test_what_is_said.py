@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from shops import aged
-from sites import AUTH_AT_ONCE, Site, Version
+from sites import Site, Version
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -39,7 +39,6 @@ Item.objects.create(pk=2, name="blue")
 """
 VALUES = {
     "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop"],
-    "MIGRATION_MODULES": {"auth": "auth_at_once"},
 }
 VIEW = "CREATE VIEW shop_names AS SELECT id, name FROM shop_item"
 FORGETFUL = """
@@ -58,7 +57,7 @@ class Forgetful(Migrator):
 
         return "2.0"
 """
-BEFORE = Version({"shop/models.py": MODELS, **AUTH_AT_ONCE}, VALUES, FILL)
+BEFORE = Version({"shop/models.py": MODELS}, VALUES, FILL)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, transaction
+from pytest_django.plugin import DjangoDbBlocker
 from running import Project, called, contents, dumped
 
 from dumpy.dump import natural
@@ -27,13 +29,28 @@ from zoo.fields import Point
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def dump(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_dump(
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Path:
     """A dump of three tracks on an album, and of three animals; one row in each file."""
+    path = tmp_path_factory.mktemp("repair") / "dump"
+    with django_db_blocker.unblock(), transaction.atomic():
+        fill_shop()
+        fill_zoo()
+        called("dump2py", str(path), "music", "zoo", max_row_count=1, verbosity=0)
+        transaction.set_rollback(True)
+    return path
+
+
+@pytest.fixture
+def dump(made_dump: Path, tmp_path: Path) -> Path:
+    """A copy of the dump, whose rows are in the database."""
     fill_shop()
     fill_zoo()
-    called("dump2py", str(tmp_path / "dump"), "music", "zoo", max_row_count=1, verbosity=0)
-    return tmp_path / "dump"
+    return shutil.copytree(made_dump, tmp_path / "dump")
 
 
 def fill_shop() -> None:

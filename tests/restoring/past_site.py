@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sites import AUTH_AT_ONCE, Site, Version
+from sites import Site, Version
 
 APPS = [
     "django.contrib.contenttypes", "django.contrib.auth", "dumpy", "shop", "stock", "fixes",
@@ -177,8 +177,7 @@ ROWS = {
     "stock_place": [(3, 5, "x")],
 }
 """What migrations make of the rows of the first version."""
-SETTINGS = {"INSTALLED_APPS": APPS, "MIGRATION_MODULES": {"auth": "auth_at_once"}}
-PAST = Version({**V1, **AUTH_AT_ONCE}, SETTINGS, FILL)
+PAST = Version(V1, {"INSTALLED_APPS": APPS}, FILL)
 
 
 def rows(site: Site) -> dict[str, list[tuple[object, ...]]]:
