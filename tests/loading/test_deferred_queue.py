@@ -451,6 +451,7 @@ def test_a_failed_load_leaves_nothing_behind(load: Load) -> None:
     assert not Taxon.objects.exists()
 
 
+@pytest.mark.slow
 def test_of_5000_waiting_objects_none_is_given_up_silently(load: Load) -> None:
     """L7: Lino sets the foreign keys of those beyond 4,000 to NULL."""
     text = fixture_of("yield [Taxon(pk=n, name='x', parent_id=99999) for n in range(1, 5001)]")
