@@ -66,7 +66,7 @@ class Laboratory:
         needed: The fixtures that are loaded before each.
     """
 
-    def __init__(self, using: str, directory: Path, needed: Sequence[Path]) -> None:
+    def __init__(self, using: str, directory: Path, needed: list[Path]) -> None:
         self.using = using
         self.needed = needed
         self._directory = directory
@@ -97,7 +97,7 @@ class Laboratory:
         tried = re.escape(str(self._directory / "converted.py"))
         reason = re.sub(rf"{tried}:\d+: ", "", sentence(error))
         reason = re.sub(tried, fixture.target.name, reason)
-        return f"{fixture} was not converted: {reason}{_WITH if _misses_a_row(error) else ''}"
+        return f"{fixture} was not converted: {reason}{_WITH if lacks_rows(error) else ''}"
 
     def _prove(self, old: Path, new: Path) -> tuple[float, float]:
         """Return the seconds of CPU time that each takes; raises ``DumpyError`` if rows differ."""
@@ -242,7 +242,7 @@ def _computed(row: RowDiff) -> set[tuple[str, str, str]]:
     return {one for one in _names(row) if one[2] in fields and not has_one_default(fields[one[2]])}
 
 
-def _misses_a_row(error: BaseException) -> bool:
+def lacks_rows(error: BaseException) -> bool:
     """Return whether a load has failed because a row refers to one that is not there."""
     causes = [error]
     while cause := causes[-1].__cause__ or causes[-1].__context__:

@@ -163,6 +163,7 @@ def test_an_old_file_that_a_module_still_names_is_not_deleted(site: Site) -> Non
     said = site.fail("convertfixtures", *options)
     assert kept in said
     assert "1 old file of 2 not deleted." in said
+    assert "Django refuses a name without an extension" in said
     assert fixtures(site) == before - {"lines.jsonl"} | {"all.py", "lines.py"}
 
 
@@ -186,7 +187,7 @@ def test_what_cannot_be_converted_is_named_and_stays(site: Site) -> None:
     write(
         site,
         "alone.json",
-        {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": 3}},
+        {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": 4}},
     )
     site.write({"books/fixtures/broken.json": "[{"})
     names = ["gone", "field", "value", "shape", "sold", "titled", "alone", "broken"]
@@ -217,6 +218,17 @@ def test_a_fixture_that_refers_to_rows_of_another_is_converted_with_it(site: Sit
     book = {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": ["Homer"]}}
     write(site, "alone.json", book)
     assert "alone.py loads" in site.succeed("convertfixtures", "alone", "--with", "authors")
+
+
+def test_a_fixture_is_tried_again_after_those_that_it_may_refer_to(site: Site) -> None:
+    author = {"model": "books.author", "fields": {"name": "Homer"}}
+    son = {"model": "books.author", "fields": {"name": "Hesiod", "parent": ["Homer"]}}
+    book = {"model": "books.book", "pk": 5, "fields": {"title": "Works", "author": ["Hesiod"]}}
+    for name, one in (("c", author), ("b", son), ("a", book)):
+        write(site, f"{name}.json", one)
+    said = site.succeed("convertfixtures", "a", "b", "c")
+    assert said.count("loads the same rows in") == 3
+    assert "was not converted" not in said
 
 
 def test_a_fixture_that_the_others_need_can_be_one_of_them(site: Site) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from dumpy.checking.converting import Fixture, Laboratory, fixtures_of, laboratory, rewrite
+from dumpy.checking.converting import (
+    Fixture,
+    Laboratory,
+    fixtures_of,
+    laboratory,
+    lacks_rows,
+    rewrite,
+)
 from dumpy.console import add_options
 from dumpy.ending import cleaning_up
 from dumpy.errors import counted, printable_lines
@@ -60,13 +67,13 @@ class Command(BaseCommand):
         try:
             if fixtures:
                 with laboratory(using, options["needed"]) as scratch:
-                    converted = [fixture for fixture in fixtures if self._convert(fixture, scratch)]
+                    converted = self._convert(fixtures, scratch)
         except (DatabaseError, OSError) as error:
             raise CommandError(f"The scratch database cannot be created: {error}") from error
         failed = self._replace_old(converted) if options["rewrite"] or options["delete"] else []
         if options["dry_run"]:
             self._print("Dry run complete: nothing was changed.")
-        elif converted and not options["delete"]:
+        elif converted and (failed or not options["delete"]):
             self._print(_OLD_FILES_KEPT)
         if failed_count := len(fixtures) - len(converted):
             count = counted(failed_count, "fixture")
@@ -76,15 +83,29 @@ class Command(BaseCommand):
         if not fixtures:
             self._print("There are no fixtures to convert.")
 
-    def _convert(self, fixture: Fixture, scratch: Laboratory) -> bool:
-        try:
-            self._print(scratch.convert(fixture, is_dry=self._options["dry_run"]))
-        except Exception as error:  # the parser of a format may raise any exception
-            if self._options["traceback"]:
-                raise
-            self.stderr.write(printable_lines(scratch.reason(fixture, error)))
-            return False
-        return True
+    def _convert(self, fixtures: Sequence[Fixture], scratch: Laboratory) -> list[Fixture]:
+        """Convert fixtures; those that lack rows of others are tried again after these."""
+        converted: list[Fixture] = []
+        errors: dict[Fixture, Exception] = {}
+        waiting = fixtures
+        while waiting:
+            before = len(converted)
+            for fixture in waiting:
+                try:
+                    self._print(scratch.convert(fixture, is_dry=self._options["dry_run"]))
+                    converted.append(fixture)
+                except Exception as error:  # the parser of a format may raise any exception
+                    errors.setdefault(fixture, error)
+            scratch.needed += [one.path for one in converted[before:]]
+            waiting = [one for one in waiting if one not in converted and lacks_rows(errors[one])]
+            if len(converted) == before:
+                break
+        for fixture in fixtures:
+            if fixture not in converted:
+                if self._options["traceback"]:
+                    raise errors[fixture]
+                self.stderr.write(printable_lines(scratch.reason(fixture, errors[fixture])))
+        return converted
 
     def _replace_old(self, converted: Sequence[Fixture]) -> list[str]:
         """Rewrite modules, and delete the old files that no module names; return the failures."""
