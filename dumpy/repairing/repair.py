@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
@@ -18,6 +19,7 @@ from dumpy.errors import DumpyError, LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, RowKey
+from dumpy.loading.registry import TODAY
 from dumpy.migrating.install import migration_of_dump
 from dumpy.migrating.tables import created, migrated
 from dumpy.reading import Dump, DumpedTable
@@ -25,7 +27,7 @@ from dumpy.reading.dump import Row
 from dumpy.repairing.choice import Choice, NoChoice
 from dumpy.repairing.special import NotHere, SpecialKeys
 from dumpy.schema.instances import dumped_row, new
-from dumpy.schema.references import load_order
+from dumpy.schema.references import GenericKey, generic_keys_of, load_order
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -81,6 +83,12 @@ class Picked:
         for column in self.table.columns:
             if (key := _target(column, self.values)) is not None:
                 yield column, key
+
+    def generic_targets(self) -> Iterator[RowKey]:
+        """Yield the rows that generic foreign keys of this row lead to."""
+        for generic in generic_keys_of(self.table):
+            if (key := _generic_target(generic, self.values)) is not None:
+                yield key
 
     @property
     def ref(self) -> RowRef:
@@ -198,10 +206,14 @@ class Repair:
         models = {row.table.model for row in rows}
         for table in {table_of(model): None for model in apps.get_models()}:
             columns = [one for one in table.columns if one.references in models]
-            if not columns or is_special(table.model):
+            generic = list(generic_keys_of(table))
+            if not (columns or generic) or is_special(table.model):
                 continue
-            why = partial(_why_child, table, columns, parents, is_strict)
+            why = partial(_why_child, table, columns, generic, parents, is_strict)
             names = {column.name for column in columns}
+            names |= {
+                column.name for one in generic for column in (one.content_type, one.object_id)
+            }
             for row in self._pick(table, names, why):
                 if (table.label, row.key) not in seen:
                     seen.add((table.label, row.key))
@@ -212,7 +224,8 @@ class Repair:
         while rows:
             needed: defaultdict[tuple[ModelType, str], dict[object, str]] = defaultdict(dict)
             for row in rows:
-                for _column, key in row.targets():
+                keys = [*(key for _column, key in row.targets()), *row.generic_targets()]
+                for key in keys:
                     if not (self._is_there(key) or is_special(key.model)):
                         why = f"{row} refers to it."
                         needed[key.model, key.name].setdefault(key.value, why)
@@ -427,9 +440,22 @@ def _target(column: Column, values: Values) -> RowKey | None:
     return RowKey(column.references, column.parent_field.attname, value)
 
 
+def _generic_target(generic: GenericKey, values: Values) -> RowKey | None:
+    """Return the row that a generic foreign key of a row leads to, None for none."""
+    kind, number = values.get(generic.content_type.name), values.get(generic.object_id.name)
+    model = TODAY.find(".".join(map(str, kind.key))) if isinstance(kind, Natural) else None
+    if model is None or number is None or len(table_of(model).key) > 1:
+        return None
+    name = table_of(model).key[0]
+    with suppress(ValidationError, ValueError, TypeError):
+        return RowKey(model, name, table_of(model).column(name).target.to_python(number))
+    return None
+
+
 def _why_child(
     table: Table,
     columns: Iterable[Column],
+    generic: Iterable[GenericKey],
     parents: Mapping[RowKey, str],
     is_strict: bool,
     values: Values,
@@ -445,7 +471,8 @@ def _why_child(
             )
         if (key := _target(column, values)) in parents and key is not None:
             return parents[key]
-    return ""
+    keys = (_generic_target(one, values) for one in generic)
+    return next((parents[key] for key in keys if key in parents and key is not None), "")
 
 
 def _picked(table: Table, values: Values, place: Place, why: str) -> Picked:

@@ -135,6 +135,33 @@ def test_what_is_missing_beside_a_row_is_no_reason_not_to_restore_it(dump: Path)
         Album.objects.filter(pk=7)._raw_delete(using="default")
 
 
+def test_rows_of_generic_foreign_keys_are_restored_with_the_row_and_it_with_them(
+    tmp_path: Path,
+) -> None:
+    fill_zoo()
+    chip = zoo.Chip.objects.get()
+    zoo.Label.objects.create(pk=1, target=chip)
+    zoo.Label.objects.create(pk=2, kind=None, key=str(chip.pk))
+    zoo.Label.objects.create(pk=3, kind=ContentType.objects.get_for_model(Genre), key="no key")
+    zoo.Label.objects.create(pk=4, target=zoo.Species.objects.get())
+    called("dump2py", str(tmp_path / "dump"), "zoo", verbosity=0)
+    before = contents()
+    for model in (zoo.Label, zoo.Booking, zoo.Chip):
+        model.objects.all().delete()
+    said = repaired(tmp_path / "dump", "zoo.Chip", str(chip.pk), with_children=True)
+    assert said == {
+        "zoo.Chip": "1 restored",
+        "zoo.Booking": "2 restored",
+        "zoo.Label": "1 restored",
+    }
+    zoo.Label.objects.all().delete()
+    zoo.Booking.objects.all().delete()
+    chip.delete()
+    said = repaired(tmp_path / "dump", "zoo.Label", "1", "2", "3", "4")
+    assert said == {"zoo.Chip": "1 restored", "zoo.Label": "4 restored"}
+    assert contents()["zoo_label"] == before["zoo_label"]
+
+
 def test_nothing_is_changed_unless_it_is_meant(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     before = contents()
