@@ -63,12 +63,12 @@ def step_for(found: Findings) -> Step | None:
     source = version_of(found.arrived or found.version)
     today = version_of(found.project_version)
     if source is None or today is None:
-        who, way = (
-            ("The project", "Set DUMPY['VERSION'] in its settings.")
-            if today is None
-            else ("The dump", "Say which version it is of: --as-version 1.0, say.")
-        )
-        raise NotWritten(f"{who} names no version, so no migrator would run. {way}")
+        said = []
+        if today is None:
+            said.append("The project names no version: set DUMPY['VERSION'] in its settings.")
+        if source is None:
+            said.append("The dump names no version: name it with --as-version 1.0, for example.")
+        raise NotWritten(" ".join(["A migrator leads from version to version.", *said]))
     if source >= today:
         raise NotWritten(
             f"The dump is of version {source}, the project of {today}: a migrator runs for dumps "

@@ -169,6 +169,7 @@ class _Fields:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the differences."""
+        removed: list[Finding] = []
         for name in self.gone:
             if name in self.renamed:
                 new, is_guess = self.renamed[name]
@@ -179,8 +180,10 @@ class _Fields:
                     f"change the name left of the '=' to {new!r}", is_guess=is_guess,
                 )  # fmt: skip
             else:
-                yield self._removed(name)
+                removed.append(self._removed(name))
+                yield removed[-1]
         known = {new for new, _is_guess in self.renamed.values()}
+        known |= {one.to for one in removed if one.to}
         known |= {self.table.names[name] for name in self.dumped.fields if name in self.table.names}
         for one in self.added.values():
             if one.name not in known:
@@ -271,8 +274,8 @@ class _Fields:
         label, names = literal(self.table.label), (literal(old), literal(one.name))
         return replace(
             finding, reason=f"was {then}, and may be the {now} {one.name} now{loss}", to=one.name,
-            hint=f"in a program ('# dumpy: program 1'), {finding.place} becomes: {line}",
-            place=None, call=None, is_guess=True,
+            hint=f"{finding.place}: make the first line of the file '# dumpy: program 1', and this "
+            f"one: {line}", place=None, call=None, is_guess=True,
             proposal=f"self.change_values({label}, {names[0]}, {change})\n"
             f"self.rename_field({label}, {', '.join(names)})",
         )  # fmt: skip

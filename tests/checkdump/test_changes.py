@@ -105,11 +105,12 @@ def restored(site: Site) -> None:
     site.succeed("run", "dump/restore.py", "--noinput")
 
 
-def restored_as_program(site: Site, hint: str) -> None:
-    """Paste the line that a hint gives into a copy of the dump, as it says, and restore that."""
+def restored_as_program(site: Site, found: dict[str, Any]) -> None:
+    """Paste the line of a finding's hint into a copy of the dump, as it says, and restore that."""
     shutil.copytree(site.directory / "dump", site.directory / "program")
-    place, _, pasted = hint.partition("), ")[2].partition(" becomes: ")
+    place, _, hint = found["hint"].partition(": make the first line")
     path, _, line = place.rpartition(":")
+    pasted = hint.partition("this one: ")[2]
     script = site.directory / path.replace("dump/", "program/")
     lines = script.read_text(encoding="utf-8").splitlines()
     lines[0], lines[int(line) - 1] = "# dumpy: program 1", f"        {pasted}"
@@ -172,7 +173,8 @@ def test_a_foreign_key_that_is_a_many_to_many_field_now_keeps_its_links(
     (found,) = checked(site)
     assert (found["field"], found["to"], found["action"]) == ("author_id", name, "migrate")
     assert f"was a foreign key, and may be the many-to-many field {name} now" in found["reason"]
-    restored_as_program(site, found["hint"])
+    assert "New fields" not in site.manage("checkdump", "dump").stdout
+    restored_as_program(site, found)
     assert links_of_books(site, name) == "[['Ada']]\n"
     create_database(site.databases["default"])
     step = written(site)
@@ -202,7 +204,7 @@ def test_a_many_to_many_field_that_is_a_foreign_key_now_is_named(site: Site) -> 
     (found,) = checked(site)
     assert (found["field"], found["to"], found["values"]) == ("tags", "tag_id", 1)
     assert "of which one link stays" in found["reason"]
-    restored_as_program(site, found["hint"])
+    restored_as_program(site, found)
     tags = "from shop.models import *; print([book.tag.name for book in Book.objects.all()])"
     assert site.shell(tags) == "['old']\n"
     assert "self.remove_field" not in written(site)

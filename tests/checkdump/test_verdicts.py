@@ -90,5 +90,12 @@ def test_a_step_for_a_dump_without_a_version_needs_one_to_be_named(site: Site) -
     alter(site)
     site.edit("dump/restore.py", ("SOURCE_VERSION = '1'", "SOURCE_VERSION = None"))
     said = site.fail("checkdump", site.the_dump, "--write-migrator")
-    assert "The dump names no version, so no migrator would run." in said
-    assert "--as-version 1.0" in said
+    assert "The dump names no version: name it with --as-version 1.0, for example." in said
+
+
+def test_all_versions_that_a_step_lacks_are_asked_for_at_once(site: Site) -> None:
+    alter(site)
+    site.configure(INSTALLED_APPS=["dumpy", "shop"])
+    site.edit("dump/restore.py", ("SOURCE_VERSION = '1'", "SOURCE_VERSION = None"))
+    said = site.fail("checkdump", site.the_dump, "--write-migrator")
+    assert "The project names no version: set DUMPY['VERSION'] in its settings. The dump" in said
