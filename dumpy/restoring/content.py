@@ -84,10 +84,10 @@ class Content:
 
     @cached_property
     def losses(self) -> Sequence[str]:
-        """A sentence for each field and model whose values migrations remove."""
+        """A sentence for each migration that removes values or rows of the dump."""
         removed = self.changes.removed
-        found: list[str] = []
-        moved = ", unless a data migration moves them" if self.changes.scripts else ""
+        found: dict[Key, list[str]] = {}
+        moved = ", unless a data migration moves it" if self.changes.scripts else ""
         values: dict[str, Counter[str]] = {}
         for ((app, model), name), key in removed.items():
             label = f"{app}.{model}"
@@ -99,11 +99,11 @@ class Content:
             if count:
                 what = ".".join(filter(None, [tables[0].label, name]))
                 gone = counted(count, "value" if name else "row")
-                verb = "is" if count == 1 else "are"
-                found.append(
-                    f"{'.'.join(key)} removes {what}: {gone} of the dump {verb} not kept{moved}."
-                )
-        return found
+                found.setdefault(key, []).append(f"{what} ({gone})")
+        return [
+            f"{'.'.join(key)} removes what the dump has in {', '.join(places)}{moved}."
+            for key, places in found.items()
+        ]
 
     def _values(self, tables: Iterable[DumpedTable], names: Sequence[str]) -> Counter[str]:
         """Return how many rows have a value in each field, by the name that the field had then."""
