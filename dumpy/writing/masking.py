@@ -37,8 +37,8 @@ _F: Any = F
 
 # Names, or parts of names, of fields that may hold personal data; a note names them.
 PERSONAL = re.compile(
-    r"(?:\b|_)(?:e?mail|phone|mobile|fax|first_?name|last_?name|full_?name|user_?name|nick_?name|"
-    r"surname|address|street|city|zip|postcode|birth(?:day|date)?|dob|password|token|secret|iban|"
+    r"(?:\b|_)(?:e?mail|(?:tele)?phone|mobile|fax|first_?name|last_?name|full_?name|user_?name|nick_?name|"
+    r"surname|address|street|city|zip|postcode|birth(?:day|date)?|born|dob|password|token|secret|iban|"
     r"ssn|passport|ip)(?:\b|_|\d)",
     re.IGNORECASE,
 )

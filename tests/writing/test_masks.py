@@ -30,6 +30,7 @@ from running import Said, called, dumped, loaded
 
 import dumpy
 from dumpy import masks
+from dumpy.writing.masking import PERSONAL
 from music.models import Album, Artist, Genre
 from zoo import models as zoo
 from zoo.fields import Colour
@@ -438,6 +439,16 @@ def test_fields_that_look_personal_and_are_not_masked_are_named(
     assert "zoo.Checkup.ip" in said
     assert "zoo.Checkup.email" not in said
     assert "Not masked" not in called("dumpdata", "zoo.Checkup", format="py").err
+
+
+@pytest.mark.parametrize("name", ["born", "date_of_birth", "telephone", "work_phone", "ip_2"])
+def test_a_name_looks_personal(name: str) -> None:
+    assert PERSONAL.search(name)
+
+
+@pytest.mark.parametrize("name", ["reborn", "shipping", "headphone", "recipe"])
+def test_a_name_does_not_look_personal(name: str) -> None:
+    assert not PERSONAL.search(name)
 
 
 def test_a_mask_is_for_the_format_py_only() -> None:
