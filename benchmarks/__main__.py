@@ -42,6 +42,10 @@ def _memory_of_directories(place: Lab, arguments: Namespace) -> None:
     memory.of_directories(place)
 
 
+def _subset(place: Lab, arguments: Namespace) -> None:
+    memory.of_subsets(place)
+
+
 def _suite(place: Lab, arguments: Namespace) -> None:
     suite.run(place, arguments.rows, arguments.runs)
 
@@ -59,6 +63,7 @@ SUITES = {
     "chain": (_chain, SHOP),
     "memory": (_memory, SHOP),
     "memory-directories": (_memory_of_directories, PLAIN),
+    "subset": (_subset, SHOP),
     "startup": (_startup, SHOP),
     "suite": (_suite, SHOP),
 }
@@ -83,7 +88,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--rows", type=int, default=20_000, help="of formats and directories, lino, suite"
     )
-    parser.add_argument("--runs", type=int, default=3, help="of all but memory")
+    parser.add_argument("--runs", type=int, default=3, help="of all but memory and subset")
     parser.add_argument("--svg", type=Path, help="a file to draw formats in")
     parser.add_argument("--no-links", action="store_true", help="without many-to-many fields")
     parser.add_argument(

@@ -1,14 +1,17 @@
-"""Peak memory of dump and load, and of dump2py and restore, by the number of rows."""
+"""What dumps, loads, restores, and subsets take, by the number of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks import directories
 from benchmarks.lab import Cost, Lab, rows_in
 from benchmarks.table import megabytes, micro, show
 
 SIZES = (10_000, 200_000, 1_000_000)
+
+CHOSEN = 1_000
 
 Measured = tuple[int, list[Cost]]
 
@@ -21,6 +24,20 @@ def of_formats(place: Lab) -> None:
 def of_directories(place: Lab) -> None:
     """Measure and print what ``dump2py`` and ``restore.py`` take, of one table."""
     _show(place, "dump2py", "restore", _of_directories)
+
+
+def of_subsets(place: Lab) -> None:
+    """Measure and print what a subset of the same size takes, of ever more rows."""
+    path, lines = place.path("subset.py"), []
+    options = ("--format=py", "--output", path, "--where", f"shop.Item:pk__lte={CHOSEN}")
+    for size in SIZES:
+        rows = rows_in(place.source("fill", size, True))[0]
+        cost = place.measure("manage", "dumpdata", *options)
+        dumped = Path(path).read_text(encoding="utf-8").count("\n    yield create_")
+        seconds = f"{cost.wall:.2f}", f"{cost.cpu:.2f}"
+        lines.append([f"{rows:,}", f"{dumped:,}", *seconds, megabytes(cost.peak)])
+    head = ["rows", "dumped", "seconds", "CPU seconds", "peak MB"]
+    show(f"Subset of {CHOSEN:,} items, {place.engine}", head, lines)
 
 
 def _show(place: Lab, dump: str, load: str, measure: Callable[[Lab, int], Measured]) -> None:
