@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lino.api.ad import Site
 
-from benchmarks.settings import DATABASES, SECRET_KEY, USE_TZ
+from benchmarks import settings
+from benchmarks.settings import SECRET_KEY, USE_TZ
 
 __all__ = ["DATABASES", "SECRET_KEY", "SITE", "USE_TZ"]
 
@@ -21,3 +22,5 @@ class Bench(Site):
 
 
 SITE = Bench(globals())
+# Lino puts a database of its own beside the settings.
+DATABASES = settings.DATABASES
