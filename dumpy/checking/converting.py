@@ -87,8 +87,8 @@ class Laboratory:
             fixture.target.chmod(fixture.path.stat().st_mode & 0o777)
         won = f", {old / new:.0f} times faster" if new and old >= 2 * new else ""
         return (
-            f"{fixture}: {fixture.target.name} loads the same rows in {new:.2f} s instead of "
-            f"{old:.2f} s of CPU time{won}."
+            f"{fixture}: {fixture.target.name} loads the same rows in {new * 1000:,.0f} ms instead "
+            f"of {old * 1000:,.0f} ms of CPU time{won}."
         )
 
     def reason(self, fixture: Fixture, error: BaseException) -> str:

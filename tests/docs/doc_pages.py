@@ -45,7 +45,7 @@ _INNER = re.compile(r"^\[(file|append|part of): (.+?)\]$", re.MULTILINE)
 # A command that is Python's alone needs no shell, and no start-up.
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
 _SHELL = re.compile(r"""[|&;<>()$`\\"'*?\[#~%{}!\n]""")
-_SECONDS = re.compile(r"\b\d+\.\d+ ?s\b")
+_SECONDS = re.compile(r"\b(\d+\.\d+ ?s|[\d,]+ ms)\b")
 
 
 @dataclass(frozen=True)
