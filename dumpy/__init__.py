@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dumpy.reading.opened import open as open
     from dumpy.reading.program import FlushDeferredObjects as FlushDeferredObjects
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "check": "dumpy.api",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from doc_pages import ROOT
 
+import dumpy
+
 LINKS = [
     (page.name, link)
     for page in sorted(ROOT.glob("*.md"))
@@ -26,3 +28,10 @@ def test_a_link_leads_somewhere() -> None:
         name, _, anchor = link.partition("#")
         assert (ROOT / name).exists(), (page, link)
         assert not anchor or anchor in headings(ROOT / name), (page, link)
+
+
+def test_the_changelog_begins_with_the_version_of_the_package_and_its_date() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    first = re.search(r"^## (.+)$", text, re.MULTILINE)
+    assert first
+    assert re.fullmatch(rf"{re.escape(dumpy.__version__)} - \d{{4}}-\d\d-\d\d", first[1])
