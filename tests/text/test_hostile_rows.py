@@ -7,13 +7,12 @@ import tracemalloc
 import warnings
 
 import pytest
+from text_dumps import PATIENCE
 
 from dumpy.text.outline import YIELDED
 from dumpy.text.scanner import RowError, RowScanner
 from dumpy.text.words import MAX_DEPTH
 
-# It is to take a second; a machine with other things to do counts more.
-PATIENCE = 5
 PREFIX = "    yield create_x("
 ARGUMENTS = [
     # calls and attributes

@@ -5,7 +5,7 @@ import time
 import tracemalloc
 
 import pytest
-from text_dumps import DUMP, changed, skeleton_of
+from text_dumps import DUMP, PATIENCE, changed, skeleton_of
 
 from dumpy.text.emit import END, head, main_function
 from dumpy.text.outline import SAVED, FormatError, split
@@ -25,8 +25,6 @@ def big(text: str) -> str:
     return code(f"X = ({text})")
 
 
-# It is to take a second; a machine with other things to do counts more.
-PATIENCE = 5
 INSTALL = "install_migrations(globals())"
 CODE: dict[str, str] = {
     # statements

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 
 from dumpy.text.outline import YIELDED, Outline, split
 from dumpy.text.skeleton import Skeleton, interpret
 
+# It is to take a second; a machine with other things to do counts more, and coverage much more.
+PATIENCE = 5 if sys.gettrace() is None else 60
 DUMP = '''\
 # dumpy: format 1
 """The data of shop 2.3.0, written by dumpy.
