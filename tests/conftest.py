@@ -7,18 +7,20 @@ import signal
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 from engines import REACH, is_required, trouble
 from flushing import flush_quickly
 from hypothesis import settings as hypothesis_settings
 from matrix import DIRECTORIES, NOT_QUICK, SAMPLED, WITHOUT_DATABASE, WITHOUT_SQL
 from pytest_django.plugin import DjangoDbBlocker
-from running import Project
+from running import Project, Undone
 from sites import NewSite, Site, Version, create_database, name_on_server
 
 TESTS = Path(__file__).resolve().parent
@@ -150,6 +152,19 @@ def new_site(
     with django_db_blocker.unblock():
         for site in made:
             site.drop()
+
+
+@pytest.fixture(scope="session")
+def undone(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Undone:
+    """Return a block whose rows are undone: what is made of them serves many tests."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        with django_db_blocker.unblock(), transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+
+    return block
 
 
 @pytest.fixture

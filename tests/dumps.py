@@ -63,6 +63,21 @@ def _arguments(row: str | tuple[Any, ...]) -> str:
     return row if isinstance(row, str) else ", ".join(map(source, row))
 
 
+def calls(text: str) -> list[str]:
+    """Return the calls of a dump, without what is common to all."""
+    return [
+        line.strip().removeprefix("yield create_")
+        for line in text.splitlines()
+        if line.startswith("    yield create_")
+    ]
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a file, or of each file below a directory, by where it is."""
+    found = [path, *path.rglob("*")]
+    return {str(one.relative_to(path)): one.read_bytes() for one in found if one.is_file()}
+
+
 def resealed(path: Path, *edited: str) -> None:
     """Let the manifest agree with files that were edited, as somebody could who knows how."""
     manifest = manifests.from_text((path / manifests.NAME).read_text(encoding="utf-8"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -20,6 +21,8 @@ from sites import Database, Site, database
 from project import settings as project_settings
 
 SETTINGS = "from project.settings import *\nfrom site_databases import DATABASES\n"
+
+Undone = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from drift_dumps import checked
-from dumps import write_manifest
+from dumps import files, write_manifest
 from running import called, dumped
 
 from dumpy import reading
@@ -257,10 +257,10 @@ def test_a_missing_file_is_not_accepted(dump: Path) -> None:
 
 
 def test_checking_writes_nothing(dump: Path) -> None:
-    before = {path.name: path.read_bytes() for path in dump.iterdir()}
+    before = files(dump)
     MediaType.objects.create(name="vinyl")
     called("checkdump", str(dump), NAMES)
-    assert {path.name: path.read_bytes() for path in dump.iterdir()} == before
+    assert files(dump) == before
     assert (Artist.objects.count(), MediaType.objects.count()) == (6, 1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError
-from running import Project, contents, dumped, loaded
+from running import Project, Undone, contents, dumped, loaded
 
 from zoo import models as zoo
 from zoo.fill import fill
@@ -19,20 +19,24 @@ pytestmark = pytest.mark.django_db
 Edit = Callable[[bytes], bytes]
 
 
+@pytest.fixture(scope="module")
+def text(undone: Undone) -> str:
+    """Return a dump of things that are deleted again."""
+    with undone():
+        zoo.Species.objects.create(pk=1, latin="Lutra lutra")
+        zoo.Species.objects.create(pk=2, latin="Panthera leo")
+        zoo.Animal.objects.create(pk=1, name="Olli", species_id=1)
+        zoo.Animal.objects.create(pk=2, name="Leo", species_id=2)
+        zoo.Weighing.objects.create(pk=1, kilos=3)
+        return dumped("zoo")
+
+
 @pytest.fixture
-def dump(tmp_path: Path) -> Path:
-    """Return the path of a dump of things that are deleted again, others in the database."""
-    zoo.Species.objects.create(pk=1, latin="Lutra lutra")
-    zoo.Species.objects.create(pk=2, latin="Panthera leo")
-    zoo.Animal.objects.create(pk=1, name="Olli", species_id=1)
-    zoo.Animal.objects.create(pk=2, name="Leo", species_id=2)
-    zoo.Weighing.objects.create(pk=1, kilos=3)
+def dump(text: str, tmp_path: Path) -> Path:
+    """Return the path of the dump; in the database is another row."""
+    zoo.Species.objects.create(pk=1, latin="as before")
     path = tmp_path / "dump.py"
-    path.write_text(dumped("zoo"), encoding="utf-8")
-    zoo.Animal.objects.all().delete()
-    zoo.Weighing.objects.all().delete()
-    zoo.Species.objects.exclude(pk=1).delete()
-    zoo.Species.objects.filter(pk=1).update(latin="as before")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from django.utils import timezone
+from dumps import calls
 from running import called, dumped
 
 from zoo import models as zoo
@@ -33,15 +34,6 @@ COMPRESSIONS = {
     ".xz": lzma.decompress,
     ".lzma": lzma.decompress,
 }
-
-
-def rows(text: str) -> list[str]:
-    """Return the rows of a dump, without what is common to all."""
-    return [
-        line.strip().removeprefix("yield create_")
-        for line in text.splitlines()
-        if line.startswith("    yield create_")
-    ]
 
 
 @pytest.fixture
@@ -68,7 +60,7 @@ class Terminal(StringIO):
 
 
 def test_a_model_label_dumps_that_model_only(species: None) -> None:
-    assert rows(dumped("zoo.Animal")) == ["zoo_animal(1, 'Olli', 1, [], [], [])"]
+    assert calls(dumped("zoo.Animal")) == ["zoo_animal(1, 'Olli', 1, [], [], [])"]
 
 
 def test_a_model_label_may_be_written_in_lower_case(species: None) -> None:
@@ -76,7 +68,7 @@ def test_a_model_label_may_be_written_in_lower_case(species: None) -> None:
 
 
 def test_an_app_label_dumps_all_models_of_the_app(species: None) -> None:
-    assert [row.partition("(")[0] for row in rows(dumped("zoo"))] == [
+    assert [row.partition("(")[0] for row in calls(dumped("zoo"))] == [
         "zoo_species",
         "zoo_species",
         "zoo_species",
@@ -94,7 +86,7 @@ def test_a_model_named_twice_is_dumped_once(species: None) -> None:
 
 @pytest.mark.sql
 def test_without_a_label_all_apps_are_dumped(species: None) -> None:
-    labels = {row.partition("(")[0] for row in rows(dumped())}
+    labels = {row.partition("(")[0] for row in calls(dumped())}
     assert labels >= {"auth_permission", "sites_site", "zoo_species", "zoo_animal"}
 
 
@@ -103,7 +95,7 @@ def test_an_excluded_model_is_not_in_the_dump(species: None) -> None:
 
 
 def test_an_excluded_app_is_not_in_the_dump(species: None) -> None:
-    assert rows(dumped("zoo", "auth", exclude=["auth"])) == rows(dumped("zoo"))
+    assert calls(dumped("zoo", "auth", exclude=["auth"])) == calls(dumped("zoo"))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +113,12 @@ def test_a_label_of_nothing_is_an_error_that_names_it(labels, options) -> None:
 
 
 def test_foreign_keys_are_primary_keys_without_natural_foreign(mascot: None) -> None:
-    assert "zoo_mascot(8, 'Rasmus', 7, [])" in rows(dumped("zoo.Mascot"))
+    assert "zoo_mascot(8, 'Rasmus', 7, [])" in calls(dumped("zoo.Mascot"))
 
 
 def test_natural_foreign_writes_foreign_keys_as_natural_keys(mascot: None) -> None:
     text = dumped("zoo.Mascot", use_natural_foreign_keys=True)
-    assert rows(text) == ["zoo_mascot(8, 'Rasmus', natural('zoo.Nation', 'Estonia'), [])"]
+    assert calls(text) == ["zoo_mascot(8, 'Rasmus', natural('zoo.Nation', 'Estonia'), [])"]
 
 
 def test_natural_primary_leaves_out_the_primary_key_of_models_with_a_natural_key(
@@ -134,7 +126,7 @@ def test_natural_primary_leaves_out_the_primary_key_of_models_with_a_natural_key
 ) -> None:
     text = dumped("zoo.Nation", use_natural_primary_keys=True)
     assert "def create_zoo_nation(name, mascot_id):" in text
-    assert rows(text) == ["zoo_nation('Estonia', None)"]
+    assert calls(text) == ["zoo_nation('Estonia', None)"]
 
 
 def test_natural_primary_keeps_the_primary_key_of_other_models(species: None) -> None:
@@ -145,14 +137,14 @@ def test_natural_primary_keeps_the_primary_key_of_other_models(species: None) ->
 def test_a_foreign_key_to_a_content_type_is_always_a_natural_key(options) -> None:
     kind = ContentType.objects.get_for_model(zoo.Chip)
     zoo.Label.objects.create(pk=1, kind=kind, text="x")
-    (row,) = rows(dumped("zoo.Label", **options))
+    (row,) = calls(dumped("zoo.Label", **options))
     assert "natural('contenttypes.ContentType', 'zoo', 'chip')" in row
 
 
 @pytest.mark.sql
 def test_all_dumps_the_rows_that_the_default_manager_hides() -> None:
     zoo.Resident.everyone.create(pk=1, name="left", left=True)
-    assert rows(dumped("zoo.Resident", use_base_manager=True)) == [
+    assert calls(dumped("zoo.Resident", use_base_manager=True)) == [
         "zoo_resident(1, 'left', True, None)"
     ]
 
@@ -160,14 +152,14 @@ def test_all_dumps_the_rows_that_the_default_manager_hides() -> None:
 @pytest.mark.sql
 def test_all_dumps_the_rows_that_even_the_base_manager_hides() -> None:
     zoo.Relic(pk=1, name="in store", in_store=True).save_base(raw=True)
-    assert rows(dumped("zoo.Relic", use_base_manager=True)) == ["zoo_relic(1, 'in store', True)"]
+    assert calls(dumped("zoo.Relic", use_base_manager=True)) == ["zoo_relic(1, 'in store', True)"]
 
 
 def test_rows_that_the_default_manager_hides_are_counted_on_stderr() -> None:
     zoo.Resident.everyone.create(pk=1, name="here")
     zoo.Resident.everyone.create(pk=2, name="left", left=True)
     said = called("dumpdata", "zoo.Resident", format="py")
-    assert len(rows(said.out)) == 1
+    assert len(calls(said.out)) == 1
     assert said.err == (
         "zoo.Resident: 1 of 2 rows are not in the dump, because the default manager "
         "(LivingManager) hides them. Use --all to dump them too.\n"
@@ -186,7 +178,7 @@ def test_nothing_is_said_of_hidden_rows_with_all() -> None:
 
 @pytest.mark.parametrize(("keys", "expected"), [("1,3", [1, 3]), ("2", [2]), (" 3 , 1 ", [1, 3])])
 def test_pks_dumps_these_rows_only(species: None, keys: str, expected: list[int]) -> None:
-    found = rows(dumped("zoo.Species", primary_keys=keys))
+    found = calls(dumped("zoo.Species", primary_keys=keys))
     assert [int(row[len("zoo_species(")]) for row in found] == expected
 
 
@@ -205,7 +197,7 @@ def test_pks_of_the_wrong_type_are_an_error() -> None:
 def test_pks_may_be_uuids() -> None:
     chip = zoo.Chip.objects.create(label="wanted")
     zoo.Chip.objects.create(label="other")
-    assert len(rows(dumped("zoo.Chip", primary_keys=str(chip.pk)))) == 1
+    assert len(calls(dumped("zoo.Chip", primary_keys=str(chip.pk)))) == 1
 
 
 def test_output_writes_the_dump_to_the_file_and_nothing_to_stdout(
@@ -249,7 +241,7 @@ def test_indent_changes_nothing(species: None) -> None:
 @pytest.mark.sql
 def test_database_says_where_the_rows_are_from(species: None) -> None:
     zoo.Species.objects.using("other").create(pk=9, latin="Corvus corax")
-    found = rows(dumped("zoo.Species", database="other"))
+    found = calls(dumped("zoo.Species", database="other"))
     assert found == ["zoo_species(9, 'Corvus corax')"]
 
 
@@ -285,7 +277,7 @@ def test_the_default_format_is_still_json(species: None) -> None:
 
 def test_an_empty_database_gives_a_dump_without_rows() -> None:
     text = dumped("music")
-    assert rows(text) == []
+    assert calls(text) == []
     assert text.endswith("def objects():\n    return []\n\n# dumpy: end\n")
 
 
@@ -297,7 +289,7 @@ def test_a_model_without_a_table_is_left_out_and_named(species: None) -> None:
 
 def test_a_model_without_a_table_that_is_asked_for_alone_is_left_out_and_named() -> None:
     said = called("dumpdata", "zoo.Dodo", format="py")
-    assert rows(said.out) == []
+    assert calls(said.out) == []
     assert "zoo.Dodo is left out" in said.err
 
 
@@ -305,7 +297,7 @@ def test_a_model_without_a_table_that_is_asked_for_alone_is_left_out_and_named()
 def test_a_database_view_is_left_out_and_named() -> None:
     zoo.Creature.objects.create(pk=1, name="giraffe", height=500)
     said = called("dumpdata", "zoo.TallCreature", format="py")
-    assert rows(said.out) == []
+    assert calls(said.out) == []
     assert (
         "zoo.TallCreature is left out: the table 'zoo_tallcreature' is a view of "
         "other tables." in said.err
@@ -321,7 +313,7 @@ def test_sessions_are_left_out_and_named() -> None:
 
 def test_content_types_are_left_out_and_named() -> None:
     said = called("dumpdata", "contenttypes", format="py")
-    assert rows(said.out) == []
+    assert calls(said.out) == []
     assert "contenttypes.ContentType is left out" in said.err
 
 
@@ -338,7 +330,7 @@ def test_all_goes_around_a_default_manager_that_raises() -> None:
     zoo.Visit.objects.create(pk=1, visitor="Ada")
     token = tenant_required.set(True)
     try:
-        assert rows(dumped("zoo.Visit", use_base_manager=True)) == ["zoo_visit(1, 'Ada')"]
+        assert calls(dumped("zoo.Visit", use_base_manager=True)) == ["zoo_visit(1, 'Ada')"]
     finally:
         tenant_required.reset(token)
 
@@ -383,7 +375,7 @@ def test_many_to_manys_are_sorted_lists() -> None:
     for pk in (1, 2, 3):
         zoo.Animal.objects.create(pk=pk, name=f"animal {pk}")
     zoo.Animal.objects.get(pk=1).prey.add(3, 1, 2)
-    assert rows(dumped("zoo.Animal"))[0] == "zoo_animal(1, 'animal 1', None, [], [1, 2, 3], [])"
+    assert calls(dumped("zoo.Animal"))[0] == "zoo_animal(1, 'animal 1', None, [], [1, 2, 3], [])"
 
 
 @pytest.mark.sql
@@ -391,7 +383,7 @@ def test_dumping_takes_no_query_per_row(django_assert_max_num_queries) -> None:
     for pk in range(1, 60):
         zoo.Nest.objects.create(pk=pk, height=pk, tree=zoo.Tree.trees.create(name="oak"))
     with django_assert_max_num_queries(20):
-        assert len(rows(dumped("zoo.Nest"))) == 59
+        assert len(calls(dumped("zoo.Nest"))) == 59
 
 
 def test_the_dump_of_a_full_database_can_be_imported_by_anyone(tmp_path: Path) -> None:

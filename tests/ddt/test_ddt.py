@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from django.db.models.signals import post_migrate
+from dumps import files
 from running import Said, called, contents
 
 from dumpy.reading.dump import read_manifest
@@ -63,9 +64,9 @@ def test_the_zoo_passes_and_is_left_as_it_was() -> None:
 
 
 def test_a_dump_that_is_given_is_taken(dump: Path) -> None:
-    files = {path.name: path.read_bytes() for path in dump.iterdir()}
+    before = files(dump)
     assert "has passed: 10 tables with 6 rows" in called("ddt", str(dump)).out
-    assert {path.name: path.read_bytes() for path in dump.iterdir()} == files
+    assert files(dump) == before
 
 
 def test_at_verbosity_0_only_a_difference_is_said(dump: Path) -> None:

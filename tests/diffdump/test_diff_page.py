@@ -7,27 +7,18 @@ from contextlib import nullcontext
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from dumps import module, rows
 from pages import Page
+from products import AFTER, BEFORE, dump
 
 pytestmark = pytest.mark.django_db
 
-BEFORE = [(1, "Saw", Decimal("1.00")), (2, "Axe", Decimal("2.00")), (3, "Nail", Decimal("3.00"))]
-AFTER = [(1, "Saw", Decimal("7.00")), (3, "Nail", Decimal("3.00")), (4, "Bolt", Decimal("4.00"))]
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></table><!-- rows -->\x1b[31m\u202e"
 )
-
-
-def dump(path: Path, *values: Any, label: str = "shop.Product") -> Path:
-    """Write a dump of products, which the project of the tests does not have."""
-    path.write_text(module(rows(label, "id name price", *values)), encoding="utf-8")
-    return path
 
 
 def written(first: Path, second: Path, page: Path, *, status: int = 1) -> str:
@@ -37,12 +28,6 @@ def written(first: Path, second: Path, page: Path, *, status: int = 1) -> str:
     with ends:
         call_command("diffdump", str(first), str(second), html=page, stdout=out)
     return out.getvalue()
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> tuple[Path, Path]:
-    """Two dumps that differ in a value, and of which each has a row of its own."""
-    return dump(tmp_path / "a.py", *BEFORE), dump(tmp_path / "b.py", *AFTER)
 
 
 def test_the_summary_comes_before_the_rows(two: tuple[Path, Path], tmp_path: Path) -> None:

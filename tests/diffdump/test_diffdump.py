@@ -6,27 +6,16 @@ import json
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from dumps import module, rows
+from products import BEFORE, dump
 from running import called
 
 from music.models import Album, Artist, Genre
 
 pytestmark = pytest.mark.django_db
-
-FIELDS = "id name price"
-BEFORE = [(1, "Saw", Decimal("1.00")), (2, "Axe", Decimal("2.00")), (3, "Nail", Decimal("3.00"))]
-AFTER = [(1, "Saw", Decimal("7.00")), (3, "Nail", Decimal("3.00")), (4, "Bolt", Decimal("4.00"))]
-
-
-def dump(path: Path, *values: Any, fields: str = FIELDS, label: str = "shop.Product") -> Path:
-    """Write a dump of products, which the project of the tests does not have."""
-    path.write_text(module(rows(label, fields, *values)), encoding="utf-8")
-    return path
 
 
 def compared(*args: object, status: int = 1) -> str:
@@ -44,12 +33,6 @@ def refused(*args: object) -> str:
         call_command("diffdump", *map(str, args), stdout=StringIO())
     assert caught.value.returncode == 2
     return str(caught.value)
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> tuple[Path, Path]:
-    """Two dumps of a project whose models nobody has."""
-    return dump(tmp_path / "a.py", *BEFORE), dump(tmp_path / "b.py", *AFTER)
 
 
 def test_rows_and_fields_that_differ_are_named(two: tuple[Path, Path]) -> None:

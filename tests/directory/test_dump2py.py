@@ -19,6 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.management.base import OutputWrapper
+from dumps import files
 from sites import Site
 
 from dumpy import console, reading
@@ -33,11 +34,6 @@ from dumpy.writing.publishing import locked, published
 pytestmark = pytest.mark.django_db
 
 FILES = ["manifest.json", "restore.py", "shop_album.py", "shop_artist.py"]
-
-
-def files(path: Path) -> dict[str, bytes]:
-    """Return the content of a directory."""
-    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def fill(path: Path, version: str) -> None:

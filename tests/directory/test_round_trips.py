@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
+from dumps import files
 from engines import REACH, trouble
 from running import Project, loaded
 from sites import create_database, drop_database
 
 from project import settings as project_settings
 from zoo.fill import fill
-
-
-def files(path: Path) -> dict[str, bytes]:
-    """Return the content of a directory."""
-    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def manage(project: Project, *args: object, **env: str) -> None:

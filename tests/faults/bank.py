@@ -341,12 +341,6 @@ def without_next_keys(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, **taken}
 
 
-def content(path: Path) -> dict[str, bytes]:
-    """Return the bytes of a file, or of each file below a directory, by where it is."""
-    found = [path, *path.rglob("*")]
-    return {str(one.relative_to(path)): one.read_bytes() for one in found if one.is_file()}
-
-
 # A wait of 0 would be one without an end on PostgreSQL.
 AT_ONCE = {
     "sqlite": "PRAGMA busy_timeout = 0",

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import probe
 import pytest
-from bank import ACCOUNTS, TABLES_ONLY, TOTAL, Bank, Ended, content, end_of
+from bank import ACCOUNTS, TABLES_ONLY, TOTAL, Bank, Ended, end_of
 from django.conf import settings
+from dumps import files
 from points import Point
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -103,7 +104,7 @@ def report(what: str, verdicts: Counter[str]) -> None:
 
 def assert_dumps_are_whole(bank: Bank, path: Path, what: str, ended: Iterator[Ended]) -> None:
     """Require that killed dumps leave nothing, the old one, or the new one."""
-    old, new = content(bank.directory / "dumped"), content(bank.directory / "changed")
+    old, new = files(bank.directory / "dumped"), files(bank.directory / "changed")
     verdicts = Counter[str]()
     for before in cycle([{}, old]):
         shutil.rmtree(path, ignore_errors=True)
@@ -112,7 +113,7 @@ def assert_dumps_are_whole(bank: Bank, path: Path, what: str, ended: Iterator[En
         one = next(ended, None)
         if one is None:
             break
-        there = content(path)
+        there = files(path)
         assert there in (before, new), one.said
         killed = "killed" if one.was_killed else "not killed"
         verdicts[f"{killed}, {'new' if there == new else 'old' if there else 'absent'}"] += 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bank import TABLES_ONLY, Bank, content
+from bank import TABLES_ONLY, Bank
+from dumps import files
 from points import DUMP2PY, DUMPDATA, OVERWRITE, Point, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -30,10 +31,10 @@ def test_an_error_of_the_disk_leaves_the_old_dump(
     path = tmp_path / "the_dump"
     command = ("dump2py", path, *TABLES_ONLY, "--overwrite")
     changed.succeed(*command)
-    before = content(tmp_path)
+    before = files(tmp_path)
     changed.execute("UPDATE shop_till SET amount = amount + 1")
     assert_fails_with_a_message(changed, error, point, path, *command)
-    assert content(tmp_path) == before
+    assert files(tmp_path) == before
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -52,10 +53,10 @@ def test_an_error_of_the_disk_leaves_the_old_file(bank: Bank, tmp_path: Path, na
     """D5, F5, F6"""
     path = tmp_path / "the_dump.py"
     path.write_text("# what was there before\n")
-    before = content(tmp_path)
+    before = files(tmp_path)
     command = ("dumpdata", "--format=py", "-o", path, *TABLES_ONLY)
     assert_fails_with_a_message(bank, "ENOSPC", named(name, DUMPDATA), path, *command)
-    assert content(tmp_path) == before
+    assert files(tmp_path) == before
 
 
 def assert_fails_with_a_message(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bank import TABLES_ONLY, Bank, content
+from bank import TABLES_ONLY, Bank
 from django.db import DatabaseError
+from dumps import files
 from points import DUMP2PY, DUMPDATA, OVERWRITE, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -53,7 +54,7 @@ def test_what_is_committed_between_two_tables_is_not_in_the_dump(
         assert changes_meanwhile(bank, statements) == (journal != "delete")
     assert dumping.status == 0, dumping.said
     suffix = path.suffix
-    assert content(path) == content(bank.directory / f"dumped{suffix}")
+    assert files(path) == files(bank.directory / f"dumped{suffix}")
 
 
 @pytest.mark.postgresql
@@ -67,7 +68,7 @@ def test_a_table_cannot_go_while_it_is_dumped(bank: Bank, tmp_path: Path, statem
     with bank.paused(named("before the first row", DUMP2PY), *command) as dumping:
         assert not changes_meanwhile(bank, [statement])
     assert dumping.status == 0, dumping.said
-    assert content(path) == content(bank.directory / "dumped")
+    assert files(path) == files(bank.directory / "dumped")
 
 
 @pytest.mark.parametrize("point", ["before the manifest", "before the rename"])
@@ -81,7 +82,7 @@ def test_of_two_dumps_at_once_the_first_is_kept_and_the_second_says_why(
         bank.succeed(*command)
     assert slower.status == 1
     assert f"{path} already contains a dump" in slower.said
-    assert content(path) == content(bank.directory / "dumped")
+    assert files(path) == files(bank.directory / "dumped")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -90,11 +91,11 @@ def test_of_two_dumps_at_once_that_overwrite_the_last_is_kept(bank: Bank, tmp_pa
     path = tmp_path / "the_dump"
     command = (*dump_of("dump2py", path), "--overwrite")
     bank.succeed(*command)
-    old = content(path)
+    old = files(path)
     with bank.paused(named("before the exchange", OVERWRITE), *command) as slower:
         bank.transact(TRANSFER)
         bank.succeed(*command)
-        assert content(path) != old
+        assert files(path) != old
     assert slower.status == 0, slower.said
-    assert content(path) == old
+    assert files(path) == old
     assert list(tmp_path.iterdir()) == [path]

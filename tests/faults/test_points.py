@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bank import TABLES_ONLY, Bank, content, without_next_keys
+from bank import TABLES_ONLY, Bank, without_next_keys
+from dumps import files
 from points import (
     DUMP2PY,
     DUMPDATA,
@@ -89,19 +90,19 @@ def test_a_dump_that_is_killed_leaves_the_old_or_the_new_one_and_the_next_cleans
     words = arguments(command, changed, tmp_path)
     name = "the_dump.py" if command == "dumpdata" else "the_dump"
     path, suffix = tmp_path / name, Path(name).suffix
-    new = content(changed.directory / f"changed{suffix}")
-    old = {} if command == "dump2py" else content(changed.directory / f"dumped{suffix}")
+    new = files(changed.directory / f"changed{suffix}")
+    old = {} if command == "dump2py" else files(changed.directory / f"dumped{suffix}")
     if command == "dumpdata":
         shutil.copy(changed.directory / "dumped.py", path)
     elif old:
         shutil.copytree(changed.directory / "dumped", path)
     ended = changed.hit("SIGKILL", point, *words)
     assert ended.was_killed, ended.said
-    assert content(path) == (new if point.leaves == NEW else old)
+    assert files(path) == (new if point.leaves == NEW else old)
     if command == "dump2py" and point.leaves == NEW:
         shutil.rmtree(path)
     changed.succeed(*words)
-    assert content(path) == new
+    assert files(path) == new
     assert [one.name for one in tmp_path.iterdir()] == [name]
 
 

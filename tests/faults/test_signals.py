@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from bank import TABLES_ONLY, Bank, content, without_next_keys
+from bank import TABLES_ONLY, Bank, without_next_keys
 from django.conf import settings
+from dumps import files
 from points import DUMPDATA, LOAD, OVERWRITE, RESTORE, ROWS_ONLY, named
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -31,11 +32,11 @@ def test_a_dump_that_is_ended_leaves_the_old_one_and_nothing_beside_it(
     path = tmp_path / "the_dump"
     command = ("dump2py", path, *TABLES_ONLY, "--overwrite")
     changed.succeed(*command)
-    before = content(tmp_path)
+    before = files(tmp_path)
     changed.execute("UPDATE shop_till SET amount = amount + 1")
     ended = changed.hit(name, named(point, OVERWRITE), *command)
     assert is_status_of(name, ended.status), ended.said
-    assert content(tmp_path) == before
+    assert files(tmp_path) == before
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -46,13 +47,13 @@ def test_dumpdata_that_is_ended_leaves_the_old_file_and_nothing_beside_it(
     """L5, F3"""
     path = tmp_path / "the_dump.py"
     path.write_text("# what was there before\n")
-    before = content(tmp_path)
+    before = files(tmp_path)
     command = ("dumpdata", "--format=py", "-o", path, *TABLES_ONLY)
     ended = bank.hit(name, named("between tables", DUMPDATA), *command)
     assert is_status_of(name, ended.status), ended.said
     assert "Traceback" not in ended.said
     assert ("Interrupted: incomplete changes were undone." in ended.said) == (name == "SIGINT")
-    assert content(tmp_path) == before
+    assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", NAMES)

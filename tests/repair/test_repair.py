@@ -14,9 +14,8 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection, transaction
-from pytest_django.plugin import DjangoDbBlocker
-from running import Project, called, contents, dumped
+from django.db import connection
+from running import Project, Undone, called, contents, dumped
 
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
@@ -30,18 +29,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
-def made_dump(
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-) -> Path:
+def made_dump(tmp_path_factory: pytest.TempPathFactory, undone: Undone) -> Path:
     """A dump of three tracks on an album, and of three animals; one row in each file."""
     path = tmp_path_factory.mktemp("repair") / "dump"
-    with django_db_blocker.unblock(), transaction.atomic():
+    with undone():
         fill_shop()
         fill_zoo()
         called("dump2py", str(path), "music", "zoo", max_row_count=1, verbosity=0)
-        transaction.set_rollback(True)
     return path
 
 

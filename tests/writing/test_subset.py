@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.base import CommandError
+from dumps import calls
 from running import called, dumped, loaded
 from sites import NewSite, Version
 
@@ -21,18 +22,9 @@ from zoo import models as zoo
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 
-def rows(text: str) -> list[str]:
-    """Return the calls of a dump, without what is common to all."""
-    return [
-        line.strip().removeprefix("yield create_")
-        for line in text.splitlines()
-        if line.startswith("    yield create_")
-    ]
-
-
 def names(text: str) -> list[str]:
     """Return the calls of a dump, each up to its first value."""
-    return [row.partition(",")[0] if "," in row else row[:-1] for row in rows(text)]
+    return [row.partition(",")[0] if "," in row else row[:-1] for row in calls(text)]
 
 
 def subset(*only: str, **options: Any) -> list[str]:
@@ -158,7 +150,7 @@ def test_foreign_keys_to_a_composite_key_are_followed(new_site: NewSite, unblock
     apps = {"INSTALLED_APPS": ["dumpy", "hostel"]}
     site = new_site("hostel", Version({"hostel/models.py": HOSTEL}, apps, BEDS))
     text = site.succeed("dumpdata", "--format=py", "--only=hostel.Bed:8")
-    assert rows(text) == ["hostel_bed(8, 1, 8)", "hostel_room(1, 8)"]
+    assert calls(text) == ["hostel_bed(8, 1, 8)", "hostel_room(1, 8)"]
 
 
 def test_generic_foreign_keys_are_followed(animals: None) -> None:
@@ -271,7 +263,7 @@ def test_more_rows_than_are_asked_for_at_once_are_in_the_order_of_their_keys(
         zoo.Holiday.objects.create(day=datetime.date(2026, 1, number + 10), label="a")
     labels = [f"zoo.{name}" for name in ("Locker", "Country", "Chip", "Tariff", "Holiday")]
     chosen = dumped(where=[f"{label}:pk__isnull=false" for label in labels])
-    assert rows(chosen) == rows(dumped(*labels))
+    assert calls(chosen) == calls(dumped(*labels))
 
 
 def test_composite_primary_keys_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +274,7 @@ def test_composite_primary_keys_are_in_order(monkeypatch: pytest.MonkeyPatch) ->
             date = datetime.date(2026, 1, day)
             zoo.Booking.objects.create(chip=chip, day=date, visitor="a")
     chosen = dumped(where=["zoo.Booking:visitor=a"])
-    assert rows(chosen) == rows(dumped("zoo.Chip", "zoo.Booking"))
+    assert calls(chosen) == calls(dumped("zoo.Chip", "zoo.Booking"))
 
 
 def test_a_subset_is_loaded_into_an_empty_database(animals: None, tmp_path: Path) -> None:
