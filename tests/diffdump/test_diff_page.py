@@ -113,7 +113,7 @@ def test_the_memory_that_a_page_takes_does_not_grow_with_the_rows(tmp_path: Path
         return found
 
     peak(500)
-    assert peak(10_000) < peak(3_000) + 500_000
+    assert peak(20_000) < peak(10_000) + 500_000
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(
