@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Container, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any
@@ -14,7 +14,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management.commands.dumpdata import ProxyModelWarning
 from django.core.serializers.base import ProgressBar
-from django.db import connections, router
+from django.db import DatabaseError, connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Manager, Model, QuerySet
@@ -83,8 +83,21 @@ class DatabaseDump:
     def snapshot(self) -> Iterator[None]:
         """Open a snapshot of the database, and find the rows of a subset.
 
-        Raises ``DumpFailed``.
+        Raises ``DumpFailed``, also for a table or column that migrations would create.
         """
+        try:
+            with self._snapshot():
+                yield
+        except DatabaseError as error:
+            if names := _unapplied_migrations(self.using):
+                raise DumpFailed(
+                    f"{error}. The database lacks migrations of the project: {', '.join(names)}. "
+                    "Dump it with the code of before, or run manage.py migrate first."
+                ) from error
+            raise
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
         names = [name for table in self._ordered for name in table.db_tables]
         with engine_of(connections[self.using]).snapshot(names), ExitStack() as stack:
             if self._masking is not None:
@@ -334,6 +347,16 @@ def _models_of(label: str) -> list[ModelType]:
     except LookupError as error:
         unknown = f"Unknown model: {label}" if name and apps.is_installed(app_label) else str(error)
         raise DumpFailed(unknown) from error
+
+
+def _unapplied_migrations(using: str) -> list[str]:
+    """Return the migrations of the project that a database lacks, as far as they can be read."""
+    with suppress(DatabaseError, LookupError):
+        loader = MigrationLoader(connections[using])
+        return [
+            ".".join(key) for key in sorted(set(loader.graph.nodes) - {*loader.applied_migrations})
+        ]
+    return []
 
 
 def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:

@@ -461,3 +461,16 @@ def test_a_new_field_is_followed_to_the_name_that_it_has_today(site: Site) -> No
     assert "AddField: fills shop.Item.kind with 1; its default of today is 2" in site.refuse(
         site.the_dump
     )
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize("command", [("dump2py", "new"), ("dumpdata", "--format=py"), ("ddt",)])
+def test_a_dump_of_a_database_that_lacks_migrations_names_them(
+    site: Site, command: tuple[str, ...]
+) -> None:
+    site.succeed("migrate")
+    site.write({"shop/models.py": f"{MODELS}    price = models.IntegerField(null=True)\n"})
+    migration(site, 'migrations.AddField("item", "price", models.IntegerField(null=True))')
+    said = site.fail(*command)
+    assert "The database lacks migrations of the project: shop.0002_later." in said
+    assert "run manage.py migrate first" in said
