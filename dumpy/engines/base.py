@@ -216,16 +216,16 @@ class Engine(ABC):
         if column.types is not None and column.types <= self.native:
             return None
         if column.types == _INSTANTS:
-            return self._instant()
+            return self._instant_preparation()
         if column.types == _DATES:
             return str
         prepare = column.target.get_db_prep_save
         return lambda value: prepare(value, self.connection)
 
-    def _instant(self) -> Callable[[datetime.datetime], Any]:
+    def _instant_preparation(self) -> Callable[[datetime.datetime], Any]:
         utc = datetime.timezone.utc
         if settings.USE_TZ and self.connection.timezone == utc:
-            # What adapt_datetimefield_value gives for an instant in UTC, in a tenth of the time.
+            # The same result as adapt_datetimefield_value for UTC, in a tenth of the time.
             zone = len("+00:00")
             return lambda value: (
                 value if value.tzinfo is utc else value.astimezone(utc)

@@ -216,7 +216,7 @@ class _ObjectsWriter:
                 objects = [row, *(link for link in links if isinstance(link, _Object))]
                 if any(linked.is_late for linked in objects):
                     raise row.refused(
-                        f"{name} cannot be set: foreign keys lead from it in a circle, so that it "
+                        f"{name} cannot be set: foreign keys lead from it in a cycle, so that it "
                         "is saved after all others."
                     )
                 links_after[max(linked.place for linked in objects)].append((row, name))
