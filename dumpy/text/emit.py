@@ -53,10 +53,10 @@ MASKED = " Values are masked by "
 # Black and ruff would break rows over several lines.
 _FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
 _HINT = """\
-A row is one line and one call; the create function of its table says what becomes of it. When a field
-was removed, comment its line out; when it was renamed, change the name left of the `=`; to leave a
-table out, comment its line out in {}.
-"""  # noqa: E501
+A row is one line: a call of the create function of its table, which creates an object. If a field
+was removed, comment out its line there; if it was renamed, change the name left of the `=`. To
+leave out a table, comment out its line in {}.
+"""
 _WIDTH = 88
 _NO_NAMES = frozenset({*kwlist, "__debug__"})
 _RESERVED = frozenset({*_NO_NAMES, *IMPORTED, "objects", "SOURCE_VERSION", "SOURCE_MIGRATIONS"})

@@ -2,9 +2,9 @@
 # fmt: off
 """The data of project 5.0, written by dumpy.
 
-A row is one line and one call; the create function of its table says what becomes of it. When a field
-was removed, comment its line out; when it was renamed, change the name left of the `=`; to leave a
-table out, comment its line out in objects().
+A row is one line: a call of the create function of its table, which creates an object. If a field
+was removed, comment out its line there; if it was renamed, change the name left of the `=`. To
+leave out a table, comment out its line in objects().
 """
 from dumpy.dump import (
     Decimal, UUID, date, datetime, field_text, inf, install_migrations, json_null, nan,
