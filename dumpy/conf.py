@@ -164,7 +164,7 @@ def project_version() -> str | None:
             ) from error
     if not _is_version(version):
         raise ConfigurationError(
-            f"DUMPY['VERSION'] is {value!r}, which gives {version!r}, not a version such as '1.2'."
+            f"DUMPY['VERSION'] is {value!r}, which is {version!r}, not a version such as '1.2'."
         )
     return str(version)
 

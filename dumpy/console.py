@@ -39,7 +39,7 @@ _HELP = {
     "exit with status 1.",
     "--keep-scratch": "Keep the tables of the scratch database, so that the next command with this "
     "option need not run the migrations.",
-    "--mask": "A module with subclasses of dumpy.masks.Mask, or one of them: what replaces the "
+    "--mask": "A module with subclasses of dumpy.masks.Mask, or one subclass, which replace the "
     "values of fields.",
     "--no-needed": "Do not dump the rows that chosen rows refer to.",
     "--noinput": "Do not ask for confirmation.",

@@ -368,8 +368,8 @@ class PostgreSQL(ServerEngine):
         for schema, name in self._rows_of(unquoted, _SCHEMAS_OF_TABLES):
             yield (
                 "",
-                f"The table {name!r} is in the schema {schema!r}, but the search_path would have "
-                f"it made in another one. Let the search_path begin with {schema!r}.",
+                f"The table {name!r} is in the schema {schema!r}, but with this search_path it "
+                f"would be created in another schema. Put {schema!r} first in the search_path.",
             )
         for kind, name in self._rows_of(tables, _READERS):
             yield name, f"The {kind} {name!r} reads tables of the project."

@@ -270,7 +270,7 @@ def _decoded(line: bytes, number: int, limit: int) -> str:
         raise FormatError(number, "found a conflict marker: resolve the merge in git first.")
     cookie = _COOKIE.match(line) if number == 2 else None
     if cookie is not None and cookie[1].lower().replace(b"_", b"-") not in (b"utf-8", b"utf8"):
-        raise FormatError(number, "a dump is utf-8, whatever its second line says.")
+        raise FormatError(number, "the line declares an encoding other than utf-8.")
     return text
 
 

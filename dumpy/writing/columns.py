@@ -261,7 +261,7 @@ def _field_text(column: Column, value: object, using: str) -> tuple[FieldText | 
             return FieldText(text), ""
     except Exception as error:
         return None, f"its value_to_string() and to_python() fail: {sentence(error)}"
-    return None, "its value_to_string() and to_python() do not give the value back."
+    return None, "its value_to_string() and to_python() do not restore the value."
 
 
 def _convert(column: Column, value: Any) -> Any:

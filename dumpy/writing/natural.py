@@ -168,7 +168,7 @@ def _natural_key(instance: Any, option: str) -> Natural:
         hint = _without(option)
         if isinstance(error, Unwritable):
             kind = f"{type(error.value).__module__}.{type(error.value).__qualname__}"
-            reason = f"its natural_key() gives a value of type {kind}, which cannot be written."
+            reason = f"its natural_key() returns a value of type {kind}, which cannot be written."
             hint = f"Return texts, numbers, dates or UUIDs, or dump without {option}."
         raise UnwritableRow(label, instance.pk, reason, hint) from error
     return natural

@@ -80,8 +80,8 @@ def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
     count = dump.count()
     if count > MOST_ROWS:
         raise DumpFailed(
-            f"--as-objects is for data that a person maintains, up to {MOST_ROWS:,} rows; these "
-            f"are {count:,}. Choose rows with --only or --where, or dump without --as-objects."
+            f"--as-objects is for data maintained by hand, up to {MOST_ROWS:,} rows; the dump has "
+            f"{count:,}. Choose rows with --only or --where, or dump without --as-objects."
         )
     writer = _ObjectsWriter(dump)
     text = "".join(f"{line}\n" for line in writer.lines())

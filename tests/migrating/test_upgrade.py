@@ -91,6 +91,6 @@ def test_a_dump_that_migrators_change_is_compared_with_what_they_made_of_it(site
     site.at(5).succeed("run", "backup/restore.py", "--noinput")
     said = site.at(5).succeed("ddt", "backup")
     assert "The dump is of version 1.0, migrators bring it to 5.0: its rows cannot come" in said
-    assert said.endswith(" rows became what the database holds.\n")
+    assert said.endswith(" rows match the database after the migration.\n")
     site.at(5).succeed("shell", "-v0", "-c", SPOIL)
     assert "people.Writer in the database differs." in site.at(5).refused("ddt", "backup")

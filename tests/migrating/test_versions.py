@@ -344,8 +344,8 @@ def test_the_version_is_a_text_or_the_path_of_one_or_of_what_returns_one(given: 
 WRONG_PATHS = {
     "no.such.module.VERSION": "cannot be imported: ModuleNotFoundError: No module named 'no'",
     "test_versions.MISSING": "cannot be imported: ImportError: ",
-    "test_versions.NOTHING": "which gives None, not a version such as '1.2'.",
-    "test_versions.NUMBER": "which gives 2.5, not a version such as '1.2'.",
+    "test_versions.NOTHING": "which is None, not a version such as '1.2'.",
+    "test_versions.NUMBER": "which is 2.5, not a version such as '1.2'.",
     "test_versions.failing": "KeyError: 'no such package'",
 }
 

@@ -205,7 +205,9 @@ def test_values_cannot_become_code(tmp_path: Path) -> None:
 def test_more_rows_than_a_person_maintains_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "MOST_ROWS", 2)
     Genre.objects.bulk_create(Genre(pk=pk, name=f"Genre {pk}") for pk in range(1, 4))
-    with pytest.raises(CommandError, match=r"up to 2 rows; these are 3\. Choose rows with --only"):
+    with pytest.raises(
+        CommandError, match=r"up to 2 rows; the dump has 3\. Choose rows with --only"
+    ):
         dumped("music.Genre", as_objects=True)
 
 

@@ -94,7 +94,7 @@ def test_a_natural_key_of_a_type_without_a_word_is_named(
 ) -> None:
     monkeypatch.setattr(Nation, "natural_key", lambda self: (1j,))
     said = refused("zoo.Mascot", **FOREIGN)
-    assert "its natural_key() gives a value of type builtins.complex" in said
+    assert "its natural_key() returns a value of type builtins.complex" in said
 
 
 def test_a_lookup_that_does_more_than_get_is_asked_for_each_key(

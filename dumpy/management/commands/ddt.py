@@ -60,8 +60,8 @@ class Command(BaseCommand):
         if verdict.different:
             labels = ", ".join(verdict.different)
             raise CommandError(f"The double dump test has failed: {labels} differs.")
-        became = (
-            "became what the database holds" if verdict.is_migrated else "came back as they were"
-        )
         if verbosity > 0:
-            self.stdout.write(f"The double dump test has passed: {content} {became}.")
+            result = "came back unchanged"
+            if verdict.is_migrated:
+                result = "match the database after the migration"
+            self.stdout.write(f"The double dump test has passed: {content} {result}.")
