@@ -50,7 +50,6 @@ def download_as_python(
 def _labels_of_hidden_rows(
     site: admin.AdminSite, request: HttpRequest, dump: DatabaseDump
 ) -> Iterator[str]:
-    """Yield the labels of models with rows that the user may not view."""
     for table in dump.tables:
         if not all(_is_visible(site, request, rows) for rows in dump.querysets(table)):
             yield table.label

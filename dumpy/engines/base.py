@@ -234,7 +234,7 @@ class Engine(ABC):
         return adapt
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:  # noqa: B027
-        """Raise the sequences of models above the keys of their rows."""
+        """Advance the sequences of models beyond the keys of their rows."""
 
     # Restoring
 

@@ -384,7 +384,7 @@ class PostgreSQL(ServerEngine):
             self.execute(f"ALTER SEQUENCE {name} RESTART")
 
     def reset_sequences(self, models: Iterable[ModelType]) -> None:
-        """Raise the sequences; a rollback does not undo this, unless they were restarted."""
+        """Advance the sequences; a rollback does not undo this, unless they were restarted."""
         for model in sorted(models, key=attrgetter("_meta.label")):
             table = self.quote(model._meta.db_table)
             for field in model._meta.local_concrete_fields:
@@ -425,7 +425,6 @@ class PostgreSQL(ServerEngine):
 
 
 def _collations() -> list[str]:
-    """Return the names of the collations that migrations of the project create."""
     from django.contrib.postgres.operations import CreateCollation
 
     migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations.values()

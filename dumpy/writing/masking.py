@@ -193,7 +193,6 @@ def _clean(column: Column, masked: Any) -> Any:
 
 
 def _masks(path: str) -> list[type[Mask]]:
-    """Return the masks at a dotted path; raises ``DumpFailed``."""
     try:
         try:
             imported: object = import_module(path)

@@ -102,7 +102,6 @@ class _ObjectsWriter:
         self._natural_keys = NaturalKeys(dump.using)
 
     def lines(self) -> list[str]:
-        """Return the lines of the module."""
         for model in dict.fromkeys(type(row.instance) for row in self._objects):
             for field in model._meta.many_to_many:
                 through: Any = field.remote_field.through
@@ -313,7 +312,6 @@ def _is_set(blank: Model, instance: Model, name: str) -> bool:
 
 
 def _is_parent_link(field: Any) -> bool:
-    """Whether a field is the link to a parent in multi-table inheritance."""
     return bool(field.remote_field and getattr(field.remote_field, "parent_link", False))
 
 

@@ -375,7 +375,6 @@ class Subset:
                 yield link, target
 
     def _content_types_of(self, table: Table) -> list[Any]:
-        """Return the primary keys of the content types of a table."""
         model = apps.get_model("contenttypes", "ContentType")
         rows: QuerySet[Any] = QuerySet(model, using=self._using)
         meta = table.model._meta

@@ -27,7 +27,6 @@ class Command(BaseCommand):
     help = "Check whether a dump is complete, fits the models, and can be restored."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument(
             "path", type=Path, metavar="PATH", help="The directory or file to check."
         )

@@ -19,7 +19,6 @@ class Command(BaseCommand):
     help = "Dump the database, restore the dump into a scratch database, dump that, and compare."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument(
             "path",
             type=Path,

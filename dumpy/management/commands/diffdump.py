@@ -24,7 +24,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument(
             "first", metavar="FIRST", help="A file, a directory, or a database as database:ALIAS."
         )
@@ -41,7 +40,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, first: str, second: str | None, **options: Any) -> None:
-        """Compare the dumps."""
         if options["textconv"] == (second is not None):
             raise CommandError("Name two dumps, or one with --textconv.", returncode=2)
         with failing("", status=2):

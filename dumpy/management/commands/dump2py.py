@@ -32,7 +32,6 @@ class Command(BaseCommand):
     help = "Dump the database as a directory of Python files that restore.py restores."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument("directory", type=Path, help="The directory to write.")
         parser.add_argument(
             "labels",

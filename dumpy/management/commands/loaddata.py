@@ -34,14 +34,12 @@ class Command(loaddata.Command):
     """Differs from Django's command only for the format ``py``."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         super().add_arguments(parser)
         names = ("--dry-run", "--keep-going", "--allow-version-mismatch", "--as-version")
         add_options(parser, *names)
 
     @cleaning_up()
     def handle(self, *fixture_labels: Any, **options: Any) -> None:
-        """Load the fixtures."""
         for label in fixture_labels:
             if (Path(label) / NAME).is_file():
                 hint = f"To restore it: manage.py restore {label}"
@@ -139,7 +137,7 @@ class Command(loaddata.Command):
         return [candidate for candidate in fixtures if candidate[0] not in stray_paths]
 
     def find_fixtures(self, fixture_label: str) -> Any:
-        """Find the fixtures of a label; if all are programs, raise why they may not run."""
+        """Find the fixtures of a label; if all are programs, raise the reason not to run them."""
         self._stray_programs: list[str] = []
         try:
             return super().find_fixtures(fixture_label)

@@ -20,7 +20,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         for name, text in (
             ("base", "The common base of both versions."),
             ("ours", "The version to merge into. The result replaces it."),
@@ -34,7 +33,6 @@ class Command(BaseCommand):
     def handle(
         self, *, base: Path, ours: Path, theirs: Path, path: str | None = None, **options: Any
     ) -> None:
-        """Merge the dumps."""
         with failing("", status=2):
             merged = merge(base, ours, theirs)
             ours.write_bytes(merged.text.encode("utf-8", "surrogateescape"))

@@ -22,7 +22,6 @@ class Command(BaseCommand):
     help = "Restore selected rows of a dump. Nothing is changed without --really."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument(
             "path", type=Path, metavar="PATH", help="The directory or file that contains the rows."
         )

@@ -25,7 +25,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments."""
         parser.add_argument("script", help="The script to run.")
         parser.add_argument("args", nargs=argparse.REMAINDER, help="The arguments of the script.")
 
