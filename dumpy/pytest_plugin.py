@@ -57,14 +57,14 @@ class Scopes:
         self._blocker = blocker
         self._loaded: list[tuple[Level, ExitStack]] = []
 
-    def show(self, levels: Sequence[Level]) -> None:
+    def load_only(self, levels: Sequence[Level]) -> None:
         """Load these levels, and roll back all others; raises the errors of a load."""
-        self.leave_all_but(levels)
+        self.roll_back_all_but(levels)
         with self._blocker.unblock():
             for level in levels[len(self._loaded) :]:
                 self._loaded.append((level, _loaded_until_closed(level)))
 
-    def leave_all_but(self, levels: Sequence[Level]) -> None:
+    def roll_back_all_but(self, levels: Sequence[Level]) -> None:
         """Roll back all other levels, and the levels inside them."""
         while self._loaded and not self._are_intact(levels):
             with self._blocker.unblock():
@@ -132,7 +132,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _check(mark, item)
     node = item.getparent(pytest.Class) or item
     if node.stash.get(_is_set_up, False):
-        item.session.stash[_scopes].show(_levels_to_show(item))
+        item.session.stash[_scopes].load_only(_shared_levels_to_load(item))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,7 +144,7 @@ def pytest_runtest_teardown(
         return (yield)
     finally:
         if scopes := item.session.stash.get(_scopes, None):
-            scopes.leave_all_but(_levels_to_show(nextitem) if nextitem else ())
+            scopes.roll_back_all_but(_shared_levels_to_load(nextitem) if nextitem else ())
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +154,7 @@ def _dumpy_scopes(
     """Return the scopes of this process, and roll them back before the databases are destroyed."""
     scopes = request.session.stash[_scopes] = Scopes(django_db_blocker)
     yield scopes
-    scopes.leave_all_but(())
+    scopes.roll_back_all_but(())
 
 
 @pytest.fixture(autouse=True, scope="class")
@@ -162,7 +162,7 @@ def _dumpy_scopes_of_class(request: pytest.FixtureRequest) -> Generator[None]:
     """Load scopes after the setup of the session and the module, and before that of the class."""
     item = request._pyfuncitem
     if item.get_closest_marker("dumpy"):
-        request.getfixturevalue("_dumpy_scopes").show(_levels_to_show(item))
+        request.getfixturevalue("_dumpy_scopes").load_only(_shared_levels_to_load(item))
         request.node.stash[_is_set_up] = True
     yield
     request.node.stash[_is_set_up] = False
@@ -176,7 +176,7 @@ def _dumpy_marker(request: pytest.FixtureRequest) -> Generator[None]:
         yield
         return
     request.getfixturevalue("db")
-    levels = _levels(item)[len(_levels_to_show(item)) :]
+    levels = _levels(item)[len(_shared_levels_to_load(item)) :]
     with ExitStack() as stack:
         stack.callback(_forget_caches)
         # A TestCase begins its transaction later, when it runs; other tests have begun theirs.
@@ -263,7 +263,7 @@ def _shared_levels(item: pytest.Item) -> tuple[Level, ...]:
     return tuple(level for level in _levels(item) if level.scope != "function")
 
 
-def _levels_to_show(item: pytest.Item) -> tuple[Level, ...]:
+def _shared_levels_to_load(item: pytest.Item) -> tuple[Level, ...]:
     """Return the shared levels to load for a test: none if it commits."""
     levels = _shared_levels(item)
     return () if levels and _commits(item) else levels

@@ -57,7 +57,7 @@ _ACTING_KEYS = """
         AND conparentid = 0 AND NOT (condeferrable AND confdeltype = 'a')
     ORDER BY 1, 2
 """
-_BELONGINGS = """
+_ATTACHED_OBJECTS = """
     WITH tables AS (SELECT * FROM pg_class WHERE oid = ANY(%(tables)s::regclass[])),
     acls AS (
         SELECT oid, relowner, relacl AS acl FROM tables
@@ -375,7 +375,7 @@ class PostgreSQL(ServerEngine):
             yield name, f"The {kind} {name!r} reads tables of the project."
         for table, target in self._rows_of(tables, _KEYS):
             yield table, reference_message(table, target)
-        for table, attachment in self._rows_of(tables, _BELONGINGS):
+        for table, attachment in self._rows_of(tables, _ATTACHED_OBJECTS):
             yield table, f"The table {table!r} has {attachment}."
 
     def restart_sequences(self, tables: Sequence[str]) -> None:

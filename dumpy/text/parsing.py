@@ -20,7 +20,7 @@ _STRING_END = {
     **{mark: re.compile(rf"(?s:\\.)|{mark}|\n") for mark in "'\""},
 }
 _DETECTED = re.compile(r" \(detected at line \d+\)| on line \d+")
-_LONGEST = 60
+_MAX_SOURCE = 60
 # Python quotes lines from a file of this name: it cannot exist, as a device has no entries.
 _NO_FILE = f"{os.devnull}/<dumpy>"
 _BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
@@ -62,7 +62,7 @@ def short_source(node: ast.expr) -> str:
         text = ast.unparse(node)
     except RecursionError:
         return type(node).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_SOURCE else f"{text[:_MAX_SOURCE]}…"
 
 
 def folded_line(text: str) -> int | None:

@@ -21,7 +21,7 @@ from .parsing import Unparsable, folded_line, parse
 
 _MAX_MATCHED = 65536  # The engine of `re` needs memory for every turn of a repetition.
 _MAX_EDITED = 65536
-_FEW = 50  # Compiling a pattern takes as long as reading this number of rows one by one.
+_MIN_ROWS = 50  # Compiling a pattern takes as long as reading this number of rows one by one.
 _MAX_PATTERNS = 40
 
 Values = tuple[object, ...]
@@ -131,7 +131,7 @@ class RowScanner:
                 kind = _kind_of(value)
                 self._is_learned = self._is_learned and kind in kinds
                 kinds.add(kind)
-        if self._rows_read >= _FEW and not self._is_learned and self.patterns < _MAX_PATTERNS:
+        if self._rows_read >= _MIN_ROWS and not self._is_learned and self.patterns < _MAX_PATTERNS:
             self.patterns += 1
             self._is_learned = True
             self._build()

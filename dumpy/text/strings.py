@@ -16,9 +16,9 @@ _HIDDEN = (
 _SPECIAL = {quote: re.compile(rf"[\\{quote}{_HIDDEN}]") for quote in "'\""}
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _TAGS = re.compile("[\U000e0000-\U000e0fff]")
-_SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': '\\"'}
+_SHORT_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", '"': '\\"'}
 
-_OFTEN = "\\\n\r\t'"
+_COMMON_ESCAPED = "\\\n\r\t'"
 _PRINTABLE = bytes(range(0x20, 0x7F))
 LONG = 500
 """The length from which `quote` is faster than `repr`."""
@@ -54,9 +54,9 @@ def quote(text: str) -> str:
     # Faster than `repr`, which looks at each character several times.
     mark = '"' if "'" in text and '"' not in text else "'"
     body = text
-    for character in _OFTEN if mark == "'" else _OFTEN[:-1]:
+    for character in _COMMON_ESCAPED if mark == "'" else _COMMON_ESCAPED[:-1]:
         if character in body:
-            body = body.replace(character, _SHORT[character])
+            body = body.replace(character, _SHORT_ESCAPES[character])
     if is_ascii:
         is_plain = not body.encode().translate(None, _PRINTABLE)
     else:
@@ -86,8 +86,8 @@ def escape_non_ascii(source: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     character = match.group()
     code = ord(character)
-    if character in _SHORT:
-        return _SHORT[character]
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

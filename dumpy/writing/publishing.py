@@ -35,7 +35,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 _TEMPORARY, _OLD = ".tmp", ".old"
 _EXCHANGE = 2
 _CURRENT_DIRECTORY = -100
-_LONGEST = 100
+_MAX_FIRST_LINE = 100
 _SHOWN = 10
 # Some C libraries have no function for the system call; these are its numbers on Linux.
 _RENAMEAT2 = {"aarch64": 276, "ppc64le": 357, "riscv64": 276, "s390x": 347, "x86_64": 316}
@@ -164,7 +164,8 @@ def holds_dump(path: Path) -> bool:
     """Whether a directory contains a dump; other programs write manifests, too."""
     try:
         with (path / RESTORE).open("rb") as file:
-            return (path / NAME).is_file() and is_program(file.readline(_LONGEST)) is not None
+            first_line = file.readline(_MAX_FIRST_LINE)
+        return (path / NAME).is_file() and is_program(first_line) is not None
     except OSError:
         return False
 

@@ -30,8 +30,8 @@ from dumpy.writing.natural import NaturalKeys
 
 CHUNK = 1000
 _WIDE_CHUNK = 20
-_BYTES = 2**20
-_LONG = 1000
+_PAGE_BYTES = 2**20
+_WIDE_LENGTH = 1000
 _SIZED = frozenset({str, bytes, memoryview})
 
 
@@ -116,7 +116,7 @@ def pages_of_query(
     def rows_at_once() -> int:
         """Return the number of rows to fetch at once, by the size of the longest row."""
         longest = engine.longest(rows_query, wide_columns.values())
-        return max(_WIDE_CHUNK, min(CHUNK, _BYTES // max(1, longest)))
+        return max(_WIDE_CHUNK, min(CHUNK, _PAGE_BYTES // max(1, longest)))
 
     for rows in _blocks(selected, keys, key_positions, [*wide_columns], rows_at_once):
         values_by_column = list(zip(*rows, strict=True))
@@ -177,7 +177,7 @@ def _streamed(
             block += rows
             for position in wide_columns:
                 size += sum([len(row[position]) for row in rows if type(row[position]) in _SIZED])
-            if len(block) >= CHUNK or size >= _BYTES:
+            if len(block) >= CHUNK or size >= _PAGE_BYTES:
                 yield block
                 block, size = [], 0
             rows = cursor.fetchmany(count)
@@ -189,7 +189,7 @@ def _is_wide(column: Column) -> bool:
     """Whether values may be so long that a page must have few."""
     if column.types is None:
         return True
-    return bool(column.types & _SIZED) and (column.target.max_length or _BYTES) > _LONG
+    return bool(column.types & _SIZED) and (column.target.max_length or _PAGE_BYTES) > _WIDE_LENGTH
 
 
 def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any]]:

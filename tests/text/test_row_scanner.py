@@ -25,7 +25,7 @@ PREFIX = "    yield create_x("
 def patterns() -> Iterator[None]:
     """Let the first row of a table teach a pattern."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scanner, "_FEW", 1)
+        patch.setattr(scanner, "_MIN_ROWS", 1)
         yield
 
 
