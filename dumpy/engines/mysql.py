@@ -198,7 +198,7 @@ class MySQL(ServerEngine):
     def _locked(self) -> Iterator[str]:
         """Lock the database against other restores, and yield its name."""
         name = self.location()[0]
-        lock = aside(name, "stage")
+        lock = additional_database(name, "stage")
         if self.column("SELECT GET_LOCK(%s, 0)", [lock]) != [1]:
             raise other_restore_error(name)
         try:
@@ -221,7 +221,7 @@ class MySQL(ServerEngine):
             )
         with self.patient(), self._locked() as live:
             settings = self.connection.settings_dict
-            stage, old = aside(live, "stage"), aside(live, "old")
+            stage, old = additional_database(live, "stage"), additional_database(live, "old")
             try:
                 self._create_databases(live, stage, old)
                 self._use(stage)
@@ -246,7 +246,7 @@ class MySQL(ServerEngine):
                 self.execute(f"DROP DATABASE IF EXISTS {name}")
                 self.execute(f"CREATE DATABASE {name} {self._properties('')}")
             except Error as error:
-                pattern = aside(live, "%").replace("_", r"\_")
+                pattern = additional_database(live, "%").replace("_", r"\_")
                 raise RestoreFailed(
                     f"{error}\nA restore creates two additional databases. Grant the right to the "
                     f"user: GRANT ALL ON {quote(pattern)}.* TO …"
@@ -283,7 +283,7 @@ class MySQL(ServerEngine):
             self.execute(f"RENAME TABLE {renames}")
 
 
-def aside(name: str, purpose: str) -> str:
+def additional_database(name: str, purpose: str) -> str:
     """Return the name of an additional database that a restore of ``name`` creates."""
     ending = f"_dumpy_{purpose}"
     if len(name + ending) > _LONGEST_NAME:

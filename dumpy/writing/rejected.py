@@ -20,15 +20,15 @@ from dumpy.writing.publishing import replaced
 _DESCRIPTION = "Rows that could not be loaded, with the reason above each; written by dumpy."
 
 
-def write_rejected(rows: Sequence[RejectedRow], using: str, beside: Path) -> RowsRejected:
-    """Write rows that the database ``using`` rejected to a new file beside another file.
+def write_rejected(rows: Sequence[RejectedRow], using: str, fixture: Path) -> RowsRejected:
+    """Write rows of a fixture that the database ``using`` rejected to a new file next to it.
 
     Return the error that names the new file.
     """
     groups: dict[tuple[str, frozenset[str]], list[RejectedRow]] = {}
     for row in rows:
         groups.setdefault((table_of(row.model).label, frozenset(row.values)), []).append(row)
-    path = _free_path(beside)
+    path = _free_path(fixture)
     with replaced(path) as stream:
         writer = ModuleWriter(stream.write)
         writer.begin(_DESCRIPTION, project_version())
@@ -62,13 +62,13 @@ def _comment(row: RejectedRow) -> str:
     return text.replace("\\'", "'").replace('\\"', '"').replace(PLACEHOLDER, "…").rstrip("\\")
 
 
-def _free_path(beside: Path) -> Path:
+def _free_path(fixture: Path) -> Path:
     """Return an unused path, so that no corrected file is overwritten."""
-    name = beside.name
+    name = fixture.name
     for suffix in (".gz", ".bz2", ".xz", ".lzma", ".zip", ".py"):
         name = name.removesuffix(suffix)
     paths = (
-        beside.with_name(f"{name}-rejected{number}.py")
+        fixture.with_name(f"{name}-rejected{number}.py")
         for number in chain([""], (f"-{n}" for n in count(2)))
     )
     return next(path for path in paths if not path.exists())

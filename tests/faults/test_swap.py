@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bank import Bank, end_of
 
-from dumpy.engines.mysql import aside
+from dumpy.engines.mysql import additional_database
 
 # Connections look at the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.mysql]
@@ -43,6 +43,8 @@ def test_a_restore_that_is_killed_while_it_waits_for_others_changes_nothing(
 
 
 def test_databases_of_long_names_have_a_stage_each() -> None:
-    names = {aside(f"{first}{'x' * 62}{last}", "stage") for first in "ab" for last in "ab"}
+    names = {
+        additional_database(f"{first}{'x' * 62}{last}", "stage") for first in "ab" for last in "ab"
+    }
     assert len(names) == 4
     assert max(map(len, names)) == 64

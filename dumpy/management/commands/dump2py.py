@@ -82,11 +82,11 @@ class Command(BaseCommand):
         started = time.perf_counter()
         with (
             redirect_stdout(sys.stderr),
-            published(directory, overwrite=overwrite) as aside,
+            published(directory, overwrite=overwrite) as temporary,
             source.snapshot(),
         ):
             progress = TableProgress(self.stdout, options["verbosity"], dump.expected())
-            dump.write(aside, progress)
+            dump.write(temporary, progress)
             for reason in source.reasons():
                 self.stderr.write(printable_lines(reason))
             notes = list(source.notes())

@@ -66,8 +66,8 @@ class Command(loaddata.Command):
                 self.stdout.write("Dry run complete: nothing was changed.")
         elif self.rejects is not None and self.rejects.rows:
             place = self.rejects.rows[0].problem.ref.place
-            beside = Path(place.file if place else "objects")
-            self.rejected = write_rejected(self.rejects.rows, self.using, beside)
+            fixture = Path(place.file if place else "objects")
+            self.rejected = write_rejected(self.rejects.rows, self.using, fixture)
 
     def _load(self, fixture_labels: Any) -> Loader:
         loader = Loader(
