@@ -83,21 +83,25 @@ class Command(BaseCommand):
             self._print("There are no fixtures to convert.")
 
     def _convert(self, fixtures: Sequence[Fixture], scratch: Laboratory) -> list[Fixture]:
-        """Convert fixtures; those that lack rows of others are tried again after these."""
+        """Convert fixtures; try a fixture that lacks rows of other fixtures again after them."""
         converted: list[Fixture] = []
         errors: dict[Fixture, Exception] = {}
-        waiting = fixtures
-        while waiting:
-            before = len(converted)
-            for fixture in waiting:
+        remaining = fixtures
+        while remaining:
+            count = len(converted)
+            for fixture in remaining:
                 try:
                     self._print(scratch.convert(fixture, is_dry=self._options["dry_run"]))
                     converted.append(fixture)
                 except Exception as error:  # the parser of a format may raise any exception
                     errors.setdefault(fixture, error)
-            scratch.needed += [one.path for one in converted[before:]]
-            waiting = [one for one in waiting if one not in converted and lacks_rows(errors[one])]
-            if len(converted) == before:
+            scratch.needed += [fixture.path for fixture in converted[count:]]
+            remaining = [
+                fixture
+                for fixture in remaining
+                if fixture not in converted and lacks_rows(errors[fixture])
+            ]
+            if len(converted) == count:
                 break
         for fixture in fixtures:
             if fixture not in converted:
