@@ -22,10 +22,8 @@ from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.problems import problem_of
 from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.registry import each_led_to, led_to
-from dumpy.migrating.install import migration_of, migration_of_dump
-from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import KeylessRows, created, migrated, start
-from dumpy.reading import Dump, DumpedTable, Program
+from dumpy.migrating.tables import MigratedDump, created, start
+from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row, row_ref
@@ -39,6 +37,8 @@ from dumpy.writing.rows import CHUNK, Page, RowWriter, Shape, linked, shape_of
 
 _DESCRIPTION = "Objects, written by dumpy."
 _HOOKS = ("start_object", "handle_field", "handle_fk_field", "handle_m2m_field", "end_object")
+Save = Callable[[Model, Place], bool]
+"""Saves an object in a load; returns whether it was saved, or deferred."""
 
 
 class Serializer(base.Serializer):
@@ -220,7 +220,7 @@ class DumpedObject(base.DeserializedObject):
         place: Place,
         using: str,
         loader: Loader | None = None,
-        save: Callable[[Model, Place], bool] | None = None,
+        save: Save | None = None,
     ) -> None:
         row = dumped_row(instance)
         super().__init__(instance, m2m_data=dict(row.links) if row else {})
@@ -327,11 +327,9 @@ def Deserializer(
 
 
 def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
-    if dump.is_program:
-        yield from _unsaved(Program(dump).objects(), using)
-        return
     loader = Loader(using, ignore_nonexistent=ignore)
-    for table in _today(dump, migration_of_dump(dump), loader, has_all_fields=False):
+    content = _today(dump, loader, has_all_fields=False)
+    for table in content.tables:
         if table.create is not None:
             yield from _unsaved(created(table), using)
         elif (layout := loader.layout(table)) is not None:
@@ -341,6 +339,7 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
                 if not layout.has_key:
                     instance.pk = stored_key(instance, using) or instance.pk
                 yield DumpedObject(instance, place, using)
+    yield from _unsaved(content.objects(), using)
 
 
 def _unsaved(given: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
@@ -373,36 +372,30 @@ def _resolve(instance: Model, place: Place, using: str) -> None:
 
 
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
-    if dump.is_program:
-        program = Program(dump)
-        with led_to(loader.using):
-            keyless = start(loader, migration_of(program.run()))
-        yield from _objects(program.objects(loader.report.ignore), loader, keyless)
-        return
-    migration = migration_of_dump(dump)
-    tables = _today(dump, migration, loader)
-    keyless = start(loader, migration)
-    if migration is None or not migration.has_arrived:
+    content = _today(dump, loader)
+    code = start(loader, content.migration)
+    if dump.migrations and not content.has_arrived:
         # In the end, when it is known that the rows fit.
-        loader.after_load.append(
-            partial(_note_skipped, dump, tuple((one.label, tuple(one.fields)) for one in tables))
-        )
+        rows = tuple((one.label, tuple(one.fields)) for one in content.tables)
+        loader.after_load.append(partial(_note_skipped, dump, rows))
     for sentence in dump.left_out():
         loader.report.ignore(sentence)
-    for table in tables:
+    for table in content.tables:
         if table.create is not None:
-            yield from _objects(created(table, loader.report.ignore), loader, keyless, table)
+            save = partial(code.save, table=table)
+            yield from _objects(created(table, loader.report.ignore), loader, save)
         else:
             yield from _rows(table, loader)
+    yield from _objects(content.objects(loader.report.ignore), loader, code.save)
 
 
-def _today(
-    dump: Dump, migration: Migration | None, loader: Loader, *, has_all_fields: bool = True
-) -> list[DumpedTable]:
-    """Return the tables of a dump after a migration; raises ``FixtureError`` if they do not fit."""
-    tables = [migrated(table, migration) for table in dump.tables]
-    loader.check([table for table in tables if table.create is None], has_all_fields=has_all_fields)
-    return tables
+def _today(dump: Dump, loader: Loader, *, has_all_fields: bool = True) -> MigratedDump:
+    """Return a dump after migrations; raises ``FixtureError`` if its rows do not fit."""
+    content = MigratedDump(dump)
+    with led_to(loader.using):
+        content.migrate()
+    loader.check(content.data, has_all_fields=has_all_fields)
+    return content
 
 
 Rows = tuple[tuple[str, tuple[str, ...]], ...]
@@ -427,7 +420,7 @@ def _is_at(migrations: Mapping[str, str], using: str) -> bool:
     from django.db.migrations.recorder import MigrationRecorder
 
     recorder = MigrationRecorder(connections[using])
-    if not (migrations and recorder.has_table()):
+    if not recorder.has_table():
         return False
     applied = recorder.migration_qs.filter(app__in=migrations).order_by("pk")
     return dict(applied.values_list("app", "name")) == dict(migrations)
@@ -450,15 +443,8 @@ def _skipped(migrations: tuple[tuple[str, str], ...], rows: Rows) -> str:
     return "; ".join(f"{'.'.join(key)}: {said}" for key, said in skipped)
 
 
-def _objects(
-    given: Iterable[Placed], loader: Loader, keyless: KeylessRows, table: DumpedTable | None = None
-) -> Iterator[DumpedObject]:
-    """Yield the objects that code makes, of the rows of a ``table`` or by itself."""
-
-    def save(instance: Model, place: Place) -> bool:
-        is_late = keyless.keep(instance, place, table)
-        return not is_late and loader.save(instance, place, is_changed=table is not None)
-
+def _objects(given: Iterable[Placed], loader: Loader, save: Save) -> Iterator[DumpedObject]:
+    """Yield the objects that code makes, of the rows of a table or by itself."""
     try:
         for one, place in each_led_to(loader.using, given):
             if isinstance(one, Model):

@@ -1,9 +1,10 @@
-"""The tables of a dump after a migration."""
+"""A dump as migrators have changed it, and the way of its objects into a load."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from django.db.models import AutoField, Max, Model, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
+from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
-from dumpy.reading import DumpedTable
+from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.dump import Row
+from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType
 
@@ -41,46 +44,101 @@ def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
 
 
 @dataclass
-class KeylessRows:
-    """Objects without a key: they are saved last, so that they do not take a key of a dumped row.
+class MigratedDump:
+    """A dump with the rows of today: everything that loads a dump takes them from here.
 
-    Objects are kept only if ``is_kept``: if there is a migration. ``tables`` are the source tables
-    of the objects, by model; rows of the tables in ``keyed`` also became objects with a key.
+    Attributes:
+        dump: the dump as it was written.
+        migration: what migrators have made of it.
     """
 
-    is_kept: bool
-    objects: list[tuple[Model, Place]] = field(default_factory=list)
+    dump: Dump
+    migration: Migration | None = None
+
+    @property
+    def makes_objects(self) -> bool:
+        """Whether it is a single file that is a program, so that it has objects and no tables."""
+        return self.dump.is_program and self.dump.path is None
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether migrators have made its rows those of the project's version."""
+        return self.migration is not None and self.migration.has_arrived
+
+    @cached_property
+    def tables(self) -> Sequence[DumpedTable]:
+        """The tables in the order of loading."""
+        return [migrated(table, self.migration) for table in self.dumped_tables()]
+
+    @property
+    def data(self) -> Sequence[DumpedTable]:
+        """The tables whose rows are not made by code."""
+        return [table for table in self.tables if table.create is None]
+
+    def migrate(self) -> None:
+        """Let migrators change what rows mean; a program is run for it."""
+        self.migration = self.find_migration()
+        vars(self).pop("tables", None)  # They were those of before.
+
+    def find_migration(self) -> Migration | None:
+        """Return what migrators make of the dump; raises ``MigrationError``."""
+        if self.dump.is_program:
+            return migration_of(self._program.run())
+        return migration_of_dump(self.dump)
+
+    def dumped_tables(self) -> Sequence[DumpedTable]:
+        """Return the tables as they were written."""
+        return self.dump.tables
+
+    def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
+        """Yield the objects that a single file makes which is a program.
+
+        ``note`` gets a message about dropped rows.
+        """
+        if self.makes_objects:
+            yield from self._program.objects(note)
+
+    @cached_property
+    def _program(self) -> Program:
+        return Program(self.dump)
+
+
+@dataclass
+class CodeObjects:
+    """The objects that code makes of a dump, on their way into a load.
+
+    After a migration, those without a key are saved last, so that they do not take a key of a
+    dumped row. ``tables`` are the source tables of such objects, by model; rows of the tables in
+    ``keyed`` also became objects with a key.
+    """
+
+    loader: Loader
+    is_migrated: bool
+    keyless: list[tuple[Model, Place]] = field(default_factory=list)
     tables: dict[ModelType, dict[str, DumpedTable]] = field(default_factory=dict)
     keyed: set[str] = field(default_factory=set)
 
-    def rest_of(
-        self, given: Iterable[tuple[Any, Place]], table: DumpedTable | None = None
-    ) -> Iterator[tuple[Any, Place]]:
-        """Keep the rows without a key, and yield the other objects."""
-        for one, place in given:
-            if not self.keep(one, place, table):
-                yield one, place
-
-    def keep(self, one: Any, place: Place, table: DumpedTable | None = None) -> bool:
-        """Keep a row without a key, made of a row of ``table``; return whether it has none."""
+    def save(self, one: Model, place: Place, table: DumpedTable | None = None) -> bool:
+        """Save an object, made of a row of a ``table`` or by itself; return whether it is saved."""
         name = table.function.name if table is not None else ""
-        if not (self.is_kept and isinstance(one, Model) and one.pk is None and dumped_row(one)):
-            self.keyed |= {name} if isinstance(one, Model) else set()
-            return False
-        self.objects.append((one, place))
+        if not (self.is_migrated and one.pk is None and dumped_row(one)):
+            self.keyed.add(name)
+            is_changed = table is not None and table.is_migrated
+            return self.loader.save(one, place, is_changed=is_changed)
+        self.keyless.append((one, place))
         if table is not None:
             self.tables.setdefault(type(one), {})[name] = table
-        return True
+        return False
 
-    def save(self, loader: Loader) -> None:
-        """Save the objects, with keys after the dumped keys.
+    def save_keyless(self, loader: Loader) -> None:
+        """Save the objects without a key, with keys after the dumped keys.
 
         A reference by the key that a row had in the dump must not lead to another row.
         """
         engine = engine_of(connections[loader.using])
-        engine.reset_sequences({type(instance) for instance, _place in self.objects})
+        engine.reset_sequences({type(instance) for instance, _place in self.keyless})
         keys = {model: self._free_keys(model, loader.using) for model in self.tables}
-        for instance, place in self.objects:
+        for instance, place in self.keyless:
             instance.pk = next(keys.get(type(instance), repeat(None)))
             loader.save(instance, place, is_changed=True)
 
@@ -104,19 +162,19 @@ def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
     return max((key for key in keys if type(key) is int), default=0)
 
 
-def start(loader: Loader, migration: Migration | None) -> KeylessRows:
+def start(loader: Loader, migration: Migration | None) -> CodeObjects:
     """Give a loader the changes, and call the ``before_load`` handlers.
 
-    Returns the rows to save last. Raises ``MigrationError`` if a handler fails.
+    Returns what saves the objects that code makes. Raises ``MigrationError`` if a handler fails.
     """
-    keyless = KeylessRows(is_kept=migration is not None)
-    loader.at_last.append(keyless.save)
+    objects = CodeObjects(loader, is_migrated=migration is not None)
+    loader.at_last.append(objects.save_keyless)
     if migration is not None:
         if migration.after_load:
             loader.after_load += [_free_keys, *migration.after_load]
         for handler in migration.before_load:
             handler(loader)
-    return keyless
+    return objects
 
 
 def _free_keys(loader: Loader) -> None:

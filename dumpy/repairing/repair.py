@@ -20,8 +20,7 @@ from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Missing, RowKey
 from dumpy.loading.registry import TODAY
-from dumpy.migrating.install import migration_of_dump
-from dumpy.migrating.tables import created, migrated
+from dumpy.migrating.tables import MigratedDump, created
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
 from dumpy.repairing.choice import Choice, NoChoice
@@ -121,8 +120,8 @@ class Repair:
     """
 
     def __init__(self, dump: Dump, using: str) -> None:
-        self._migration = migration_of_dump(dump)
-        self._tables = [migrated(table, self._migration) for table in dump.tables]
+        self._dump = MigratedDump(dump)
+        self._dump.migrate()
         self._using = using
         self._loader = Loader(using)
         self._outcome = Outcome()
@@ -259,7 +258,7 @@ class Repair:
         Rows of the dump are judged by the values of the fields with these ``names``. Blocks in
         which the one field has none of the values ``written`` are left out.
         """
-        for dumped in self._tables:
+        for dumped in self._dump.tables:
             if dumped.create is not None:
                 yield from self._pick_made(dumped, table, why)
                 continue
@@ -428,7 +427,7 @@ class Repair:
                 f"{label}: a migrator makes its rows. What it makes of the same rows for other "
                 "models is not restored: name these in another call."
             )
-        if self._migration is not None and self._migration.after_load:
+        if self._dump.migration is not None and self._dump.migration.after_load:
             yield "The after_load handlers of migrators are not run."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any
 from dumpy import reading
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, FixtureError, Place, counted
-from dumpy.migrating.install import migrate, migration_of, migration_of_dump, waits
+from dumpy.migrating.install import migrate, migration_of, waits
 from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import migrated
+from dumpy.migrating.tables import MigratedDump
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.program import Placed, labels_in, migrations_named
+from dumpy.reading.program import labels_in, migrations_named
 from dumpy.reading.source import announce, named
 from dumpy.restoring.changes import Changes, filled
 from dumpy.restoring.compare import DumpedContent, by_model
@@ -26,30 +26,21 @@ from dumpy.text.manifest import RESTORE, TableEntry
 
 
 @dataclass
-class Content:
+class Content(MigratedDump):
     """What a restore is given: a verified directory, or a single file.
 
     Attributes:
-        dump: the dump.
         namespace: the globals of a ``restore.py`` that is a program, if it was run.
         is_run_again: whether it has to be run when it is known which models it will find.
-        migration: what migrators have made of it.
     """
 
-    dump: Dump
     namespace: dict[str, Any] = field(default_factory=dict)
     is_run_again: bool = False
-    migration: Migration | None = None
-
-    @property
-    def _makes_objects(self) -> bool:
-        """Whether it is a single file that is a program, so that it has objects and no tables."""
-        return self.dump.is_program and self.dump.path is None
 
     @property
     def migrations(self) -> Mapping[str, str]:
         """The newest migration of each app when the dump was made."""
-        if self._makes_objects:
+        if self.makes_objects:
             return migrations_named(self.dump)
         return self.dump.migrations
 
@@ -66,12 +57,12 @@ class Content:
     @property
     def skipped(self) -> Sequence[tuple[Key, str]]:
         """The migrations that the rows need, and nothing applies, with what they do."""
-        return [] if self._is_migrated else list(self.changes.skipped(self._fields))
+        return [] if self.has_arrived else list(self.changes.skipped(self._fields))
 
     @property
     def unknown(self) -> Mapping[Key, str]:
         """The migrations that the dump names and the project lacks, each with a sentence."""
-        return {} if self._is_migrated else self.past.unknown
+        return {} if self.has_arrived else self.past.unknown
 
     @property
     def _fields(self) -> Mapping[str, Collection[str] | None]:
@@ -120,11 +111,6 @@ class Content:
         return counts
 
     @property
-    def _is_migrated(self) -> bool:
-        """Whether a chain of migrators has made its rows those of the project's version."""
-        return self.migration is not None and self.migration.has_arrived
-
-    @property
     def content_types(self) -> Mapping[str, int]:
         """The primary keys of the content types of the source, by label, if it says so."""
         return self.dump.manifest.content_types if self.dump.manifest else {}
@@ -132,7 +118,7 @@ class Content:
     @property
     def labels(self) -> Sequence[str]:
         """The labels of the models whose rows the dump has."""
-        if self._makes_objects:
+        if self.makes_objects:
             return labels_in(self.dump)
         if self.dump.is_program and not self.namespace:
             return [entry.model for entry in self.dump.entries]
@@ -176,30 +162,12 @@ class Content:
             for label, tables in by_model(self.tables).items()
         ]
 
-    @property
-    def tables(self) -> Sequence[DumpedTable]:
-        """The tables in the order of loading."""
-        return [table for tables in self.parts.values() for table in tables]
-
-    @property
-    def parts(self) -> Mapping[str, Sequence[DumpedTable]]:
-        """The tables by the name of the part, in the order of loading."""
-        return {
-            name: [migrated(table, self.migration) for table in tables]
-            for name, tables in self._parts().items()
-        }
-
-    def _parts(self) -> Mapping[str, Sequence[DumpedTable]]:
-        if self.dump.path is None:
-            return {self.dump.source.name: self.dump.tables}
-        if not self.dump.is_program:
-            return self._tables
+    def dumped_tables(self) -> Sequence[DumpedTable]:
+        """Return the tables as they were written, with the functions of a program that was run."""
+        if not self.dump.is_program or self.dump.path is None:
+            return self.dump.tables
         namespace = self.migration.namespace if self.migration else self.namespace
-        return {name: self.dump.tables_of(name, namespace) for name in self._listed()}
-
-    @cached_property
-    def _tables(self) -> Mapping[str, Sequence[DumpedTable]]:
-        return {name: self.dump.tables_of(name) for name in self._listed()}
+        return [one for name in self._listed() for one in self.dump.tables_of(name, namespace)]
 
     def _listed(self) -> Sequence[str]:
         return self.dump.listed(self.namespace.get("TABLES") if self.dump.is_program else None)
@@ -207,29 +175,15 @@ class Content:
     def _lists(self, entry: TableEntry) -> bool:
         return set(self._listed()).issuperset(file.name for file in entry.files)
 
-    def migrate(self) -> None:
-        """Let migrators change what rows mean: in ``parts`` and ``objects`` they have done so."""
-        if not self.dump.is_program:
-            self.migration = migration_of_dump(self.dump)
-        elif self.dump.path is None:
-            self.migration = migration_of(self._program.run())
-        elif waits(self.namespace):
-            self.migration = migrate(self.namespace, {}, is_complete=True)
-
-    def objects(self, note: Callable[[str], object]) -> Iterator[Placed]:
-        """Yield the objects that a single file makes which is a program.
-
-        ``note`` gets a message about dropped rows.
-        """
-        if self._makes_objects:
-            yield from self._program.objects(note)
-
-    def prepare(self) -> None:
-        """Run what code there is, when it is known which models it will find."""
-        if self.dump.is_program and self.dump.path is not None and self.is_run_again:
+    def find_migration(self) -> Migration | None:
+        """Return what migrators make of the dump; runs what code there is."""
+        if not self.dump.is_program or self.dump.path is None:
+            return super().find_migration()
+        if self.is_run_again:
             self.namespace = _namespace(self.dump.path / RESTORE)
             # It is imported, so that it has waited for nobody.
-            self.migration = migration_of(self.namespace)
+            return migration_of(self.namespace)
+        return migrate(self.namespace, {}, is_complete=True) if waits(self.namespace) else None
 
     @cached_property
     def _program(self) -> Program:
@@ -250,7 +204,7 @@ def content_of(
     require_permission(dump)
     if namespace and dump.is_program:
         dump.listed(namespace.get("TABLES"))
-    return Content(dump, namespace or {}, is_run_again)
+    return Content(dump, namespace=namespace or {}, is_run_again=is_run_again)
 
 
 def require_dump(dump: Dump) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 from django.apps.registry import Apps
@@ -99,9 +100,8 @@ class Restorer:
         When all that can be known is said, ``confirm`` is given both sides; what it raises ends it.
         """
         with self.plan.context():
-            self.content.prepare()
             self.content.migrate()
-            self.plan.check(self._data())
+            self.plan.check(self.content.data)
             with patient(self.using):
                 self._keeps_schema = self.plan.is_current()
                 if not self._keeps_schema:
@@ -152,7 +152,7 @@ class Restorer:
         going = self.plan.tables - filled
         if self._keeps_schema:
             going -= self.plan.new
-        makes_rows = self.content.dump.is_program or len(self._data()) < len(self.content.tables)
+        makes_rows = self.content.makes_objects or self.content.data != self.content.tables
         summary = Summary(self.using, self.content, going, makes_rows)
         for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
             self.say(sentence)
@@ -314,21 +314,24 @@ class Restorer:
             checks_objects=True,
         )
         loader.references.content_types = self.content.content_types
-        keyless = start(loader, self.content.migration)
+        code = start(loader, self.content.migration)
         for sentence in (*self.content.dump.left_out(), *self.plan.losses):
             loader.report.ignore(sentence)
         # What migrators do when all is loaded is no part of the dump.
         loader.after_load[:0] = [self._compare, self._require_none]
-        for name, tables in self.content.parts.items():
-            self.progress(name, 0)
+        for name, tables in groupby(self.content.tables, lambda table: table.source.name):
+            self.progress(Path(name).name, 0)
             for table in tables:
                 if table.create is None:
                     self._load_table(table, loader)
-                else:
-                    given = self._noted(created(table, loader.report.ignore))
-                    self._save(keyless.rest_of(given, table), loader, is_changed=table.is_migrated)
-            given = self._noted(self.content.objects(loader.report.ignore))
-            self._save(keyless.rest_of(given), loader)
+                    continue
+                for one, place in self._noted(created(table, loader.report.ignore)):
+                    code.save(one, place, table)
+        for one, place in self._noted(self.content.objects(loader.report.ignore)):
+            if isinstance(one, Model):
+                code.save(one, place)
+            else:
+                loader.flush_deferred_objects()
         loader.finish()
         return loader.report
 
@@ -351,17 +354,6 @@ class Restorer:
                     if self._keeps_schema:
                         self._engine.restart_sequences(self._engine.there(tables))
             yield one, place
-
-    def _save(self, given: Iterable[Placed], loader: Loader, *, is_changed: bool = False) -> None:
-        for one, place in given:
-            if isinstance(one, Model):
-                loader.save(one, place, is_changed=is_changed)
-            elif one is not None:
-                loader.flush_deferred_objects()
-
-    def _data(self) -> list[DumpedTable]:
-        """The tables whose rows are not made by code."""
-        return [table for table in self.content.tables if table.create is None]
 
     def _compare(self, loader: Loader) -> None:
         """Raise ``RestoreFailed`` if what was loaded is not what the dump holds."""
