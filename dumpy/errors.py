@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import CommandError
 from django.core.serializers.base import DeserializationError, SerializationError
 from django.db import DEFAULT_DB_ALIAS
@@ -61,12 +61,12 @@ class RowRef:
 
     Attributes:
         label: the label of its model.
-        key: its primary key.
+        key: its primary key, or None.
         place: its ``Place``, or None.
     """
 
     label: str
-    key: object
+    key: object = None
     place: Place | None = None
 
     @property
@@ -75,7 +75,8 @@ class RowRef:
         return self.label, str(self.key)
 
     def __str__(self) -> str:
-        return f"{f'{self.place}: ' if self.place else ''}{self.label}(pk={self.key!r})"
+        key = "" if self.key is None else f"(pk={self.key!r})"
+        return f"{f'{self.place}: ' if self.place else ''}{self.label}{key}"
 
 
 class ConfigurationError(DumpyError, ImproperlyConfigured):
@@ -195,46 +196,30 @@ class UnwritableRow(DumpyError, SerializationError):
     Its natural key does not lead back to it, or it holds a primary key that is left out.
 
     Attributes:
-        model: the label of its model.
-        pk: its primary key.
+        ref: its ``RowRef``.
         reason: what is wrong.
         hint: what to do.
+        field: the name of the field that is to blame, or ``""``.
     """
 
-    model: str
-    pk: object
+    ref: RowRef
     reason: str
     hint: str
+    field: str = ""
 
     def _said(self) -> str:
-        row = self.model if self.pk is None else f"{self.model}(pk={self.pk!r})"
-        return f"{row}: {self.reason} {self.hint}"
+        return f"{self.ref}: {self.reason} {self.hint}"
 
 
-@dataclass(eq=False, repr=False)
-class UnwritableField(DumpyError, SerializationError):
-    """A value cannot be written so that it is read back unchanged.
+class UnwritableField(UnwritableRow):
+    """A value cannot be written so that it is read back unchanged."""
 
-    Attributes:
-        model: the label of the model.
-        pk: the primary key of the row.
-        field: the name of the field.
-        value: the value.
-        reason: why it cannot be written.
+
+class UnreadableValue(UnwritableRow):
+    """A field cannot read a value in the database.
+
+    Another program may have written it, such as a boolean 7 or an invalid date.
     """
-
-    model: str
-    pk: object
-    field: str
-    value: object
-    reason: str
-
-    def _said(self) -> str:
-        return (
-            f"{self.model}(pk={self.pk!r}): the value of {self.field!r}, of type "
-            f"{type(self.value).__name__}, cannot be written: {self.reason} Give the field a "
-            "value_to_string() and a to_python() that reads it back, or exclude the model."
-        )
 
 
 @dataclass(eq=False, repr=False)
@@ -254,31 +239,6 @@ class UntrustedField(DumpyError, ValueError):
         return (
             f"{self.name} would pass a text of the dump to its own code, but DUMPY['EXECUTE'] is "
             "False. If its to_python() is harmless, add it to DUMPY['FIELD_TEXT']."
-        )
-
-
-@dataclass(eq=False, repr=False)
-class UnreadableValue(DumpyError, SerializationError):
-    """A field cannot read a value in the database.
-
-    Another program may have written it, such as a boolean 7 or an invalid date.
-
-    Attributes:
-        model: the label of the model.
-        pk: the primary key of the row.
-        field: the name of the field.
-        reason: the message of the field or the driver.
-    """
-
-    model: str
-    pk: object
-    field: str
-    reason: str
-
-    def _said(self) -> str:
-        return (
-            f"{self.model}(pk={self.pk!r}): the value of {self.field!r} cannot be read: "
-            f"{self.reason} Correct it in the database, or leave the model out with --exclude."
         )
 
 
@@ -355,9 +315,21 @@ def sentence(error: BaseException) -> str:
         return f"it ends the process with sys.exit({error.code!r})."
     if isinstance(error, DumpyError) or getattr(error, "is_sentence", False):
         text = str(error)
+    elif isinstance(error, ValidationError):
+        text = reason_of(error)
     else:
         text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an exception says in one line, each message after the name of its field."""
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        messages = error.message_dict.items()
+        return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def counted(number: int, noun: str) -> str:

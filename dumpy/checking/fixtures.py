@@ -22,7 +22,7 @@ from django.db.models import NOT_PROVIDED, Model
 from django.utils.timezone import is_naive, make_aware
 
 from dumpy.conf import project_version
-from dumpy.errors import DumpyError
+from dumpy.errors import DumpyError, RowRef, reason_of
 from dumpy.schema.tables import Column, ModelType, Table, table_of
 from dumpy.text.emit import ModuleWriter
 from dumpy.text.words import FieldText, Natural, Unwritable, source
@@ -62,7 +62,7 @@ def _row(record: Record) -> tuple[str, tuple[str, ...], tuple[Any, ...]]:
     if unknown := given.keys() - table.names.keys():
         raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
     values = {table.names[name]: value for name, value in given.items()}
-    written = dict(_written(table, values, (model._meta.label, record.pk)))
+    written = dict(_written(table, values, RowRef(model._meta.label, record.pk)))
     return model._meta.label, tuple(written), tuple(written.values())
 
 
@@ -75,21 +75,19 @@ def _key(table: Table, pk: Any) -> dict[str, Any]:
     return dict(zip(table.key, json.loads(pk) if isinstance(pk, str) else pk, strict=True))
 
 
-def _written(
-    table: Table, values: dict[str, Any], row: tuple[str, Any]
-) -> Iterator[tuple[str, Any]]:
+def _written(table: Table, values: dict[str, Any], ref: RowRef) -> Iterator[tuple[str, Any]]:
     """Yield the values of a row by column, in the order of the model."""
     for column in table.columns:
         if column.name in values:
-            yield column.name, _value(column, values[column.name], row)
+            yield column.name, _value(column, values[column.name], ref)
         elif column.name not in table.key and has_one_default(column.field):
             yield column.name, _typed(column.field.get_default())
     for link in table.links:
         given = values.get(link.name) or []
-        yield link.name, [_value(link.target, one, row) for one in given]
+        yield link.name, [_value(link.target, one, ref) for one in given]
 
 
-def _value(column: Column, given: Any, row: tuple[str, Any]) -> Any:
+def _value(column: Column, given: Any, ref: RowRef) -> Any:
     """Return what a fixture holds as the value of a column; raises ``DumpyError``."""
     if given is None:
         return None
@@ -103,11 +101,8 @@ def _value(column: Column, given: Any, row: tuple[str, Any]) -> Any:
     except Unwritable:
         return FieldText(str(given))
     except Exception as error:
-        label, pk = row
-        said = " ".join(getattr(error, "messages", [str(error)]))
-        raise DumpyError(
-            f"{label}(pk={pk!r}): {column.name} cannot be {given!r}: {said}"
-        ) from error
+        reason = f"{column.name} cannot be {given!r}: {reason_of(error)}"
+        raise DumpyError(f"{ref}: {reason}") from error
 
 
 def _typed(value: Any) -> Any:

@@ -402,7 +402,7 @@ class Loader:
             self._settle(stale)
         reason = "the natural keys of its rows refer to each other in a cycle."
         labels = sorted(model._meta.label for model in stale)
-        raise LoadError([Problem(RowRef(label, None), reason) for label in labels])
+        raise LoadError([Problem(RowRef(label), reason) for label in labels])
 
     def _settle(self, stale: set[ModelType]) -> None:
         """Resolve references by natural key again that may lead to other rows now."""

@@ -19,10 +19,10 @@ from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import configuration
-from dumpy.errors import DumpyError, Place, Problem
+from dumpy.errors import DumpyError, Place, Problem, reason_of
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
 from dumpy.loading.conflicts import owners
-from dumpy.loading.problems import Refused, problem_of, reason_of
+from dumpy.loading.problems import Refused, problem_of
 from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
 from dumpy.loading.report import Counts
 from dumpy.loading.special import SpecialLoader

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.utils import Error
 
 from dumpy.engines import engine_of
-from dumpy.errors import Problem, RowRef
+from dumpy.errors import Problem, RowRef, reason_of
 from dumpy.schema.tables import Table
 
 # The kinds of validation errors by their codes; all others are "invalid".
@@ -50,16 +50,6 @@ def problem_of(ref: RowRef, table: Table, error: Exception, using: str, name: st
         return Problem(ref, said.reason, said.kind, _fields(table, said.names or [name]))
     own = error if isinstance(error, Refused) else Refused()
     return Problem(ref, reason_of(error), own.kind, _fields(table, [own.name or name]))
-
-
-def reason_of(error: Exception) -> str:
-    """Return what an exception says, in one line."""
-    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        messages = error.message_dict.items()
-        return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _of_validation(ref: RowRef, table: Table, error: ValidationError, name: str) -> Problem:

@@ -144,7 +144,7 @@ def dumped_row(instance: Model) -> DumpedRow | None:
     return row
 
 
-def row_ref(instance: Model, place: Place | None) -> RowRef:
+def row_ref(instance: Model, place: Place | None = None) -> RowRef:
     """Return the row reference of an instance."""
     return RowRef(instance._meta.label, instance.pk, place)
 

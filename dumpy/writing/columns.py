@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.utils.functional import Promise
 
-from dumpy.errors import UnreadableValue, UnwritableField, sentence
+from dumpy.errors import RowRef, UnreadableValue, UnwritableField, sentence
 from dumpy.schema.stored import decoder, encoded, is_same_stored, is_stored_alike
 from dumpy.schema.tables import Column, Link, from_text, text_of
 from dumpy.text.strings import LONG, quote
@@ -34,6 +34,10 @@ Shortcut = Callable[[list[Any]], list[str]]
 _NONE = type(None)
 _INSTANTS = frozenset({datetime})
 _INTEGERS = frozenset({int, _NONE})
+_CORRECT = "Correct it in the database, or leave the model out with --exclude."
+_GIVE_TEXT = (
+    "Give the field a value_to_string() and a to_python() that reads it back, or exclude the model."
+)
 
 
 class ColumnWriter:
@@ -152,13 +156,17 @@ class ColumnWriter:
             raise self._unreadable(key, error) from error
 
     def _unreadable(self, key: object, error: Exception) -> UnreadableValue:
-        reason = " ".join(error.messages) if isinstance(error, ValidationError) else sentence(error)
-        return UnreadableValue(self.label, key, self.column.name, reason)
+        name = self.column.name
+        reason = f"the value of {name!r} cannot be read: {sentence(error)}"
+        return UnreadableValue(RowRef(self.label, key), reason, _CORRECT, name)
 
     def _refusal(self, value: object, key: object, reason: str) -> UnwritableField:
-        field = type(self.column.field)
-        name = f"{field.__module__}.{field.__qualname__}"
-        return UnwritableField(self.label, key, self.column.name, value, f"{name}: {reason}")
+        name, field = self.column.name, type(self.column.field)
+        said = (
+            f"the value of {name!r}, of type {type(value).__name__}, cannot be written: "
+            f"{field.__module__}.{field.__qualname__}: {reason}"
+        )
+        return UnwritableField(RowRef(self.label, key), said, _GIVE_TEXT, name)
 
 
 class StoredWriter(ColumnWriter):

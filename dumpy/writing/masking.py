@@ -8,6 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -23,7 +24,7 @@ from django.db.models import F, UniqueConstraint
 from django.utils.module_loading import import_string
 from django.utils.timezone import is_aware
 
-from dumpy.errors import DumpFailed, UnreadableValue, UnwritableRow, sentence
+from dumpy.errors import DumpFailed, RowRef, UnreadableValue, UnwritableRow, sentence
 from dumpy.masks import Mask
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import encoded
@@ -126,8 +127,8 @@ class MaskedWriter:
         try:
             values = self._plain.python(values, keys)
         except UnreadableValue as error:
-            reason = "it is not shown, because the field is masked."
-            raise UnreadableValue(error.model, error.pk, error.field, reason) from None
+            reason = f"the value of {error.field!r} cannot be read: it is not shown, because the "
+            raise replace(error, reason=f"{reason}field is masked.") from None
         return list(map(self._text, values, keys))
 
     def _text(self, value: Any, key: object) -> str:
@@ -175,7 +176,8 @@ class MaskedWriter:
         owner = type(getattr(self._method, "__self__", None)).__name__
         name = f"{owner}.{self._plain.column.field.name}"
         hint = "Correct the mask."
-        return UnwritableRow(self._plain.label, key, f"the mask {name}() {reason}", hint)
+        ref = RowRef(self._plain.label, key)
+        return UnwritableRow(ref, f"the mask {name}() {reason}", hint)
 
 
 def _clean(column: Column, masked: Any) -> Any:

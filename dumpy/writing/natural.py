@@ -13,7 +13,8 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.utils.functional import Promise
 
-from dumpy.errors import UnwritableRow, sentence
+from dumpy.errors import RowRef, UnwritableRow, sentence
+from dumpy.schema.instances import row_ref
 from dumpy.schema.tables import Column, ModelType, concrete, is_content_type
 from dumpy.text.words import Natural, Unwritable, source
 
@@ -61,8 +62,7 @@ class NaturalKeys:
     def hold(
         self,
         owner: ModelType,
-        label: str,
-        pk: object,
+        ref: RowRef,
         name: str,
         value: object,
         *,
@@ -77,7 +77,7 @@ class NaturalKeys:
             key = f"{value!r}, a primary key of {owner._meta.label}, which {PRIMARY} leaves out."
             hint = f"Use {FOREIGN} as well, or dump without {PRIMARY}." if foreign else ""
             self._held_keys[owner] = UnwritableRow(
-                label, pk, f"its {name} holds {key}", hint or _without(PRIMARY)
+                ref, f"its {name} holds {key}", hint or _without(PRIMARY)
             )
         if owner in self._left_out:
             raise self._held_keys[owner]
@@ -90,13 +90,13 @@ class NaturalKeys:
             instances = list(rows)
         except Exception as error:
             reason = f"rows with {name} in {values[:10]!r} cannot be made: {sentence(error)}"
-            raise UnwritableRow(model._meta.label, None, reason, _without(option)) from error
+            raise UnwritableRow(RowRef(model._meta.label), reason, _without(option)) from error
         naturals = list(_natural_keys(instances, option))
         if not is_content_type(model):
             manager: Any = model._default_manager.db_manager(self.using)
             for instance, natural in zip(instances, naturals, strict=True):
                 if fault := _fault(manager, natural, instance.pk):
-                    raise UnwritableRow(model._meta.label, instance.pk, fault, _without(option))
+                    raise UnwritableRow(row_ref(instance), fault, _without(option))
             whole = next((natural for natural in naturals if None not in natural.key), None)
             if whole is not None and (query := _query(manager, whole.key)) is not None:
                 self._hold_parts(model, whole, query)
@@ -110,7 +110,7 @@ class NaturalKeys:
             owner = Column(field).key_owner if field is not None and field.remote_field else None
             if owner is not None and type(value) is int and value in natural.key:
                 name = f"natural key {natural.key!r}"
-                self.hold(owner, model._meta.label, None, name, value)
+                self.hold(owner, RowRef(model._meta.label), name, value)
 
 
 def model_of(content_type: object, using: str) -> ModelType | None:
@@ -170,7 +170,7 @@ def _natural_key(instance: Any, option: str) -> Natural:
             kind = f"{type(error.value).__module__}.{type(error.value).__qualname__}"
             reason = f"its natural_key() returns a value of type {kind}, which cannot be written."
             hint = f"Return texts, numbers, dates or UUIDs, or dump without {option}."
-        raise UnwritableRow(label, instance.pk, reason, hint) from error
+        raise UnwritableRow(row_ref(instance), reason, hint) from error
     return natural
 
 

@@ -16,7 +16,7 @@ from django.db.models.fields import NOT_PROVIDED
 from django.utils.text import slugify
 
 from dumpy.errors import DumpFailed, UnwritableRow, sentence
-from dumpy.schema.instances import has_receivers
+from dumpy.schema.instances import has_receivers, row_ref
 from dumpy.schema.tables import (
     Column,
     Field,
@@ -68,7 +68,7 @@ class _Object:
 
     def refused(self, reason: str) -> UnwritableRow:
         """Return the error for an object that cannot be written."""
-        return UnwritableRow(self.instance._meta.label, self.instance.pk, reason, _AS_ROWS)
+        return UnwritableRow(row_ref(self.instance), reason, _AS_ROWS)
 
 
 def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:

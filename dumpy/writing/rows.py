@@ -13,6 +13,7 @@ from django.db import connections
 from django.db.models import IntegerField, QuerySet
 
 from dumpy.engines import engine_of
+from dumpy.errors import RowRef
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.tables import (
     Column,
@@ -281,9 +282,8 @@ class RowWriter:
                 continue
             for key, value in zip(page.keys, values, strict=True):
                 if value is not None and value != []:
-                    natural_keys.hold(
-                        owner, table.label, key, name, value, foreign=not self.shape.natural
-                    )
+                    ref = RowRef(table.label, key)
+                    natural_keys.hold(owner, ref, name, value, foreign=not self.shape.natural)
                     break
         for generic in generic_keys_of(table):
             types = self._values(page, generic.content_type)
@@ -292,7 +292,8 @@ class RowWriter:
                 target = None if value is None else natural_keys.model_of(content_type)
                 owner = key_owner(target) if target is not None else None
                 if owner is not None:
-                    natural_keys.hold(owner, table.label, key, generic.object_id.name, value)
+                    ref = RowRef(table.label, key)
+                    natural_keys.hold(owner, ref, generic.object_id.name, value)
 
     def _values(self, page: Page, column: Column) -> Sequence[Any]:
         if column in self.shape.columns:

@@ -18,7 +18,7 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import SHOWN, DumpFailed
+from dumpy.errors import SHOWN, DumpFailed, reason_of
 from dumpy.schema.references import Reference, generic_keys_of, references_of
 from dumpy.schema.tables import (
     Column,
@@ -202,7 +202,7 @@ class Subset:
         try:
             keys = [target.to_python(key) for key in texts]
         except (ValidationError, ValueError, TypeError) as error:
-            reason = f"one of {key_list} is not a primary key of {table.label}: {_message(error)}"
+            reason = f"one of {key_list} is not a primary key of {table.label}: {reason_of(error)}"
             raise DumpFailed(f"--only: {reason}") from error
         rows, existing = self._selectable_rows(table).order_by(), set[Any]()
         for chunk in chunks(keys, CHUNK):
@@ -233,7 +233,7 @@ class Subset:
                 rows = rows.filter(**{lookup: _value_of(lookup, value)})
                 str(rows.query)  # refuses some values that filter() accepts
         except (FieldError, ValidationError, ValueError, TypeError) as error:
-            raise DumpFailed(f"--where {text}: {_message(error)}") from error
+            raise DumpFailed(f"--where {text}: {reason_of(error)}") from error
         return table, rows
 
     def _require_references(self, children: Iterable[Table]) -> None:
@@ -512,10 +512,6 @@ def _value_of(lookup: str, text: str) -> Any:
             raise ValueError(f"{text!r} is neither true nor false.")
         return _BOOLEANS[text.lower()]
     return text
-
-
-def _message(error: Exception) -> str:
-    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
 def _row_name(table: Table, key: Any) -> str:

@@ -175,7 +175,7 @@ BAD: list[tuple[str, Edit, str, str]] = [
         "NULL as the primary key",
         replaced(("weighing(1, 3)", "weighing(None, 3)")),
         "weighing(None, 3)",
-        "zoo.Weighing(pk=None): ",
+        "zoo.Weighing: ",
     ),
     (
         "a value that a constraint refuses",

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 # Rows of the zoo that no object can be, each for its own reason.
 REFUSED = {
-    "zoo.Checkup": "json': ['This field cannot be blank.",
-    "zoo.Crate": "status': ['This field cannot be blank.",
-    "zoo.Diet": "plan': ['This field cannot be blank.",
-    "zoo.Introduction": "went_well': ['This field cannot be blank.",
+    "zoo.Checkup": "json: This field cannot be blank.",
+    "zoo.Crate": "status: This field cannot be blank.",
+    "zoo.Diet": "plan: This field cannot be blank.",
+    "zoo.Introduction": "went_well: This field cannot be blank.",
     "zoo.OptionalCheckup": "xray does not keep its value in an object.",
     "zoo.Permit": "Ensure this value has at least 5 characters",
     "zoo.Waypoint": "as an object it is not valid",
