@@ -32,6 +32,7 @@ from dumpy.reading import DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.schema.instances import RejectedRow, new
 from dumpy.schema.tables import Column, Field, ModelType, Table, single
+from dumpy.text.skeleton import Fields, by_field
 from dumpy.text.words import Natural
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ _MOVED = (
     "another row. Name the fixture of this row last."
 )
 
-Fields = Mapping[str, Any]
-"""Where rows have the values of fields: the position of each, or a constant of ``text``."""
 Tuple = tuple[Any, ...]
 
 
@@ -94,10 +93,7 @@ class Layout:
 
     def named(self, row: Row) -> dict[str, Any]:
         """Return the values of a row by the names of its fields."""
-        return {
-            name: row.values[where] if isinstance(where, int) else where.value
-            for name, where in self.fields.items()
-        }
+        return by_field(self.fields, row.values)
 
     def values(self, name: str, rows: Block) -> Sequence[Any]:
         """Return the values of one field in each of the rows."""
@@ -105,9 +101,7 @@ class Layout:
         if where is None:
             field = next(column.field for column in self.columns if column.name == name)
             return [default_of(field) for _ in range(len(rows))]
-        if isinstance(where, int):
-            return rows.columns[where]
-        return [where.value] * len(rows)
+        return rows.column(where)
 
     def block(self, rows: Sequence[Row], size: int = 0) -> Block:
         """Return rows as a block."""

@@ -39,6 +39,7 @@ from dumpy.schema.tables import (
     single,
     table_of,
 )
+from dumpy.text.skeleton import by_field
 from dumpy.text.words import Natural
 
 # Beyond this they are looked up again, to keep memory flat.
@@ -525,9 +526,8 @@ def occurrences(
     for one in dumped:
         if not set(table.key) <= one.fields.keys():
             continue
-        wheres = [one.fields[name] for name in table.key]
+        fields = {name: one.fields[name] for name in table.key}
         for row in one.rows():
-            values = [row.values[w] if isinstance(w, int) else w.value for w in wheres]
-            key = single(values)
+            key = single(list(by_field(fields, row.values).values()))
             if wanted is None or str(key) in wanted:
                 yield key, one.place(row.line)

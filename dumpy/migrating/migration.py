@@ -35,7 +35,7 @@ from dumpy.reading.dump import map_references
 from dumpy.schema.instances import MissingModel
 from dumpy.schema.tables import table_of
 from dumpy.text.emit import ModelNames, Names
-from dumpy.text.skeleton import CreateFunction
+from dumpy.text.skeleton import CreateFunction, by_field
 from dumpy.text.words import Natural
 
 Create = Callable[..., Any]
@@ -62,11 +62,7 @@ class RowFunction:
             raise TypeError(f"{function.name}() takes ({parameters}), not {given}.")
         if function.drops:
             return None
-        fields = function.fields.items()
-        return Record(
-            function.model,
-            {name: values[at] if isinstance(at, int) else at.value for name, at in fields},
-        )
+        return Record(function.model, by_field(function.fields, values))
 
 
 @dataclass(frozen=True)

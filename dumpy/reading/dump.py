@@ -34,6 +34,7 @@ from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import (
     Constant,
     CreateFunction,
+    Fields,
     InlineRow,
     NotData,
     Part,
@@ -86,6 +87,10 @@ class Block:
     def place(self, index: int) -> Place:
         """Return the place of a row for messages."""
         return self.place_of(self.lines[index])
+
+    def column(self, where: int | Constant) -> Sequence[object]:
+        """Return the values of one field in all rows."""
+        return self.columns[where] if isinstance(where, int) else [where.value] * len(self)
 
     def row(self, index: int) -> Row:
         """Return one row."""
@@ -175,7 +180,7 @@ class DumpedTable:
         return self.function.model
 
     @property
-    def fields(self) -> Mapping[str, int | Constant]:
+    def fields(self) -> Fields:
         """The position of the value of each field in a row, or a constant."""
         return self.function.fields
 

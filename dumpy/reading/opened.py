@@ -11,6 +11,7 @@ from typing import Any
 from dumpy.errors import FixtureError
 from dumpy.reading import dump as dumps
 from dumpy.reading.dump import Dump, DumpedTable
+from dumpy.text.skeleton import by_field
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,7 @@ class Table:
         """
         for part in self._parts:
             for row in part.rows():
-                yield {
-                    name: row.values[at] if isinstance(at, int) else at.value
-                    for name, at in part.fields.items()
-                }
+                yield by_field(part.fields, row.values)
 
 
 class OpenDump:

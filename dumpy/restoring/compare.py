@@ -28,6 +28,7 @@ from dumpy.writing.rows import RowWriter, Shape, pages_of_query
 
 Key = tuple[object, ...]
 Cells = Mapping[str, str]
+_ABSENT = Constant(None)
 
 
 class Keyed(NamedTuple):
@@ -168,10 +169,7 @@ def _is_ordered(tables: Iterable[DumpedTable], key: Sequence[str]) -> bool:
 
 
 def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
-    where = table.fields.get(name)
-    if isinstance(where, int):
-        return block.columns[where]
-    return [where.value if isinstance(where, Constant) else None] * len(block)
+    return block.column(table.fields.get(name, _ABSENT))
 
 
 def write_dump(dump: DatabaseDump, path: Path) -> None:

@@ -44,12 +44,11 @@ from dumpy.restoring.target import (
     without_triggers,
 )
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, chunks, table_of
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected
 
-_ROWS = 1000
 _NOT_ATOMIC = "The migration is not atomic, and was run in the transaction of the restore."
 
 
@@ -438,10 +437,9 @@ def _keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
     """Whether the fields of today hold all that the values of rows say."""
     references = References(using)
     columns = [column for column in table.columns if column.name in dumped.fields]
-    for batch in chunks(dumped.rows(), _ROWS):
+    for block in dumped.blocks():
         for column in columns:
-            where = dumped.fields[column.name]
-            values = [row.values[where] for row in batch if isinstance(where, int)]
+            values = block.column(dumped.fields[column.name])
             failures: Failures = {}
             made = to_python(column, values, references, failures)
             if failures or not all(map(is_kept, values, made)):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
-from typing import NoReturn, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 from . import words
 from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET
@@ -39,6 +39,15 @@ class Constant:
     value: object
 
 
+Fields = Mapping[str, int | Constant]
+"""Where rows have the values of fields: a position, or a constant of the create function."""
+
+
+def by_field(fields: Fields, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a row by the names of its fields."""
+    return {name: values[at] if isinstance(at, int) else at.value for name, at in fields.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class CreateFunction:
     """A create function.
@@ -53,7 +62,7 @@ class CreateFunction:
     name: str
     model: str
     parameters: tuple[str, ...]
-    fields: Mapping[str, int | Constant]
+    fields: Fields
     field_lines: Mapping[str, int]
     line: int
     model_line: int = 0
