@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.text import camel_case_to_spaces
 
+from dumpy.reading.dump import PERMISSION, renamed
 from dumpy.schema.instances import MissingModel, new
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names
@@ -19,8 +20,6 @@ from dumpy.text.skeleton import Constant, CreateFunction
 from dumpy.text.words import Natural
 
 Fields = dict[str, Any]
-_PERMISSION = "auth.Permission"
-_CONTENT_TYPE = "contenttypes.contenttype"
 _ACTIONS = ("add", "change", "delete", "view")
 
 
@@ -256,19 +255,14 @@ class RenameModel(Change):
         return self.new if _key(label) == _key(self.label) else label
 
     def natural(self, natural: Natural) -> Natural:
-        """Return a reference by natural key after the change."""
-        kind, key = natural.model.lower(), tuple(map(str, natural.key))
-        if kind == _CONTENT_TYPE and len(key) == 2:
-            return Natural(natural.model, _key(self.renamed(".".join(key))))
-        if kind == _PERMISSION.lower() and len(key) == 3:
-            return Natural(natural.model, self._permission(*key))
-        return Natural(self.renamed(natural.model), natural.key)
-
-    def _permission(self, codename: str, app_label: str, name: str) -> tuple[str, ...]:
-        app_label, new = _key(self.renamed(f"{app_label}.{name}"))
-        if codename in {f"{action}_{name}" for action in _ACTIONS}:
-            codename = codename.removesuffix(name) + new
-        return codename, app_label, new
+        """Return a reference by natural key after the change; default permissions follow."""
+        now = renamed(self.renamed, natural)
+        if now != natural and now.model.lower() == PERMISSION:
+            codename, *label = now.key
+            for action in _ACTIONS:
+                if codename == f"{action}_{natural.key[-1]}":
+                    return Natural(now.model, (f"{action}_{label[-1]}", *label))
+        return now
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.machinery import all_suffixes
 from itertools import groupby, repeat
 from pathlib import Path
@@ -45,7 +45,7 @@ from dumpy.text.skeleton import (
 from dumpy.text.words import Natural
 from dumpy.text.words import source as written
 
-_CONTENT_TYPE, _PERMISSION = "contenttypes.contenttype", "auth.permission"
+_CONTENT_TYPE, PERMISSION = "contenttypes.contenttype", "auth.permission"
 _LARGEST_MANIFEST = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
@@ -119,17 +119,19 @@ def relabelled(models: Mapping[str, str]) -> Callable[[Natural], Natural] | None
     def today(label: str) -> str:
         return label if label.lower() in there else edited.get(_variable(label), label)
 
-    def read(natural: Natural) -> Natural:
-        kind, key = natural.model.lower(), tuple(map(str, natural.key))
-        if (kind, len(key)) in ((_CONTENT_TYPE, 2), (_PERMISSION, 3)):
-            label = ".".join(key[-2:])
-            if today(label) == label:
-                return natural
-            app_label, _, name = today(label).partition(".")
-            return Natural(natural.model, (*natural.key[:-2], app_label, name.lower()))
-        return Natural(today(natural.model), natural.key)
+    return partial(renamed, today)
 
-    return read
+
+def renamed(today: Callable[[str], str], natural: Natural) -> Natural:
+    """Return a reference by natural key with the labels of today, also where they are its parts."""
+    key = natural.key
+    if (natural.model.lower(), len(key)) not in ((_CONTENT_TYPE, 2), (PERMISSION, 3)):
+        return Natural(today(natural.model), key)
+    label = ".".join(map(str, key[-2:]))
+    if today(label) == label:
+        return natural
+    app_label, _, name = today(label).partition(".")
+    return Natural(natural.model, (*key[:-2], app_label, name.lower()))
 
 
 def map_references(value: Any, change: Callable[[Natural], Natural]) -> Any:
