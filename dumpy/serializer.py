@@ -19,9 +19,9 @@ from dumpy.conf import project_version
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Destination, Loader, shared_loader
-from dumpy.loading.problems import problem_of
 from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.registry import each_led_to, led_to
+from dumpy.loading.report import problem_of
 from dumpy.migrating.tables import MigratedDump, created, start
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Block, Row

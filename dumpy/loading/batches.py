@@ -15,8 +15,7 @@ from django.utils import timezone
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef, reason_of
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
-from dumpy.loading.problems import Refused, problem_of
-from dumpy.loading.report import Counts
+from dumpy.loading.report import Counts, Refused, problem_of
 from dumpy.loading.statements import (
     Failures,
     LinkLoader,

@@ -26,7 +26,6 @@ from dumpy.errors import FixtureError, FixtureErrors, LoadError, Place, Problem,
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader
 from dumpy.loading.objects import HOOK, ObjectLoader, PendingObject, SideEffects
 from dumpy.loading.pending import Pending
-from dumpy.loading.problems import Invalid
 from dumpy.loading.references import (
     References,
     consequences,
@@ -35,7 +34,7 @@ from dumpy.loading.references import (
     unconstrained,
 )
 from dumpy.loading.registry import TODAY, Registry, led_to
-from dumpy.loading.report import Counts, Rejects, Report, position
+from dumpy.loading.report import Counts, Invalid, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader
 from dumpy.loading.validation import (
     Validation,

@@ -22,9 +22,8 @@ from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem, reason_of
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
 from dumpy.loading.conflicts import owners
-from dumpy.loading.problems import Refused, problem_of
 from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
-from dumpy.loading.report import Counts
+from dumpy.loading.report import Counts, Refused, problem_of
 from dumpy.loading.special import SpecialLoader
 from dumpy.reading.dump import Row
 from dumpy.schema.instances import (

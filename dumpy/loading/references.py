@@ -25,8 +25,8 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import Place, Problem, RowRef
-from dumpy.loading.problems import Refused
 from dumpy.loading.registry import TODAY, Registry
+from dumpy.loading.report import Refused
 from dumpy.reading import DumpedTable
 from dumpy.schema.references import Reference, references_of
 from dumpy.schema.tables import (

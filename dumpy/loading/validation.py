@@ -14,8 +14,8 @@ from django.db.models import ForeignKey, Model
 
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.batches import Layout, default_of
-from dumpy.loading.problems import Invalid
 from dumpy.loading.registry import Registry
+from dumpy.loading.report import Invalid
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import (
     Column,
