@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from itertools import groupby
@@ -27,13 +25,12 @@ from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row, row_ref
-from dumpy.schema.stored import encoded
-from dumpy.schema.tables import Column, Link, ModelType, Table, attribute, chunks, table_of
+from dumpy.schema.tables import ModelType, Table, chunks, table_of
 from dumpy.text.emit import ModuleWriter
-from dumpy.text.words import SCALARS, Natural
+from dumpy.text.words import Natural
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.publishing import needs_ascii
-from dumpy.writing.rows import CHUNK, Page, RowWriter, Shape, linked, shape_of
+from dumpy.writing.rows import CHUNK, Page, RowWriter, Shape, page_of, shape_of
 
 _DESCRIPTION = "Objects, written by dumpy."
 _HOOKS = ("start_object", "handle_field", "handle_fk_field", "handle_m2m_field", "end_object")
@@ -100,7 +97,7 @@ class Serializer(base.Serializer):
             columns = tuple(one for one in shape.columns if not one.field.primary_key)
             shape = replace(shape, columns=columns)
         if all(getattr(type(self), name) is getattr(Serializer, name) for name in _HOOKS):
-            yield shape, [_page(shape, instances)]
+            yield shape, [page_of(shape, instances)]
             return
         handled = (self._handled(shape, instance) for instance in instances)
         for _names, group in groupby(handled, key=lambda pair: pair[0].names):
@@ -110,7 +107,7 @@ class Serializer(base.Serializer):
     def _handled(self, shape: Shape, instance: Model) -> tuple[Shape, Page]:
         """Return an instance, as changed by the hooks of a subclass, as a page of one row."""
         key = shape.table.key
-        page = _page(shape, [instance])
+        page = page_of(shape, [instance])
         fields: list[Any] = [column.field for column in shape.columns]
         fields += [link.field for link in shape.links]
         self._values = {f.name: one[0] for f, one in zip(fields, page.columns, strict=True)}
@@ -144,67 +141,6 @@ def _runs(instances: Iterable[Model]) -> Iterator[tuple[ModelType, list[Model]]]
     """Yield neighbours of the same model together, at most ``CHUNK``, new ones apart."""
     for (model, _is_new), group in groupby(instances, key=lambda one: (type(one), one.pk is None)):
         yield from ((model, chunk) for chunk in chunks(group, CHUNK))
-
-
-def _page(shape: Shape, instances: Sequence[Model]) -> Page:
-    """Return the rows of unsaved or saved instances of one model."""
-    columns = [_attributes(column, instances) for column in shape.columns]
-    links = [_links(link, instances) for link in shape.links]
-    return Page([instance.pk for instance in instances], [*columns, *links])
-
-
-def _attributes(column: Column, instances: Sequence[Model]) -> Sequence[Any]:
-    values = [attribute(column, instance) for instance in instances]
-    if column.is_json:
-        return _json_texts(column, instances, values)
-    if column.is_encoded:
-        return list(map(partial(_as_stored, column), instances, values))
-    return values
-
-
-def _as_stored(column: Column, instance: Model, value: Any) -> Any:
-    """Return a value as the database would give it, if that can be known."""
-    stored = value
-    with suppress(Exception):  # a value that the field refuses is refused when it is written
-        stored = encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
-    return stored if type(stored) in SCALARS else value
-
-
-def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -> Sequence[Any]:
-    """Return JSON values as texts, JSON null apart from SQL NULL, which look alike."""
-    encoder = column.target.encoder
-    pairs = list(zip(instances, values, strict=True))
-    nulls: set[object] = set()
-    # Of a new object, None is NULL.
-    doubtful = [one for one, value in pairs if value is None and one._state.db]
-    if doubtful and column.field.null:
-        rows: QuerySet[Any] = QuerySet(type(doubtful[0]), using=doubtful[0]._state.db)
-        there = rows.filter(
-            pk__in=[one.pk for one in doubtful], **{f"{column.name}__isnull": False}
-        )
-        nulls.update(there.values_list("pk", flat=True))
-    return [
-        None
-        if value is None and column.field.null and not (one._state.db and one.pk in nulls)
-        else json.dumps(None if hasattr(value, "as_sql") else value, cls=encoder)
-        for one, value in pairs
-    ]
-
-
-def _links(link: Link, instances: Sequence[Model]) -> list[list[Any]]:
-    prefetched = [getattr(one, "_prefetched_objects_cache", {}).get(link.name) for one in instances]
-    unread = [
-        instance.pk
-        for instance, targets in zip(instances, prefetched, strict=True)
-        if targets is None and instance.pk is not None
-    ]
-    found: dict[object, list[Any]] = {}
-    if unread:
-        found = linked(link, unread, instances[0]._state.db or DEFAULT_DB_ALIAS)
-    return [
-        found.get(instance.pk, []) if targets is None else [target.pk for target in targets]
-        for instance, targets in zip(instances, prefetched, strict=True)
-    ]
 
 
 class DumpedObject(base.DeserializedObject):

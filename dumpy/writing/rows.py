@@ -1,30 +1,35 @@
-"""Read the rows of a table in pages, and write them as lines of source."""
+"""Put the rows of a table, or instances, into pages, and write them as lines of source."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
-from django.db.models import IntegerField, QuerySet
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import IntegerField, Model, QuerySet
 
 from dumpy.engines import engine_of
 from dumpy.errors import RowRef
 from dumpy.schema.references import generic_keys_of
+from dumpy.schema.stored import encoded
 from dumpy.schema.tables import (
     Column,
     Link,
     ModelType,
     Table,
+    attribute,
     has_natural_key,
     is_content_type,
     key_owner,
 )
 from dumpy.text.strings import escape_non_ascii
+from dumpy.text.words import SCALARS
 from dumpy.writing.columns import ColumnWriter, LinkWriter, Note, ReferenceWriter, StoredWriter
 from dumpy.writing.masking import MaskedWriter, Masking
 from dumpy.writing.natural import NaturalKeys
@@ -205,6 +210,67 @@ def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any
     for key, value in rows.order_by().values_list(source, target):
         keys_by_source.setdefault(key, []).append(value)
     return keys_by_source
+
+
+def page_of(shape: Shape, instances: Sequence[Model]) -> Page:
+    """Return the rows of unsaved or saved instances of one model."""
+    columns = [_attributes(column, instances) for column in shape.columns]
+    links = [_links(link, instances) for link in shape.links]
+    return Page([instance.pk for instance in instances], [*columns, *links])
+
+
+def _attributes(column: Column, instances: Sequence[Model]) -> Sequence[Any]:
+    values = [attribute(column, instance) for instance in instances]
+    if column.is_json:
+        return _json_texts(column, instances, values)
+    if column.is_encoded:
+        return list(map(partial(_as_stored, column), instances, values))
+    return values
+
+
+def _as_stored(column: Column, instance: Model, value: Any) -> Any:
+    """Return a value as the database would give it, if that can be known."""
+    stored = value
+    with suppress(Exception):  # a value that the field refuses is refused when it is written
+        stored = encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
+    return stored if type(stored) in SCALARS else value
+
+
+def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -> Sequence[Any]:
+    """Return JSON values as texts, JSON null apart from SQL NULL, which look alike."""
+    encoder = column.target.encoder
+    pairs = list(zip(instances, values, strict=True))
+    nulls: set[object] = set()
+    # Of a new object, None is NULL.
+    doubtful = [one for one, value in pairs if value is None and one._state.db]
+    if doubtful and column.field.null:
+        rows: QuerySet[Any] = QuerySet(type(doubtful[0]), using=doubtful[0]._state.db)
+        there = rows.filter(
+            pk__in=[one.pk for one in doubtful], **{f"{column.name}__isnull": False}
+        )
+        nulls.update(there.values_list("pk", flat=True))
+    return [
+        None
+        if value is None and column.field.null and not (one._state.db and one.pk in nulls)
+        else json.dumps(None if hasattr(value, "as_sql") else value, cls=encoder)
+        for one, value in pairs
+    ]
+
+
+def _links(link: Link, instances: Sequence[Model]) -> list[list[Any]]:
+    prefetched = [getattr(one, "_prefetched_objects_cache", {}).get(link.name) for one in instances]
+    unread = [
+        instance.pk
+        for instance, targets in zip(instances, prefetched, strict=True)
+        if targets is None and instance.pk is not None
+    ]
+    found: dict[object, list[Any]] = {}
+    if unread:
+        found = linked(link, unread, instances[0]._state.db or DEFAULT_DB_ALIAS)
+    return [
+        found.get(instance.pk, []) if targets is None else [target.pk for target in targets]
+        for instance, targets in zip(instances, prefetched, strict=True)
+    ]
 
 
 class RowWriter:
