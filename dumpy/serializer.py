@@ -15,7 +15,6 @@ from django.db.models import AutoField, Model, QuerySet
 from dumpy import reading
 from dumpy.conf import project_version
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
-from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import Missing, References, stored_key
 from dumpy.loading.registry import each_led_to, led_to
@@ -214,7 +213,7 @@ class RowsObject(base.DeserializedObject):
     """A block of rows, which dumpy's ``loaddata`` treats as one object."""
 
     def __init__(self, block: Block, destination: Destination, loader: Loader) -> None:
-        self.model = destination.model
+        self.model = destination.layout.model
         self.deferred_fields: Any = None
         self.count = len(block)
         self._block = block
@@ -397,17 +396,19 @@ def _objects(given: Iterable[Placed], loader: Loader, save: Save) -> Iterator[Du
 
 
 def _rows(table: DumpedTable, loader: Loader) -> Iterator[DumpedObject | RowsObject]:
-    destination, layout = loader.destination(table), loader.layout(table)
-    if destination is None or layout is None:
+    destination = loader.destination(table)
+    if destination is None:
         return
     for block in table.blocks():
         if loader.takes_blocks:
             yield RowsObject(block, destination, loader)
-        elif not destination.is_left_out:
-            yield from (_row_object(layout, row, destination, loader) for row in block.rows())
+        elif loader.wants(destination.layout.model):
+            yield from (_row_object(row, destination, loader) for row in block.rows())
 
 
-def _row_object(layout: Layout, row: Row, destination: Destination, loader: Loader) -> DumpedObject:
+def _row_object(row: Row, destination: Destination, loader: Loader) -> DumpedObject:
+    layout = destination.layout
+
     def save(instance: Model, place: Place) -> bool:
         if _content(layout.instance(row)) != _content(instance):
             return loader.save(instance, place)

@@ -62,21 +62,16 @@ class Destination:
     are there. No row goes anywhere of a model that is left out, or whose rows are read again later.
     """
 
-    def __init__(
-        self, loader: Loader, layout: Layout, *, is_left_out: bool = False, is_later: bool = False
-    ) -> None:
-        self.model = layout.model
-        self.is_left_out = is_left_out
-        self._is_skipped = is_left_out or is_later
+    def __init__(self, loader: Loader, layout: Layout, *, is_skipped: bool = False) -> None:
+        self.layout = layout
+        self._is_skipped = is_skipped
         self._loader = loader
-        self._layout = layout
-        assert layout.dumped is not None
-        self._is_changed = is_changed(layout.table, layout.fields, layout.dumped)
+        self._is_changed = is_changed(layout)
         self._is_validated = loader.is_validated(layout.model, self._is_changed)
         self._may_leave_out = loader.rejects is not None and loader.rejects.concerns(
             layout.table.label
         )
-        self._rows = None if self._is_skipped else loader.table_loader(layout)
+        self._rows = None if is_skipped else loader.table_loader(layout)
 
     def add_block(self, block: Block) -> None:
         """Take a block of rows, and write it."""
@@ -94,13 +89,13 @@ class Destination:
         if self._rows is not None and (not self._is_validated or self._is_valid(row)):
             self._rows.add(row)
             return
-        instance, place = self._layout.instance(row), self._layout.place_of(row.line)
+        instance, place = self.layout.instance(row), self.layout.place_of(row.line)
         self._loader.save(instance, place, is_changed=self._is_changed or self._rows is not None)
 
     def _is_valid(self, row: Row) -> bool:
         try:
-            instance = self._layout.instance(row)
-            self._loader.validate(instance, self._layout.fields, is_changed=True)
+            instance = self.layout.instance(row)
+            self._loader.validate(instance, self.layout.fields, is_changed=True)
         except Invalid:
             return False
         except LoadError:
@@ -111,9 +106,9 @@ class Destination:
     def _leaves_out(self, row: Row) -> bool:
         """Whether a row is one of those to leave out; keeps it if so."""
         rejects = self._loader.rejects
-        problem = rejects.reason(self._layout.ref(row)) if rejects is not None else None
+        problem = rejects.reason(self.layout.ref(row)) if rejects is not None else None
         if rejects is not None and problem is not None:
-            rejects.sifted.append(self._layout.rejected(row, problem))
+            rejects.sifted.append(self.layout.rejected(row, problem))
         return problem is not None
 
 
@@ -167,7 +162,7 @@ class Loader:
         self.at_last: list[Callable[[Loader], object]] = []
         self.after_load: list[Callable[[Loader], object]] = []
         self._checks_objects = checks_objects
-        self._layouts: dict[int, tuple[DumpedTable, Layout | None]] = {}
+        self._layouts: dict[DumpedTable, Layout | None] = {}
         self._wanted: dict[ModelType, bool] = {}
         self._has_table: set[ModelType] = set()
         self._saved: set[Table] = set()
@@ -183,12 +178,12 @@ class Loader:
         if layout is None:
             return None
         if not self._is_wanted(layout.model):
-            return Destination(self, layout, is_left_out=True)
+            return Destination(self, layout, is_skipped=True)
         self.dumped[layout.table].append(dumped)
-        if self._is_uncertain(layout):
+        is_later = self._is_uncertain(layout)
+        if is_later:
             self._postponed.append(layout)
-            return Destination(self, layout, is_later=True)
-        return Destination(self, layout)
+        return Destination(self, layout, is_skipped=is_later)
 
     def _is_uncertain(self, layout: Layout) -> bool:
         """Whether the primary keys of rows are natural keys that may lead to other rows later.
@@ -214,7 +209,7 @@ class Loader:
         counts.lane = "rows"
         make = SpecialLoader if is_special(layout.model) else TableLoader
         loader = make(layout, self.pending, counts)
-        self.loaders[id(layout.dumped)] = loader
+        self.loaders[layout.dumped] = loader
         return loader
 
     @property
@@ -283,9 +278,9 @@ class Loader:
 
     def layout(self, dumped: DumpedTable) -> Layout | None:
         """Return what the rows of a table mean here, None where there is no such model."""
-        if id(dumped) not in self._layouts:
-            self._layouts[id(dumped)] = dumped, layout_of(dumped, self.registry)
-        return self._layouts[id(dumped)][1]
+        if dumped not in self._layouts:
+            self._layouts[dumped] = layout_of(dumped, self.registry)
+        return self._layouts[dumped]
 
     def wants(self, model: ModelType) -> bool:
         """Return whether rows of a model are loaded: it is not excluded, and the router allows it.
@@ -408,7 +403,7 @@ class Loader:
         self._settling = Pending(self)
         for table, some in self.dumped.items():
             # All rows of a table again, so that the last of several with one key remains.
-            loaders = [self.loaders.get(id(one)) for one in some]
+            loaders = [self.loaders.get(one) for one in some]
             names = {name for loader in loaders if loader for name in loader.natural}
             wanted = _leading_to(stale, table, names)
             for layout in map(self.layout, some if wanted else ()):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from enum import Enum
-from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
@@ -194,12 +193,10 @@ class Validation(Enum):
     ALWAYS = "always"
 
 
-def is_changed(table: Table, fields: Mapping[str, Any], dumped: DumpedTable) -> bool:
-    """Whether a model has other fields than a dump had, or a migrator has touched its rows.
-
-    ``fields`` are those that the rows have today.
-    """
-    if is_special(table.model):
+def is_changed(layout: Layout) -> bool:
+    """Whether a model has other fields than a dump had, or a migrator has touched its rows."""
+    table, fields, dumped = layout.table, layout.fields, layout.dumped
+    if is_special(table.model) or dumped is None:
         return False
     today = {column.name for column in table.columns} | {link.name for link in table.links}
     used = {where for where in fields.values() if isinstance(where, int)}

@@ -148,7 +148,7 @@ def _variable(label: str) -> str:
     return Names().for_model(app_label, name).variable.lower()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DumpedTable:
     """Rows of one create function, which can be read as often as needed.
 
