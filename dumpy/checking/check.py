@@ -18,9 +18,7 @@ from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.chain import NoWay
-from dumpy.migrating.install import migrating, migration_of_dump, policy_here
-from dumpy.migrating.migration import Migration
-from dumpy.migrating.tables import migrated
+from dumpy.migrating.install import migrating, policy_here
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
 from dumpy.restoring.changes import Changes
@@ -94,7 +92,7 @@ class _Check:
 
     def _check_names(self) -> None:
         found = self.found
-        self.content.migration = self._migration()
+        self._migrate()
         models = self._models()
         with _noted(found):
             found.notes += self.dump.left_out()
@@ -114,57 +112,41 @@ class _Check:
             elif is_stopped:
                 found.advice = through_advice(self.content)
 
-    def _migration(self) -> Migration | None:
-        """Return what the migrators of the project make of the dump, as far as they lead."""
+    def _migrate(self) -> None:
+        """Let the migrators of the project change what rows mean, as far as they lead."""
         found = self.found
         policy = replace(policy_here(), say=found.notes.append)
         try:
             with migrating(policy):
-                return migration_of_dump(self.dump)
+                self.content.migrate()
         except NoWay as error:
             found.damages.append(error)
             found.arrived = str(error.arrived)
             found.notes.clear()
             with migrating(replace(policy, allow_mismatch=True)):
-                return migration_of_dump(self.dump)
+                self.content.migrate()
         except (ConfigurationError, MigrationError) as error:
             found.damages.append(error)
-            return None
 
     def _models(self) -> list[DumpedModel]:
         """Read all rows, and put the tables together by their create functions."""
         groups: dict[tuple[int, str], list[DumpedTable]] = {}
-        models: list[DumpedModel] = []
-        for raw in self._tables():
-            table = migrated(raw, self.content.migration)
-            if table.create is not None:
-                self._count(raw.label, DumpedModel([raw]))
-            elif not table.drops:
-                groups.setdefault((table.function.line, table.label), []).append(table)
-        for (_line, label), tables in groups.items():
-            models.append(DumpedModel(tables))
-            self._count(label, models[-1])
+        with _noted(self.found):
+            for table in self.content.tables:
+                if table.create is not None:
+                    self._count(DumpedModel([table]))
+                elif not table.drops:
+                    groups.setdefault((table.function.line, table.label), []).append(table)
+        models = [DumpedModel(tables) for tables in groups.values()]
+        for model in models:
+            self._count(model)
         return models
 
-    def _count(self, label: str, model: DumpedModel) -> None:
+    def _count(self, model: DumpedModel) -> None:
         with _noted(self.found):
             model.count()
         if self.found.manifest is None:
-            self.found.rows[label] = self.found.rows.get(label, 0) + model.rows
-
-    def _tables(self) -> Iterator[DumpedTable]:
-        """Yield the tables that are whole."""
-        if self.dump.path is None:
-            yield from self.dump.tables
-            return
-        damaged = {
-            Path(e.place.file).name for e in self.found.damages if isinstance(e, FixtureError)
-        }
-        with _noted(self.found):
-            self.dump.listed()
-        for name in self.dump.skeleton.files if self.dump.skeleton else ():
-            if name in self.dump.files and name not in damaged:
-                yield from self.dump.tables_of(name)
+            self.found.rows[model.label] = self.found.rows.get(model.label, 0) + model.rows
 
     def _added(self, known: set[str]) -> list[ModelType]:
         """Return the models of today that the dump does not know."""

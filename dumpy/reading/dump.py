@@ -393,6 +393,7 @@ class Dump:
         manifest: that of the directory.
         is_edited: whether the ``restore.py`` of the directory is not what dump2py has written.
         files: the table files of the directory by name.
+        damaged: the names of those that are not what the manifest says; ``tables`` leaves them out.
     """
 
     source: Source
@@ -402,6 +403,7 @@ class Dump:
     manifest: Manifest | None = None
     is_edited: bool = False
     files: dict[str, DumpFile] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Dump:
         """Return the dump."""
@@ -448,7 +450,8 @@ class Dump:
         if self.skeleton is None:
             return []
         if self.path is not None:
-            return [table for name in self.listed() for table in self.tables_of(name)]
+            whole = [name for name in self.listed() if name not in self.damaged]
+            return [table for name in whole for table in self.tables_of(name)]
         return [
             table
             for section in self.skeleton.sections
@@ -591,6 +594,7 @@ def open(given: object, *, damages: list[FixtureError] | None = None) -> Dump:
             if damages is None:
                 raise problem
             damages.append(problem)
+            dump.damaged.add(Path(problem.place.file).name)
         return dump
     source = open_source(given)
     try:
