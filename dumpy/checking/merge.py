@@ -192,9 +192,7 @@ def _dangling(text: str, removed: Mapping[str, set[str]]) -> Iterator[tuple[int,
 
 def _references(model: ModelType) -> Iterator[tuple[str, str]]:
     """Yield the names of the fields that hold primary keys of a model, and its label."""
-    table = table_of(model)
-    columns = [(one.name, one) for one in table.columns]
-    for name, column in [*columns, *((one.name, one.target) for one in table.links)]:
+    for name, column in table_of(model).references.items():
         field: Any = column.field
         target = column.references
         if target is not None and field.target_field.primary_key:

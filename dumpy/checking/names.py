@@ -407,7 +407,7 @@ def _target(one: Column | Link) -> ModelType | None:
 
 def targets(table: Table) -> set[ModelType]:
     """Return the models that the rows of a table refer to."""
-    found = {_target(one) for one in _every(table)}
+    found = (column.references for column in table.references.values())
     return {model for model in found if model is not None}
 
 

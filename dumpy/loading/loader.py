@@ -524,12 +524,13 @@ def _forget_content_types() -> None:
         ContentType.objects.clear_cache()
 
 
-def _leading_to(stale: set[ModelType], table: Table, names: Iterable[str]) -> set[str]:
+def _leading_to(stale: set[ModelType], table: Table, names: Collection[str]) -> set[str]:
     """Return those of the foreign keys and links of a table that may lead to stale models."""
-    columns = [(one.name, one.references) for one in table.columns]
-    columns += [(link.name, link.target.references) for link in table.links]
-    models = {name: model for name, model in columns if name in set(names) and model is not None}
-    return {name for name, model in models.items() if any(issubclass(one, model) for one in stale)}
+    return {
+        name
+        for name in table.references.keys() & names
+        if any(issubclass(one, table.references[name].references or ()) for one in stale)
+    }
 
 
 _shared: ContextVar[Loader | None] = ContextVar("dumpy_loader", default=None)

@@ -18,7 +18,6 @@ from dumpy.loading.report import Invalid
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import (
     Column,
-    Link,
     ModelType,
     Table,
     attribute,
@@ -81,15 +80,10 @@ def _who_refers(model: ModelType, layouts: Sequence[Layout]) -> Iterator[str]:
     for layout in layouts:
         dumped = layout.dumped
         assert dumped is not None
-        for one in _references(layout.table, model):
-            where = layout.fields.get(one.name)
+        for name, column in layout.table.references.items():
+            where = layout.fields.get(name) if column.references is model else None
             if isinstance(where, int) and any(_is_key(row.values[where]) for row in dumped.rows()):
-                yield f"{dumped.label}.{one.field.name}"
-
-
-def _references(table: Table, model: ModelType) -> list[Column | Link]:
-    columns = [column for column in table.columns if column.references is model]
-    return [*columns, *(link for link in table.links if link.target.references is model)]
+                yield f"{dumped.label}.{name}"
 
 
 def _is_key(value: object) -> bool:

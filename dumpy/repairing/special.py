@@ -90,9 +90,8 @@ class SpecialKeys:
 @cache
 def _special_keys(table: Table) -> list[tuple[str, ModelType, Callable[[Any], object]]]:
     """Return the columns and links that lead to special rows, be it as the keys of other rows."""
-    columns = [(column.name, column) for column in table.columns]
     found: list[tuple[str, ModelType, Callable[[Any], object]]] = []
-    for name, column in [*columns, *((link.name, link.target) for link in table.links)]:
+    for name, column in table.references.items():
         field: Any = column.field
         while isinstance(field, ForeignKey):
             model, field = concrete(field.remote_field.model), field.target_field

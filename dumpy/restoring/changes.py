@@ -329,8 +329,7 @@ def _key(label: str) -> ModelKey:
 
 def _references(table: Table) -> Mapping[str, Column]:
     """The columns that refer to a model, or whose links do, by all names that rows may use."""
-    columns = {column.name: column for column in table.columns if column.references}
-    columns |= {link.name: link.target for link in table.links}
+    columns = table.references
     return {name: columns[own] for name, own in table.names.items() if own in columns}
 
 

@@ -113,13 +113,12 @@ def _cycle(label: str, needs: dict[str, set[str]]) -> list[str]:
 
 
 def _referred_labels(table: Table, *, nullable: bool) -> set[str]:
+    links = {link.name for link in table.links}
     keys = {
         referred_label(column)
-        for column in table.columns
-        if column.references is not None and column.field.null == nullable
+        for name, column in table.references.items()
+        if (name in links or column.field.null) == nullable
     }
-    if nullable:
-        keys |= {referred_label(link.target) for link in table.links}
     return keys - {table.label}
 
 

@@ -206,6 +206,12 @@ class Table:
         )
 
     @cached_property
+    def references(self) -> Mapping[str, Column]:
+        """Return the columns that refer to other rows, those of links too, by name in rows."""
+        columns = {one.name: one for one in self.columns if one.references is not None}
+        return columns | {link.name: link.target for link in self.links}
+
+    @cached_property
     def db_tables(self) -> tuple[str, ...]:
         """The names of its table in the database and of the through tables of its links."""
         return self.model._meta.db_table, *(link.through._meta.db_table for link in self.links)
