@@ -191,8 +191,8 @@ class _Check:
 
 def _without_migration(models: Sequence[DumpedModel], names: Names) -> Iterator[Finding]:
     """Yield the fields without a migration: a restore makes no column for them."""
-    labels = [names.today(model)[0] for model in models]
-    known = [model for label in labels if label and (model := TODAY.find(label))]
+    labels = (names.today(model)[0] for model in models)
+    known = TODAY.found(filter(None, labels))
     past = names.changes.past
     for label, name in past.without_migration(dict.fromkeys(known)) if past else ():
         hint = "run manage.py makemigrations"

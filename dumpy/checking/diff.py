@@ -261,8 +261,7 @@ def _dump(alias: str, labels: Sequence[str], path: Path) -> dict[str, int]:
         aliases = ", ".join(connections)
         raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
     every, options = select([], [], alias), Options(using=alias, all_rows=True)
-    known = [model for model in map(TODAY.find, labels) if model is not None]
-    write_dump(DatabaseDump(known if labels else every, options), path)
+    write_dump(DatabaseDump(TODAY.found(labels) if labels else every, options), path)
     app_labels = {label.partition(".")[0] for label in labels}
     others = DatabaseDump(
         [

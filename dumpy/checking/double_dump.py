@@ -186,7 +186,7 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
 
 def _models_of(dump: Dump) -> list[ModelType]:
     labels = dict.fromkeys([*(entry.model for entry in dump.entries), *by_model(dump.tables)])
-    return [model for model in map(TODAY.find, labels) if model is not None]
+    return TODAY.found(labels)
 
 
 def _write(dump: DatabaseDump, path: Path) -> None:

@@ -117,7 +117,7 @@ class Names:
     @cached_property
     def guessed(self) -> dict[str, str]:
         """The likely new labels of models that are gone, where no migrations know them."""
-        known = [model for one in self.models if (model := TODAY.find(one.label)) is not None]
+        known = TODAY.found(one.label for one in self.models)
         wanted = {one for model in known for one in targets(table_of(model))}
         return _best(
             (score, one.label, model._meta.label)

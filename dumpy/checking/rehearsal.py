@@ -138,8 +138,7 @@ def _restore(content: Content, using: str, found: Findings, kept: str) -> Iterat
 
 def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
     """Yield the unmanaged models of a dump that have no table in the database that it is for."""
-    models = [model for model in map(TODAY.find, content.labels) if model is not None]
-    unmanaged = [model for model in models if not model._meta.managed]
+    unmanaged = [model for model in TODAY.found(content.labels) if not model._meta.managed]
     if not unmanaged:
         return
     there = engine_of(connections[using]).there(model._meta.db_table for model in unmanaged)

@@ -36,6 +36,10 @@ class Registry:
             return None
         return None if model._meta.swapped else model
 
+    def found(self, labels: Iterable[str]) -> list[ModelType]:
+        """Return the models of some labels, without those that do not exist."""
+        return [model for model in map(self.find, labels) if model is not None]
+
     def models(self) -> list[ModelType]:
         """Return all models."""
         return list(self.apps.get_models())

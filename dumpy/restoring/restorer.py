@@ -147,12 +147,8 @@ class Restorer:
         self._say_triggers()
 
     def _say_what_goes(self) -> Summary:
-        filled = {*self._tables_loaded(), *self._tables_kept()}
-        going = self.plan.tables - filled
-        if self._keeps_schema:
-            going -= self.plan.new
         makes_rows = self.content.makes_objects or self.content.data != self.content.tables
-        summary = Summary(self.using, self.content, going, makes_rows)
+        summary = Summary(self.using, self.content, self._tables_going(), makes_rows)
         for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
             self.say(sentence)
         if self._keeps_schema:
@@ -269,9 +265,14 @@ class Restorer:
         unmanaged = {model._meta.db_table for model in self._models() if not model._meta.managed}
         return self._engine.there(unmanaged - self._known - {*self.drop})
 
-    def _tables_loaded(self) -> list[str]:
+    def _tables_loaded(self) -> set[str]:
         """The tables that have no other rows than those of the dump."""
-        return sorted({name for model in self._models() for name in table_of(model).db_tables})
+        return {name for model in self._models() for name in table_of(model).db_tables}
+
+    def _tables_going(self) -> set[str]:
+        """The tables whose rows come back neither with the dump nor with migrations."""
+        going = self.plan.tables - self._tables_loaded() - self._tables_kept()
+        return going - self.plan.new if self._keeps_schema else going
 
     def _tables_emptied(self) -> list[str]:
         """The tables that have no rows when the load begins, each before the tables it refers to.
@@ -279,10 +280,9 @@ class Restorer:
         They are the tables of the time of the dump; where the schema is kept, also tables that are
         not of a newer model.
         """
-        tables = {*self._tables_loaded(), *self.plan.known}
+        tables = (self._tables_loaded() | self.plan.known) - self._tables_kept()
         if self._keeps_schema:
-            tables |= self.plan.tables - self.plan.new
-        tables -= self._tables_kept()
+            tables |= self._tables_going()
         ordered = load_order(self.plan.registry.apps.get_models())
         names = dict.fromkeys(name for table in ordered for name in table.db_tables)
         there = self._engine.there(tables)
@@ -294,13 +294,12 @@ class Restorer:
     def _tables_kept(self) -> set[str]:
         """The tables whose rows are made with the schema, unless the dump knows of them."""
         known = {label.lower() for label in (*self.content.labels, *self.content.empty)}
-        found = map(self.plan.registry.find, NATURAL_KEYS.keys() - known)
-        return {model._meta.db_table for model in found if model is not None}
+        found = self.plan.registry.found(NATURAL_KEYS.keys() - known)
+        return {model._meta.db_table for model in found}
 
     def _models(self) -> list[ModelType]:
         """The models of which the dump has rows; a program may know some that are gone."""
-        found = map(self.plan.registry.find, self.content.labels)
-        return [model for model in found if model is not None]
+        return self.plan.registry.found(self.content.labels)
 
     def _load(self) -> Report:
         self._code_labels.clear()
@@ -370,12 +369,12 @@ class Restorer:
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
         """Raise ``RestoreFailed`` for what was loaded, and is not what the dump holds."""
         labels = ", ".join(content.label for content in contents)
-        raise RestoreFailed(
+        said = (
             f"After loading, the content of {labels} is not that of the "
             f"dump.{self._triggers_that_ran()} To find values that do not fit the current fields: "
             f"manage.py checkdump {_beside(self.content)}"
-            + (f"\n{self.plan.advice}" if self.plan.advice else "")
         )
+        raise RestoreFailed("\n".join(filter(None, [said, self.plan.advice])))
 
     def _require_none(self, loader: Loader) -> None:
         """Raise ``RestoreFailed`` if there are rows where the dump says that there were none."""
