@@ -308,7 +308,8 @@ def _resolve(instance: Model, place: Place, using: str) -> None:
 
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
     content = _today(dump, loader)
-    code = start(loader, content.migration)
+    with led_to(loader.using):
+        code = start(loader, content.migration)
     if dump.migrations and not content.has_arrived:
         # In the end, when it is known that the rows fit.
         rows = tuple((one.label, tuple(one.fields)) for one in content.tables)

@@ -18,7 +18,7 @@ from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Moved, References
-from dumpy.loading.registry import TODAY
+from dumpy.loading.registry import TODAY, each_led_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
 from dumpy.loading.statements import Failures, is_kept, to_python
@@ -343,7 +343,7 @@ class Restorer:
 
     def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
         """Note the models whose objects code makes: they replace the rows of migrations."""
-        for one, place in given:
+        for one, place in each_led_to(self.using, given):
             if isinstance(one, Model) and one._meta.label not in self._code_labels:
                 self._code_labels.add(one._meta.label)
                 if one._meta.label not in self.content.labels:

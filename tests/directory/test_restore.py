@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -306,6 +307,24 @@ def test_a_function_that_takes_the_place_of_a_word_is_called(site: Site, dump: P
     )
     site.restore(dump)
     assert data(site)["shop_artist"][0] == "(1, 'ADA')"
+
+
+@pytest.mark.sql
+def test_code_writes_into_the_database_that_is_restored(
+    site_with_other: Site, tmp_path: Path, unblocked: None
+) -> None:
+    site, before = site_with_other, site_with_other.contents()
+    dump = shutil.copytree(site.the_dump, tmp_path / "dump")
+    add_code(
+        dump,
+        "create = create_shop_album\n\n\n"
+        "def create_shop_album(*values):\n"
+        "    shop_Artist.objects.get_or_create(id=99, name='of code')\n"
+        "    return create(*values)",
+    )
+    site.restore(dump, "--database", "other")
+    assert "(99, 'of code')" in data(site, "other")["shop_artist"]
+    assert site.contents() == before
 
 
 def test_code_may_take_a_file_from_tables(site: Site, dump: Path) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
 from django.core.management import call_command
+from django.db import router
 from migrating_tools import Step, Table, dump, loaded, migrator, settings_for
 from running import called
 
@@ -467,6 +468,20 @@ def test_handlers_are_called_before_and_after_the_load(tmp_path: Path) -> None:
     loaded(tmp_path, dump("1.0", GENRES), "2.0", migrator(v1_0=migrate))
     assert seen == [0, 2]
     assert Playlist.objects.get().name == "All"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_handler_before_the_load_is_led_to_its_database_by_djangos_loaddata_as_well() -> None:
+    seen = []
+
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        self.before_load(lambda loader: seen.append(router.db_for_read(Genre)))
+        return "2.0"
+
+    options = {"using": "other", "handle_forward_references": True}
+    with settings_for("2.0", migrator(v1_0=migrate)):
+        next(iter(serializers.deserialize("py", dump("1.0", GENRES), **options)))
+    assert seen == ["other"]
 
 
 @pytest.mark.parametrize("app", ["shop", "Shop"])
