@@ -138,11 +138,6 @@ class Content(MigratedDump):
         return [entry.model for entry in self.dump.entries if not entry.rows and self._lists(entry)]
 
     @property
-    def db_tables(self) -> Sequence[str]:
-        """The tables of the database, by the manifest."""
-        return [name for entry in self.dump.entries for name in entry.db_tables]
-
-    @property
     def unlisted(self) -> Sequence[str]:
         """The tables of the database whose rows the dump has, and does not list to be loaded."""
         entries = [entry for entry in self.dump.entries if entry.rows and not self._lists(entry)]

@@ -57,7 +57,7 @@ class Summary:
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
         sessions = {name for name, one in self._models.items() if one._meta.label == _SESSION}
-        known = {*self.content.db_tables, *unlisted, *sessions}
+        known = {name for entry in dump.entries for name in entry.db_tables} | sessions
         if rows := by_label(self._going(self._models.keys() - known)):
             yield f"Not in the dump, emptied by the restore{code}: {rows}."
         if rows := by_label(self._going(unlisted)):
