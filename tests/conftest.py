@@ -50,6 +50,13 @@ def pytest_report_header() -> str:
     return f"engine: {settings.ENGINE} (DUMPY_TEST_ENGINE is one of {', '.join(REACH)})"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread whose tests `make test-quick` leaves out."""
+    if config.getoption("markexpr") != "quick":
+        return None
+    return collection_path in {TESTS / name for name in NOT_QUICK} or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what its directory depends on, and leave out those of other engines."""
     reason = trouble(settings.ENGINE)
