@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -184,7 +184,7 @@ READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
 
 
 def rewritten(text: str, names: Mapping[Path, str]) -> str:
-    """Return a module whose ``fixtures = […]`` name other files; nothing else of it changes.
+    """Return a module that names other fixtures; nothing else of it changes.
 
     ``names`` are the new names of files by their old paths. A name without an ending stays. So does
     a module that Python cannot read.
@@ -211,11 +211,30 @@ def rewritten(text: str, names: Mapping[Path, str]) -> str:
 
 
 def _names(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Yield the texts in what is assigned to ``fixtures``."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(one, ast.Name) and one.id == "fixtures" for one in targets):
-                for one in ast.walk(node.value):
-                    if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                        yield one
+    """Yield the texts in what is assigned to ``fixtures``, and in calls of ``loaddata``."""
+    assigned = [pair for node in ast.walk(tree) for pair in _assigned(node)]
+    used = [value for name, value in assigned if name == "fixtures"]
+    shared = {one.id for value in used for one in ast.walk(value) if isinstance(one, ast.Name)}
+    used += [value for name, value in assigned if name in shared]
+    used += [value for node in ast.walk(tree) for value in _loaded(node)]
+    texts = (one for value in used for one in ast.walk(value) if isinstance(one, ast.Constant))
+    # By place: one value may be a part of another.
+    yield from {
+        (one.lineno, one.col_offset): one for one in texts if type(one.value) is str
+    }.values()
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a statement assigns to, each with the value."""
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from ((one.id, node.value) for one in targets if isinstance(one, ast.Name))
+
+
+def _loaded(node: ast.AST) -> Sequence[ast.expr]:
+    """Return the arguments of ``call_command("loaddata", …)``."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("call_command"):
+        command = node.args[0] if node.args else None
+        if isinstance(command, ast.Constant) and command.value == "loaddata":
+            return node.args[1:]
+    return ()

@@ -153,7 +153,7 @@ def test_a_dump_can_take_the_place_of_the_old_file(site: Site) -> None:
 
 
 def test_an_old_file_that_a_module_still_names_is_not_deleted(site: Site) -> None:
-    site.write({"tests.py": 'call_command("loaddata", "all.json", "overall.json")\n'})
+    site.write({"tests.py": 'PATHS = "all.json", "overall.json"\n'})
     before = fixtures(site)
     options = ["all", "lines", "--rewrite", "--delete"]
     said = site.fail("convertfixtures", *options, "--dry-run")
@@ -274,3 +274,17 @@ def test_only_what_is_assigned_to_fixtures_is_rewritten() -> None:
     after = "x = 'é'; fixtures: list = ['sub/é.py',\r\n 'a.py', 'b/a.json']\r\nother = 'a.json'\r\n"
     assert rewritten(text, names) == after
     assert rewritten("fixtures = [", names) == "fixtures = ["
+
+
+def test_a_constant_and_a_call_of_loaddata_name_fixtures_too() -> None:
+    names = {Path("/shop/fixtures/a.json"): "a.py"}
+    text = """BASE = ["a.json"]
+OTHER = "a.json"
+class Tests(TestCase):
+    fixtures = [*BASE, "a.json"]
+    def setUp(self):
+        management.call_command("loaddata", "a.json", *["a.json"])
+        call_command("dumpdata", "a.json")
+"""
+    after = text.replace("a.json", "a.py").replace('OTHER = "a.py"', 'OTHER = "a.json"')
+    assert rewritten(text, names) == after.replace('"dumpdata", "a.py"', '"dumpdata", "a.json"')

@@ -22,7 +22,7 @@ from dumpy.errors import counted, printable_lines
 
 _OLD_FILES_KEPT = (
     'The old files are there, too: Django refuses a name without an extension, as "demo" for '
-    'demo.json and demo.py. Use --delete, or name "demo.py".'
+    'demo.json and demo.py. Delete the old file, or name "demo.py".'
 )
 
 
