@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS
 from engines import REACH, is_required, trouble
 from flushing import flush_quickly
 from hypothesis import settings as hypothesis_settings
@@ -167,9 +167,11 @@ def undone(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Undone:
 
     @contextmanager
     def block() -> Iterator[None]:
-        with django_db_blocker.unblock(), transaction.atomic():
+        from dumpy.restoring.scratch import rolled_back
+
+        # In any other transaction, PostgreSQL and MySQL have no snapshot for a dump.
+        with django_db_blocker.unblock(), rolled_back(DEFAULT_DB_ALIAS):
             yield
-            transaction.set_rollback(True)
 
     return block
 
