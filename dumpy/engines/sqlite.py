@@ -18,6 +18,8 @@ from django.db.utils import Error
 from dumpy.engines.base import Engine, Refusal, Trigger, reference_message
 from dumpy.schema.tables import Column
 
+_DIGITS = 15  # A float has so many for certain.
+_FLOATS = frozenset({float})
 _FAILED = re.compile(r"([A-Z ]+) constraint failed(?:: (?:index ')?(.+?)'?)?$")
 _WORD = re.compile(r"\w+")
 _REFUSALS = {
@@ -38,6 +40,8 @@ class SQLite(Engine):
     checks_unmanaged_keys = False
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
+        if column.types == _FLOATS:
+            return _number
         prepare = super().preparation(column)
         if prepare is None or not isinstance(column.target, DecimalField):
             return prepare
@@ -126,6 +130,12 @@ def kept_file(name: str) -> Path:
     return Path(cache) / "dumpy" / f"{name}.sqlite3"
 
 
+def _number(value: float) -> float:
+    if value != value:
+        raise ValidationError("SQLite stores NULL for nan.")
+    return value
+
+
 def _check_digits(
     field: DecimalField[Any, Any], prepare: Callable[[Any], Any]
 ) -> Callable[[Any], Any]:
@@ -135,24 +145,21 @@ def _check_digits(
         return prepare
     whole_digits = field.max_digits - field.decimal_places
     exponent = Decimal(1).scaleb(-field.decimal_places)
+    may_be_long = field.max_digits > _DIGITS
 
     def convert(value: Any) -> Any:
-        if (
-            type(value) is Decimal
-            and value.same_quantum(exponent)
-            and value.adjusted() < whole_digits
-        ):
-            # The same result as Django's for a number with all decimal places, five times as fast.
-            return f"{value:f}"
-        if (
-            isinstance(value, Decimal)
-            and value.is_finite()
-            and value
-            and value.adjusted() >= whole_digits
-        ):
+        if type(value) is not Decimal or not value.is_finite():
+            return prepare(value)
+        if value and value.adjusted() >= whole_digits:
             raise ValidationError(
                 f"{field.name}: {value} has more than {whole_digits} digits before the point."
             )
-        return prepare(value)
+        text = f"{value:f}"
+        if may_be_long and len(text.replace(".", "").strip("-0")) > _DIGITS:
+            raise ValidationError(
+                f"{field.name}: SQLite stores {_DIGITS} digits, and {value} has more."
+            )
+        # What Django makes of a number with as many places as the field, five times as fast.
+        return text if value.same_quantum(exponent) else prepare(value)
 
     return convert

@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -32,9 +33,12 @@ Failures = dict[int, tuple[str, Exception]]
 """Of rows, by position: the name of the first column that failed, and the exception."""
 
 _INSTANTS = frozenset({datetime.datetime})
+_DECIMALS = frozenset({Decimal})
 # None: a field may take an empty text for it.
 _ALSO = (NONE, bytearray, memoryview)
 _NUMBERS = (int, float, Decimal)
+# Texts show these in several ways.
+_SPELLED = (datetime.datetime, datetime.time, datetime.timedelta, UUID)
 _MAX_EXPONENT = 400
 Tuples = Sequence[tuple[Any, ...]]
 
@@ -61,7 +65,9 @@ def to_python(
     if is_unusual or not kinds.isdisjoint(_WRAPPED):
         values = _each(column, values, failures, _converter(column))
     if column.types == _INSTANTS and not _are_in_zone(values):
-        return _each(column, values, failures, _in_zone)
+        return _each(column, values, failures, lambda one: _whole(column, one, _in_zone(one)))
+    if column.types == _DECIMALS and not _have_places(column, values):
+        return _each(column, values, failures, partial(_fitting, column))
     return values
 
 
@@ -113,13 +119,15 @@ def is_kept(value: object, made: object) -> bool:
         return _is_same_time(value, made)
     if made == value or type(made) is type(value) or type(value) in {Natural, *_WRAPPED}:
         return True
+    if isinstance(value, str) and isinstance(made, _SPELLED):
+        return True
     if isinstance(value, _NUMBERS) and isinstance(made, _NUMBERS):
         return Decimal(str(made)) == Decimal(str(value))
     if isinstance(made, datetime.datetime) and type(value) is datetime.date:
         local = timezone.localtime(made) if timezone.is_aware(made) else made
         return (local.date(), local.time()) == (value, datetime.time())
-    # What Python writes for a dict is no value that anybody reads again.
-    return str(made) == str(value) and not isinstance(value, dict | list)
+    # What Python writes for these is no text that anybody reads again.
+    return str(made) == str(value) and not isinstance(value, dict | list | bytes | bool)
 
 
 def _is_same_time(value: datetime.datetime, made: datetime.datetime) -> bool:
@@ -129,7 +137,8 @@ def _is_same_time(value: datetime.datetime, made: datetime.datetime) -> bool:
     they leave out where they go forward.
     """
     if timezone.is_aware(made) and timezone.is_naive(value):
-        return timezone.make_naive(made) == value
+        # By way of UTC: a time of the default zone is not converted to it.
+        return timezone.make_naive(made.astimezone(datetime.timezone.utc)) == value
     if timezone.is_naive(made) and timezone.is_aware(value):
         # In UTC: times of two zones are never equal where clocks go back.
         return timezone.make_aware(made.replace(fold=0)).astimezone(datetime.timezone.utc) == value
@@ -189,7 +198,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
         if type(value) in types:
             return value
         if str in types:
-            return str(value)
+            return _whole(column, value, str(value))
         return _converted(column, value)
 
     return convert
@@ -207,7 +216,30 @@ def _converted(column: Column, value: Any) -> Any:
     if column.types is not None and not isinstance(made, (*column.types, *_ALSO)):
         # A field may give back what it is given, as Django's for bytes does; SQLite stores it.
         raise ValidationError(f"{value!r} is not a valid value for {column.name!r}.")
+    return _whole(column, value, made)
+
+
+def _whole(column: Column, value: Any, made: Any) -> Any:
+    """Return what a field makes of a value, if it says all that the value says."""
+    if not is_kept(value, made):
+        raise ValidationError(f"{column.name}: {value!r} would become {made!r}.")
     return made
+
+
+def _have_places(column: Column, values: Sequence[Any]) -> bool:
+    """Whether all numbers have as many decimal places as their field."""
+    places = getattr(column.target, "decimal_places", None)
+    unit = None if places is None else Decimal(1).scaleb(-places)
+    return unit is None or all(map(unit.same_quantum, filter(None, values)))
+
+
+def _fitting(column: Column, value: Decimal) -> Decimal:
+    """Return a number; raise ``ValidationError`` if a database would round it."""
+    target: Any = column.target
+    if len(f"{value:f}".partition(".")[2].rstrip("0")) > target.decimal_places:
+        said = f"{value} has more than {target.decimal_places} decimal places."
+        raise ValidationError(f"{column.name}: {said}")
+    return value
 
 
 def _are_in_zone(values: Sequence[Any]) -> bool:

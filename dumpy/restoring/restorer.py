@@ -17,11 +17,10 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import Moved, References
+from dumpy.loading.references import Moved
 from dumpy.loading.registry import TODAY, each_led_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
-from dumpy.loading.statements import Failures, is_kept, to_python
 from dumpy.loading.validation import Validation
 from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable
@@ -44,7 +43,7 @@ from dumpy.restoring.target import (
     without_triggers,
 )
 from dumpy.schema.references import load_order
-from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, table_of
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, table_of
 from dumpy.text.manifest import RESTORE
 from dumpy.writing.database import LEFT_OUT
 from dumpy.writing.rejected import write_rejected
@@ -411,8 +410,6 @@ class Restorer:
     def _is_loaded_alike(self, content: DumpedContent, moved: Moved) -> bool:
         """Whether rows that are of other types today are what a load makes of those dumped."""
         model: ModelType = self.plan.registry.get(content.label)
-        if not all(_keeps_values(table, table_of(model), self.using) for table in content.tables):
-            return False
         is_as_dumped = content.digest in (None, rows_digest(content.tables))
         if not is_as_dumped and not is_renamed(content, table_of(model)):
             return False
@@ -430,20 +427,6 @@ def _beside(content: Content) -> Path:
     """What the rejected rows are written beside: the file, or the directory, of a dump."""
     path = Path(content.dump.source.place().file)
     return path.parent if path.name == RESTORE else path
-
-
-def _keeps_values(dumped: DumpedTable, table: Table, using: str) -> bool:
-    """Whether the fields of today hold all that the values of rows say."""
-    references = References(using)
-    columns = [column for column in table.columns if column.name in dumped.fields]
-    for block in dumped.blocks():
-        for column in columns:
-            values = block.column(dumped.fields[column.name])
-            failures: Failures = {}
-            made = to_python(column, values, references, failures)
-            if failures or not all(map(is_kept, values, made)):
-                return False
-    return True
 
 
 def _listed(triggers: Iterable[Trigger]) -> str:

@@ -123,8 +123,8 @@ class ColumnWriter:
             raise self._unreadable(key, error) from error
         if type(decoded) is not Decimal:
             return decoded
-        if type(value) is float and value != float(decoded):
-            # SQLite computes with floats, and stores any float in a decimal column.
+        if type(value) in (int, float) and value != type(value)(decoded):
+            # SQLite computes with floats, and stores any number in a decimal column.
             self._note_once(
                 f"{self.label}(pk={key!r}): {self.column.name!r} is {value!r} in the database. "
                 f"The field reads it as {decoded}, which is the value in the dump."
