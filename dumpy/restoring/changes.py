@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import FunctionType
 from typing import Any
 
@@ -83,6 +84,8 @@ class Changes:
     past: Past | None
     scripts: dict[Key, list[str]] = field(default_factory=dict)
     removed: dict[Place, Key] = field(default_factory=dict)
+    # The last migrations that have altered fields, by what the fields were called in the dump.
+    _altered: dict[Place, Key] = field(default_factory=dict)
     # What has another name now, or none, by the name in the dump, with the last migration.
     _renamed: dict[Place, tuple[Key, Place | None]] = field(default_factory=dict)
     # What had another name in the dump, or none, by its name after the migrations so far.
@@ -159,6 +162,18 @@ class Changes:
             if values := _different(label, name, added.value, fields):
                 yield added.migration, f"AddField: fills {label}.{name} with {values}"
         yield from self._misplaced(rows, dumped)
+        yield from self._retyped(dumped)
+
+    def _retyped(self, dumped: Mapping[ModelKey, str]) -> Iterator[tuple[Key, str]]:
+        """Yield the migrations that convert values as the database does, not as a field would."""
+        for (model, name), key in self._altered.items():
+            label = dumped.get(model, "")
+            then, today = self.table(label) if label else None, TODAY.find(label)
+            old = _columns(then).get(name)
+            new = _columns(table_of(today) if today else None).get(self.field(label, name))
+            if old and new and _kind(old) != _kind(new):
+                kinds = f"from {type(old.target).__name__} to {type(new.target).__name__}"
+                yield key, f"AlterField: changes {label}.{name} {kinds}"
 
     def _misplaced(
         self, rows: Mapping[str, Collection[str] | None], dumped: Mapping[ModelKey, str]
@@ -171,7 +186,7 @@ class Changes:
                 continue
             if not name:
                 yield key, f"RenameModel: the rows of {label} are of another model today"
-            elif now[1] != name and name in table_of(today).names:
+            elif now[1] != name and self._parameter(label, name) in table_of(today).names:
                 yield (
                     key,
                     f"RenameField: {label}.{name} is {now[1]} today, and {name} another field",
@@ -183,8 +198,15 @@ class Changes:
                 continue
             if not name:
                 yield key, f"DeleteModel: {label} is another model today"
-            elif fields is not None and _is_given(table_of(today), name, fields):
+            elif fields is not None and _is_given(
+                table_of(today), self._parameter(label, name), fields
+            ):
                 yield key, f"RemoveField: {label}.{name} is another field today"
+
+    def _parameter(self, label: str, name: str) -> str:
+        """Return what the rows of a dump call a field of their time."""
+        then = self.table(label)
+        return name if then is None else then.names.get(name, name)
 
     def _note_names(self, key: Key, operation: Operation) -> None:
         app = key[0]
@@ -208,6 +230,9 @@ class Changes:
             case ops.AddField():
                 self._then[place] = _Added(key, _filling(operation.field))
             case ops.AlterField():
+                then = self._origin(place)
+                if not isinstance(then, _Added):
+                    self._altered[then] = key
                 added = self._then.get(place)
                 if isinstance(added, _Added) and added.value is None and not operation.field.null:
                     self._then[place] = _Added(key, _filling(operation.field))
@@ -258,6 +283,17 @@ class Changes:
             then = self._then.get((model, ""))
             return (model if then is None or isinstance(then, _Added) else then[0]), name
         return self._then.get(place, place)
+
+
+def _columns(table: Table | None) -> Mapping[str | None, Column]:
+    return {column.field.name: column for column in table.columns} if table is not None else {}
+
+
+def _kind(column: Column) -> str:
+    """Return what values of a column are: JSON, bytes, instants, or what a text can show."""
+    if column.is_json:
+        return "json"
+    return next((one.__name__ for one in (bytes, datetime) if one in (column.types or ())), "")
 
 
 def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str:

@@ -117,9 +117,11 @@ class Past:
 
     @property
     def leaves(self) -> list[Key]:
-        """The newest migrations of the apps that the dump names."""
+        """The newest migrations of the apps that the dump names, and of those that came since."""
         apps = self._apps | {app for app, _name in self.unknown}
-        return [key for key in self.loader.graph.leaf_nodes() if key[0] in apps]
+        return [
+            key for key in self.loader.graph.leaf_nodes() if key[0] in apps or self._is_newer(key)
+        ]
 
     @property
     def operations(self) -> Iterator[tuple[Key, Operation]]:
@@ -127,8 +129,13 @@ class Past:
         graph = self.loader.graph
         came = dict.fromkeys(key for leaf in self.leaves for key in graph.forwards_plan(leaf))
         for key in came:
-            if key not in self._done and key[0] in self._apps:
+            if key not in self._done and (key[0] in self._apps or self._is_newer(key)):
                 yield from ((key, operation) for operation in graph.nodes[key].operations)
+
+    def _is_newer(self, key: Key) -> bool:
+        """Whether a migration of an app that the dump does not name needs one of those it names."""
+        plan = self.loader.graph.forwards_plan(key)
+        return key[0] not in self._apps and any(one[0] in self._apps for one in plan)
 
     @property
     def targets(self) -> tuple[Key, ...]:

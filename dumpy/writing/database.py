@@ -307,9 +307,11 @@ class DatabaseDump:
         return dict(sorted(keys.items()))
 
     def migrations(self) -> dict[str, str]:
-        """Return the last applied migration of each app of the dump, or without models."""
+        """Return the last applied migration of each app of the dump, and of apps without rows."""
         labels = {table.model._meta.app_label for table in self.tables}
-        labels |= {app.label for app in apps.get_app_configs() if not app.models}
+        labels |= {app.label for app in apps.get_app_configs()} - {
+            model._meta.app_label for model in select([], [], self.using) if model._meta.managed
+        }
         return last_migrations(self.using, labels)
 
 

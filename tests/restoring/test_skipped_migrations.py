@@ -352,6 +352,25 @@ def test_values_of_a_removed_field_are_not_put_into_another_one_of_its_name(site
     assert site.rows("shop_item", "slug") == [("new",)]
 
 
+def test_keys_of_a_removed_field_are_not_put_into_a_field_of_the_name_of_its_column(
+    site: Site,
+) -> None:
+    own = "    kind{} = models.{}\n"
+    key = own.format("", "ForeignKey('self', models.CASCADE, null=True)")
+    site.edit("shop/models.py", ("    count", f"{key}    count"))
+    field = "models.ForeignKey('shop.item', models.CASCADE, null=True)"
+    migration(site, f'migrations.AddField("item", "kind", {field})')
+    site.restore(site.the_dump)
+    dump = site.dump("keyed")
+    number = "IntegerField(null=True)"
+    site.edit("shop/models.py", (key, own.format("_id", number)))
+    operations = f"""migrations.RemoveField("item", "kind"),
+        migrations.AddField("item", "kind_id", models.{number})"""
+    migration(site, operations, "0003_number", "0002_later")
+    said = "shop.0003_number: RemoveField: shop.Item.kind is another field today"
+    assert said in site.refuse(dump)
+
+
 def test_rows_of_a_removed_model_are_not_put_into_another_one_of_its_name(site: Site) -> None:
     fields = ", ".join(
         f'("{name}", models.{kind})'
@@ -368,6 +387,64 @@ def test_rows_of_a_removed_model_are_not_put_into_another_one_of_its_name(site: 
     )
     site.restore(site.the_dump, THROUGH)
     assert site.rows("shop_item", "name") == []
+
+
+@pytest.mark.parametrize("kind", ["JSONField", "BinaryField", "DateTimeField"])
+@pytest.mark.sqlite
+def test_values_of_another_kind_are_left_to_the_database(site: Site, kind: str) -> None:
+    """It makes JSON of a text that shows JSON; a load would make a string of it."""
+    site.edit(
+        "shop/models.py", ("slug = models.CharField(max_length=20)", f"slug = models.{kind}()")
+    )
+    migration(site, f'migrations.AlterField("item", "slug", models.{kind}())')
+    said = f"shop.0002_later: AlterField: changes shop.Item.slug from CharField to {kind}"
+    for refused in (site.refuse(site.the_dump), site.refuse_file()):
+        assert said in refused
+
+
+@pytest.mark.sqlite
+def test_a_text_becomes_json_through_migrations(site: Site) -> None:
+    for path in (site.the_dump / "shop_item.py", site.the_file):
+        site.edit(str(path.relative_to(site.directory)), ("'S'", "'{\"a\": 1}'"))
+    site.edit(
+        "shop/models.py", ("slug = models.CharField(max_length=20)", "slug = models.JSONField()")
+    )
+    migration(site, 'migrations.AlterField("item", "slug", models.JSONField())')
+    site.restore_file(THROUGH)
+    assert site.rows("shop_item", "slug") == [('{"a": 1}',)]
+
+
+BILLS = """
+from django.db import migrations
+
+
+def bill(apps, schema_editor):
+    apps.get_model("shop", "Item").objects.update(count=7)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(bill)]
+"""
+
+
+def test_a_data_migration_of_an_app_that_came_later_is_not_skipped(site: Site) -> None:
+    site.write({"bills/migrations/0001_bill.py": BILLS})
+    site.install("bills")
+    said = site.refuse(site.the_dump)
+    assert "bills.0001_bill: RunPython: bill()" in said
+    assert "'bills': '0001_bill'." in said
+    site.restore(site.the_dump, THROUGH)
+    assert rows(site) == [("N", "S", 7)]
+
+
+def test_a_dump_names_the_migrations_of_apps_whose_models_have_no_rows_in_it(site: Site) -> None:
+    bill = "class Bill(shop.models.Item):\n    class Meta:\n        proxy = True\n"
+    site.write({"bills/models.py": f"import shop.models\n\n\n{bill}"})
+    site.write({"bills/migrations/0001_bill.py": BILLS})
+    site.install("bills")
+    site.succeed("migrate", "-v0")
+    site.restore(site.dump("later"))
 
 
 # A field that has come since, as the model has it today, and as a migration has added it.
