@@ -29,8 +29,8 @@ Place = tuple[ModelKey, str]
 # One statement that makes something, but no table with rows, or that cleans up. It changes no row,
 # and is run where the schema is built. ANALYZE runs other statements on MariaDB.
 _SCHEMA = re.compile(
-    r"(?is)(|(CREATE(?!.*\bTABLE\b.*\bAS\b)|COMMENT|GRANT|REVOKE|DROP INDEX|VACUUM|REINDEX|CLUSTER"
-    r"|OPTIMIZE|ANALYZE(?!.*\b(UPDATE|DELETE|INSERT|REPLACE|WITH)\b))(\s[^;]*)?;?)"
+    r"(?is)(|(CREATE(?!.*\bTABLE\b.*\b(AS|SELECT)\b)|COMMENT|GRANT|REVOKE|DROP INDEX|VACUUM"
+    r"|REINDEX|CLUSTER|OPTIMIZE|ANALYZE(?!.*\b(UPDATE|DELETE|INSERT|REPLACE|WITH)\b))(\s[^;]*)?;?)"
 )
 _DJANGO = ("django.db.", "django.contrib.")
 # Values of which none is missed.

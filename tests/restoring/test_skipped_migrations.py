@@ -150,6 +150,10 @@ def rows(site: Site) -> list[tuple[object, ...]]:
             'migrations.RunSQL("CREATE TABLE x (id integer); UPDATE shop_item SET count = 1")',
             "shop.0002_later: RunSQL: CREATE TABLE x (id integer); UPDATE shop_item SET co",
         ),
+        (
+            'migrations.RunSQL("CREATE TABLE x SELECT * FROM shop_item")',
+            "shop.0002_later: RunSQL: CREATE TABLE x SELECT * FROM shop_item",
+        ),
         pytest.param(
             'migrations.RunSQL(["ANALYZE", "analyze shop_item;"])',
             "",
