@@ -107,6 +107,8 @@ NOT_QUICK = frozenset(
         "repair/test_repair_memory.py",
         "restoring/test_rows_of_nobody.py",
         "restoring/test_through_migrations.py",
+        "text/test_hostile_rows.py",
+        "text/test_hostile_skeletons.py",
         "text/test_strings.py",
     }
 )

@@ -102,6 +102,7 @@ def test_more_rows_than_a_page_shows_are_counted(tmp_path: Path) -> None:
     assert page.text.count("removed") - page.text.count("1249 removed") <= 202
 
 
+@pytest.mark.slow
 def test_the_memory_that_a_page_takes_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     def peak(count: int) -> int:
         many = [(key, "Nail" * 20, Decimal(1)) for key in range(1, count)]

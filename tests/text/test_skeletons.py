@@ -82,6 +82,7 @@ def test_a_comment_after_the_last_row_does_not_belong_to_the_block() -> None:
     assert text.encode()[block.start : block.end].endswith(b"Shark', 2)\n")
 
 
+@pytest.mark.slow
 def test_commented_rows_take_no_memory() -> None:
     comment = b"    # yield create_music_track(1, 'For Those About To Rock', 1)\n"
     head, row, tail = DUMP.encode().partition(b"    yield create_music_track(2,")
