@@ -13,7 +13,7 @@ from dumps import resealed
 from sites import Site
 from small_shop import MODELS, data
 
-from dumpy.engines.mysql import aside
+from dumpy.engines.mysql import additional_database
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -626,7 +626,7 @@ def test_two_restores_at_once_are_refused(site: Site, dump: Path) -> None:
     name = site.databases["default"]["NAME"]
     connection = site.connection()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", [aside(name, "stage")])
+        cursor.execute("SELECT GET_LOCK(%s, 0)", [additional_database(name, "stage")])
         assert "Another restore of" in site.refuse(dump)
     connection.close()
 
