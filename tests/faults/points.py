@@ -79,7 +79,7 @@ _LOADING = (
           rf"sql {_INSERT}shop_note\b", number=2),
     Point("before the check of references",
           "All rows are in; dangling references are looked for.",
-          r"sql SELECT .* NOT \(?EXISTS\("),
+          r"sql SELECT .* NOT EXISTS \("),
     Point("before the reset of sequences",
           "All rows are in; the next keys are not those of the rows.",
           r"sql SELECT setval", engines=_POSTGRESQL),

@@ -38,7 +38,7 @@ STATUS = Path("/proc/self/statm")
 _WATCHED = ("exec", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.")
 _LOOKING = ("os.scandir", "os.listdir")
 # Django executes the packages of migrations again when it looks for what came after a dump.
-_MIGRATIONS = "/migrations/"
+_MIGRATIONS = "/migrations/", "/auth_at_once/"
 # CPython looks for the line of a mistake in the file that `parse` has named.
 _NO_FILE = f"{os.devnull}/<dumpy>"
 
@@ -62,7 +62,7 @@ class Watch:
         """Keep an event that must not be."""
         if event == "open" and self._is_allowed(arguments[0]):
             return
-        if event in ("open", "exec") and _MIGRATIONS in str(arguments[0]):
+        if event in ("open", "exec") and any(name in str(arguments[0]) for name in _MIGRATIONS):
             return
         self.events.append(f"{event} {arguments[0] if arguments else ''!r}")
 
