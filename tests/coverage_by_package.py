@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 FLOORS = {
-    "dumpy": (97.3, 94.4),
-    "dumpy/checking": (96.4, 92.8),
+    "dumpy": (98.0, 95.0),
+    "dumpy/admin": (98.8, 97.0),
+    "dumpy/checking": (98.2, 95.0),
     # The report is of SQLite: what PostgreSQL and MySQL do in their own ways runs on these alone.
-    "dumpy/engines": (80.2, 57.7),
-    "dumpy/loading": (98.2, 95.5),
-    "dumpy/management": (98.3, 92.6),
-    "dumpy/migrating": (97.4, 95.0),
-    "dumpy/reading": (97.3, 94.8),
-    "dumpy/repairing": (98.5, 95.5),
-    "dumpy/restoring": (93.0, 88.6),
-    "dumpy/schema": (99.0, 97.2),
-    "dumpy/text": (98.6, 97.2),
-    "dumpy/writing": (96.8, 90.2),
+    "dumpy/engines": (82.0, 61.5),
+    "dumpy/loading": (98.6, 96.4),
+    "dumpy/management": (98.8, 97.0),
+    "dumpy/migrating": (98.9, 97.5),
+    "dumpy/reading": (99.3, 98.4),
+    "dumpy/repairing": (98.8, 95.7),
+    "dumpy/restoring": (98.0, 96.0),
+    "dumpy/schema": (99.2, 98.2),
+    "dumpy/text": (99.5, 99.0),
+    "dumpy/writing": (97.4, 94.8),
 }
 """The least percentage of lines and of branches; a package that is not here needs 95 and 90."""
 
