@@ -79,6 +79,9 @@ def test_an_integer_that_a_decimal_field_reads_as_another_number_is_said() -> No
     OptionalCheckup.objects.create(pk=1)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE zoo_optionalcheckup SET fine_decimal = 9223372036854775807")
+    # Since Django 6.1, the field reads all digits.
+    read = OptionalCheckup.objects.get().fine_decimal
     said = called("dumpdata", "zoo.OptionalCheckup", format="py")
-    assert "Decimal('9223372036854780000.00000000000000000000')" in said.out
-    assert "'fine_decimal' is 9223372036854775807 in the database." in said.err
+    assert f"Decimal('{read}')" in said.out
+    is_said = "'fine_decimal' is 9223372036854775807 in the database." in said.err
+    assert is_said == (read != 9223372036854775807)
