@@ -119,23 +119,27 @@ class Past:
     def leaves(self) -> list[Key]:
         """The newest migrations of the apps that the dump names, and of those that came since."""
         apps = self._apps | {app for app, _name in self.unknown}
-        return [
-            key for key in self.loader.graph.leaf_nodes() if key[0] in apps or self._is_newer(key)
-        ]
+        leaves = self.loader.graph.leaf_nodes()
+        return [key for key in leaves if key[0] in apps or key in self._concerned]
 
     @property
     def operations(self) -> Iterator[tuple[Key, Operation]]:
         """What the newer migrations of these apps do, in the order of their plan."""
-        graph = self.loader.graph
-        came = dict.fromkeys(key for leaf in self.leaves for key in graph.forwards_plan(leaf))
-        for key in came:
-            if key not in self._done and (key[0] in self._apps or self._is_newer(key)):
-                yield from ((key, operation) for operation in graph.nodes[key].operations)
+        for key in self._concerned:
+            if key not in self._done:
+                operations = self.loader.graph.nodes[key].operations
+                yield from ((key, operation) for operation in operations)
 
-    def _is_newer(self, key: Key) -> bool:
-        """Whether a migration of an app that the dump does not name needs one of those it names."""
-        plan = self.loader.graph.forwards_plan(key)
-        return key[0] not in self._apps and any(one[0] in self._apps for one in plan)
+    @cached_property
+    def _concerned(self) -> Mapping[Key, None]:
+        """The migrations of apps that the dump names, and those that depend on them, in order."""
+        graph = self.loader.graph
+        found: dict[Key, None] = {}
+        for key in (key for leaf in graph.leaf_nodes() for key in graph.forwards_plan(leaf)):
+            parents = (parent.key for parent in graph.node_map[key].parents)
+            if key[0] in self._apps or any(parent in found for parent in parents):
+                found[key] = None
+        return found
 
     @property
     def targets(self) -> tuple[Key, ...]:
