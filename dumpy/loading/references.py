@@ -341,7 +341,7 @@ def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[D
 
 
 def _may_dangle(table: Table, reference: Reference, using: str) -> bool:
-    """Whether there may be a key of a table that leads nowhere; Django takes longer to ask it."""
+    """Whether a foreign key of a table may be dangling, by a statement that is cheap to build."""
     target, connection = reference.target.model, connections[using]
     to: list[Any] = [target._meta.get_field(name) for name in reference.to]
     if any(field.model is not target for field in to):

@@ -62,11 +62,10 @@ class Column(NamedTuple):
 
     def values(self, groups: Sequence[str]) -> Sequence[object]:
         """Return the values of the texts of the group; raises the exceptions of `read`."""
-        read = self.read or iter
         if not self.is_nullable:
-            return groups if self.read is None else list(read(groups))
+            return list(self.read(groups)) if self.read else groups
         texts = list(filter(None, groups))
-        values = iter(read(texts)) if texts else iter(())
+        values = iter(self.read(texts) if self.read and texts else texts)
         return [next(values) if group else None for group in groups]
 
 
