@@ -22,7 +22,7 @@ from django.db.utils import Error
 from dumpy.ending import uninterrupted
 from dumpy.errors import DumpFailed, RestoreFailed
 from dumpy.schema.stored import as_driven
-from dumpy.schema.tables import Column, ModelType
+from dumpy.schema.tables import DATES, INSTANTS, Column, ModelType
 
 if TYPE_CHECKING:
     from dumpy.schema.tables import Field
@@ -32,8 +32,6 @@ DIGITS = 16
 # The number of seconds that a restore waits for other sessions. SQLite has its own setting.
 PATIENCE = 30
 
-_DATES = frozenset({datetime.date})
-_INSTANTS = frozenset({datetime.datetime})
 _QUOTES = tuple('"`')
 _ISOLATED = {"repeatable read", "repeatable-read", "serializable"}
 
@@ -215,9 +213,9 @@ class Engine(ABC):
         """
         if column.types is not None and column.types <= self.native:
             return None
-        if column.types == _INSTANTS:
+        if column.types == INSTANTS:
             return self._instant_preparation()
-        if column.types == _DATES:
+        if column.types == DATES:
             return str
         prepare = column.target.get_db_prep_save
         return lambda value: prepare(value, self.connection)

@@ -16,9 +16,8 @@ from django.db.models import BooleanField, DateField, DecimalField, TimeField
 from django.db.utils import Error
 
 from dumpy.engines.base import Engine, Refusal, Trigger, reference_message
-from dumpy.schema.tables import Column
+from dumpy.schema.tables import FLOAT_DIGITS, Column
 
-_DIGITS = 15  # A float has so many for certain.
 _FLOATS = frozenset({float})
 _FAILED = re.compile(r"([A-Z ]+) constraint failed(?:: (?:index ')?(.+?)'?)?$")
 _WORD = re.compile(r"\w+")
@@ -145,7 +144,7 @@ def _check_digits(
         return prepare
     whole_digits = field.max_digits - field.decimal_places
     exponent = Decimal(1).scaleb(-field.decimal_places)
-    may_be_long = field.max_digits > _DIGITS
+    may_be_long = field.max_digits > FLOAT_DIGITS
 
     def convert(value: Any) -> Any:
         if type(value) is not Decimal or not value.is_finite():
@@ -155,9 +154,9 @@ def _check_digits(
                 f"{field.name}: {value} has more than {whole_digits} digits before the point."
             )
         text = f"{value:f}"
-        if may_be_long and len(text.replace(".", "").strip("-0")) > _DIGITS:
+        if may_be_long and len(text.replace(".", "").strip("-0")) > FLOAT_DIGITS:
             raise ValidationError(
-                f"{field.name}: SQLite stores {_DIGITS} digits, and {value} has more."
+                f"{field.name}: SQLite stores {FLOAT_DIGITS} digits, and {value} has more."
             )
         # What Django makes of a number with as many places as the field, five times as fast.
         return text if value.same_quantum(exponent) else prepare(value)

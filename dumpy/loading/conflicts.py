@@ -15,13 +15,12 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, UniqueConstraint
 
-from dumpy.schema.tables import Column, Field, ModelType, Table, chunks, single
+from dumpy.schema.tables import FLOAT_DIGITS, Column, Field, ModelType, Table, chunks, single
 
 # A condition of each row takes its own place in a query.
 _ROWS_PER_QUERY = 100
 _CHARACTERS = "~0123456789!#$&*+-"
 _LENGTH = 12
-_DIGITS = 15
 _FAR = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 
@@ -144,7 +143,8 @@ def _candidates(column: Column, using: str) -> Iterator[Any]:
         ranges = connections[using].ops.integer_field_range(target.get_internal_type())
         return iter(range(ranges[1] or 2**63 - 1, 0, -1))
     # SQLite tells no more digits apart; since Django 6.1, a field need not say how many it has.
-    highest = 10 ** min(getattr(target, "max_digits", None) or _DIGITS, _DIGITS) - 1
+    digits = min(getattr(target, "max_digits", None) or FLOAT_DIGITS, FLOAT_DIGITS)
+    highest = 10**digits - 1
     series: dict[type, Callable[[int], object]] = {
         Decimal: lambda n: Decimal(highest - n).scaleb(-(target.decimal_places or 0)),
         bytes: lambda n: b"~%d" % n,

@@ -24,7 +24,17 @@ from dumpy.conf import require_trusted
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
 from dumpy.schema.stored import as_stored, encoded, is_same_stored
-from dumpy.schema.tables import Column, Link, ModelType, Table, chunks, from_text, single
+from dumpy.schema.tables import (
+    DECIMALS,
+    INSTANTS,
+    Column,
+    Link,
+    ModelType,
+    Table,
+    chunks,
+    from_text,
+    single,
+)
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
 NONE = type(None)
@@ -32,8 +42,6 @@ _WRAPPED = {FieldText, Stored}
 Failures = dict[int, tuple[str, Exception]]
 """Of rows, by position: the name of the first column that failed, and the exception."""
 
-_INSTANTS = frozenset({datetime.datetime})
-_DECIMALS = frozenset({Decimal})
 # None: a field may take an empty text for it.
 _ALSO = (NONE, bytearray, memoryview)
 _NUMBERS = (int, float, Decimal)
@@ -64,9 +72,9 @@ def to_python(
     is_unusual = column.types is not None and not kinds <= column.types | {NONE}
     if is_unusual or not kinds.isdisjoint(_WRAPPED):
         values = _each(column, values, failures, _converter(column))
-    if column.types == _INSTANTS and not _are_in_zone(values):
+    if column.types == INSTANTS and not _are_in_zone(values):
         return _each(column, values, failures, lambda one: _whole(column, one, _in_zone(one)))
-    if column.types == _DECIMALS and not _have_places(column, values):
+    if column.types == DECIMALS and not _have_places(column, values):
         return _each(column, values, failures, partial(_fitting, column))
     return values
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
+from sys import float_info
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
@@ -23,13 +24,19 @@ ModelType = type[models.Model]
 T = TypeVar("T")
 
 # The exact types of the values of Django's fields, which need no conversion.
+DATES: frozenset[type] = frozenset({datetime.date})
+DECIMALS: frozenset[type] = frozenset({decimal.Decimal})
+INSTANTS: frozenset[type] = frozenset({datetime.datetime})
+
+# A float, as SQLite stores decimals, is exact in so many digits.
+FLOAT_DIGITS = float_info.dig
 _TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
     (models.BooleanField, frozenset({bool})),
     (models.IntegerField, frozenset({int})),
     (models.FloatField, frozenset({float})),
-    (models.DecimalField, frozenset({decimal.Decimal})),
-    (models.DateTimeField, frozenset({datetime.datetime})),
-    (models.DateField, frozenset({datetime.date})),
+    (models.DecimalField, DECIMALS),
+    (models.DateTimeField, INSTANTS),
+    (models.DateField, DATES),
     (models.TimeField, frozenset({datetime.time})),
     (models.DurationField, frozenset({datetime.timedelta})),
     (models.UUIDField, frozenset({uuid.UUID})),

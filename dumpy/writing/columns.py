@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 
 from dumpy.errors import RowRef, UnreadableValue, UnwritableField, sentence
 from dumpy.schema.stored import decoder, encoded, is_same_stored, is_stored_alike
-from dumpy.schema.tables import Column, Link, from_text, text_of
+from dumpy.schema.tables import FLOAT_DIGITS, INSTANTS, Column, Link, from_text, text_of
 from dumpy.text.strings import LONG, quote
 from dumpy.text.words import JSON_NULL, FieldText, Stored, Unwritable, source, writer_of
 from dumpy.writing.natural import NaturalKeys, plain_text
@@ -32,7 +32,6 @@ Note = Callable[[str], object]
 Shortcut = Callable[[list[Any]], list[str]]
 
 _NONE = type(None)
-_INSTANTS = frozenset({datetime})
 _INTEGERS = frozenset({int, _NONE})
 _CORRECT = "Correct it in the database, or leave the model out with --exclude."
 _GIVE_TEXT = (
@@ -114,7 +113,7 @@ class ColumnWriter:
         if value is None or self._decode is None:
             return value
         try:
-            if type(value) is str and self.column.types == _INSTANTS:
+            if type(value) is str and self.column.types == INSTANTS:
                 (value,) = _datetimes([value])
             decoded = self._decode(value)
             if decoded is None and not self.column.is_encoded:
@@ -321,7 +320,6 @@ _LENGTHS = {
     len("2024-02-29 12:30:00.123"),
     len("2024-02-29 12:30:00.123456"),
 }
-_DIGITS = 15  # Every float is exact in this number of digits.
 
 
 def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
@@ -330,7 +328,7 @@ def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | Non
     if kind is datetime and connection.timezone in (None, timezone.utc):
         word = "utc" if settings.USE_TZ else "datetime"
         return lambda values: [f"{word}{repr(d)[_DATETIME:]}" for d in _datetimes(values)]
-    if kind is Decimal and digits is not None and digits <= _DIGITS:
+    if kind is Decimal and digits is not None and digits <= FLOAT_DIGITS:
         return partial(_decimals, column.target.decimal_places)
     return _SHORTCUTS.get(kind)
 
@@ -359,7 +357,7 @@ def _datetimes(values: list[Any]) -> list[datetime]:
 def _decimals(places: int, values: list[Any]) -> list[str]:
     # The text of a float has all its digits.
     is_exact = {*map(type, values)} <= {int, float} and [round(v, places) for v in values] == values
-    if not is_exact or max(map(abs, values), default=0) >= 10**_DIGITS:
+    if not is_exact or max(map(abs, values), default=0) >= 10**FLOAT_DIGITS:
         raise ValueError("a number of more digits")
     form = f"Decimal('%.{places}f')"
     # A zero has no sign in a database.
