@@ -15,7 +15,7 @@ from django.template import Context, Engine
 
 import dumpy
 from dumpy.checking.diff import Change, Diff, RowDiff, cut
-from dumpy.checking.names import targets
+from dumpy.checking.names import referenced_models
 from dumpy.checking.report import Findings, verdict
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.loading.registry import TODAY
@@ -111,7 +111,7 @@ def _tables(rows: Mapping[str, int], sizes: Mapping[str, int]) -> Iterator[dict[
 def _referred(label: str, labels: Iterable[str]) -> list[str]:
     """Return those of some models that the rows of a model refer to."""
     model = TODAY.find(label)
-    referred = {one._meta.label for one in targets(table_of(model))} if model else ()
+    referred = {one._meta.label for one in referenced_models(table_of(model))} if model else ()
     return [one for one in labels if one in referred]
 
 
