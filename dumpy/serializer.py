@@ -16,7 +16,7 @@ from dumpy import reading
 from dumpy.conf import project_version
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.loader import Destination, Loader, shared_loader
-from dumpy.loading.references import Missing, References, stored_key
+from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_led_to, led_to
 from dumpy.loading.report import problem_of
 from dumpy.migrating.tables import MigratedDump, created, start
@@ -301,7 +301,7 @@ def _resolve(instance: Model, place: Place, using: str) -> None:
                     references.resolve(one, name) if isinstance(one, Natural) else one
                     for one in values
                 ]
-    except Missing as error:
+    except MissingRow as error:
         ref = row_ref(instance, place)
         raise LoadError([problem_of(ref, table, error, using)]) from error
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef, reason_of
 from dumpy.loading.conflicts import exchangeable, holder, spare_values
-from dumpy.loading.report import Counts, Refused, problem_of
+from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.statements import (
     Failures,
     LinkLoader,
@@ -214,7 +214,7 @@ class TableLoader:
         if found is None:
             return problem
         said = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={found[0]!r}) has the same "
-        if self.model in self._references.others or not self._references.had_rows(self.model):
+        if self.model in self._references.other_models or not self._references.had_rows(self.model):
             return replace(problem, reason=f"{said}{found[1]}.")
         hint = "To replace all rows with those of a dump: manage.py restore FILE"
         return replace(problem, reason=f"{said}{found[1]} and already exists.", hint=hint)
@@ -281,7 +281,7 @@ class TableLoader:
         failures: Failures = {}
         columns = self._columns(block, failures)
         if self.layout.dumped is not None:
-            self._pending.arrivals.add_rows(self.table, self._keys(columns))
+            self._pending.loaded_keys.add_rows(self.table, self._keys(columns))
         if not failures and self._insert_all(columns):
             return
         self._keep_out(block, failures)
@@ -330,7 +330,7 @@ class TableLoader:
             require_lock(error, self.using)
             return False
         self.counts.inserted += len(keys)
-        self._references.inserted(self.model)
+        self._references.note_inserted(self.model)
         return True
 
     def replace(self, rows: Sequence[Row]) -> None:
@@ -419,9 +419,9 @@ class TableLoader:
             lists = [row.links[position] for row in rows]
             relinked |= link.write([row.key for row in rows], lists)
         if new and not are_new:
-            self._references.inserted(self.model)
+            self._references.note_inserted(self.model)
         if changed:
-            self._references.changed(self.model)
+            self._references.note_changed(self.model)
         unchanged = stored.keys() - {row.key for row in changed}
         self.counts.inserted += len(new)
         self.counts.updated += len(changed) + len(relinked & unchanged)
@@ -436,7 +436,7 @@ class TableLoader:
     def _had_no_rows(self) -> bool:
         if self._is_empty is None:
             self._is_empty = self._statements.is_empty()
-            self._references.begin(self.model, has_rows=not self._is_empty)
+            self._references.note_had_rows(self.model, not self._is_empty)
         return self._is_empty
 
     def _is_changed(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
@@ -456,7 +456,7 @@ class ReferenceLoader(TableLoader):
         for row in rows if self.natural & set(self.table.key) else ():
             if row.key not in stored:
                 # Where a later fixture has changed what a primary key leads to.
-                self._pending.add(PendingRow(self, row.row, Refused(_MOVED)))
+                self._pending.add(PendingRow(self, row.row, RefusedRow(_MOVED)))
         return [row for row in self._latest(rows) if row.key in stored]
 
 

@@ -28,13 +28,13 @@ from dumpy.loading.objects import HOOK, ObjectLoader, PendingObject, SideEffects
 from dumpy.loading.pending import Pending
 from dumpy.loading.references import (
     References,
-    consequences,
+    dangling_composite_keys,
     dangling_problems,
-    holders,
-    unconstrained,
+    dependent_problems,
+    referring_fields,
 )
 from dumpy.loading.registry import TODAY, Registry, led_to
-from dumpy.loading.report import Counts, Invalid, Rejects, Report, position
+from dumpy.loading.report import Counts, InvalidRow, Rejects, Report, position
 from dumpy.loading.special import SpecialLoader
 from dumpy.loading.validation import (
     Validation,
@@ -96,7 +96,7 @@ class Destination:
         try:
             instance = self.layout.instance(row)
             self._loader.validate(instance, self.layout.fields, is_changed=True)
-        except Invalid:
+        except InvalidRow:
             return False
         except LoadError:
             # What is wrong with its values is said by the table loader.
@@ -222,7 +222,7 @@ class Loader:
         return is_wanted and not is_special(model)
 
     def validate(self, instance: Model, names: Collection[str], *, is_changed: bool) -> None:
-        """Raise ``Invalid`` if a dumped object is to be validated, and is not valid."""
+        """Raise ``InvalidRow`` if a dumped object is to be validated, and is not valid."""
         if self.is_validated(type(instance), is_changed):
             validate(instance, names, is_strict=self._is_strict, using=self.using)
 
@@ -312,7 +312,7 @@ class Loader:
         """Return how many rows of the loaded tables were there before, and are not in the load."""
         found = {}
         for table in self.dumped:
-            is_uncertain = table.model in self.references.others or is_special(table.model)
+            is_uncertain = table.model in self.references.other_models or is_special(table.model)
             if self.references.had_rows(table.model) and not is_uncertain:
                 rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
                 found[table.label] = rows.count() - self.report.tables[table.label].total
@@ -390,7 +390,7 @@ class Loader:
         for _pass in range(_PASSES):
             # What is out may be what natural keys lead to.
             is_lost = self.rejects is None and not self._postponed and len(self.pending)
-            stale = set() if is_lost else self.references.settle()
+            stale = set() if is_lost else self.references.pop_stale()
             if not stale:
                 return
             self._settle(stale)
@@ -437,7 +437,7 @@ class Loader:
             self._load_deferred()
         if self.report.total() != loaded or len(self.pending):
             self._judge()
-        for label in self.references.made:
+        for label in self.references.added_content_types:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
 
     def _judge(self) -> None:
@@ -452,8 +452,10 @@ class Loader:
             raise LoadError(sorted(unsettled, key=position))
         problems += unsettled
         kept_out = {problem.ref.name for problem in problems}
-        repeated = list(self.pending.arrivals.repeated(self.dumped, by_file=not self.come_once))
-        for sentence in unconstrained(self.dumped, self.using):
+        repeated = list(
+            self.pending.loaded_keys.duplicates(self.dumped, by_file=not self.come_once)
+        )
+        for sentence in dangling_composite_keys(self.dumped, self.using):
             self.report.ignore(sentence)
         if self.rejects is None:
             problems += repeated
@@ -470,7 +472,7 @@ class Loader:
                 raise LoadError(sorted(refused, key=position))
             # A table that had rows may have those of the problems all the same.
             new = [table for table in loaded if not self.references.had_rows(table.model)]
-            self.rejects.leave_out([*refused, *consequences(new, refused, self.using)])
+            self.rejects.leave_out([*refused, *dependent_problems(new, refused, self.using)])
 
     def _broken(self) -> Collection[Table]:
         """The tables of objects that are no rows of a dump, if there are any wrong references."""
@@ -491,7 +493,7 @@ class Loader:
         found = {
             table_of(owner)
             for table in loaded
-            for owner, name in holders(table.model, self.using)
+            for owner, name in referring_fields(table.model, self.using)
             for column in table_of(owner).columns
             if column.name == name and column.references and not column.parent_field.primary_key
         }

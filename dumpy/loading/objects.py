@@ -22,8 +22,8 @@ from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem, reason_of
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
 from dumpy.loading.conflicts import owners
-from dumpy.loading.references import Missing, RowKey, keys_of, stored_key
-from dumpy.loading.report import Counts, Refused, problem_of
+from dumpy.loading.references import MissingRow, RowKey, row_keys, stored_key
+from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.special import SpecialLoader
 from dumpy.reading.dump import Row
 from dumpy.schema.instances import (
@@ -135,7 +135,7 @@ class PendingObject:
 
     def problem(self, using: str) -> Problem:
         """Return the problem of the object."""
-        error, table = self.error or Refused("it was not tried."), table_of(type(self.instance))
+        error, table = self.error or RefusedRow("it was not tried."), table_of(type(self.instance))
         return problem_of(row_ref(self.instance, self.place), table, error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
@@ -201,14 +201,14 @@ class ObjectLoader:
             self._save(item)
         except DumpyError:
             raise
-        except Missing as error:
+        except MissingRow as error:
             item.error = error
             self._loader.pending.add(item)
             # Rows that are there, and wait for each other, must not wake each other for ever.
             return item.is_incomplete and not was_there
         except Exception as error:
             require_lock(error, self._using)
-            if isinstance(error, DatabaseError) and self._references.doubt(
+            if isinstance(error, DatabaseError) and self._references.require_queries(
                 _key_of(item.instance)[0]
             ):
                 # Its row may be there, made by code.
@@ -220,13 +220,13 @@ class ObjectLoader:
         # Code may save an object of its own as often as it likes.
         if item.place and (self._loader.come_once or dumped_row(instance)):
             table = table_of(type(instance))
-            self._loader.pending.arrivals.add_object(table, instance.pk, item.place)
+            self._loader.pending.loaded_keys.add_object(table, instance.pk, item.place)
         return True
 
     @contextmanager
     def circle(self, items: Collection[PendingObject]) -> Iterator[None]:
         """Let objects refer to each other in the block before they are saved."""
-        self._circle = {key for item in items for key in keys_of(item.instance)}
+        self._circle = {key for item in items for key in row_keys(item.instance)}
         try:
             yield
         finally:
@@ -239,7 +239,7 @@ class ObjectLoader:
             return False
         table = table_of(type(item.instance))
         return all(
-            table.column(name).field.null or self._references.is_there(natural)
+            table.column(name).field.null or self._references.is_available(natural)
             for name, natural in row.references.items()
         )
 
@@ -247,7 +247,7 @@ class ObjectLoader:
         """Save a row without the references that are not there; return whether it is saved."""
         item.is_incomplete = True
         row = cast(DumpedRow, dumped_row(item.instance))
-        there = {k: v for k, v in row.references.items() if self._references.is_there(v)}
+        there = {k: v for k, v in row.references.items() if self._references.is_available(v)}
         try:
             self._save_dumped(item, DumpedRow(row.names, there))
         except DumpyError:
@@ -331,7 +331,7 @@ class ObjectLoader:
                     instance.save(using=self._using, force_insert=True)
                 else:
                     instance.save(using=self._using)
-        self._references.saved(instance, is_new=adding)
+        self._references.note_saved(instance, is_new=adding)
         counts = self._counts(instance)
         counts.inserted += adding
         counts.updated += not adding
@@ -369,14 +369,14 @@ class ObjectLoader:
                     except (ValidationError, DatabaseError) as error:
                         name, label = field.name, related._meta.label
                         said = f"its {name}, an unsaved {label}, is refused: {reason_of(error)}"
-                        raise Refused(said, name) from error
+                        raise RefusedRow(said, name) from error
                 if getattr(instance, getattr(field, "fk_field", None) or field.attname) is None:
                     setattr(instance, field.name, related)
         finally:
             self._open.discard(id(instance))
 
     def _check_references(self, instance: Model) -> tuple[set[str], set[str]]:
-        """Raise ``Missing`` for a foreign key to a row that is not there.
+        """Raise ``MissingRow`` for a foreign key to a row that is not there.
 
         Returns the foreign keys that may lead nowhere for now, to the object itself or into a
         circle, and those that need not be looked up again.
@@ -398,10 +398,10 @@ class ObjectLoader:
             elif self._references.exists(key):
                 if _is_looked_up_only(field) and field.to_python(value) is value:
                     known.add(field.name)
-            elif key in keys_of(instance):
+            elif key in row_keys(instance):
                 exempt.add(field.name)
             else:
-                raise Missing(key, field.attname)
+                raise MissingRow(key, field.attname)
         return exempt, known
 
     def _is_stored(self, instance: Model) -> bool:
@@ -439,26 +439,26 @@ class ObjectLoader:
                 return loader.put(given, is_new=is_new)
 
             self._between_signals(item, put)
-            self._references.saved(instance, is_new=is_new)
+            self._references.note_saved(instance, is_new=is_new)
         else:
             loader, given = self._table_loader(item, row)
             loader.add(given)
 
     def _require_links(self, item: PendingObject, row: DumpedRow, *, is_written: bool) -> None:
-        """Raise ``Missing`` if a link of a row leads to none; the row is written without its links.
+        """Raise ``MissingRow`` if a linked row does not exist; the row is saved without its links.
 
-        The rows that it links to may need a unique value which it gives up.
+        The linked row may need a unique value that the stored row still has.
         """
         item.is_incomplete |= is_written
         links = (one for some in row.links.values() if isinstance(some, list) for one in some)
         for natural in links:
-            if isinstance(natural, Natural) and not self._references.is_there(natural):
+            if isinstance(natural, Natural) and not self._references.is_available(natural):
                 if not is_written:
                     loader, given = self._table_loader(item, replace(row, links={}))
                     loader.add(given)
                     self._loader.flush()
                 item.is_incomplete = True
-                raise Missing(natural)
+                raise MissingRow(natural)
 
     def _between_signals(self, item: PendingObject, write: Callable[[], bool]) -> None:
         """Write a row, between its signals if it has receivers."""
@@ -495,7 +495,7 @@ class ObjectLoader:
             instance.pk = key
             raise
         self._counts(instance).inserted += 1
-        self._references.inserted(table_of(type(instance)).model)
+        self._references.note_inserted(table_of(type(instance)).model)
 
     def _link(self, item: PendingObject, row: DumpedRow) -> None:
         """Write the links of a row that was inserted and counted."""

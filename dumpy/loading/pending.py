@@ -17,13 +17,13 @@ from dumpy.errors import SHOWN
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
 from dumpy.loading.conflicts import blank, conflicts
 from dumpy.loading.references import (
-    Arrivals,
-    Missing,
+    LoadedKeys,
+    MissingRow,
     RowKey,
-    is_used,
-    keys_of,
-    lines_of,
-    read_by_natural_key,
+    natural_key_models,
+    places_by_key,
+    referenced_keys,
+    row_keys,
 )
 from dumpy.schema.instances import RejectedRow, dumped_row
 from dumpy.schema.tables import ModelType, Table, table_of
@@ -44,13 +44,13 @@ class Pending:
 
     Attributes:
         unwritten: the table loaders with rows that they have not written.
-        arrivals: the keys of the rows that were saved.
+        loaded_keys: the keys of the rows that were saved.
     """
 
     def __init__(self, loader: Loader) -> None:
         self.references = loader.references
         self.using = loader.using
-        self.arrivals = Arrivals()
+        self.loaded_keys = LoadedKeys()
         self.unwritten: dict[TableLoader, None] = {}
         self._loader = loader
         self._waiting: dict[Hashable, list[PendingRow | PendingObject]] = {}
@@ -63,7 +63,7 @@ class Pending:
 
     def add(self, item: PendingRow | PendingObject) -> None:
         """Keep a row or an object, whose ``error`` says why it is not in the database."""
-        if isinstance(item.error, Missing):
+        if isinstance(item.error, MissingRow):
             self._waiting.setdefault(item.error.key, []).append(item)
         elif isinstance(item, PendingRow):
             self._refused_rows.append(item)
@@ -141,7 +141,7 @@ class Pending:
         coming = {
             key
             for item in [*self._refused_objects, *(one for _key, one in self._objects())]
-            for key in keys_of(item.instance)
+            for key in row_keys(item.instance)
         }
         for one in self._refused_objects:
             yield from one.rejected(one.problem(self.using))
@@ -160,7 +160,7 @@ class Pending:
         return len(self), set(self._waiting)
 
     def _is_there(self, key: Hashable) -> bool:
-        return isinstance(key, Natural | RowKey) and self.references.is_there(key)
+        return isinstance(key, Natural | RowKey) and self.references.is_available(key)
 
     def _woken_by(self, keys: Iterable[Hashable]) -> list[PendingRow | PendingObject]:
         return [item for key in keys for item in self._waiting.pop(key, ())]
@@ -178,7 +178,7 @@ class Pending:
         keys: defaultdict[ModelType, list[object]] = defaultdict(list)
         for item in rows if self._waiting else ():
             if hasattr(item.loader.model, "natural_key"):
-                with suppress(*REFUSALS, Missing, ValidationError):
+                with suppress(*REFUSALS, MissingRow, ValidationError):
                     keys[item.loader.model].append(item.loader.converted(item.row).key)
         for model, some in keys.items():
             for instance in QuerySet(model, using=self.using).filter(pk__in=some):
@@ -191,7 +191,7 @@ class Pending:
         coming = provisional(rows, self.references.resolve)
         ready = [key for key in self._waiting if key in coming]
         for natural, instance in coming.items():
-            self.references.provide(natural, instance)
+            self.references.add_provisional(natural, instance)
         self.work(self._woken_by(ready))
         return bool(ready)
 
@@ -202,7 +202,7 @@ class Pending:
         """
         get = self.references.registry.get
         awaited = {get(key.model) for key in self._waiting if isinstance(key, Natural)}
-        wanted = {one for model in awaited for one in read_by_natural_key(model)}
+        wanted = {one for model in awaited for one in natural_key_models(model)}
         for table, some in self._loader.dumped.items():
             if table.model in wanted and hasattr(table.model, "natural_key"):
                 for dumped in some:
@@ -231,9 +231,9 @@ class Pending:
             table, [dict(zip(names, row.python, strict=True)) for row in rows], self.using
         )
         keys -= {row.key for row in rows}
-        dumped = lines_of(table, self._loader.dumped[table], set(map(str, keys)))
+        dumped = places_by_key(table, self._loader.dumped[table], set(map(str, keys)))
         alone = self._made_by_code(table, {key for key in keys if str(key) not in dumped})
-        alone -= is_used(table.model, alone, self.using) if alone else set()
+        alone -= referenced_keys(table.model, alone, self.using) if alone else set()
         if alone:
             QuerySet(table.model, using=self.using).filter(pk__in=alone)._raw_delete(self.using)
         for key in alone:
@@ -255,7 +255,7 @@ class Pending:
         """Save the objects that wait only for each other; return whether there were any."""
         items = {id(item): (key, item) for key, item in self._objects()}
         provided: dict[Hashable, int] = {
-            key: i for i, (_key, item) in items.items() for key in keys_of(item.instance)
+            key: i for i, (_key, item) in items.items() for key in row_keys(item.instance)
         }
         lost = True
         while lost:
@@ -290,13 +290,13 @@ class Pending:
 
 
 def _natural_key(instance: Model) -> Iterator[Natural]:
-    """Yield the natural key, if there is one and it can be computed; raises ``Missing``."""
+    """Yield the natural key, if there is one and it can be computed; raises ``MissingRow``."""
     if not hasattr(instance, "natural_key"):
         return
     try:
         natural = Natural(instance._meta.label, tuple(instance.natural_key()))
         hash(natural)
-    except Missing:
+    except MissingRow:
         raise
     except Exception:  # it is code of the project: nobody can wait for a key that is none
         return
@@ -311,14 +311,14 @@ def _has_known_key(instance: Model, resolve: Callable[[Natural, str], Any]) -> b
     try:
         _refer(instance, {}, resolve)
         next(_natural_key(instance), None)
-    except Missing:
+    except MissingRow:
         return False
     return True
 
 
 def _names_of(instance: Model) -> list[Hashable]:
     """The keys under which others may wait for an object."""
-    return [*keys_of(instance), *_natural_key(instance)]
+    return [*row_keys(instance), *_natural_key(instance)]
 
 
 def provisional(
@@ -339,7 +339,7 @@ def provisional(
             if instance.pk is None:
                 continue
             natural = next(_natural_key(instance), None)
-        except Missing as error:
+        except MissingRow as error:
             waiting.setdefault(error.key, []).append(instance)
             continue
         except Exception:  # it may depend on other rows that are not there
@@ -353,9 +353,9 @@ def provisional(
 def _refer(
     instance: Model, known: dict[Natural, Model], resolve: Callable[[Natural, str], Any]
 ) -> None:
-    """Set the foreign keys of an instance that are known; the others raise ``Missing`` when read.
+    """Set the known foreign keys of an instance; reading the others raises ``MissingRow``.
 
-    An unset key reads as None, which would make the natural key that of another row.
+    As None, they would make the natural key that of another row.
     """
     row = dumped_row(instance)
     unknown: dict[str, Natural] = {}
@@ -367,14 +367,14 @@ def _refer(
             continue
         try:
             setattr(instance, column.name, resolve(natural, column.parent_field.attname))
-        except Missing:
+        except MissingRow:
             if column.name in table.key:
                 raise
             instance.__dict__.pop(column.name, None)
             unknown[column.name] = natural
 
     def read(*, fields: Sequence[str], **_options: object) -> None:
-        raise Missing(unknown[fields[0]])
+        raise MissingRow(unknown[fields[0]])
 
     # What Django calls for a field that an instance does not hold.
     instance.__dict__["refresh_from_db"] = read

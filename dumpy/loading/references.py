@@ -1,4 +1,4 @@
-"""References to other rows: by natural key while loading, by foreign key when all is in."""
+"""Resolve references by natural key during a load, and find dangling references after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from dumpy.engines import engine_of
 from dumpy.errors import Place, Problem, RowRef
 from dumpy.loading.registry import TODAY, Registry
-from dumpy.loading.report import Refused
+from dumpy.loading.report import RefusedRow
 from dumpy.reading import DumpedTable
 from dumpy.schema.references import Reference, references_of
 from dumpy.schema.tables import (
@@ -42,26 +42,29 @@ from dumpy.schema.tables import (
 from dumpy.text.skeleton import by_field
 from dumpy.text.words import Natural
 
-# Beyond this they are looked up again, to keep memory flat.
-_REMEMBERED = 100_000
-Moved = dict[ModelType, dict[object, object]]
-_REPEATED = (
+# Larger caches are cleared, so that memory stays flat.
+_CACHE_SIZE = 100_000
+_DUPLICATE = (
     "has a row with the same key, and one of the two would be lost. Give one of them another key."
 )
-RowName = tuple[str, str]
-"""The ``name`` of a ``RowRef``."""
+Redirects = dict[ModelType, dict[object, object]]
+"""Of each model, the primary keys in the dump of rows that have another one in the database."""
 
 
 class RowKey(NamedTuple):
-    """A row named by the value of one of its fields."""
+    """The value of a unique field, which identifies a row."""
 
     model: ModelType
     name: str
     value: object
 
 
-class Missing(Refused):
-    """A row that is not there yet: ``key`` names it."""
+class MissingRow(RefusedRow):
+    """A reference to a row that does not exist yet.
+
+    Attributes:
+        key: the key of the row.
+    """
 
     kind = "reference"
 
@@ -76,8 +79,8 @@ class Missing(Refused):
         return f"it refers to {self.key.model} {self.key.key!r}, which does not exist."
 
 
-class Ambiguous(Missing):
-    """A natural key that several rows have."""
+class AmbiguousKey(MissingRow):
+    """A reference by a natural key that several rows have."""
 
     kind = "refused"
 
@@ -88,213 +91,217 @@ class Ambiguous(Missing):
 
 
 @cache
-def _own_keys(model: ModelType) -> tuple[tuple[ModelType, str], ...]:
+def _unique_fields(model: ModelType) -> tuple[tuple[ModelType, str], ...]:
     models = [model, *model._meta.get_parent_list()]
     return tuple(
-        (concrete(one), field.attname)
-        for one in models
-        for field in one._meta.local_concrete_fields
+        (concrete(owner), field.attname)
+        for owner in models
+        for field in owner._meta.local_concrete_fields
         if field.unique
     )
 
 
-def keys_of(instance: Model) -> list[RowKey]:
-    """Return the names under which others may wait for an object, also as a row of its parents."""
-    values = [
-        (model, name, getattr(instance, name, None)) for model, name in _own_keys(type(instance))
+def row_keys(instance: Model) -> list[RowKey]:
+    """Return the keys of an instance that other rows may refer to, with those of its parents."""
+    keys = [
+        RowKey(model, name, getattr(instance, name, None))
+        for model, name in _unique_fields(type(instance))
     ]
-    # A row that was refused may hold anything.
-    return [RowKey(*one) for one in values if one[2] is not None and isinstance(one[2], Hashable)]
+    # The fields of an instance that was refused may hold values of any type.
+    return [key for key in keys if key.value is not None and isinstance(key.value, Hashable)]
 
 
 class References:
-    """Finds rows by natural key, and the rows that have taken the place of others.
+    """Finds rows by natural key, and knows which rows exist.
 
-    ``moved`` maps, per model, primary keys of the dump to those of the same rows here; ``made`` are
-    the content types that were made for models that do not exist; ``stale`` the models of which
-    rows were found by natural keys that may lead to other rows by now; ``others`` those of which
-    fixtures in other formats bring rows.
+    Attributes:
+        added_content_types: the labels of missing models for which content types were created.
+        content_types: the primary keys of the content types of the source, by label.
+        redirects: the primary keys of the dump that were replaced by existing ones.
+        stale: the models whose natural keys may lead to other rows than when they were resolved.
+        other_models: the models of objects from fixtures in other formats.
     """
 
     def __init__(self, using: str, registry: Registry = TODAY) -> None:
         self.using = using
         self.registry = registry
-        self.made: list[str] = []
-        # The keys that content types have in the source, for those that are made: by label.
+        self.added_content_types: list[str] = []
         self.content_types: Mapping[str, int] = {}
-        self.moved: Moved = {}
+        self.redirects: Redirects = {}
         self.stale: set[ModelType] = set()
-        self.others: set[ModelType] = set()
-        self._found: dict[tuple[Natural, str], Any] = {}
-        self._resolved: set[ModelType] = set()
+        self.other_models: set[ModelType] = set()
+        self._resolved_values: dict[tuple[Natural, str], Any] = {}
+        self._resolved_models: set[ModelType] = set()
         self._provisional: dict[Natural, Model] = {}
-        self._used: set[Natural] = set()
-        self._known: defaultdict[tuple[ModelType, str], set[object]] = defaultdict(set)
-        self._is_complete: dict[ModelType, bool] = {}
+        self._used_provisional: set[Natural] = set()
+        self._known_values: defaultdict[tuple[ModelType, str], set[object]] = defaultdict(set)
+        # The models whose rows are all in _known_values.
+        self._is_known: dict[ModelType, bool] = {}
         self._had_rows: dict[ModelType, bool] = {}
-        self._coming: set[ModelType] = set()
+        self._expected: set[ModelType] = set()
 
     def resolve(self, natural: Natural, name: str) -> Any:
-        """Return the value of the field ``name`` of the row; raises ``Missing``."""
+        """Return the value of the field ``name`` of a row; raises ``MissingRow``."""
         if natural in self._provisional:
-            self._used.add(natural)
+            self._used_provisional.add(natural)
             return getattr(self._provisional[natural], name)
-        identity = (natural, name)
-        if len(self._found) >= _REMEMBERED:
-            self._found.clear()
-        if identity not in self._found:
-            self._found[identity] = getattr(self._instance(natural), name)
-        return self._found[identity]
+        cache_key = (natural, name)
+        if len(self._resolved_values) >= _CACHE_SIZE:
+            self._resolved_values.clear()
+        if cache_key not in self._resolved_values:
+            self._resolved_values[cache_key] = getattr(self._row(natural), name)
+        return self._resolved_values[cache_key]
 
     def exists(self, key: RowKey) -> bool:
-        """Whether a row is there; of those that are, the keys are kept."""
-        known = self._known[key.model, key.name]
-        if key.value in known:
+        """Whether a row exists; the keys of existing rows are cached."""
+        if key.value in self._known_values[key.model, key.name]:
             return True
         rows: QuerySet[Model] = QuerySet(key.model, using=self.using)
-        is_there: bool = rows.filter(**{key.name: key.value}).exists()
-        if is_there:
-            self._know(key)
-        return is_there
+        exists: bool = rows.filter(**{key.name: key.value}).exists()
+        if exists:
+            self._add_known(key)
+        return exists
 
     def is_new(self, key: RowKey) -> bool:
-        """Whether a row is not there, as far as the load knows without asking the database.
+        """Whether it is known without a query that a row does not exist.
 
-        It does so while all rows of a table are objects that it has saved.
+        It is while all rows of the table are objects that this load has saved.
         """
-        if key.model not in self._is_complete:
-            self._is_complete[key.model] = not self.had_rows(key.model)
-        return self._is_complete[key.model] and key.value not in self._known[key.model, key.name]
+        if key.model not in self._is_known:
+            self._is_known[key.model] = not self.had_rows(key.model)
+        return self._is_known[key.model] and (
+            key.value not in self._known_values[key.model, key.name]
+        )
 
-    def doubt(self, model: ModelType) -> bool:
-        """Look rows of a model up from now on; return whether that is new."""
-        was_complete = self._is_complete.get(model, False)
-        self._is_complete[model] = False
-        return was_complete
+    def require_queries(self, model: ModelType) -> bool:
+        """Let ``is_new`` assume nothing of a model any more; return whether it did."""
+        was_known = self._is_known.get(model, False)
+        self._is_known[model] = False
+        return was_known
 
-    def saved(self, instance: Model, *, is_new: bool) -> None:
-        """Note that an object, and its rows of parents, are in the database."""
-        for key in keys_of(instance):
-            self._know(key)
+    def note_saved(self, instance: Model, *, is_new: bool) -> None:
+        """Note that an object was saved, with its rows of parent models."""
+        for key in row_keys(instance):
+            self._add_known(key)
         for model in (type(instance), *instance._meta.get_parent_list()):
             if not is_new or self._had_rows.get(concrete(model), True):
-                self.changed(concrete(model))
+                self.note_changed(concrete(model))
 
-    def _know(self, key: RowKey) -> None:
-        known = self._known[key.model, key.name]
-        if len(known) >= _REMEMBERED:
-            known.clear()
-            self.doubt(key.model)
-        known.add(key.value)
+    def _add_known(self, key: RowKey) -> None:
+        values = self._known_values[key.model, key.name]
+        if len(values) >= _CACHE_SIZE:
+            values.clear()
+            self.require_queries(key.model)
+        values.add(key.value)
 
-    def provide(self, natural: Natural, instance: Model) -> None:
-        """Let a row be referred to that will be loaded, with the values of an instance of it."""
+    def add_provisional(self, natural: Natural, instance: Model) -> None:
+        """Resolve a natural key to an instance, whose row will be loaded."""
         self._provisional[natural] = instance
 
-    def settle(self) -> set[ModelType]:
-        """Return, and forget, the stale models; from now on all rows are found in the database."""
-        for natural in self._used:
+    def pop_stale(self) -> set[ModelType]:
+        """Return the stale models and clear them, and the provisional keys."""
+        for natural in self._used_provisional:
             try:
-                is_kept = self._instance(natural).pk == self._provisional[natural].pk
-            except Missing:
-                is_kept = False
-            if not is_kept:
+                is_same = self._row(natural).pk == self._provisional[natural].pk
+            except MissingRow:
+                is_same = False
+            if not is_same:
                 self.stale.add(concrete(self.registry.get(natural.model)))
         self._provisional.clear()
-        self._used.clear()
+        self._used_provisional.clear()
         stale, self.stale = self.stale, set()
         return stale
 
     def expect(self, model: ModelType) -> None:
         """Note that rows of a model will be loaded."""
-        self._coming.add(concrete(model))
+        self._expected.add(concrete(model))
 
     def may_change(self, model: ModelType) -> bool:
-        """Whether the load may change rows by which natural keys of a model lead to a row now."""
-        return any(self.had_rows(one) for one in self._coming & read_by_natural_key(model))
+        """Whether the load may change existing rows that natural keys of a model depend on."""
+        return any(map(self.had_rows, self._expected & natural_key_models(model)))
 
     def had_rows(self, model: ModelType) -> bool:
-        """Whether there were rows of a model before the load."""
+        """Whether a model had rows before the load."""
         if model not in self._had_rows:
             self._had_rows[model] = QuerySet(model, using=self.using).exists()
         return self._had_rows[model]
 
-    def begin(self, model: ModelType, *, has_rows: bool) -> None:
-        """Note whether there are rows of a model before the first one of the load is written."""
-        self._had_rows.setdefault(model, has_rows)
+    def note_had_rows(self, model: ModelType, had_rows: bool) -> None:
+        """Note whether a model had rows before the load; the first note counts."""
+        self._had_rows.setdefault(model, had_rows)
 
-    def inserted(self, model: ModelType) -> None:
-        """Note that rows were inserted: beside others they may make a natural key ambiguous."""
-        self._is_complete[model] = False
+    def note_inserted(self, model: ModelType) -> None:
+        """Note that rows were inserted: a natural key may belong to an existing row, too."""
+        self._is_known[model] = False
         if self._had_rows.get(model, True):
-            self.changed(model)
+            self.note_changed(model)
 
-    def changed(self, model: ModelType) -> None:
-        """Note that rows were changed: natural keys may lead to others than they did."""
-        stale = {one for one in self._resolved if model in read_by_natural_key(one)}
+    def note_changed(self, model: ModelType) -> None:
+        """Note that rows were changed: natural keys may lead to other rows now."""
+        stale = {other for other in self._resolved_models if model in natural_key_models(other)}
         if stale:
             self.stale |= stale
-            self._resolved -= stale
-            self._found.clear()
+            self._resolved_models -= stale
+            self._resolved_values.clear()
 
-    def is_there(self, key: Natural | RowKey) -> bool:
-        """Whether the row exists by now, or is known to come."""
+    def is_available(self, key: Natural | RowKey) -> bool:
+        """Whether a row exists, or will be loaded."""
         if isinstance(key, RowKey):
             return self.exists(key)
         if key in self._provisional:
             return True
         try:
-            self._instance(key)
-        except Missing:
+            self._row(key)
+        except MissingRow:
             return False
         return True
 
-    def _instance(self, natural: Natural) -> Model:
+    def _row(self, natural: Natural) -> Model:
         model = self.registry.get(natural.model)
         if is_content_type(model):
             return self._content_type(model, natural)
-        self._resolved.add(concrete(model))
+        self._resolved_models.add(concrete(model))
         try:
             return self.registry.by_natural_key(model, natural.key, self.using)
         except ObjectDoesNotExist as error:
-            raise Missing(natural) from error
+            raise MissingRow(natural) from error
         except MultipleObjectsReturned as error:
-            raise Ambiguous(natural) from error
+            raise AmbiguousKey(natural) from error
 
     def _content_type(self, model: ModelType, natural: Natural) -> Model:
-        """A content type can always be made, also for a model that was removed."""
+        """Return a content type, which is created if it does not exist."""
         app_label, name = natural.key
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
         if model._meta.parents:
-            # The rows of a child of ContentType are in the dump, and are loaded like others.
+            # The rows of a model that inherits from ContentType are in the dump.
             try:
                 return rows.get(app_label=app_label, model=name)
             except ObjectDoesNotExist as error:
-                raise Missing(natural) from error
+                raise MissingRow(natural) from error
         label = f"{app_label}.{name}"
-        key = {"pk": self.content_types[label]} if label in self.content_types else {}
-        found, is_new = rows.get_or_create(app_label=app_label, model=name, defaults=key)
+        defaults = {"pk": self.content_types[label]} if label in self.content_types else {}
+        row, is_new = rows.get_or_create(app_label=app_label, model=name, defaults=defaults)
         if is_new and not self.registry.has(label):
-            self.made.append(label)
-        return found
+            self.added_content_types.append(label)
+        return row
 
 
 @cache
-def read_by_natural_key(model: ModelType) -> frozenset[ModelType]:
-    """The models whose rows the natural key of a row may be made of: its own, and its parents."""
-    found: set[ModelType] = set()
+def natural_key_models(model: ModelType) -> frozenset[ModelType]:
+    """Return the models whose rows a natural key may depend on: the model and its parents."""
+    models: set[ModelType] = set()
     queue = [concrete(model)]
     while queue:
-        one = queue.pop()
-        if one not in found:
-            found.add(one)
-            related = [field.remote_field for field in one._meta.concrete_fields]
-            queue += [concrete(relation.model) for relation in related if relation is not None]
-    return frozenset(found)
+        current = queue.pop()
+        if current not in models:
+            models.add(current)
+            relations = [field.remote_field for field in current._meta.concrete_fields]
+            queue += [concrete(relation.model) for relation in relations if relation is not None]
+    return frozenset(models)
 
 
 def stored_key(instance: Any, using: str) -> Any:
-    """Return the primary key of the row that has an object's natural key, or None."""
+    """Return the primary key of the row with the natural key of an instance, or None."""
     manager: Any = type(instance)._default_manager.db_manager(using)
     if not hasattr(manager, "get_by_natural_key") or not hasattr(instance, "natural_key"):
         return None
@@ -306,8 +313,15 @@ def stored_key(instance: Any, using: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Dangling:
-    """A reference that leads nowhere: of the row with a key, by the value of a field."""
+class DanglingReference:
+    """A reference to a row that does not exist.
+
+    Attributes:
+        model: the model that it refers to.
+        name: the name of the foreign key.
+        pk: the primary key of the row that refers.
+        value: the value of the foreign key.
+    """
 
     model: ModelType
     name: str
@@ -319,29 +333,32 @@ class Dangling:
         return f"{self.name}={self.value!r} refers to a row of {label} that does not exist."
 
 
-def dangling(table: Table, using: str, *, composite: bool = False) -> Iterator[Dangling]:
-    """Yield the foreign keys of a table that lead nowhere.
+def dangling_references(
+    table: Table, using: str, *, composite: bool = False
+) -> Iterator[DanglingReference]:
+    """Yield the dangling references of the constrained foreign keys of a table.
 
-    These are the keys that the database checks, or the ``composite`` ones, which none refuses.
+    With ``composite``, those of its composite foreign keys, for which no database has constraints.
     """
     for reference in references_of(table):
         model, name = reference.target.model, reference.name
         if composite:
-            is_wanted = len(reference.own) > 1 and _has_table(model, using)
+            is_checked = len(reference.own) > 1 and _has_table(model, using)
         else:
-            is_wanted = len(reference.own) == 1 and is_constrained(table.column(name), using)
-        if is_wanted and _may_dangle(table, reference, using):
+            is_checked = len(reference.own) == 1 and is_constrained(table.column(name), using)
+        if is_checked and _may_dangle(table, reference, using):
             rows: QuerySet[Any] = QuerySet(table.model, using=using).order_by()
             rows = rows.filter(**{f"{own}__isnull": False for own in reference.own})
             pairs = zip(reference.to, map(OuterRef, reference.own), strict=True)
-            found = QuerySet(model, using=using).filter(**dict(pairs))
-            for row in rows.filter(~Exists(found)).values(*table.key, *reference.own):
+            targets = QuerySet(model, using=using).filter(**dict(pairs))
+            for row in rows.filter(~Exists(targets)).values(*table.key, *reference.own):
                 key, value = (single([row[n] for n in s]) for s in (table.key, reference.own))
-                yield Dangling(model, name if composite else reference.own[0], key, value)
+                column = name if composite else reference.own[0]
+                yield DanglingReference(model, column, key, value)
 
 
 def _may_dangle(table: Table, reference: Reference, using: str) -> bool:
-    """Whether a foreign key of a table may be dangling, by a statement that is cheap to build."""
+    """Whether a foreign key may have dangling references, by a query that Django need not build."""
     target, connection = reference.target.model, connections[using]
     to: list[Any] = [target._meta.get_field(name) for name in reference.to]
     if any(field.model is not target for field in to):
@@ -350,35 +367,35 @@ def _may_dangle(table: Table, reference: Reference, using: str) -> bool:
     quote: Callable[[Any], str] = connection.ops.quote_name
     columns = [f"a.{quote(field.column)}" for field in own]
     pairs = (f"b.{quote(field.column)} = {name}" for name, field in zip(columns, to, strict=True))
-    given = " AND ".join(f"{name} IS NOT NULL" for name in columns)
+    is_set = " AND ".join(f"{name} IS NOT NULL" for name in columns)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT 1 FROM {quote(table.model._meta.db_table)} a WHERE {given} AND NOT EXISTS "
+            f"SELECT 1 FROM {quote(table.model._meta.db_table)} a WHERE {is_set} AND NOT EXISTS "
             f"(SELECT 1 FROM {quote(target._meta.db_table)} b WHERE {' AND '.join(pairs)}) LIMIT 1"
         )
         return cursor.fetchone() is not None
 
 
 def is_constrained(column: Column, using: str) -> bool:
-    """Whether the database itself makes sure that a column leads somewhere."""
+    """Whether the database has a foreign key constraint for a column."""
     if column.references is None or not getattr(column.field, "db_constraint", False):
         return False
     is_managed = column.references._meta.managed
     return is_managed or engine_of(connections[using]).checks_unmanaged_keys
 
 
-def is_used(model: ModelType, keys: Collection[object], using: str) -> set[object]:
-    """Return those of the primary keys of ``model`` that rows of any table refer to."""
-    used: set[object] = set()
-    for owner, name in holders(model, using):
-        for some in chunks(keys):
-            rows = QuerySet(owner, using=using).filter(**{f"{name}__in": some})
-            used |= set(rows.order_by().values_list(name, flat=True).distinct())
-    return used
+def referenced_keys(model: ModelType, keys: Collection[object], using: str) -> set[object]:
+    """Return the primary keys among ``keys`` that rows of any table refer to."""
+    referenced: set[object] = set()
+    for owner, name in referring_fields(model, using):
+        for chunk in chunks(keys):
+            rows = QuerySet(owner, using=using).filter(**{f"{name}__in": chunk})
+            referenced |= set(rows.order_by().values_list(name, flat=True).distinct())
+    return referenced
 
 
-def holders(model: ModelType, using: str) -> Iterator[tuple[ModelType, str]]:
-    """Yield the models and fields of all foreign keys to a model whose tables are there."""
+def referring_fields(model: ModelType, using: str) -> Iterator[tuple[ModelType, str]]:
+    """Yield the models and attribute names of the foreign keys that refer to a model."""
     for relation in model._meta.get_fields(include_hidden=True):
         if not (relation.auto_created and not relation.concrete and relation.is_relation):
             continue
@@ -393,141 +410,151 @@ def _has_table(model: ModelType, using: str) -> bool:
     return bool(engine_of(connections[using]).tables([model._meta.db_table]))
 
 
-class Arrivals:
-    """The keys of the loaded rows, to find duplicates: one of two rows would be lost.
+class LoadedKeys:
+    """The primary keys of loaded rows, for finding duplicates.
 
-    Keys of objects are kept. Rows of a dump are read again, unless their keys ascend.
+    The keys of objects are kept. The rows of a dump are read again, unless their keys ascend.
     """
 
     def __init__(self) -> None:
         self._objects: defaultdict[Table, list[tuple[object, Place]]] = defaultdict(list)
-        self._last: dict[Table, Any] = {}
+        self._last_key: dict[Table, Any] = {}
         self._unordered: set[Table] = set()
 
     def add_object(self, table: Table, key: object, place: Place) -> None:
-        """Take the key of an object that is saved."""
+        """Add the key of a saved object."""
         self._objects[table].append((key, place))
 
     def add_rows(self, table: Table, keys: Sequence[Any]) -> None:
-        """Take the keys of rows of a dump."""
-        series = [self._last[table], *keys] if table in self._last else keys
-        self._last[table] = keys[-1]
+        """Add the keys of rows of a dump."""
+        series = [self._last_key[table], *keys] if table in self._last_key else keys
+        self._last_key[table] = keys[-1]
         with suppress(TypeError):
             if all(map(lt, series, series[1:])):
                 return
         self._unordered.add(table)
 
-    def repeated(
+    def duplicates(
         self, dumped: Mapping[Table, list[DumpedTable]], *, by_file: bool
     ) -> Iterator[Problem]:
-        """Yield a problem for each row with the key of another one, ``by_file`` or in the load."""
+        """Yield a problem for each row with the key of an earlier row of the load.
+
+        With ``by_file``, rows of different files may have the same key.
+        """
         for table in {**self._objects, **dict.fromkeys(self._unordered)}:
             first: dict[object, Place] = {}
             for is_object, (key, place) in self._places(table, dumped.get(table, ())):
                 identity = str(key), by_file and place.file
                 other = first.get(identity)
                 first.setdefault(identity, place)
-                # A row that is not valid is saved as an object, and then read again.
+                # An invalid row of a dump is saved as an object, and then read again.
                 if other is not None and (is_object or other != place):
                     ref = RowRef(table.label, key, place)
-                    yield Problem(ref, f"{other} {_REPEATED}", "not-unique")
+                    yield Problem(ref, f"{other} {_DUPLICATE}", "not-unique")
 
     def _places(
         self, table: Table, dumped: Iterable[DumpedTable]
     ) -> Iterator[tuple[bool, tuple[object, Place]]]:
         objects = self._objects.get(table, [])
-        yield from ((True, one) for one in objects)
-        if table in self._unordered or (objects and table in self._last):
-            yield from ((False, one) for one in occurrences(table, dumped))
+        yield from ((True, key_and_place) for key_and_place in objects)
+        if table in self._unordered or (objects and table in self._last_key):
+            yield from ((False, key_and_place) for key_and_place in row_places(table, dumped))
 
 
 def dangling_problems(
-    table: Table, dumped: Iterable[DumpedTable], using: str, kept_out: Container[RowName]
+    table: Table,
+    dumped: Iterable[DumpedTable],
+    using: str,
+    rejected: Container[tuple[str, str]],
 ) -> Iterator[Problem]:
-    """Yield a problem for each reference of a loaded table that leads nowhere, with its line.
+    """Yield a problem with its line for each dangling reference of a loaded table.
 
-    ``kept_out`` are the rows that were not saved: references to them are consequences.
+    ``rejected`` are the names of rows that were not saved: references to them wait for them.
     """
-    found = [(one.pk, table.column(one.name).field.name, "", one) for one in dangling(table, using)]
+    found = [
+        (dangling.pk, table.column(dangling.name).field.name, "", dangling)
+        for dangling in dangling_references(table, using)
+    ]
     for link in table.links:
-        for one in dangling(table_of(link.through), using):
-            rows = QuerySet(link.through, using=using).filter(pk=one.pk)
-            owner = rows.values_list(link.source.name, flat=True).get()
-            found.append((owner, link.name, f"{link.name}: ", one))
-    lines = lines_of(table, dumped, {str(pk) for pk, *_said in found})
-    for pk, name, prefix, one in found:
-        is_consequence = (one.model._meta.label, str(one.value)) in kept_out
-        kind = "waits" if is_consequence else "reference"
-        yield Problem(RowRef(table.label, pk, lines.get(str(pk))), f"{prefix}{one}", kind, name)
+        for dangling in dangling_references(table_of(link.through), using):
+            rows = QuerySet(link.through, using=using).filter(pk=dangling.pk)
+            source = rows.values_list(link.source.name, flat=True).get()
+            found.append((source, link.name, f"{link.name}: ", dangling))
+    places = places_by_key(table, dumped, {str(pk) for pk, *_rest in found})
+    for pk, name, prefix, dangling in found:
+        is_rejected = (dangling.model._meta.label, str(dangling.value)) in rejected
+        kind = "waits" if is_rejected else "reference"
+        ref = RowRef(table.label, pk, places.get(str(pk)))
+        yield Problem(ref, f"{prefix}{dangling}", kind, name)
 
 
-def unconstrained(tables: Iterable[Table], using: str) -> Iterator[str]:
-    """Yield a sentence for each table with foreign keys of several columns that lead nowhere.
+def dangling_composite_keys(tables: Iterable[Table], using: str) -> Iterator[str]:
+    """Yield a sentence for each table with dangling references by composite foreign keys.
 
-    No database has a constraint for them. One that has such rows must come back from its own dump.
+    They are no problems: the database that was dumped may have had them, without a constraint.
     """
     for table in tables:
-        if found := list(dangling(table, using, composite=True)):
+        if found := list(dangling_references(table, using, composite=True)):
             others = len(found) - 1
             more = f" ({others:,} more row{'s'[: others > 1]} of {table.label})" if others else ""
             yield f"{table.label}(pk={found[0].pk!r}): {found[0]}{more}"
 
 
-def consequences(
+def dependent_problems(
     tables: Sequence[Table], problems: Sequence[Problem], using: str
 ) -> Iterator[Problem]:
-    """Yield a problem for each row of ``tables`` that leads to a row of a problem, however far."""
+    """Yield a problem for each row that refers to a row of ``problems``, also by way of others."""
     seen = {problem.ref.name for problem in problems}
     last = problems
     while last:
         found: list[Problem] = []
         for parent in tables:
             keys = [problem.ref.key for problem in last if problem.ref.label == parent.label]
-            for some in chunks(keys):
-                found += (
-                    one for table in tables for one in _leading_to(table, parent, some, using)
-                )
+            for chunk in chunks(keys):
+                for table in tables:
+                    found += _referring_problems(table, parent, chunk, using)
         last = [problem for problem in found if problem.ref.name not in seen]
         seen |= {problem.ref.name for problem in last}
         yield from last
 
 
-def _leading_to(table: Table, parent: Table, keys: list[object], using: str) -> Iterator[Problem]:
-    """Yield a problem for each row of a table that leads to one of the rows with these keys."""
-    ways = [
+def _referring_problems(
+    table: Table, parent: Table, keys: list[object], using: str
+) -> Iterator[Problem]:
+    """Yield a problem for each row of ``table`` that refers to a row of ``parent`` in ``keys``."""
+    columns = [
         (table, table.key, column, column.field.name, "")
         for column in table.columns
         if is_constrained(column, using)
     ]
     for link in table.links:
         through = table_of(link.through)
-        ways.append((through, (link.source.name,), link.target, link.name, f"{link.name}: "))
-    for holder, own, column, field, prefix in ways:
+        columns.append((through, (link.source.name,), link.target, link.name, f"{link.name}: "))
+    for owner, own_key, column, field, prefix in columns:
         if column.references is parent.model:
-            there = QuerySet(parent.model, using=using).filter(pk__in=keys)
-            wanted = {f"{column.name}__in": there.values(column.parent_field.attname)}
-            rows = QuerySet(holder.model, using=using).filter(**wanted)
-            for row in rows.values(*own, column.name):
-                pk, value = single([row[name] for name in own]), row[column.name]
-                reason = f"{prefix}{Dangling(parent.model, column.name, pk, value)}"
+            targets = QuerySet(parent.model, using=using).filter(pk__in=keys)
+            condition = {f"{column.name}__in": targets.values(column.parent_field.attname)}
+            rows = QuerySet(owner.model, using=using).filter(**condition)
+            for row in rows.values(*own_key, column.name):
+                pk, value = single([row[name] for name in own_key]), row[column.name]
+                reason = f"{prefix}{DanglingReference(parent.model, column.name, pk, value)}"
                 yield Problem(RowRef(table.label, pk), reason, "waits", field)
 
 
-def lines_of(table: Table, dumped: Iterable[DumpedTable], wanted: set[str]) -> dict[str, Place]:
-    """Find rows in a dump by primary key, as text; reads it again, for which only errors pay."""
-    found = occurrences(table, dumped, wanted) if wanted else ()
-    return {str(key): place for key, place in found}
+def places_by_key(table: Table, dumped: Iterable[DumpedTable], keys: set[str]) -> dict[str, Place]:
+    """Return the places of rows by primary key as text; reads the dump again if there are any."""
+    return {str(key): place for key, place in (row_places(table, dumped, keys) if keys else ())}
 
 
-def occurrences(
-    table: Table, dumped: Iterable[DumpedTable], wanted: Container[str] | None = None
+def row_places(
+    table: Table, dumped: Iterable[DumpedTable], keys: Container[str] | None = None
 ) -> Iterator[tuple[object, Place]]:
-    """Yield the primary key and the place of each row of a dump, or of those ``wanted``."""
-    for one in dumped:
-        if not set(table.key) <= one.fields.keys():
+    """Yield the primary key and place of each row of a dump; ``keys``, as text, select rows."""
+    for dumped_table in dumped:
+        if not set(table.key) <= dumped_table.fields.keys():
             continue
-        fields = {name: one.fields[name] for name in table.key}
-        for row in one.rows():
+        fields = {name: dumped_table.fields[name] for name in table.key}
+        for row in dumped_table.rows():
             key = single(list(by_field(fields, row.values).values()))
-            if wanted is None or str(key) in wanted:
-                yield key, one.place(row.line)
+            if keys is None or str(key) in keys:
+                yield key, dumped_table.place(row.line)

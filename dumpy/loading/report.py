@@ -146,7 +146,7 @@ def position(problem: Problem) -> tuple[bool, str, int]:
     return problem.kind == "waits", place.file, place.line or 0
 
 
-class Refused(Exception):
+class RefusedRow(Exception):
     """A row that the load itself refuses.
 
     Attributes:
@@ -161,7 +161,7 @@ class Refused(Exception):
         self.name = name
 
 
-class Invalid(ValidationError):
+class InvalidRow(ValidationError):
     """What ``full_clean()`` says against a dumped row."""
 
 
@@ -172,7 +172,7 @@ def problem_of(ref: RowRef, table: Table, error: Exception, using: str, name: st
     if isinstance(error, Error):
         said = engine_of(connections[using]).refusal(error)
         return Problem(ref, said.reason, said.kind, _fields(table, said.names or [name]))
-    own = error if isinstance(error, Refused) else Refused()
+    own = error if isinstance(error, RefusedRow) else RefusedRow()
     return Problem(ref, reason_of(error), own.kind, _fields(table, [own.name or name]))
 
 
@@ -185,7 +185,7 @@ def _of_validation(ref: RowRef, table: Table, error: ValidationError, name: str)
     if name == NON_FIELD_ERRORS:
         names = (errors[0].params or {}).get("unique_check", ())
     kind = _CODES.get(errors[0].code or "", "invalid")
-    is_invalid = isinstance(error, Invalid)
+    is_invalid = isinstance(error, InvalidRow)
     return Problem(ref, reason_of(error), kind, _fields(table, names), is_invalid=is_invalid)
 
 

@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.models import F, Max, QuerySet
 
 from dumpy.loading.batches import Columns, Converted, Layout, TableLoader
-from dumpy.loading.references import holders, is_used
+from dumpy.loading.references import referenced_keys, referring_fields
 from dumpy.loading.report import Counts
 from dumpy.reading.dump import Block, Row
 from dumpy.schema.tables import NATURAL_KEYS, ModelType
@@ -39,7 +39,7 @@ def renumber_content_types(model: ModelType, keys: Mapping[str, int], using: str
     changed = {key: wanted for key, wanted in new.items() if wanted != key}
     if changed:
         with connections[using].constraint_checks_disabled():
-            for owner, name in [(model, "id"), *holders(model, using)]:
+            for owner, name in [(model, "id"), *referring_fields(model, using)]:
                 # In two steps: keys that change their places meet on the way otherwise.
                 column = QuerySet(owner, using=using).filter(**{f"{name}__in": changed})
                 column.update(**{name: -F(name)})
@@ -82,8 +82,8 @@ class SpecialLoader(TableLoader):
         if self.model._meta.label_lower == "contenttypes.contenttype":
             kept = set(stored.values())
         else:
-            kept = is_used(self.model, stored.values(), self.using)
-        moved = self._references.moved.setdefault(self.model, {})
+            kept = referenced_keys(self.model, stored.values(), self.using)
+        redirects = self._references.redirects.setdefault(self.model, {})
         first: dict[tuple[object, ...], Converted] = {}
         for row in rows:
             first.setdefault(self._natural(row), row)
@@ -96,15 +96,15 @@ class SpecialLoader(TableLoader):
             here = stored.get(natural)
             if row is not first[natural]:
                 # It means the same as an earlier one, as permissions of models that became one.
-                moved[key] = moved.get(coming[natural], coming[natural])
+                redirects[key] = redirects.get(coming[natural], coming[natural])
                 self.counts.unchanged += 1
             elif here is not None and here != key and here in kept:
-                moved[key] = here
+                redirects[key] = here
                 self.counts.unchanged += 1
             elif key in kept and key != here:
-                moved[key] = self._free_key(taken)
-                taken.add(moved[key])
-                written.append(self._with_key(row, moved[key]))
+                redirects[key] = self._free_key(taken)
+                taken.add(redirects[key])
+                written.append(self._with_key(row, redirects[key]))
             else:
                 written.append(row)
         return written

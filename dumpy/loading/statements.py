@@ -54,14 +54,14 @@ Tuples = Sequence[tuple[Any, ...]]
 def to_python(
     column: Column, values: Sequence[Any], references: References, failures: Failures
 ) -> Sequence[Any]:
-    """Return the values of one column of a batch as values of its field.
+    """Return the values of one column of a block as values of its field.
 
-    Values that cannot be converted go into ``failures``, with a ``Missing`` where a reference leads
-    to a row that is not there yet.
+    The errors of values that cannot be converted are added to ``failures``: a ``MissingRow`` for a
+    reference to a row that does not exist yet.
     """
     kinds = set(map(type, values))
     if column.references is not None and (
-        Natural in kinds or column.references in references.moved
+        Natural in kinds or column.references in references.redirects
     ):
         values = _each(column, values, failures, _follower(column, references))
         kinds = set(map(type, values))
@@ -171,11 +171,13 @@ def _each(
 
 def _follower(column: Column, references: References) -> Callable[[Any], Any]:
     name = column.parent_field.attname
-    moved = references.moved.get(column.references, {}) if column.references else {}
+    redirects = references.redirects.get(column.references, {}) if column.references else {}
 
     def follow(value: Any) -> Any:
         return (
-            references.resolve(value, name) if type(value) is Natural else moved.get(value, value)
+            references.resolve(value, name)
+            if type(value) is Natural
+            else redirects.get(value, value)
         )
 
     return follow

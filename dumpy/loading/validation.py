@@ -14,7 +14,7 @@ from django.db.models import ForeignKey, Model
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.batches import Layout, default_of
 from dumpy.loading.registry import Registry
-from dumpy.loading.report import Invalid
+from dumpy.loading.report import InvalidRow
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import (
     Column,
@@ -203,7 +203,7 @@ def is_changed(layout: Layout) -> bool:
 
 
 def validate(instance: Model, names: Collection[str], *, is_strict: bool, using: str) -> None:
-    """Raise ``Invalid`` for a dumped object that is not valid; it is not changed.
+    """Raise ``InvalidRow`` for a dumped object that is not valid; it is not changed.
 
     References and unique values are left to the database. Unless ``is_strict``, so are fields that
     the row does not have (``names`` are those it has), and empty values.
@@ -221,9 +221,9 @@ def validate(instance: Model, names: Collection[str], *, is_strict: bool, using:
             with transaction.atomic(using=using) if is_own else nullcontext():
                 _clean(instance, exempt)
         except ValidationError as error:
-            raise Invalid(error.update_error_dict({})) from error
+            raise InvalidRow(error.update_error_dict({})) from error
         except (Exception, SystemExit) as error:  # clean() may do anything
-            raise Invalid({NON_FIELD_ERRORS: sentence(error)}) from error
+            raise InvalidRow({NON_FIELD_ERRORS: sentence(error)}) from error
 
 
 def _clean(instance: Model, exempt: set[str]) -> None:

@@ -18,7 +18,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import Missing, RowKey
+from dumpy.loading.references import MissingRow, RowKey
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.tables import MigratedDump, created
 from dumpy.reading import Dump, DumpedTable
@@ -380,7 +380,7 @@ class Repair:
             return link.target.target.to_python(value)
         try:
             return self._loader.references.resolve(value, link.target.parent_field.attname)
-        except Missing:
+        except MissingRow:
             return None
 
     def _link_back(self) -> None:

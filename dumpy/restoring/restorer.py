@@ -17,7 +17,7 @@ from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import Moved
+from dumpy.loading.references import Redirects
 from dumpy.loading.registry import TODAY, each_led_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
@@ -361,8 +361,8 @@ class Restorer:
         others = self._code_labels | rejected
         contents = [content for content in self.content.comparable if content.label not in others]
         found = differing(contents, self.plan.registry, self.using)
-        moved = loader.references.moved
-        if different := [one for one in found if not self._is_loaded_alike(one, moved)]:
+        redirects = loader.references.redirects
+        if different := [one for one in found if not self._is_loaded_alike(one, redirects)]:
             self.refuse(different)
 
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
@@ -407,14 +407,14 @@ class Restorer:
             and not (model._meta.proxy or model._meta.label_lower in LEFT_OUT)
         }
 
-    def _is_loaded_alike(self, content: DumpedContent, moved: Moved) -> bool:
+    def _is_loaded_alike(self, content: DumpedContent, redirects: Redirects) -> bool:
         """Whether rows that are of other types today are what a load makes of those dumped."""
         model: ModelType = self.plan.registry.get(content.label)
         is_as_dumped = content.digest in (None, rows_digest(content.tables))
         if not is_as_dumped and not is_renamed(content, table_of(model)):
             return False
         loader = Loader(self.using, registry=self.plan.registry, validation=Validation.NEVER)
-        loader.references.moved = moved
+        loader.references.redirects = redirects
         for table in content.tables:
             self._load_table(table, loader)
         loader.flush()

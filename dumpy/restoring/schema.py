@@ -19,7 +19,7 @@ from django.db.utils import DatabaseError
 
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, RestoreFailed, sentence
-from dumpy.loading.references import is_used
+from dumpy.loading.references import referenced_keys
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
@@ -105,7 +105,7 @@ def renew_content_types(model: ModelType, using: str) -> None:
         create_contenttypes(config, verbosity=0, interactive=False, using=using)
     rows: QuerySet[Any] = QuerySet(model, using=using)
     gone = {row.pk for row in rows if row.model_class() is None}
-    rows.filter(pk__in=gone - is_used(model, gone, using))._raw_delete(using)
+    rows.filter(pk__in=gone - referenced_keys(model, gone, using))._raw_delete(using)
 
 
 def tables_of(apps: Apps) -> set[str]:

@@ -223,7 +223,7 @@ def test_rows_without_keys_whose_keys_need_each_other_are_refused(load: Load) ->
 def test_a_load_that_remembers_no_keys_for_long_comes_to_the_same(
     load: Load, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], str]
 ) -> None:
-    monkeypatch.setattr(references, "_REMEMBERED", 1)
+    monkeypatch.setattr(references, "_CACHE_SIZE", 1)
     nation = "natural('zoo.Nation', {!r})".format
     nations = "1, 'A', natural('zoo.Mascot', 'Owl', 'A')", "2, 'B', None", "3, 'C', None"
     mascots = (

@@ -113,7 +113,7 @@ class Command(loaddata.Command):
         """Save an object, or a block of rows, unless its model is excluded."""
         model = getattr(obj, "model", None)
         if model is None:
-            self._loader.references.others.add(concrete(type(obj.object)))
+            self._loader.references.other_models.add(concrete(type(obj.object)))
             return bool(super().save_obj(obj))
         # Django counts one object; the other rows of a block are counted here.
         other_rows = getattr(obj, "count", 1) - 1
