@@ -119,15 +119,15 @@ def review(request: HttpRequest, upload: Upload) -> HttpResponse:
         messages.success(request, f"The upload {upload.name} was removed.")
         return redirect("dumpy:dumps")
     with migrating(Policy()):
-        findings = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
+        result = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
     context = {
         "upload": upload,
-        "check": findings,
-        "findings": [finding for finding in findings.findings if finding.kind != "model-added"],
-        "verdict": verdict(findings),
-        "damages": [upload.with_name(error) for error in findings.damages],
+        "check": result,
+        "findings": [finding for finding in result.findings if finding.kind != "model-added"],
+        "verdict": verdict(result),
+        "damages": [upload.with_name(error) for error in result.damages],
         "migrations": _other_migrations(upload),
-        **_compared(upload, findings.rows),
+        **_compared(upload, result.rows),
     }
     return _page(request, "review", upload.name, context)
 

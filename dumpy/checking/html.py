@@ -1,4 +1,4 @@
-"""Reports of checks and comparisons as HTML pages, each of them one file."""
+"""Write the reports of ``checkdump`` and ``diffdump`` as HTML pages."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from dumpy.loading.registry import TODAY
 from dumpy.schema.tables import table_of
 from dumpy.writing.publishing import replaced
 
-# Of each model; the page says how many more there are.
+# The number of rows of each model that a page shows.
 ROWS = 200
 _TEMPLATES = Path(dumpy.__file__).with_name("templates")
-_ROWS_HERE = "<!-- rows -->"
+_ROWS_MARK = "<!-- rows -->"
 _DRIFT = {
     "model-added", "model-removed", "model-renamed", "field-added", "field-removed",
     "field-renamed", "redirected", "no-migration", "no-table",
 }  # fmt: skip
 
 
-def write_check(found: Findings, path: Path) -> None:
-    """Write what a check has found to a page; raises ``DumpyError``."""
-    entries = found.manifest.tables if found.manifest else ()
+def write_check(result: Findings, path: Path) -> None:
+    """Write the result of a check to a page; raises ``DumpyError``."""
+    entries = result.manifest.tables if result.manifest else ()
     sizes = {entry.model: sum(file.size for file in entry.files) for entry in entries}
     context = {
-        "title": f"checkdump {found.path}",
-        "found": found,
-        "verdict": verdict(found),
-        "drift": [one for one in found.findings if one.kind in _DRIFT],
-        "tables": list(_tables(found.rows, sizes)),
-        "total": f"{sum(found.rows.values()):,}",
+        "title": f"checkdump {result.path}",
+        "result": result,
+        "verdict": verdict(result),
+        "drift": [finding for finding in result.findings if finding.kind in _DRIFT],
+        "tables": list(_tables(result.rows, sizes)),
+        "total": f"{sum(result.rows.values()):,}",
         "sizes": f"{sum(sizes.values()):,}" if sizes else "",
     }
     with _page(path) as file:
@@ -52,18 +52,19 @@ def write_check(found: Findings, path: Path) -> None:
 def write_diff(diff: Diff, first: str, second: str, path: Path) -> None:
     """Write the rows that differ to a page; raises ``DumpyError``.
 
-    The summary before them is known last, so they are kept in a temporary file meanwhile.
+    ``first`` and ``second`` are the names of the dumps.
     """
     names = {"first": first, "second": second}
+    # The counts stand before the rows, but are known after them, so rows go to a temporary file.
     with _page(path) as file, TemporaryFile("w+", encoding="utf-8") as sections:
         for label, group in groupby(diff.rows(), lambda row: row.label):
-            rows = [_row(one) for one in islice(group, ROWS)]
+            rows = [_row(row) for row in islice(group, ROWS)]
             more = sum(1 for _ in group)
             context = {"label": label, "model": diff.models[label], "rows": rows}
             context["more"] = f"{more:,}" if more else ""
             sections.write(_rendered("diffdump_model.html", context | names))
         context = {"title": f"diffdump {first} {second}", "models": list(diff.models.items())}
-        before, _, after = _rendered("diffdump.html", context | names).partition(_ROWS_HERE)
+        before, _, after = _rendered("diffdump.html", context | names).partition(_ROWS_MARK)
         file.write(before)
         sections.seek(0)
         shutil.copyfileobj(sections, file)
@@ -81,7 +82,7 @@ def _page(path: Path) -> Iterator[IO[str]]:
 
 
 def _rendered(name: str, context: dict[str, Any]) -> str:
-    # A dump may contain what no page can, such as lone surrogates.
+    # A dump may contain characters that a page cannot, such as lone surrogates.
     return printable_lines(_engine().get_template(f"dumpy/{name}").render(Context(context)))
 
 
@@ -91,47 +92,47 @@ def _engine() -> Engine:
 
 
 def _tables(rows: Mapping[str, int], sizes: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """Yield the tables of a dump, each with the other tables of it that its rows refer to."""
-    needed = {label: _referred(label, rows) for label in rows}
-    reached = {label: _reached(label, needed) for label in rows}
-    most = max(rows.values(), default=0) or 1
+    """Yield the tables of a dump, each with the tables that its rows refer to."""
+    references = {label: _references(label, rows) for label in rows}
+    reachable = {label: _reachable(label, references) for label in rows}
+    maximum = max(rows.values(), default=0) or 1
     for label, count in rows.items():
-        cycle = [one for one in rows if one in reached[label] and label in reached[one]]
+        cycle = [other for other in rows if other in reachable[label] and label in reachable[other]]
         mark = "itself" if cycle == [label] else f"cycle: {', '.join(cycle)}" if cycle else ""
         yield {
             "label": label,
             "rows": f"{count:,}",
             "size": f"{sizes.get(label, 0):,}",
-            "percent": f"{100 * count / most:.1f}",
-            "references": [one for one in needed[label] if one != label],
+            "percent": f"{100 * count / maximum:.1f}",
+            "references": [target for target in references[label] if target != label],
             "cycle": mark,
         }
 
 
-def _referred(label: str, labels: Iterable[str]) -> list[str]:
-    """Return those of some models that the rows of a model refer to."""
+def _references(label: str, labels: Iterable[str]) -> list[str]:
+    """Return those of ``labels`` that the rows of a model refer to."""
     model = TODAY.find(label)
-    referred = {one._meta.label for one in referenced_models(table_of(model))} if model else ()
-    return [one for one in labels if one in referred]
+    targets = {m._meta.label for m in referenced_models(table_of(model))} if model else ()
+    return [target for target in labels if target in targets]
 
 
-def _reached(label: str, needed: Mapping[str, list[str]]) -> set[str]:
-    """Return the labels that a model refers to, directly or through others."""
-    reached: set[str] = set()
-    waiting = [*needed[label]]
-    while waiting:
-        one = waiting.pop()
-        if one not in reached:
-            reached.add(one)
-            waiting += needed[one]
-    return reached
+def _reachable(label: str, references: Mapping[str, list[str]]) -> set[str]:
+    """Return the labels that a model refers to, directly or through other models."""
+    reachable: set[str] = set()
+    remaining = [*references[label]]
+    while remaining:
+        target = remaining.pop()
+        if target not in reachable:
+            reachable.add(target)
+            remaining += references[target]
+    return reachable
 
 
 def _row(row: RowDiff) -> dict[str, Any]:
-    """Return what the page shows of a row; long values are cut as soon as they are read."""
+    """Return a row for the template; long values are shortened at once, to save memory."""
     gone, come = row.row.gone or {}, row.row.come or {}
-    alone = (Change(name, gone.get(name, ""), come.get(name, "")) for name in gone or come)
-    cells = row.changes or tuple(alone)
+    one_sided = (Change(name, gone.get(name, ""), come.get(name, "")) for name in gone or come)
+    cells = row.changes or tuple(one_sided)
     names = {cell.name for cell in cells}
     return {
         "key": row.key,

@@ -1,4 +1,4 @@
-"""What a check has found: facts, as lines for people and as an object for programs."""
+"""The result of a check, as lines of text and as JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dumpy.errors import (
     Place,
     Problem,
     RestoreFailed,
+    RowRef,
     counted,
     printable,
     printable_lines,
@@ -25,9 +26,10 @@ from dumpy.text.manifest import Manifest
 from dumpy.text.words import Unwritable, source
 
 SHOWN = 3
-_NAMED = 5
-_WIDTH = 20
-_TOGETHER = {
+_MAX_NAMES = 5
+_FIELD_WIDTH = 20
+# The kinds of findings that are listed by name only.
+_TITLES = {
     "field-added": "New fields, nothing to do",
     "model-added": "Not in the dump, nothing to do",
     "read-by-code": "Fields that code of the project reads, not Django's",
@@ -42,7 +44,7 @@ class NoScratch(RestoreFailed):
 
 @dataclass(frozen=True)
 class Call:
-    """A call that a step of a migrator makes, without code in its arguments."""
+    """A call in a step of a migrator; its arguments are values, not code."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -94,30 +96,31 @@ class Finding:
 
     @property
     def action(self) -> str:
-        """What to do, one of ``"nothing"``, ``"edit"`` (a line), and ``"migrate"`` (the rows)."""
+        """What to do: ``"nothing"``, ``"edit"`` (a line), or ``"migrate"`` (the rows)."""
         if not self.stops:
             return "nothing"
         return "migrate" if self.place is None else "edit"
 
     @property
     def sentence(self) -> str:
-        """What is said of the field or the model, and how many rows and values are affected."""
-        said = f"{'if so: ' if self.is_guess and not self.to else ''}{self.reason}"
+        """The reason, with the numbers of affected rows and values."""
+        reason = f"{'if so: ' if self.is_guess and not self.to else ''}{self.reason}"
         if not self.rows or self.kind == "field-added":
-            return said
-        values = self.kind in ("field-removed", "field-renamed", "model-removed")
-        stake = [(self.rows, "row"), *([(self.values, "value")] if values else [])]
-        return f"{said} ({', '.join(counted(*one) for one in stake)})"
+            return reason
+        counts = counted(self.rows, "row")
+        if self.kind in ("field-removed", "field-renamed", "model-removed"):
+            counts += f", {counted(self.values, 'value')}"
+        return f"{reason} ({counts})"
 
     @property
     def example_lines(self) -> list[str]:
-        """The place and key of each example, and its reason if it is another one."""
+        """The place and key of each example, and its reason if that differs."""
         lines = []
-        for one in self.examples:
-            where = f"{one.ref.place}: " if one.ref.place else ""
-            said = one.reason.removeprefix(f"{self.field}: ").rstrip(".")
-            other = f": {said}" if said not in ("", self.reason) else ""
-            lines.append(f"{where}pk {one.ref.key!r:.60}{other}")
+        for problem in self.examples:
+            place = f"{problem.ref.place}: " if problem.ref.place else ""
+            reason = problem.reason.removeprefix(f"{self.field}: ").rstrip(".")
+            suffix = f": {reason}" if reason not in ("", self.reason) else ""
+            lines.append(f"{place}pk {problem.ref.key!r:.60}{suffix}")
         return lines
 
 
@@ -173,7 +176,7 @@ class Findings:
 
 
 def literal(value: object) -> str:
-    """Return a value as the source of a migrator has it, ``...`` if it has no literal."""
+    """Return the source of a value for a migrator, ``...`` if it has no literal."""
     if type(value) is str and value.isprintable() and '"' not in value and "\\" not in value:
         return f'"{value}"'
     try:
@@ -182,32 +185,32 @@ def literal(value: object) -> str:
         return "..."
 
 
-def lines(found: Findings) -> Iterator[str]:
+def lines(result: Findings) -> Iterator[str]:
     """Yield the report, without damages and verdict."""
-    return map(printable, _lines(found))
+    return map(printable, _lines(result))
 
 
-def _lines(found: Findings) -> Iterator[str]:
-    if found.damages and not found.rows:
-        return  # it could not be opened
-    yield from _tables(found)
-    yield from _versions(found)
-    together = [one for one in found.findings if one.kind in _TOGETHER and not one.stops]
-    alone = [one for one in found.findings if one not in together]
-    # What a rehearsal finds stands beside the fields of its model.
-    for label in dict.fromkeys(one.model for one in alone):
+def _lines(result: Findings) -> Iterator[str]:
+    if result.damages and not result.rows:  # it could not be opened
+        return
+    yield from _tables(result)
+    yield from _versions(result)
+    brief = [f for f in result.findings if f.kind in _TITLES and not f.stops]
+    detailed = [finding for finding in result.findings if finding not in brief]
+    # The findings of the rehearsal come with those of the same model.
+    for label in dict.fromkeys(finding.model for finding in detailed):
         yield ""
         yield label or "The file"
-        for finding in alone:
+        for finding in detailed:
             if finding.model == label:
                 yield from _finding(finding)
     yield ""
-    for kind, title in _TOGETHER.items():
-        names = [_name(one) for one in together if one.kind == kind]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    for kind, title in _TITLES.items():
+        names = [_name(finding) for finding in brief if finding.kind == kind]
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
         if names:
-            yield f"{title}: {', '.join(names[:_NAMED])}{more}."
-    yield from filter(None, (found.advice, found.unrehearsed))
+            yield f"{title}: {', '.join(names[:_MAX_NAMES])}{more}."
+    yield from filter(None, (result.advice, result.unrehearsed))
 
 
 def _name(finding: Finding) -> str:
@@ -217,53 +220,53 @@ def _name(finding: Finding) -> str:
     return f"{finding.model}.{finding.field} ({detail})"
 
 
-def verdict(found: Findings) -> str:
+def verdict(result: Findings) -> str:
     """Return the verdict in one sentence."""
-    if found.is_fine:
-        return _FINE if found.is_rehearsed else _NAMES_ONLY
-    if found.damages and all(isinstance(error, NoScratch) for error in found.damages):
+    if result.is_fine:
+        return _FINE if result.is_rehearsed else _NAMES_ONLY
+    if result.damages and all(isinstance(error, NoScratch) for error in result.damages):
         return "The dump was not rehearsed: it is not known whether it can be restored."
     parts = []
-    if any(isinstance(error, FixtureError) for error in found.damages):
-        is_dump = found.rows or found.manifest is not None
+    if any(isinstance(error, FixtureError) for error in result.damages):
+        is_dump = result.rows or result.manifest is not None
         parts.append("the dump is damaged or edited" if is_dump else "it cannot be read as a dump")
-    if any(isinstance(error, NoWay) for error in found.damages):
+    if any(isinstance(error, NoWay) for error in result.damages):
         parts.append("no migrator leads to the version of the project")
-    elif any(isinstance(error, ConfigurationError | MigrationError) for error in found.damages):
+    elif any(isinstance(error, ConfigurationError | MigrationError) for error in result.damages):
         parts.append("its rows cannot be migrated")
-    if any(isinstance(error, RestoreFailed) for error in found.damages):
+    if any(isinstance(error, RestoreFailed) for error in result.damages):
         parts.append("the rehearsal failed")
-    if found.stopping:
-        parts.append(f"{counted(len(found.stopping), 'difference')} must be resolved")
-    said = ", and ".join(parts or ["the rehearsal failed"])
-    return f"{said[0].upper()}{said[1:]}: a restore would fail."
+    if result.stopping:
+        parts.append(f"{counted(len(result.stopping), 'difference')} must be resolved")
+    reason = ", and ".join(parts or ["the rehearsal failed"])
+    return f"{reason[0].upper()}{reason[1:]}: a restore would fail."
 
 
-def _tables(found: Findings) -> Iterator[str]:
-    for label, rows in found.rows.items():
+def _tables(result: Findings) -> Iterator[str]:
+    for label, rows in result.rows.items():
         yield f"{label:<40} {rows:>11,} rows"
-    yield f"{counted(len(found.rows), 'table'):<40} {sum(found.rows.values()):>11,} rows"
-    if found.manifest is not None:
-        for label, reason in found.manifest.left_out.items():
+    yield f"{counted(len(result.rows), 'table'):<40} {sum(result.rows.values()):>11,} rows"
+    if result.manifest is not None:
+        for label, reason in result.manifest.left_out.items():
             yield f"{label} was left out: {reason}"
-    if found.is_edited:
+    if result.is_edited:
         yield "restore.py was edited since it was written."
 
 
-def _versions(found: Findings) -> Iterator[str]:
-    ours, theirs = (one or "none" for one in (found.project_version, found.version))
-    if ours != theirs and not found.notes:
-        yield f"Version of the dump: {theirs}; of the project: {ours}."
-    yield from found.notes
+def _versions(result: Findings) -> Iterator[str]:
+    old, new = (version or "none" for version in (result.version, result.project_version))
+    if old != new and not result.notes:
+        yield f"Version of the dump: {old}; of the project: {new}."
+    yield from result.notes
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    yield f"  {finding.field or '':<{_WIDTH}} {finding.sentence}"
-    indent = " " * (_WIDTH + 3)
+    yield f"  {finding.field or '':<{_FIELD_WIDTH}} {finding.sentence}"
+    indent = " " * (_FIELD_WIDTH + 3)
     yield from (f"{indent}{line}" for line in finding.example_lines)
     if finding.hint:
-        where = f"{finding.place}: " if finding.place else ""
-        yield f"{indent}{where}{finding.hint}"
+        place = f"{finding.place}: " if finding.place else ""
+        yield f"{indent}{place}{finding.hint}"
     steps = finding.step.splitlines()
     if len(steps) == 1:
         yield f"{indent}or in a migrator: {finding.step}"
@@ -272,20 +275,20 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield from (f"{indent}{step}" for step in steps)
 
 
-def to_json(found: Findings) -> dict[str, Any]:
-    """Return everything as an object of JSON's own types."""
+def to_json(result: Findings) -> dict[str, Any]:
+    """Return the whole result as an object for ``json.dumps()``."""
     return {
-        "dump": str(found.path),
-        "fine": found.is_fine,
-        "rehearsed": found.is_rehearsed,
-        "version": found.version,
-        "project_version": found.project_version,
-        "edited": found.is_edited,
-        "rows": found.rows,
-        "left_out": dict(found.manifest.left_out) if found.manifest else {},
-        "notes": found.notes,
-        "damage": [_damage(error) for error in found.damages],
-        "findings": [_object(finding) for finding in found.findings],
+        "dump": str(result.path),
+        "fine": result.is_fine,
+        "rehearsed": result.is_rehearsed,
+        "version": result.version,
+        "project_version": result.project_version,
+        "edited": result.is_edited,
+        "rows": result.rows,
+        "left_out": dict(result.manifest.left_out) if result.manifest else {},
+        "notes": result.notes,
+        "damage": [_damage(error) for error in result.damages],
+        "findings": [_object(finding) for finding in result.findings],
     }
 
 
@@ -296,19 +299,18 @@ def _damage(error: DumpyError) -> dict[str, Any]:
 
 
 def _object(finding: Finding) -> dict[str, Any]:
-    same = ("kind", "model", "field", "to", "rows", "values", "action", "reason", "hint", "step")
+    names = ("kind", "model", "field", "to", "rows", "values", "action", "reason", "hint", "step")
     return {
-        **{name: getattr(finding, name) for name in same},
+        **{name: getattr(finding, name) for name in names},
         "place": _place(finding.place),
         "guess": finding.is_guess,
-        "examples": [
-            {"pk": _plain(one.ref.key), "place": _place(one.ref.place)} for one in finding.examples
-        ],
+        "examples": [_example(problem.ref) for problem in finding.examples],
     }
 
 
-def _plain(pk: object) -> object:
-    return pk if isinstance(pk, int | str) else repr(pk)
+def _example(ref: RowRef) -> dict[str, Any]:
+    key = ref.key if isinstance(ref.key, int | str) else repr(ref.key)
+    return {"pk": key, "place": _place(ref.place)}
 
 
 def _place(place: Place | None) -> dict[str, Any] | None:

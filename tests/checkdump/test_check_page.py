@@ -19,11 +19,13 @@ from music.models import Artist
 
 pytestmark = pytest.mark.django_db
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></p>{{ found }}\x1b\u202e\ud800"
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></p>{{ result }}\x1b\u202e\ud800"
+)
 
 
 def page_of(path: Path, page: Path) -> Page:
-    """Check the names of a dump, and return the page that is written, whatever is found."""
+    """Check the names of a dump, and return the page that is written, whatever the result."""
     with suppress(CommandError):
         call_command("checkdump", str(path), "--no-rehearsal", html=page, stdout=StringIO())
     return Page(page)
@@ -64,8 +66,8 @@ def test_what_is_printed_is_the_same_with_a_page(artists: Path, tmp_path: Path) 
 
 
 def test_models_that_refer_to_each_other_are_marked_as_a_cycle(tmp_path: Path) -> None:
-    found = Findings(tmp_path, rows={"zoo.Island": 3, "zoo.Lemur": 4, "music.Artist": 2})
-    write_check(found, tmp_path / "check.html")
+    result = Findings(tmp_path, rows={"zoo.Island": 3, "zoo.Lemur": 4, "music.Artist": 2})
+    write_check(result, tmp_path / "check.html")
     assert Page(tmp_path / "check.html").text.count("cycle: zoo.Island, zoo.Lemur") == 2
 
 
@@ -84,17 +86,17 @@ def test_a_damaged_dump_has_a_page(artists: Path, tmp_path: Path) -> None:
 def test_hostile_findings_cannot_inject_markup(tmp_path: Path) -> None:
     def page(text: str) -> Page:
         finding = Finding("field-removed", text, text, field=text, hint=text, proposal=text)
-        found = Findings(Path(text.replace("\ud800", "")), rows={text: 1}, findings=[finding])
-        found.version = found.project_version = found.advice = found.unrehearsed = text
-        found.notes = [text]
-        found.damages = [CommandError(text)]
-        write_check(found, tmp_path / "check.html")
+        result = Findings(Path(text.replace("\ud800", "")), rows={text: 1}, findings=[finding])
+        result.version = result.project_version = result.advice = result.unrehearsed = text
+        result.notes = [text]
+        result.damages = [CommandError(text)]
+        write_check(result, tmp_path / "check.html")
         return Page(tmp_path / "check.html")
 
     plain, hostile = page("plain"), page(HOSTILE)
     assert hostile.elements == plain.elements
     assert hostile.attributes == plain.attributes
-    assert "{{ found }}" in hostile.text
+    assert "{{ result }}" in hostile.text
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence_after_the_report(

@@ -61,43 +61,43 @@ class Command(BaseCommand):
         if options["reseal"]:
             self._reseal(path, is_verbose=not options["json"] and options["verbosity"] > 0)
         with migrating(Policy(as_version=options["as_version"])):
-            findings = check(
+            result = check(
                 path,
                 options["database"],
                 is_rehearsed=options["is_rehearsed"],
                 keeps_scratch=options["keep_scratch"],
             )
-        is_written = options["html"] is None or self._write_page(findings, options["html"])
-        step = self._migrator(findings, options["write"]) if options["write_migrator"] else ""
+        is_written = options["html"] is None or self._write_page(result, options["html"])
+        step = self._migrator(result, options["write"]) if options["write_migrator"] else ""
         with failing("", is_traced=options["traceback"]):
             if options["json"]:
-                report = to_json(findings)
+                report = to_json(result)
                 if options["write_migrator"]:
                     report["migrator"] = step
                 self.stdout.write(json.dumps(report, indent=1))
             elif options["verbosity"] > 0:
-                self._print(findings, step)
-        if not (findings.is_fine and is_written):
+                self._print(result, step)
+        if not (result.is_fine and is_written):
             sys.exit(1)
 
-    def _write_page(self, findings: Findings, path: Path) -> bool:
-        """Write the page; on an error, print it and continue, so that the findings are printed."""
+    def _write_page(self, result: Findings, path: Path) -> bool:
+        """Write the page; on an error, print it and continue, so that the result is printed."""
         try:
-            write_check(findings, path)
+            write_check(result, path)
         except DumpyError as error:
             self.stderr.write(str(error))
             return False
         return True
 
-    def _migrator(self, findings: Findings, is_written: bool) -> str:
-        step = step_for(findings)
+    def _migrator(self, result: Findings, is_written: bool) -> str:
+        step = step_for(result)
         if step is None:
             return "The dump needs no other migrator step."
         if not is_written:
             return f"{step.text}\nTo add it to the project, use --write."
         message = write_step(step)
         # The project has the step now.
-        findings.damages = [error for error in findings.damages if not isinstance(error, NoWay)]
+        result.damages = [error for error in result.damages if not isinstance(error, NoWay)]
         return message
 
     def _reseal(self, path: Path, *, is_verbose: bool) -> None:
@@ -109,15 +109,15 @@ class Command(BaseCommand):
             names = ", ".join(resealed.changed) or "nothing had changed"
             self.stdout.write(f"Resealed: {names}.")
 
-    def _print(self, findings: Findings, step: str) -> None:
-        for line in lines(findings):
+    def _print(self, result: Findings, step: str) -> None:
+        for line in lines(result):
             self.stdout.write(line)
         if step:
             self.stdout.write(f"\n{step}")
-        elif any(finding.step for finding in findings.stopping):
+        elif any(finding.step for finding in result.stopping):
             self.stdout.write("To print these steps as a migrator, add --write-migrator.")
-        if findings.is_fine:
-            self.stdout.write(verdict(findings))
+        if result.is_fine:
+            self.stdout.write(verdict(result))
         else:
-            text = "\n".join([*map(str, findings.damages), verdict(findings)])
+            text = "\n".join([*map(str, result.damages), verdict(result)])
             raise CommandError(printable_lines(text))
