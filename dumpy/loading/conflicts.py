@@ -34,7 +34,7 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
     for some in chunks(rows, _ROWS_PER_QUERY):
         conditions = [
             Q(**{name: values[name] for name in unique})
-            for unique in owners(table.model)
+            for unique in unique_foreign_keys(table.model)
             for values in some
             if None not in map(values.get, unique)
         ]
@@ -45,7 +45,7 @@ def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) ->
 
 def blank(table: Table, keys: Iterable[object], using: str) -> set[object]:
     """Return the primary keys of rows that only have defaults beside the key of their owner."""
-    owning = {name for unique in owners(table.model) for name in unique}
+    owning = {name for unique in unique_foreign_keys(table.model) for name in unique}
     fields = [c.field for c in table.columns if c.name not in {*table.key, *owning}]
     telling = [field for field in fields if not _is_stamp(field)]
     rows: QuerySet[Any] = QuerySet(table.model, using=using).filter(pk__in=list(keys))
@@ -69,7 +69,7 @@ def _unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
 
 
 @cache
-def owners(model: ModelType) -> tuple[tuple[str, ...], ...]:
+def unique_foreign_keys(model: ModelType) -> tuple[tuple[str, ...], ...]:
     """The attribute names of the foreign keys that are unique, alone or together."""
     fields = model._meta.local_concrete_fields
     keys = {field.name: field.attname for field in fields if isinstance(field, ForeignKey)}

@@ -78,7 +78,7 @@ class Destination:
         if self._rows is not None and not (self._is_validated or self._may_leave_out):
             self._rows.add_block(block)
             return
-        with self._loader.side_effects.listening() if self._rows is None else nullcontext():
+        with self._loader.side_effects.recording() if self._rows is None else nullcontext():
             for row in block.rows():
                 self.add(row)
 
@@ -202,7 +202,7 @@ class Loader:
     def table_loader(self, layout: Layout) -> TableLoader | None:
         """Return what writes the rows of a table, None where they are saved as instances."""
         counts = self.report.tables[layout.table.label]
-        is_heard = self.side_effects.is_heard(layout.model)
+        is_heard = self.side_effects.sends_signals(layout.model)
         if hasattr(layout.model, HOOK) or not layout.has_key or is_heard:
             counts.lane = "objects"
             return None
@@ -413,7 +413,7 @@ class Loader:
                     self._write_references(
                         Layout(table, fields, layout.dumped), layout.dumped.rows()
                     )
-        for layout, rows in self.objects.natural_rows():
+        for layout, rows in self.objects.rows_with_natural_keys():
             if _leading_to(stale, layout.table, layout.fields):
                 self._write_references(layout, rows)
         self._settling.replace()

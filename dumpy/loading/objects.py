@@ -1,11 +1,11 @@
-"""Instances saved one by one: hand-written ones, and rows of a dump that code looks at."""
+"""Save instances one by one: hand-written objects, and rows of a dump that code looks at."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,7 +21,7 @@ from django.db.models.signals import post_save, pre_save
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem, reason_of
 from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
-from dumpy.loading.conflicts import owners
+from dumpy.loading.conflicts import unique_foreign_keys
 from dumpy.loading.references import MissingRow, RowKey, row_keys, stored_key
 from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.special import SpecialLoader
@@ -43,6 +43,7 @@ from dumpy.schema.tables import (
     is_special,
     table_of,
 )
+from dumpy.text.skeleton import Fields
 from dumpy.text.words import JSON_NULL, Natural
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ HOOK = "before_dumpy_save"
 
 
 class SideEffects:
-    """Rows that receivers, hooks and ``save()`` make while others are loaded.
+    """The rows that receivers, hooks and ``save()`` create while other rows are loaded.
 
-    Only rows of models of which another row may have one only: those may conflict with the dump's.
+    Only models with unique foreign keys are recorded: their rows may conflict with the dump's.
     """
 
     def __init__(self, using: str) -> None:
@@ -62,57 +63,58 @@ class SideEffects:
         self._keys: defaultdict[ModelType, set[object]] = defaultdict(set)
         self._has_receivers: dict[ModelType, bool] = {}
         self._saving: list[Model] = []
-        self._is_listening = False
+        self._is_recording = False
 
-    def of(self, model: ModelType) -> set[object]:
-        """Return the primary keys of the rows that were made."""
+    def keys(self, model: ModelType) -> set[object]:
+        """Return the primary keys of the created rows of a model."""
         return self._keys[model]
 
-    def is_heard(self, model: ModelType) -> bool:
-        """Whether each dumped row of a model is sent to receivers."""
-        return configuration().signals == "raw" and self._receivers_of(model)
+    def sends_signals(self, model: ModelType) -> bool:
+        """Whether dumped rows of a model are saved with signals."""
+        return configuration().signals == "raw" and self._model_has_receivers(model)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Note the rows that are made in the block."""
-        if self._is_listening:
+    def recording(self) -> Iterator[None]:
+        """Record the rows that are created in the block, while ``recording_save`` is active."""
+        if self._is_recording:
             yield
             return
-        models = [model for model in apps.get_models() if owners(concrete(model))]
+        models = [model for model in apps.get_models() if unique_foreign_keys(concrete(model))]
         for model in models:
-            # Before there is a receiver of our own.
-            self._receivers_of(model)
+            # Later, the receiver below would count.
+            self._model_has_receivers(model)
         for model in models:
-            post_save.connect(self._note, sender=model)
-        self._is_listening = True
+            post_save.connect(self._record, sender=model)
+        self._is_recording = True
         try:
             yield
         finally:
-            self._is_listening = False
+            self._is_recording = False
             for model in models:
-                post_save.disconnect(self._note, sender=model)
+                post_save.disconnect(self._record, sender=model)
 
     @contextmanager
-    def noted(self, instance: Model) -> Iterator[None]:
-        """Note what others make in the block, in which an instance is saved."""
+    def recording_save(self, instance: Model) -> Iterator[None]:
+        """Record the rows that are created in the block, in which ``instance`` is saved."""
         model = type(instance)
-        is_code_run = hasattr(model, HOOK) or model.save is not Model.save
-        if not (is_code_run or self._receivers_of(model)):
+        runs_code = hasattr(model, HOOK) or model.save is not Model.save
+        if not (runs_code or self._model_has_receivers(model)):
             yield
             return
-        with self.listening():
+        with self.recording():
             self._saving.append(instance)
             try:
                 yield
             finally:
                 self._saving.pop()
 
-    def _note(self, sender: ModelType, created: bool, using: str, **details: Any) -> None:
-        made = details["instance"]
-        if created and using == self._using and self._saving and made is not self._saving[-1]:
-            self._keys[concrete(sender)].add(made.pk)
+    def _record(
+        self, sender: ModelType, instance: Model, created: bool, using: str, **_kwargs: Any
+    ) -> None:
+        if created and using == self._using and self._saving and instance is not self._saving[-1]:
+            self._keys[concrete(sender)].add(instance.pk)
 
-    def _receivers_of(self, model: ModelType) -> bool:
+    def _model_has_receivers(self, model: ModelType) -> bool:
         if model not in self._has_receivers:
             self._has_receivers[model] = has_receivers(model)
         return self._has_receivers[model]
@@ -120,11 +122,12 @@ class SideEffects:
 
 @dataclass(eq=False)
 class PendingObject:
-    """An object to be saved, with its place and the error of the last attempt.
+    """An object to be saved.
 
     Attributes:
-        is_changed: whether it is a row of a model that has changed since the dump.
-        is_incomplete: whether its row is there, but for references that are not there yet.
+        error: the error of the last attempt.
+        is_changed: whether its model has changed since the dump.
+        is_incomplete: whether its row was saved without references to rows that do not exist yet.
     """
 
     instance: Model
@@ -139,7 +142,7 @@ class PendingObject:
         return problem_of(row_ref(self.instance, self.place), table, error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
-        """Yield the row of the object; for a hand-written one, those of its parents before it."""
+        """Yield the row of the object; a hand-written object has rows of its parents before it."""
         instance, row = self.instance, dumped_row(self.instance)
         if row is not None:
             yield RejectedRow(type(instance), _dumped_values(instance, row), problem)
@@ -147,7 +150,8 @@ class PendingObject:
         for model in [*reversed(instance._meta.get_parent_list()), type(instance)]:
             table = table_of(model)
             values = {
-                column.name: field_value(column, instance) for column in given(table, instance)
+                column.name: field_value(column, instance)
+                for column in columns_with_values(table, instance)
             }
             link = instance._meta.get_ancestor_link(model)
             if link is not None and values.get(table.key[0]) is None:
@@ -156,47 +160,48 @@ class PendingObject:
             yield RejectedRow(table.model, known, problem)
 
 
-class Unwritten(Exception):
-    """A hook wants to see rows that are not written yet."""
+class UnwrittenRows(Exception):
+    """A hook flushes the loader, which it may not do in this attempt."""
 
 
 class ObjectLoader:
-    """Saves instances; those that cannot be saved yet are pending."""
+    """Saves instances; an instance that cannot be saved yet is pending."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._references = loader.references
         self._using = loader.using
-        self._open: set[int] = set()
-        self._circle: set[RowKey] = set()
-        # What a running hook wants to be saved, None if there is none.
-        self._asked: list[PendingObject] | None = None
+        self._saving: set[int] = set()
+        self._cycle_keys: set[RowKey] = set()
+        # The objects that the running hook wants to save; None outside of a hook.
+        self._hook_items: list[PendingObject] | None = None
         self._may_flush = True
-        # Saved rows with references by natural key, by which they may have to be found again.
-        self._natural: defaultdict[tuple[Table, tuple[str, ...]], list[Row]] = defaultdict(list)
+        self._rows_with_natural_keys: defaultdict[tuple[Table, tuple[str, ...]], list[Row]] = (
+            defaultdict(list)
+        )
 
     @property
     def is_in_hook(self) -> bool:
-        """Whether a hook is running; raises ``Unwritten`` if it is to see what is not written."""
-        if self._asked is not None and not self._may_flush:
-            raise Unwritten
-        return self._asked is not None
+        """Whether a hook is running; raises ``UnwrittenRows`` if the hook may not flush."""
+        if self._hook_items is not None and not self._may_flush:
+            raise UnwrittenRows
+        return self._hook_items is not None
 
     def add(self, item: PendingObject) -> bool:
-        """Save an object, and what waits for it; return whether it could be saved.
+        """Save an object and the objects that wait for it; return whether it was saved.
 
-        What a running hook asks for is saved when the hook has succeeded.
+        The objects of a running hook are saved after the hook.
         """
         self._loader.require_table(type(item.instance), item.place)
-        if self._asked is not None:
-            self._asked.append(item)
+        if self._hook_items is not None:
+            self._hook_items.append(item)
             return False
         self._loader.pending.work([item])
         return item.error is None
 
-    def attempt(self, item: PendingObject) -> bool:
+    def try_save(self, item: PendingObject) -> bool:
         """Try to save an object; return whether its row was saved, complete or not."""
-        was_there = item.is_incomplete
+        was_incomplete = item.is_incomplete
         try:
             self._save(item)
         except DumpyError:
@@ -204,15 +209,14 @@ class ObjectLoader:
         except MissingRow as error:
             item.error = error
             self._loader.pending.add(item)
-            # Rows that are there, and wait for each other, must not wake each other for ever.
-            return item.is_incomplete and not was_there
+            # Incomplete rows that wait for each other must not wake each other endlessly.
+            return item.is_incomplete and not was_incomplete
         except Exception as error:
             require_lock(error, self._using)
-            if isinstance(error, DatabaseError) and self._references.require_queries(
-                _key_of(item.instance)[0]
-            ):
-                # Its row may be there, made by code.
-                return self.attempt(item)
+            model = _primary_key(item.instance).model
+            if isinstance(error, DatabaseError) and self._references.require_queries(model):
+                # Code may have created its row.
+                return self.try_save(item)
             item.error = error
             self._loader.pending.add(item)
             return False
@@ -224,16 +228,16 @@ class ObjectLoader:
         return True
 
     @contextmanager
-    def circle(self, items: Collection[PendingObject]) -> Iterator[None]:
+    def cycle(self, items: Collection[PendingObject]) -> Iterator[None]:
         """Let objects refer to each other in the block before they are saved."""
-        self._circle = {key for item in items for key in row_keys(item.instance)}
+        self._cycle_keys = {key for item in items for key in row_keys(item.instance)}
         try:
             yield
         finally:
-            self._circle = set()
+            self._cycle_keys = set()
 
     def may_be_incomplete(self, item: PendingObject) -> bool:
-        """Whether a row can do for now without the references that are not there."""
+        """Whether a row can be saved without its references to rows that do not exist yet."""
         row = dumped_row(item.instance)
         if row is None or item.is_incomplete:
             return False
@@ -244,12 +248,12 @@ class ObjectLoader:
         )
 
     def save_incomplete(self, item: PendingObject) -> bool:
-        """Save a row without the references that are not there; return whether it is saved."""
+        """Save a row without references to rows that do not exist; return whether it was saved."""
         item.is_incomplete = True
         row = cast(DumpedRow, dumped_row(item.instance))
-        there = {k: v for k, v in row.references.items() if self._references.is_available(v)}
+        available = {k: v for k, v in row.references.items() if self._references.is_available(v)}
         try:
-            self._save_dumped(item, DumpedRow(row.names, there))
+            self._save_dumped_row(item, DumpedRow(row.names, available))
         except DumpyError:
             raise
         except Exception as error:
@@ -258,11 +262,10 @@ class ObjectLoader:
             return False
         return True
 
-    def natural_rows(self) -> Iterator[tuple[Layout, list[Row]]]:
-        """Yield the saved rows that have references by natural key, each with its key and them."""
-        for (table, names), rows in self._natural.items():
-            fields = {name: where for where, name in enumerate((*table.key, *names))}
-            yield Layout(table, fields), rows
+    def rows_with_natural_keys(self) -> Iterator[tuple[Layout, list[Row]]]:
+        """Yield the primary keys and references by natural key of the saved objects, as rows."""
+        for (table, names), rows in self._rows_with_natural_keys.items():
+            yield Layout(table, _positions((*table.key, *names))), rows
 
     def _save(self, item: PendingObject) -> None:
         self._call_hook(item.instance)
@@ -270,52 +273,52 @@ class ObjectLoader:
         if row is None:
             self._save_new(item)
         else:
-            self._save_dumped(item, row)
-            self._note_natural(item, row)
+            self._save_dumped_row(item, row)
+            self._note_natural_keys(item, row)
 
-    def _note_natural(self, item: PendingObject, row: DumpedRow) -> None:
+    def _note_natural_keys(self, item: PendingObject, row: DumpedRow) -> None:
         instance = item.instance
         table = table_of(type(instance))
-        natural: dict[str, object] = {
-            table.column(name).name: one
-            for name, one in row.references.items()
-            if one.model.lower() != "contenttypes.contenttype"
+        values: dict[str, object] = {
+            table.column(name).name: natural
+            for name, natural in row.references.items()
+            if natural.model.lower() != "contenttypes.contenttype"
         }
-        natural |= {n: some for n, some in row.links.items() if Natural in set(map(type, some))}
-        if natural:
+        values |= {n: keys for n, keys in row.links.items() if Natural in set(map(type, keys))}
+        if values:
             key = [getattr(instance, name) for name in table.key]
-            given = _row(item, [*key, *natural.values()])
-            self._natural[table, tuple(natural)].append(given)
+            rows = self._rows_with_natural_keys[table, tuple(values)]
+            rows.append(_row(item, [*key, *values.values()]))
 
     def _call_hook(self, instance: Model) -> None:
         if not hasattr(instance, HOOK):
             return
         try:
-            asked = self._asked_by(instance, may_flush=False)
+            items = self._objects_of_hook(instance, may_flush=False)
         except Exception:
-            # What it looks for may be in a block that is not written yet.
+            # The hook may need a row of a block that is not written yet.
             self._loader.flush()
-            asked = self._asked_by(instance, may_flush=True)
-        self._loader.pending.work(asked)
+            items = self._objects_of_hook(instance, may_flush=True)
+        self._loader.pending.work(items)
 
-    def _asked_by(self, instance: Model, *, may_flush: bool) -> list[PendingObject]:
-        """Call the hook of an instance; return the objects that it wants to be saved."""
-        self._asked, self._may_flush = [], may_flush
+    def _objects_of_hook(self, instance: Model, *, may_flush: bool) -> list[PendingObject]:
+        """Call the hook of an instance; return the objects that it wants to save."""
+        self._hook_items, self._may_flush = [], may_flush
         try:
             hook: Any = getattr(instance, HOOK)
             with (
-                self._loader.side_effects.noted(instance),
+                self._loader.side_effects.recording_save(instance),
                 transaction.atomic(using=self._using),
             ):
                 hook(self._loader) if _takes_loader(type(instance)) else hook()
-            return self._asked
+            return self._hook_items
         finally:
-            self._asked = None
+            self._hook_items = None
 
     def _save_new(self, item: PendingObject) -> None:
-        """Save a hand-written object: validated, with its own ``save()`` and with signals."""
+        """Save a hand-written object with ``full_clean()``, its own ``save()``, and signals."""
         instance = item.instance
-        # Assigning an object to a foreign key has made it one of the default database.
+        # Django sets the default database when an object is assigned to a foreign key.
         instance._state.db = self._using
         self._save_related(item)
         exempt, known = self._check_references(instance)
@@ -324,7 +327,7 @@ class ObjectLoader:
         adding = instance._state.adding
         with transaction.atomic(using=self._using):
             self._full_clean(instance, exempt, known)
-            with self._loader.side_effects.noted(instance):
+            with self._loader.side_effects.recording_save(instance):
                 model = type(instance)
                 is_plain = model.save is Model.save and not model._meta.parents
                 if adding and is_plain and instance.pk is not None:
@@ -337,9 +340,9 @@ class ObjectLoader:
         counts.updated += not adding
 
     def _full_clean(self, instance: Any, exempt: set[str], known: set[str]) -> None:
-        """Validate an object, without a second look for rows that were found or not found."""
+        """Validate an object without the queries whose results are known."""
         model, adding = type(instance), instance._state.adding
-        # The key of a new object was looked for before.
+        # An object is new because no row has its key.
         unique = {model._meta.pk.name} if adding else set()
         vars(instance)["clean_fields"] = lambda exclude=None: model.clean_fields(
             instance, {*(exclude or ()), *known}
@@ -348,38 +351,38 @@ class ObjectLoader:
             instance, {*(exclude or ()), *unique}
         )
         try:
-            # Django looks for duplicates in the database that it would read from.
-            is_read = router.db_for_read(model) == self._using
-            instance.full_clean(exclude=exempt, validate_unique=is_read)
+            # Django queries the database that the router returns.
+            validates_unique = router.db_for_read(model) == self._using
+            instance.full_clean(exclude=exempt, validate_unique=validates_unique)
         finally:
             del vars(instance)["clean_fields"], vars(instance)["validate_unique"]
 
     def _save_related(self, item: PendingObject) -> None:
-        """Save the unsaved objects that the object points at, as factories build them."""
+        """Save the unsaved objects that the object refers to: factories build such objects."""
         instance = item.instance
-        self._open.add(id(instance))
+        self._saving.add(id(instance))
         try:
             for field in _relations(type(instance)):
                 related = field.get_cached_value(instance, default=None)
-                if related is None or id(related) in self._open:
+                if related is None or id(related) in self._saving:
                     continue
                 if related._state.adding and not self._is_stored(related):
                     try:
                         self._save(PendingObject(related, item.place))
                     except (ValidationError, DatabaseError) as error:
                         name, label = field.name, related._meta.label
-                        said = f"its {name}, an unsaved {label}, is refused: {reason_of(error)}"
-                        raise RefusedRow(said, name) from error
+                        reason = f"its {name}, an unsaved {label}, is refused: {reason_of(error)}"
+                        raise RefusedRow(reason, name) from error
                 if getattr(instance, getattr(field, "fk_field", None) or field.attname) is None:
                     setattr(instance, field.name, related)
         finally:
-            self._open.discard(id(instance))
+            self._saving.discard(id(instance))
 
     def _check_references(self, instance: Model) -> tuple[set[str], set[str]]:
-        """Raise ``MissingRow`` for a foreign key to a row that is not there.
+        """Raise ``MissingRow`` for a foreign key to a row that does not exist.
 
-        Returns the foreign keys that may lead nowhere for now, to the object itself or into a
-        circle, and those that need not be looked up again.
+        Returns the names of the foreign keys that need no row yet, because they refer to the object
+        itself or to an object of the same cycle, and of those that need no second query.
         """
         exempt, known = set(), set()
         for field in _foreign_keys(type(instance)):
@@ -387,16 +390,15 @@ class ObjectLoader:
             # The row of a parent is saved with the object.
             if value is None or field.remote_field.parent_link:
                 continue
-            other = field.remote_field.model
-            key = RowKey(concrete(other), field.target_field.attname, value)
-            # It may lead to a row of another database.
-            may_dangle = not field.db_constraint and not router.allow_migrate_model(
-                self._using, other
+            model = field.remote_field.model
+            key = RowKey(concrete(model), field.target_field.attname, value)
+            is_elsewhere = not field.db_constraint and not router.allow_migrate_model(
+                self._using, model
             )
-            if may_dangle or key in self._circle:
+            if is_elsewhere or key in self._cycle_keys:
                 exempt.add(field.name)
             elif self._references.exists(key):
-                if _is_looked_up_only(field) and field.to_python(value) is value:
+                if _validates_existence_only(field) and field.to_python(value) is value:
                     known.add(field.name)
             elif key in row_keys(instance):
                 exempt.add(field.name)
@@ -407,11 +409,11 @@ class ObjectLoader:
     def _is_stored(self, instance: Model) -> bool:
         if instance.pk is None:
             return False
-        key = _key_of(instance)
+        key = _primary_key(instance)
         return not self._references.is_new(key) and self._references.exists(key)
 
-    def _save_dumped(self, item: PendingObject, row: DumpedRow) -> None:
-        """Put an object back as it was: no ``save()``, stamps kept."""
+    def _save_dumped_row(self, item: PendingObject, row: DumpedRow) -> None:
+        """Save an object of a dump with its values as dumped, without ``save()``."""
         instance = item.instance
         table = table_of(type(instance))
         for name, natural in row.references.items():
@@ -429,20 +431,20 @@ class ObjectLoader:
                 with transaction.atomic(using=self._using):
                     self._link(item, row)
                 return
-        if self._loader.side_effects.is_heard(type(instance)):
+        if self._loader.side_effects.sends_signals(type(instance)):
             self._loader.flush()
-            is_new = self._references.is_new(_key_of(instance))
+            is_new = self._references.is_new(_primary_key(instance))
 
             def put() -> bool:
                 # A receiver may have changed the object.
-                loader, given = self._table_loader(item, row)
-                return loader.put(given, is_new=is_new)
+                loader, values = self._table_loader(item, row)
+                return loader.put(values, is_new=is_new)
 
-            self._between_signals(item, put)
+            self._write_with_signals(item, put)
             self._references.note_saved(instance, is_new=is_new)
         else:
-            loader, given = self._table_loader(item, row)
-            loader.add(given)
+            loader, values = self._table_loader(item, row)
+            loader.add(values)
 
     def _require_links(self, item: PendingObject, row: DumpedRow, *, is_written: bool) -> None:
         """Raise ``MissingRow`` if a linked row does not exist; the row is saved without its links.
@@ -450,30 +452,31 @@ class ObjectLoader:
         The linked row may need a unique value that the stored row still has.
         """
         item.is_incomplete |= is_written
-        links = (one for some in row.links.values() if isinstance(some, list) for one in some)
+        links = (key for keys in row.links.values() if isinstance(keys, list) for key in keys)
         for natural in links:
             if isinstance(natural, Natural) and not self._references.is_available(natural):
                 if not is_written:
-                    loader, given = self._table_loader(item, replace(row, links={}))
-                    loader.add(given)
+                    loader, values = self._table_loader(item, replace(row, links={}))
+                    loader.add(values)
                     self._loader.flush()
                 item.is_incomplete = True
                 raise MissingRow(natural)
 
-    def _between_signals(self, item: PendingObject, write: Callable[[], bool]) -> None:
-        """Write a row, between its signals if it has receivers."""
+    def _write_with_signals(self, item: PendingObject, write: Callable[[], bool]) -> None:
+        """Write a row, and send its signals if the model has receivers."""
         instance, model = item.instance, type(item.instance)
-        details: dict[str, Any] = {"raw": True, "using": self._using, "update_fields": None}
-        with transaction.atomic(using=self._using), self._loader.side_effects.noted(instance):
-            is_heard = self._loader.side_effects.is_heard(model)
-            if is_heard:
-                pre_save.send(sender=model, instance=instance, **details)
+        side_effects = self._loader.side_effects
+        kwargs: dict[str, Any] = {"raw": True, "using": self._using, "update_fields": None}
+        with transaction.atomic(using=self._using), side_effects.recording_save(instance):
+            sends_signals = side_effects.sends_signals(model)
+            if sends_signals:
+                pre_save.send(sender=model, instance=instance, **kwargs)
             is_new = write()
-            if is_heard:
-                post_save.send(sender=model, instance=instance, created=is_new, **details)
+            if sends_signals:
+                post_save.send(sender=model, instance=instance, created=is_new, **kwargs)
 
     def _insert(self, item: PendingObject) -> None:
-        """Insert a row whose key the dump does not give."""
+        """Insert a row whose primary key is not in the dump."""
         self._loader.flush()
         instance, key = item.instance, item.instance.pk
 
@@ -489,7 +492,7 @@ class ObjectLoader:
             return True
 
         try:
-            self._between_signals(item, insert)
+            self._write_with_signals(item, insert)
         except Exception:
             # The next attempt must not take the key of a row that was rolled back.
             instance.pk = key
@@ -498,31 +501,30 @@ class ObjectLoader:
         self._references.note_inserted(table_of(type(instance)).model)
 
     def _link(self, item: PendingObject, row: DumpedRow) -> None:
-        """Write the links of a row that was inserted and counted."""
+        """Write the links of a row that was inserted."""
         instance, table = item.instance, table_of(type(item.instance))
-        names = [*table.key, *row.links]
-        layout = Layout(table, {name: position for position, name in enumerate(names)})
+        layout = Layout(table, _positions((*table.key, *row.links)))
         key = [getattr(instance, name) for name in table.key]
         loader = ReferenceLoader(layout, self._loader.pending, Counts())
         loader.put(_row(item, [*key, *row.links.values()]), is_new=False)
 
     def _table_loader(self, item: PendingObject, row: DumpedRow) -> tuple[TableLoader, Row]:
-        """Return what writes an object, and the object as a row for it."""
+        """Return the loader of the table of an object, and the object as a row."""
         instance = item.instance
         table = table_of(type(instance))
-        columns = given(table, instance)
-        linked = [link.name for link in table.links if link.name in row.links]
-        names = (*(column.name for column in columns), *linked)
+        columns = columns_with_values(table, instance)
+        links = [link.name for link in table.links if link.name in row.links]
+        names = (*(column.name for column in columns), *links)
         values = [field_value(column, instance) for column in columns]
-        values += [row.links[name] for name in linked]
+        values += [row.links[name] for name in links]
         loaders = self._loader.loaders
         loader = loaders.get((table.label, names))
         if loader is None:
-            # A special row may get another key: whoever refers to it must be written later.
+            # The row of a special model may get another key, to which this row may refer.
             self._loader.flush()
-            make = SpecialLoader if is_special(table.model) else TableLoader
-            layout = Layout(table, {name: position for position, name in enumerate(names)})
-            loader = make(layout, self._loader.pending, self._counts(instance))
+            loader_class = SpecialLoader if is_special(table.model) else TableLoader
+            layout = Layout(table, _positions(names))
+            loader = loader_class(layout, self._loader.pending, self._counts(instance))
             loaders[table.label, names] = loader
         return loader, _row(item, values)
 
@@ -532,12 +534,16 @@ class ObjectLoader:
         return counts
 
 
+def _positions(names: Iterable[str]) -> Fields:
+    return {name: position for position, name in enumerate(names)}
+
+
 def _row(item: PendingObject, values: list[Any]) -> Row:
-    """The values of an object as a row, which has its place where others have a line."""
+    """Return the values of an object as a row, with its place instead of a line."""
     return Row(cast(int, item.place), tuple(values), 0)
 
 
-def _key_of(instance: Model) -> RowKey:
+def _primary_key(instance: Model) -> RowKey:
     pk: Any = instance._meta.pk
     return RowKey(concrete(type(instance)), pk.attname, instance.pk)
 
@@ -549,25 +555,25 @@ def _foreign_keys(model: ModelType) -> tuple[Any, ...]:
 
 @cache
 def _relations(model: ModelType) -> tuple[Any, ...]:
-    """The foreign keys of a model, and its generic ones."""
+    """Return the foreign keys and generic foreign keys of a model."""
     generic = [field for field in model._meta.private_fields if hasattr(field, "fk_field")]
     return (*_foreign_keys(model), *generic)
 
 
 @cache
-def _is_looked_up_only(field: Any) -> bool:
-    """Whether all that Django does to validate a foreign key is to look for its row."""
-    own, manager = type(field), field.remote_field.model._base_manager
+def _validates_existence_only(field: Any) -> bool:
+    """Whether the validation of a foreign key only queries whether its row exists."""
+    field_class, manager = type(field), field.remote_field.model._base_manager
     return bool(
-        own.validate is ForeignKey.validate
-        and own.clean is ForeignKey.clean
+        field_class.validate is ForeignKey.validate
+        and field_class.clean is ForeignKey.clean
         and type(manager) is Manager
         and not (field.validators or field.choices or field.get_limit_choices_to())
     )
 
 
-def given(table: Table, instance: Model) -> list[Column]:
-    """Return the columns whose values an instance has, not the database."""
+def columns_with_values(table: Table, instance: Model) -> list[Column]:
+    """Return the columns that are not left to a default of the database."""
     return [
         column
         for column in table.columns
@@ -576,7 +582,7 @@ def given(table: Table, instance: Model) -> list[Column]:
 
 
 def field_value(column: Column, instance: Model) -> Any:
-    """Return what an instance holds for a column, as a row of a dump has it."""
+    """Return the value of a column from an instance, as in a row of a dump."""
     value = attribute(column, instance)
     if column.is_json and hasattr(value, "as_sql"):
         return JSON_NULL
@@ -589,11 +595,11 @@ def _dumped_values(instance: Model, row: DumpedRow) -> dict[str, Any]:
     table = table_of(type(instance))
     values = {
         column.name: field_value(column, instance)
-        for column in given(table, instance)
+        for column in columns_with_values(table, instance)
         if {column.name, column.field.name} & set(row.names)
     }
-    named = {table.column(name).name: value for name, value in row.references.items()}
-    return values | named | row.links
+    references = {table.column(name).name: value for name, value in row.references.items()}
+    return values | references | row.links
 
 
 @cache

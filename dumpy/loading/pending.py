@@ -86,7 +86,7 @@ class Pending:
                 if isinstance(item, PendingRow):
                     item.loader.add(item.row)
                     rows.append(item)
-                elif self._loader.objects.attempt(item) and self._waiting:
+                elif self._loader.objects.try_save(item) and self._waiting:
                     queue += self._woken_by(_names_of(item.instance))
                 continue
             # Written at once, level by level. A key that several rows have is waited for again:
@@ -246,7 +246,7 @@ class Pending:
         if self._loader.come_once or not keys:
             # There were no rows before the load.
             return keys
-        made = keys & self._loader.side_effects.of(table.model)
+        made = keys & self._loader.side_effects.keys(table.model)
         rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
         others = rows.count() - len(keys) - self._loader.report.tables[table.label].total
         return made if others > 0 else made | blank(table, keys, self.using)
@@ -267,7 +267,7 @@ class Pending:
         for key, item in items.values():
             self._waiting[key].remove(item)
         self._waiting = {key: some for key, some in self._waiting.items() if some}
-        with self._loader.objects.circle(circle):
+        with self._loader.objects.cycle(circle):
             self.work(circle)
         return bool(circle)
 
