@@ -15,7 +15,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 
 from dumpy import reading
-from dumpy.checking.diff import Diff, RowDiff, opened
+from dumpy.checking.diff import Diff, RowDiff, open_data
 from dumpy.checking.report import SHOWN
 from dumpy.conf import project_version
 from dumpy.errors import DumpyError
@@ -70,7 +70,7 @@ class DoubleDump:
     def run(self, given: Path | None) -> Verdict:
         """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
         with scratch_directory("ddt") as aside:
-            first = opened(given) if given else None
+            first = open_data(given) if given else None
             # Migrators may make rows of any model.
             is_of_today = first is not None and first.version == project_version()
             every = select([], [], self.using)

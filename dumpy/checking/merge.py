@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dumpy import reading
-from dumpy.checking.diff import opened
+from dumpy.checking.diff import open_data
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
@@ -53,7 +53,7 @@ def merge(base: Path, ours: Path, theirs: Path) -> Merged:
     file, and a file that is not a dump, is merged by lines. Raises ``DumpyError``.
     """
     try:
-        with opened(base) as one, opened(ours) as two, opened(theirs) as three:
+        with open_data(base) as one, open_data(ours) as two, open_data(theirs) as three:
             return _merged_dumps(_Side(one, base), _Side(two, ours), _Side(three, theirs))
     except FixtureError:
         return _merged_lines(*(_text(path) for path in (base, ours, theirs)))

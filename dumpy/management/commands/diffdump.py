@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.checking.diff import Diff, RowDiff, comparing, opened, totals, values
+from dumpy.checking.diff import Diff, RowDiff, comparing, open_data, totals, values
 from dumpy.checking.html import write_diff
 from dumpy.console import add_options, failing
 from dumpy.errors import FixtureError, printable
@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
     def _print_values(self, path: str) -> None:
         try:
-            dump = opened(Path(path))
+            dump = open_data(Path(path))
         except FixtureError:
             if not Path(path).is_file():
                 raise
