@@ -1,6 +1,6 @@
-"""Three versions of a dump, put together row by row: what git asks of a merge driver.
+"""Merge two versions of a dump by primary key and field, as a merge driver for git.
 
-The idea to merge by key and field is that of dolt.
+Dolt, a database with versions, merges tables in the same way.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 from pathlib import Path
@@ -24,20 +24,24 @@ from dumpy.restoring.compare import Key, has_key, in_order, key_of
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.words import source
 
-_ROWS = "    # mergedump puts the rows of {} here\n"
-_IS_ROWS = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
+_PLACEHOLDER = "    # mergedump puts the rows of {} here\n"
+_IS_PLACEHOLDER = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
-# As git has it where merge.conflictStyle is diff3.
+# git writes this marker if merge.conflictStyle is diff3.
 _BASE = "||||||| base\n"
 Texts = tuple[str, ...]
-"""A row: the source of each of its values. True is not 1 so."""
+"""The source of each value of a row; unlike the values, 1 and True are different."""
 
 
 @dataclass(frozen=True)
-class Merged:
-    """The text of a merged dump, with a conflict marker around what both sides have changed.
+class MergeResult:
+    """A merged dump.
 
-    ``dangling`` are the references to rows that a side has removed, each with its line.
+    Attributes:
+        text: the dump, with markers around each conflict.
+        conflicts: the number of conflicts.
+        dangling: the references to rows that one version has removed, each with its line.
     """
 
     text: str
@@ -45,34 +49,36 @@ class Merged:
     dangling: tuple[tuple[int, str], ...] = ()
 
 
-def merge(base: Path, ours: Path, theirs: Path) -> Merged:
-    """Merge two versions of a file that come from a common one.
+def merge(base: Path, ours: Path, theirs: Path) -> MergeResult:
+    """Merge two versions of the file ``base``.
 
-    Rows are merged by key and field: there is a conflict where both sides have changed the same
-    field of a row, or one has changed a row that the other has removed. Everything else of the
-    file, and a file that is not a dump, is merged by lines. Raises ``DumpyError``.
+    Rows are merged by key and field. It is a conflict if both versions change the same field of a
+    row, or if one changes a row that the other removes. The rest of the file, and a file that is
+    not a dump, is merged by lines. Raises ``DumpyError``.
     """
+    paths = base, ours, theirs
     try:
-        with open_data(base) as one, open_data(ours) as two, open_data(theirs) as three:
-            return _merged_dumps(_Side(one, base), _Side(two, ours), _Side(three, theirs))
+        with ExitStack() as stack:
+            dumps = [stack.enter_context(open_data(path)) for path in paths]
+            return _merge_dumps(*map(_Version, dumps, paths))
     except FixtureError:
-        return _merged_lines(*(_text(path) for path in (base, ours, theirs)))
+        return _merge_lines(*map(_text, paths))
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The lines of the rows of a create function, and the rows by primary key."""
+    """The rows of a create function: the numbers of their lines, and their values by key."""
 
     lines: range
     rows: Mapping[Key, Texts]
 
 
-class _Side:
-    """One version: its tables by create function, and its text."""
+class _Version:
+    """One version of a dump: its text, and its tables by create function."""
 
     def __init__(self, dump: Dump, path: Path) -> None:
         self.text = _text(path)
-        self._texts = re.findall(r"[^\n]*\n|[^\n]+", self.text)
+        self._lines = _LINE.findall(self.text)
         self.tables: dict[str, list[DumpedTable]] = {}
         for table in dump.tables:
             self.tables.setdefault(table.function.name, []).append(table)
@@ -80,118 +86,120 @@ class _Side:
     @cached_property
     def blocks(self) -> dict[str, _Block]:
         """The rows of each create function that can be merged by rows."""
-        found = {name: self._block(name, tables) for name, tables in self.tables.items()}
-        return {name: block for name, block in found.items() if block is not None}
+        blocks = {name: self._block(name, tables) for name, tables in self.tables.items()}
+        return {name: block for name, block in blocks.items() if block is not None}
 
     def _block(self, name: str, tables: Sequence[DumpedTable]) -> _Block | None:
-        """Return rows that are one block as dumpy writes it, None for others.
+        """Return the rows of a create function, None if they must be merged by lines.
 
-        They have their keys, none of them twice, and no comments among them.
+        To be merged by rows, they are one block as dumpy writes it: with unique primary keys, and
+        without comments.
         """
         (table, *others), rows = tables, list(tables[0].rows())
         if others or not rows or not has_key(table.label, table.fields):
             return None
         key = (table.fields[name] for name in key_of(table.label, list(table.fields)))
-        where = [position for position in key if isinstance(position, int)]
-        by_key = {tuple(row.values[i] for i in where): _texts(row.values) for row in rows}
+        positions = [position for position in key if isinstance(position, int)]
+        by_key = {tuple(row.values[i] for i in positions): _texts(row.values) for row in rows}
         lines = range(rows[0].line, rows[0].line + len(rows))
-        written = self._texts[lines.start - 1 : lines.stop - 1]
-        is_plain = written == [_line(name, _texts(row.values)) for row in rows]
-        return _Block(lines, by_key) if where and is_plain and len(by_key) == len(rows) else None
+        is_plain = self._lines[lines.start - 1 : lines.stop - 1] == [
+            _line(name, _texts(row.values)) for row in rows
+        ]
+        is_unique = bool(positions) and len(by_key) == len(rows)
+        return _Block(lines, by_key) if is_plain and is_unique else None
 
     def shape(self, name: str) -> object:
-        """Return what must be the same in all versions whose rows are merged."""
+        """Return what must be equal in all versions to merge the rows of a create function."""
         table = self.tables[name][0]
         return table.label, table.parameters, dict(table.fields)
 
     def rows(self, name: str) -> Mapping[Key, Texts]:
-        """Return the rows of a create function by their keys; none if there is no such function."""
+        """Return the rows of a create function by key, none if there is no such function."""
         return self.blocks[name].rows if name in self.blocks else {}
 
     def without_rows(self, names: set[str]) -> str:
-        """Return the text with one line for the rows of each of these create functions."""
-        lines = list(self._texts)
+        """Return the text with a placeholder for the rows of each of these create functions."""
+        lines = list(self._lines)
         for name in names & self.blocks.keys():
             first, *others = self.blocks[name].lines
-            lines[first - 1] = _ROWS.format(name)
+            lines[first - 1] = _PLACEHOLDER.format(name)
             for number in others:
                 lines[number - 1] = ""
         return "".join(lines)
 
 
-def _merged_dumps(base: _Side, ours: _Side, theirs: _Side) -> Merged:
-    sides = base, ours, theirs
-    names = {name for side in sides for name in side.tables if _is_mergeable(name, sides)}
-    skeleton = _merged_lines(*(side.without_rows(names) for side in sides))
-    rows = {name: _merged_rows(name, *(side.rows(name) for side in sides)) for name in names}
-    placed = set(_IS_ROWS.findall(skeleton.text))
+def _merge_dumps(base: _Version, ours: _Version, theirs: _Version) -> MergeResult:
+    versions = base, ours, theirs
+    names = {name for v in versions for name in v.tables if _is_mergeable(name, versions)}
+    skeleton = _merge_lines(*(version.without_rows(names) for version in versions))
+    rows = {name: _merge_rows(name, *(v.rows(name) for v in versions)) for name in names}
+    placed = set(_IS_PLACEHOLDER.findall(skeleton.text))
     if any(rows[name].text for name in names - placed):
-        # A side has removed the table, the other one has changed its rows.
-        return _merged_lines(*(side.text for side in sides))
+        # One version has removed the table, and the other has changed its rows.
+        return _merge_lines(*(version.text for version in versions))
 
-    def text_of(found: re.Match[str]) -> str:
-        """Return merged rows, or a line that a person has written as it is."""
-        return (rows[found[1]].text or "    return\n") if found[1] in rows else found[0]
+    def replace(match: re.Match[str]) -> str:
+        """Return the merged rows for a placeholder; a line written by hand is kept."""
+        return (rows[match[1]].text or "    return\n") if match[1] in rows else match[0]
 
-    text = _IS_ROWS.sub(text_of, skeleton.text)
-    conflicts = skeleton.conflicts + sum(one.conflicts for one in rows.values())
-    removed = _removed(names, sides)
-    if not conflicts:  # What cannot be read again is merged by lines.
-        return Merged(text, 0, tuple(_dangling(text, removed)))
-    found: set[tuple[int, str]] = set()
-    for kept in (_OURS, _SPLIT):
-        with suppress(FixtureError):  # A side need not be what the rest of the file was before.
-            found |= set(_dangling(_resolved(text, kept), removed))
-    return Merged(text, conflicts, tuple(sorted(found)))
+    text = _IS_PLACEHOLDER.sub(replace, skeleton.text)
+    conflicts = skeleton.conflicts + sum(result.conflicts for result in rows.values())
+    removed = _removed_keys(names, base, ours, theirs)
+    if not conflicts:  # a result that cannot be read raises FixtureError, and is merged by lines
+        return MergeResult(text, 0, tuple(_dangling(text, removed)))
+    dangling: set[tuple[int, str]] = set()
+    for marker in (_OURS, _SPLIT):
+        with suppress(FixtureError):  # with one side of each conflict, the dump may be invalid
+            dangling |= set(_dangling(_resolve(text, marker), removed))
+    return MergeResult(text, conflicts, tuple(sorted(dangling)))
 
 
-def _removed(names: set[str], sides: tuple[_Side, _Side, _Side]) -> dict[str, set[str]]:
-    """Return the primary keys of rows that a side has removed, as source, by model."""
-    base, ours, theirs = sides
-    found: dict[str, set[str]] = {}
+def _removed_keys(
+    names: set[str], base: _Version, ours: _Version, theirs: _Version
+) -> dict[str, set[str]]:
+    """Return the source of the primary keys of rows that one version has removed, by model."""
+    removed: dict[str, set[str]] = {}
     for name in names & base.blocks.keys():
         kept = ours.rows(name).keys() & theirs.rows(name).keys()
         keys = [source(key[0]) for key in base.rows(name) if key not in kept and len(key) == 1]
-        found.setdefault(base.tables[name][0].label, set()).update(keys)
-    return found
+        removed.setdefault(base.tables[name][0].label, set()).update(keys)
+    return removed
 
 
-def _resolved(text: str, kept: str) -> str:
-    """Return a text as one side of its conflicts has it, what follows the mark ``kept``.
+def _resolve(text: str, marker: str) -> str:
+    """Return a text with one side of each conflict: the lines after ``marker``.
 
-    The lines of the other side become comments, so that the lines keep their numbers.
+    The other lines are replaced with comments, so that line numbers stay the same.
     """
     lines, side = [], ""
-    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        is_mark = line == _OURS or (side and line in (_BASE, _SPLIT, _THEIRS))
-        if is_mark:
+    for line in _LINE.findall(text):
+        is_marker = line == _OURS or (side and line in (_BASE, _SPLIT, _THEIRS))
+        if is_marker:
             side = "" if line == _THEIRS else line
-        lines.append("#\n" if is_mark or side not in ("", kept) else line)
+        lines.append("#\n" if is_marker or side not in ("", marker) else line)
     return "".join(lines)
 
 
 def _dangling(text: str, removed: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
-    """Yield the references to removed rows, as far as the models of the project show them."""
+    """Yield the references to removed rows, as far as the project has the models."""
     with reading.open(text) as dump:
         for table in dump.tables:
             model = TODAY.find(table.label)
             for name, label in _references(model) if model is not None else ():
-                at = table.fields.get(name)
-                if not removed.get(label) or not isinstance(at, int):
+                position = table.fields.get(name)
+                if not removed.get(label) or not isinstance(position, int):
                     continue
-                said = (
-                    f"{table.label}: {name} refers to {label}(pk={{}}), which one side has removed."
-                )
+                reference = f"{table.label}: {name} refers to {label}"
                 for row in table.rows():
-                    value = row.values[at]
-                    keys = map(source, value if isinstance(value, list) else [value])
-                    yield from (
-                        (row.line, said.format(key)) for key in keys if key in removed[label]
-                    )
+                    value = row.values[position]
+                    for key in map(source, value if isinstance(value, list) else [value]):
+                        if key in removed[label]:
+                            message = f"{reference}(pk={key}), which one side has removed."
+                            yield row.line, message
 
 
 def _references(model: ModelType) -> Iterator[tuple[str, str]]:
-    """Yield the names of the fields that hold primary keys of a model, and its label."""
+    """Yield the fields whose values are primary keys of another model, and its label."""
     for name, column in table_of(model).references.items():
         field: Any = column.field
         target = column.references
@@ -199,35 +207,36 @@ def _references(model: ModelType) -> Iterator[tuple[str, str]]:
             yield name, target._meta.label
 
 
-def _is_mergeable(name: str, sides: Sequence[_Side]) -> bool:
-    having = [side for side in sides if name in side.tables]
-    is_same = all(side.shape(name) == having[0].shape(name) for side in having)
-    return is_same and all(name in side.blocks for side in having)
+def _is_mergeable(name: str, versions: Sequence[_Version]) -> bool:
+    """Whether the rows of a create function can be merged by rows in all versions that have it."""
+    having = [version for version in versions if name in version.tables]
+    is_same = all(version.shape(name) == having[0].shape(name) for version in having)
+    return is_same and all(name in version.blocks for version in having)
 
 
-def _merged_rows(
+def _merge_rows(
     name: str,
     base: Mapping[Key, Texts],
     ours: Mapping[Key, Texts],
     theirs: Mapping[Key, Texts],
-) -> Merged:
+) -> MergeResult:
     """Merge the rows of a create function."""
     lines: list[str] = []
     conflicts = 0
     for key in sorted({*ours, *theirs}, key=cmp_to_key(in_order)):
-        one, other = _merged_row(base.get(key), ours.get(key), theirs.get(key))
-        if one == other:
-            lines.append(_line(name, one))
+        our, their = _merge_row(base.get(key), ours.get(key), theirs.get(key))
+        if our == their:
+            lines.append(_line(name, our))
         else:
             conflicts += 1
-            lines += [_OURS, _line(name, one), _SPLIT, _line(name, other), _THEIRS]
-    return Merged("".join(lines), conflicts)
+            lines += [_OURS, _line(name, our), _SPLIT, _line(name, their), _THEIRS]
+    return MergeResult("".join(lines), conflicts)
 
 
-def _merged_row(
+def _merge_row(
     base: Texts | None, ours: Texts | None, theirs: Texts | None
 ) -> tuple[Texts | None, Texts | None]:
-    """Return a row as both sides would have it: alike, unless both have changed a field."""
+    """Merge the fields of a row; the two sides differ where both versions changed a field."""
     if ours == base:
         return theirs, theirs
     if theirs == base:
@@ -236,8 +245,8 @@ def _merged_row(
         return ours, theirs
     values = list(zip(base, ours, theirs, strict=True))
     return (
-        tuple(other if one == was else one for was, one, other in values),
-        tuple(one if other == was else other for was, one, other in values),
+        tuple(their if our == old else our for old, our, their in values),
+        tuple(our if their == old else their for old, our, their in values),
     )
 
 
@@ -256,22 +265,22 @@ def _text(path: Path) -> str:
         raise DumpyError(f"{path}: it cannot be read: {error.strerror}.") from error
 
 
-def _merged_lines(base: str, ours: str, theirs: str) -> Merged:
-    """Merge by lines, as git does it."""
+def _merge_lines(base: str, ours: str, theirs: str) -> MergeResult:
+    """Merge texts by lines with ``git merge-file``."""
     with TemporaryDirectory(prefix="dumpy-merge-") as directory:
         names = "ours", "base", "theirs"
         for name, text in zip(names, (ours, base, theirs), strict=True):
             (Path(directory) / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-        labels = [word for name in names for word in ("-L", name)]
+        options = [word for name in names for word in ("-L", name)]
         try:
-            done = subprocess.run(
-                ["git", "merge-file", "-p", *labels, *names],
+            process = subprocess.run(
+                ["git", "merge-file", "-p", *options, *names],
                 cwd=directory,
                 capture_output=True,
                 check=False,
             )
         except OSError as error:
             raise DumpyError(f"git cannot be run to merge the lines: {error}") from error
-        if done.returncode > 127:
-            raise DumpyError(f"git merge-file has failed: {done.stderr.decode().strip()}")
-        return Merged(done.stdout.decode("utf-8", "surrogateescape"), done.returncode)
+        if process.returncode > 127:
+            raise DumpyError(f"git merge-file has failed: {process.stderr.decode().strip()}")
+        return MergeResult(process.stdout.decode("utf-8", "surrogateescape"), process.returncode)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from running import Project
 
 from dumpy import reading
-from dumpy.checking.merge import Merged, merge
+from dumpy.checking.merge import MergeResult, merge
 from dumpy.errors import DumpyError, FixtureError
 
 BASE = [(1, "Saw", 1), (2, "Axe", 2), (3, "Nail", 3)]
@@ -28,7 +28,7 @@ def products(values: Any, fields: str = "id name size") -> Rows:
     return rows("shop.Product", fields, *values)
 
 
-def merged(directory: Path, base: str, ours: str, theirs: str) -> Merged:
+def merged(directory: Path, base: str, ours: str, theirs: str) -> MergeResult:
     """Merge three texts."""
     paths = [directory / name for name in ("base.py", "ours.py", "theirs.py")]
     for path, text in zip(paths, (base, ours, theirs), strict=True):
@@ -42,7 +42,7 @@ def rows_of(text: str) -> list[tuple[object, ...]]:
         return [row.values for table in dump.tables for row in table.rows()]
 
 
-def together(directory: Path, ours: Any, theirs: Any, base: Any = BASE) -> Merged:
+def together(directory: Path, ours: Any, theirs: Any, base: Any = BASE) -> MergeResult:
     """Merge rows of products."""
     return merged(directory, *(module(products(one)) for one in (base, ours, theirs)))
 
@@ -137,7 +137,7 @@ def test_a_table_with_another_field_on_one_side_is_merged_by_lines(tmp_path: Pat
 
 def test_what_is_no_dump_is_merged_by_lines(tmp_path: Path) -> None:
     found = merged(tmp_path, "a\nb\nc\nd\ne\n", "A\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n")
-    assert found == Merged("A\nb\nc\nd\nE\n", 0)
+    assert found == MergeResult("A\nb\nc\nd\nE\n", 0)
 
 
 def test_a_key_that_one_side_has_twice_loses_no_row(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ class Command(BaseCommand):
         self, *, base: Path, ours: Path, theirs: Path, path: str | None = None, **options: Any
     ) -> None:
         with failing("", status=2):
-            merged = merge(base, ours, theirs)
-            ours.write_bytes(merged.text.encode("utf-8", "surrogateescape"))
+            result = merge(base, ours, theirs)
+            ours.write_bytes(result.text.encode("utf-8", "surrogateescape"))
         name = path or ours
-        if merged.conflicts:
-            self.stderr.write(f"Conflicts in {name}: {merged.conflicts}. Edit the marked lines.")
-        for line, message in merged.dangling:
+        if result.conflicts:
+            self.stderr.write(f"Conflicts in {name}: {result.conflicts}. Edit the marked lines.")
+        for line, message in result.dangling:
             self.stderr.write(printable(f"{name}:{line}: {message}"))
-        if merged.conflicts or merged.dangling:
+        if result.conflicts or result.dangling:
             sys.exit(1)
