@@ -181,7 +181,7 @@ class DumpedObject(base.DeserializedObject):
         is_usual = using == self._using and not force_insert and (row is not None or not links)
         if is_usual and self._loader is not None and self._save is not None:
             is_saved = self._save(self.object, self._place)
-            self.deferred_fields = self._loader.claim()
+            self.deferred_fields = self._loader.claim_finish()
         else:
             self._save_at_once(using, force_insert, links if row is None else {})
             is_saved = True
@@ -223,7 +223,7 @@ class RowsObject(base.DeserializedObject):
     def save(self, save_m2m: bool = True, using: str | None = None, **kwargs: Any) -> None:
         """Pass the rows to the loader."""
         self._destination.add_block(self._block)
-        self.deferred_fields = self._loader.claim()
+        self.deferred_fields = self._loader.claim_finish()
 
     def save_deferred_fields(self, using: str | None = None) -> None:
         """Finish the load that the rows belong to; raises ``LoadError``."""
@@ -252,7 +252,7 @@ def Deserializer(
     loader = shared_loader(using) or Loader(
         using, ignore_nonexistent=ignorenonexistent, asks_router=True
     )
-    loader.keep(dump)
+    loader.keep_open(dump)
     try:
         yield from _in_batches(dump, loader)
         loader.flush()
@@ -403,7 +403,7 @@ def _rows(table: DumpedTable, loader: Loader) -> Iterator[DumpedObject | RowsObj
     for block in table.blocks():
         if loader.takes_blocks:
             yield RowsObject(block, destination, loader)
-        elif loader.wants(destination.layout.model):
+        elif loader.includes(destination.layout.model):
             yield from (_row_object(row, destination, loader) for row in block.rows())
 
 

@@ -1,4 +1,4 @@
-"""One load: where rows and objects go, and what remains at the end."""
+"""Load rows and objects into a database, and verify the result."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ from dumpy.reading.dump import Block, Row
 from dumpy.schema.tables import ModelType, Table, is_special, table_of
 from dumpy.text.words import Natural
 
-# As many levels of natural keys may lean on each other where they have moved between rows.
-_PASSES = 100
+# The natural keys of so many models may depend on each other if they move between rows.
+_MAX_PASSES = 100
 
 
 class Destination:
-    """Where the rows of one table of a dump go: in blocks into their table, or as instances.
+    """Loads the rows of one table of a dump: in blocks, or as instances.
 
-    Instances are made for models with hooks or receivers, for rows without a key, and for those
-    that are validated; one that is not valid goes on as an object, which may be so when other rows
-    are there. No row goes anywhere of a model that is left out, or whose rows are read again later.
+    Instances are needed for models with hooks or receivers, for rows without a primary key, and for
+    validation. An invalid row becomes a pending object, which may be valid when other rows are
+    loaded. With ``is_skipped``, no row is loaded.
     """
 
     def __init__(self, loader: Loader, layout: Layout, *, is_skipped: bool = False) -> None:
@@ -68,14 +68,14 @@ class Destination:
         self._loader = loader
         self._is_changed = is_changed(layout)
         self._is_validated = loader.is_validated(layout.model, self._is_changed)
-        self._may_leave_out = loader.rejects is not None and loader.rejects.concerns(
+        self._may_reject = loader.rejects is not None and loader.rejects.concerns(
             layout.table.label
         )
         self._rows = None if is_skipped else loader.table_loader(layout)
 
     def add_block(self, block: Block) -> None:
-        """Take a block of rows, and write it."""
-        if self._rows is not None and not (self._is_validated or self._may_leave_out):
+        """Load a block of rows."""
+        if self._rows is not None and not (self._is_validated or self._may_reject):
             self._rows.add_block(block)
             return
         with self._loader.side_effects.recording() if self._rows is None else nullcontext():
@@ -83,8 +83,8 @@ class Destination:
                 self.add(row)
 
     def add(self, row: Row) -> None:
-        """Take a row."""
-        if self._is_skipped or (self._may_leave_out and self._leaves_out(row)):
+        """Load a row."""
+        if self._is_skipped or (self._may_reject and self._is_rejected(row)):
             return
         if self._rows is not None and (not self._is_validated or self._is_valid(row)):
             self._rows.add(row)
@@ -99,12 +99,12 @@ class Destination:
         except InvalidRow:
             return False
         except LoadError:
-            # What is wrong with its values is said by the table loader.
+            # The table loader reports the values that do not fit.
             return True
         return True
 
-    def _leaves_out(self, row: Row) -> bool:
-        """Whether a row is one of those to leave out; keeps it if so."""
+    def _is_rejected(self, row: Row) -> bool:
+        """Whether a row must be left out; adds it to the rejected rows."""
         rejects = self._loader.rejects
         problem = rejects.reason(self.layout.ref(row)) if rejects is not None else None
         if rejects is not None and problem is not None:
@@ -120,17 +120,19 @@ class Loader:
         report: what the load did, as a ``Report``.
     """
 
-    # Whether whoever saves the objects of a dump takes a block of rows for one.
+    # Whether the deserializer may yield blocks of rows instead of objects.
     takes_blocks = False
 
-    # A script gives the alias only. With `rejects`, which make the attempts, the rows that cannot
-    # be loaded are kept out. `validation` says which dumped rows are validated. Where rows
-    # `come_once`, one with the key of another is refused, but for what handlers save; they are
-    # loaded into tables without rows. References of dumped rows are checked; with
-    # `checks_objects`, those of all rows in the tables of objects as well. Rows of `excluded`
-    # models, and with `asks_router` of those that the router does not allow in the database, are
-    # left out. `finish()` calls the functions in `at_last`, which load what comes last, and then
-    # those in `after_load`.
+    # A script passes the alias only.
+    #
+    # rejects: collects the rows that cannot be loaded; without it, they are errors.
+    # validation: the rows of a dump that are validated.
+    # tables_are_empty: no table has rows, and no row of a dump may have the key of another.
+    # checks_objects: check the references of all rows in the tables of objects, too.
+    # excluded: the models whose rows are left out.
+    # asks_router: leave out models that the router does not allow in the database.
+    #
+    # finish() calls the functions in final_steps, and then those in after_load.
     def __init__(
         self,
         using: str = DEFAULT_DB_ALIAS,
@@ -139,7 +141,7 @@ class Loader:
         registry: Registry = TODAY,
         rejects: Rejects | None = None,
         validation: Validation = Validation.CHANGED,
-        come_once: bool = False,
+        tables_are_empty: bool = False,
         checks_objects: bool = False,
         excluded: Container[ModelType] = (),
         asks_router: bool = False,
@@ -156,59 +158,63 @@ class Loader:
         self.dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
         self.loaders: dict[Hashable, TableLoader] = {}
         self.side_effects = SideEffects(using)
-        self.come_once = come_once
+        self.tables_are_empty = tables_are_empty
         self.pending = Pending(self)
         self.objects = ObjectLoader(self)
-        self.at_last: list[Callable[[Loader], object]] = []
+        self.final_steps: list[Callable[[Loader], object]] = []
         self.after_load: list[Callable[[Loader], object]] = []
         self._checks_objects = checks_objects
         self._layouts: dict[DumpedTable, Layout | None] = {}
-        self._wanted: dict[ModelType, bool] = {}
+        self._included: dict[ModelType, bool] = {}
         self._has_table: set[ModelType] = set()
-        self._saved: set[Table] = set()
-        self._settling = Pending(self)
+        self._saved_tables: set[Table] = set()
+        self._pending_references = Pending(self)
         self._postponed: list[Layout] = []
         self._is_finished = self._is_claimed = False
         self._resources = ExitStack()
 
     def destination(self, dumped: DumpedTable) -> Destination | None:
-        """Return where the rows of a table go, or None if there is no such model."""
+        """Return the destination of the rows of a table, or None if their model does not exist."""
         self.flush()
         layout = self.layout(dumped)
         if layout is None:
             return None
-        if not self._is_wanted(layout.model):
+        if not self._is_included(layout.model):
             return Destination(self, layout, is_skipped=True)
         self.dumped[layout.table].append(dumped)
-        is_later = self._is_uncertain(layout)
-        if is_later:
+        is_postponed = self._has_changing_keys(layout)
+        if is_postponed:
             self._postponed.append(layout)
-        return Destination(self, layout, is_skipped=is_later)
+        return Destination(self, layout, is_skipped=is_postponed)
 
-    def _is_uncertain(self, layout: Layout) -> bool:
-        """Whether the primary keys of rows are natural keys that may lead to other rows later.
+    def _has_changing_keys(self, layout: Layout) -> bool:
+        """Whether primary keys are natural keys that may lead to other rows after the load.
 
-        Other references can be corrected when all rows are loaded, these could not.
+        Other references can be corrected at the end, but the key of a row cannot.
         """
         for name in layout.table.key:
-            model, where = layout.table.column(name).references, layout.fields.get(name)
-            if model is None or not isinstance(where, int) or not self.references.may_change(model):
+            model, position = layout.table.column(name).references, layout.fields.get(name)
+            if (
+                model is None
+                or not isinstance(position, int)
+                or not self.references.may_change(model)
+            ):
                 continue
             row = next(layout.dumped.rows(), None) if layout.dumped else None
-            if row is not None and isinstance(row.values[where], Natural):
+            if row is not None and isinstance(row.values[position], Natural):
                 return True
         return False
 
     def table_loader(self, layout: Layout) -> TableLoader | None:
-        """Return what writes the rows of a table, None where they are saved as instances."""
+        """Return the loader of the rows of a table, or None if they are saved as instances."""
         counts = self.report.tables[layout.table.label]
-        is_heard = self.side_effects.sends_signals(layout.model)
-        if hasattr(layout.model, HOOK) or not layout.has_key or is_heard:
+        sends_signals = self.side_effects.sends_signals(layout.model)
+        if hasattr(layout.model, HOOK) or not layout.has_key or sends_signals:
             counts.lane = "objects"
             return None
         counts.lane = "rows"
-        make = SpecialLoader if is_special(layout.model) else TableLoader
-        loader = make(layout, self.pending, counts)
+        loader_class = SpecialLoader if is_special(layout.model) else TableLoader
+        loader = loader_class(layout, self.pending, counts)
         self.loaders[layout.dumped] = loader
         return loader
 
@@ -217,12 +223,12 @@ class Loader:
         return self.validation is Validation.ALWAYS
 
     def is_validated(self, model: ModelType, is_changed: bool) -> bool:
-        """Whether rows of a model are validated, which may have changed since the dump."""
-        is_wanted = self._is_strict or (is_changed and self.validation is Validation.CHANGED)
-        return is_wanted and not is_special(model)
+        """Whether rows of a model, which ``is_changed`` since the dump, are validated."""
+        validates = self._is_strict or (is_changed and self.validation is Validation.CHANGED)
+        return validates and not is_special(model)
 
     def validate(self, instance: Model, names: Collection[str], *, is_changed: bool) -> None:
-        """Raise ``InvalidRow`` if a dumped object is to be validated, and is not valid."""
+        """Validate an object of a dump if its model requires it; raises ``InvalidRow``."""
         if self.is_validated(type(instance), is_changed):
             validate(instance, names, is_strict=self._is_strict, using=self.using)
 
@@ -233,26 +239,28 @@ class Loader:
         is_built: bool = True,
         has_all_fields: bool = True,
     ) -> None:
-        """Raise ``FixtureError``, or ``FixtureErrors`` for several, if tables do not fit models.
+        """Raise ``FixtureError``, or ``FixtureErrors``, if tables of a dump do not fit the models.
 
-        ``is_built`` says that the tables of the models must be there already, ``has_all_fields``
-        that rows must have a value for each field that needs one.
+        ``is_built`` requires that the tables exist in the database, ``has_all_fields`` that rows
+        have a value for each field without a default.
         """
-        pairs = [(dumped, self.layout(dumped)) for dumped in tables]
-        # Where rows are not loaded, it does not matter whether they fit.
-        found = [(d, one) for d, one in pairs if one is None or self._is_wanted(one.model)]
-        places = {layout.model: d.declared_at() for d, layout in found if layout}
-        # To restore is to lose nothing: only who adds rows to a database may leave out any.
+        pairs = [
+            (dumped, layout)
+            for dumped, layout in ((dumped, self.layout(dumped)) for dumped in tables)
+            if layout is None or self._is_included(layout.model)
+        ]
+        places = {layout.model: dumped.declared_at() for dumped, layout in pairs if layout}
+        # A restore, which builds the tables later, may lose nothing.
         errors = [
             error
-            for dumped, layout in found
+            for dumped, layout in pairs
             for error in mismatches(
                 dumped, layout, may_be_ignored=is_built, has_all_fields=has_all_fields
             )
         ]
-        errors += lost_keys([layout for _dumped, layout in found if layout is not None])
+        errors += lost_keys([layout for _dumped, layout in pairs if layout is not None])
         errors += self._missing_tables(places) if is_built else []
-        ignored = [e for e in errors if self.ignore_nonexistent and e.left_out]
+        ignored = [error for error in errors if self.ignore_nonexistent and error.left_out]
         errors = [error for error in errors if error not in ignored]
         errors.sort(key=lambda error: error.place.line or 0)
         if errors:
@@ -263,12 +271,12 @@ class Loader:
             self.report.ignore(f"{error.place}: {error.reason} {error.left_out}")
 
     def _missing_tables(self, places: Mapping[ModelType, Place]) -> list[FixtureError]:
-        """The errors for models whose tables do not exist; ``places`` are where they are named."""
+        """Return an error for each model without a table; ``places`` name the models."""
         names = [model._meta.db_table for model in places if model not in self._has_table]
-        there = engine_of(connections[self.using]).tables(names) if names else {}
-        self._has_table |= {m for m in places if m._meta.db_table in there}
-        absent = places.keys() - self._has_table
-        return [no_table(model, places[model], self.using) for model in absent]
+        existing = engine_of(connections[self.using]).tables(names) if names else {}
+        self._has_table |= {model for model in places if model._meta.db_table in existing}
+        missing = places.keys() - self._has_table
+        return [no_table(model, places[model], self.using) for model in missing]
 
     def require_table(self, model: ModelType, place: Place | None) -> None:
         """Raise ``FixtureError`` if the table of a model does not exist."""
@@ -277,49 +285,46 @@ class Loader:
                 raise error
 
     def layout(self, dumped: DumpedTable) -> Layout | None:
-        """Return what the rows of a table mean here, None where there is no such model."""
+        """Return the layout of the rows of a table, or None if their model does not exist."""
         if dumped not in self._layouts:
             self._layouts[dumped] = layout_of(dumped, self.registry)
         return self._layouts[dumped]
 
-    def wants(self, model: ModelType) -> bool:
-        """Return whether rows of a model are loaded: it is not excluded, and the router allows it.
-
-        The router is asked once for each model.
-        """
-        if model not in self._wanted:
+    def includes(self, model: ModelType) -> bool:
+        """Whether rows of a model are loaded: it is not excluded, and the router allows it."""
+        if model not in self._included:
             is_allowed = not self.asks_router or router.allow_migrate_model(self.using, model)
-            self._wanted[model] = is_allowed and model not in self.excluded
-        return self._wanted[model]
+            self._included[model] = is_allowed and model not in self.excluded
+        return self._included[model]
 
-    def _is_wanted(self, model: ModelType) -> bool:
-        """Whether rows of a model are loaded; says so, once, where the router forbids it."""
-        if not self.wants(model) and model not in self.excluded:
+    def _is_included(self, model: ModelType) -> bool:
+        """Whether rows of a model are loaded; reports a model that the router does not allow."""
+        if not self.includes(model) and model not in self.excluded:
             label = model._meta.label
-            where = f"the router does not allow it in the database {self.using!r}."
-            self.report.ignore(f"{label} is left out: {where}")
-        return self.wants(model)
+            reason = f"the router does not allow it in the database {self.using!r}."
+            self.report.ignore(f"{label} is left out: {reason}")
+        return self.includes(model)
 
-    def keep(self, resource: Any) -> None:
-        """Keep a resource open until the load is over."""
+    def keep_open(self, resource: Any) -> None:
+        """Keep a resource open until the load has finished."""
         self._resources.callback(resource.close)
 
     def close(self) -> None:
-        """Close what was kept open."""
+        """Close the resources."""
         self._resources.close()
 
-    def kept(self) -> dict[str, int]:
-        """Return how many rows of the loaded tables were there before, and are not in the load."""
-        found = {}
+    def existing_rows(self) -> dict[str, int]:
+        """Return the numbers of rows of loaded tables that are not in the dump, by label."""
+        counts = {}
         for table in self.dumped:
-            is_uncertain = table.model in self.references.other_models or is_special(table.model)
-            if self.references.had_rows(table.model) and not is_uncertain:
+            is_unknown = table.model in self.references.other_models or is_special(table.model)
+            if self.references.had_rows(table.model) and not is_unknown:
                 rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
-                found[table.label] = rows.count() - self.report.tables[table.label].total
-        return {label: number for label, number in found.items() if number > 0}
+                counts[table.label] = rows.count() - self.report.tables[table.label].total
+        return {label: count for label, count in counts.items() if count > 0}
 
-    def claim(self) -> Any:
-        """Return something true once: for the object whose caller will call ``finish()``."""
+    def claim_finish(self) -> Any:
+        """Return ``deferred_fields`` for the one object whose caller will call ``finish()``."""
         claimed, self._is_claimed = self._is_claimed, True
         return None if claimed else {"dumpy": None}
 
@@ -328,13 +333,13 @@ class Loader:
     ) -> bool:
         """Save an object, or defer it if it cannot be saved yet; return whether it was saved.
 
-        An object that a create function of a dump made is saved as it is in the dump. Any other
-        object is validated and saved. ``is_changed`` marks a row of a dump whose model has changed.
+        An object from a create function of a dump is saved as it is in the dump. Any other object
+        is validated and saved. ``is_changed`` marks a row of a dump whose model has changed.
         """
-        if not self._is_wanted(type(instance)):
+        if not self._is_included(type(instance)):
             return False
         table = table_of(type(instance))
-        self._saved.add(table)
+        self._saved_tables.add(table)
         item = PendingObject(instance, place, is_changed=is_changed)
         if self.rejects is not None:
             problem = self.rejects.reason(RowRef(table.label, instance.pk, place))
@@ -345,7 +350,7 @@ class Loader:
             return self.objects.add(item)
 
     def flush(self) -> None:
-        """Write all rows taken so far."""
+        """Write all rows that were added so far."""
         if not self.objects.is_in_hook:
             self.pending.flush()
 
@@ -370,14 +375,14 @@ class Loader:
 
     def _load_deferred(self) -> None:
         self._load_pending()
-        self._settle_all()
+        self._resolve_stale()
         while self._postponed:
             layout = self._postponed.pop(0)
             destination = Destination(self, layout)
             for block in layout.dumped.blocks() if layout.dumped else ():
                 destination.add_block(block)
             self._load_pending()
-            self._settle_all()
+            self._resolve_stale()
 
     def _load_pending(self) -> None:
         self.flush_deferred_objects()
@@ -385,41 +390,41 @@ class Loader:
             self.flush_deferred_objects()
         self.pending.replace()
 
-    def _settle_all(self) -> None:
+    def _resolve_stale(self) -> None:
         """Resolve natural keys against the rows as the load leaves them."""
-        for _pass in range(_PASSES):
-            # What is out may be what natural keys lead to.
-            is_lost = self.rejects is None and not self._postponed and len(self.pending)
-            stale = set() if is_lost else self.references.pop_stale()
+        for _pass in range(_MAX_PASSES):
+            # A load that fails anyway would report the natural keys of its pending rows, too.
+            has_failed = self.rejects is None and not self._postponed and len(self.pending)
+            stale = set() if has_failed else self.references.pop_stale()
             if not stale:
                 return
-            self._settle(stale)
+            self._resolve_again(stale)
         reason = "the natural keys of its rows refer to each other in a cycle."
         labels = sorted(model._meta.label for model in stale)
         raise LoadError([Problem(RowRef(label), reason) for label in labels])
 
-    def _settle(self, stale: set[ModelType]) -> None:
-        """Resolve references by natural key again that may lead to other rows now."""
-        self._settling = Pending(self)
-        for table, some in self.dumped.items():
-            # All rows of a table again, so that the last of several with one key remains.
-            loaders = [self.loaders.get(one) for one in some]
+    def _resolve_again(self, stale: set[ModelType]) -> None:
+        """Resolve references by natural keys to stale models again, and write them."""
+        self._pending_references = Pending(self)
+        for table, dumped_tables in self.dumped.items():
+            # If several rows have one key, the last one is written last again.
+            loaders = [self.loaders.get(dumped) for dumped in dumped_tables]
             names = {name for loader in loaders if loader for name in loader.natural}
-            wanted = _leading_to(stale, table, names)
-            for layout in map(self.layout, some if wanted else ()):
+            stale_names = _stale_references(stale, table, names)
+            for layout in map(self.layout, dumped_tables if stale_names else ()):
                 if layout and layout.dumped and layout.has_key and not is_special(layout.model):
-                    known = {*table.key, *wanted}
-                    fields = {name: layout.fields[name] for name in layout.fields if name in known}
+                    written = {*table.key, *stale_names}
+                    fields = {n: layout.fields[n] for n in layout.fields if n in written}
                     self._write_references(
                         Layout(table, fields, layout.dumped), layout.dumped.rows()
                     )
         for layout, rows in self.objects.rows_with_natural_keys():
-            if _leading_to(stale, layout.table, layout.fields):
+            if _stale_references(stale, layout.table, layout.fields):
                 self._write_references(layout, rows)
-        self._settling.replace()
+        self._pending_references.replace()
 
     def _write_references(self, layout: Layout, rows: Iterable[Row]) -> None:
-        loader = ReferenceLoader(layout, self._settling, Counts())
+        loader = ReferenceLoader(layout, self._pending_references, Counts())
         loader.look_again()
         for row in rows:
             loader.add(row)
@@ -427,56 +432,55 @@ class Loader:
 
     def _finish(self) -> None:
         self._load_deferred()
-        for handler in self.at_last:
-            handler(self)
+        for step in self.final_steps:
+            step(self)
             self._load_deferred()
-        self._judge()
-        loaded = self.report.total()
+        self._verify()
+        total = self.report.total()
         for handler in self.after_load:
             handler(self)
             self._load_deferred()
-        if self.report.total() != loaded or len(self.pending):
-            self._judge()
+        if self.report.total() != total or len(self.pending):
+            self._verify()
         for label in self.references.added_content_types:
             self.report.ignore(f"There is no model {label}: a content type was made for it.")
 
-    def _judge(self) -> None:
-        """Raise ``LoadError`` for what is still out; where it may be rejected, note it."""
+    def _verify(self) -> None:
+        """Raise ``LoadError`` for the rows that were not loaded, or add them to the rejects."""
         left = list(self.pending.left())
         problems = [row.problem for row in left]
         places = {problem.ref.place for problem in problems}
         places |= {row.problem.ref.place for row in self.rejects.sifted} if self.rejects else set()
-        settling = [row.problem for row in self._settling.left()]
-        unsettled = [one for one in settling if one.ref.place not in places]
-        if unsettled and self.rejects is not None:
-            raise LoadError(sorted(unsettled, key=position))
-        problems += unsettled
-        kept_out = {problem.ref.name for problem in problems}
-        repeated = list(
-            self.pending.loaded_keys.duplicates(self.dumped, by_file=not self.come_once)
-        )
+        unresolved = [row.problem for row in self._pending_references.left()]
+        unresolved = [problem for problem in unresolved if problem.ref.place not in places]
+        if unresolved and self.rejects is not None:
+            raise LoadError(sorted(unresolved, key=position))
+        problems += unresolved
+        rejected = {problem.ref.name for problem in problems}
+        loaded_keys = self.pending.loaded_keys
+        duplicates = list(loaded_keys.duplicates(self.dumped, by_file=not self.tables_are_empty))
         for sentence in dangling_composite_keys(self.dumped, self.using):
             self.report.ignore(sentence)
         if self.rejects is None:
-            problems += repeated
-            tables = [*self.dumped, *self._broken(), *self._dependents()]
-            problems += self._dangling(tables, kept_out)
+            problems += duplicates
+            tables = [*self.dumped, *self._violating_tables(), *self._dependent_tables()]
+            problems += self._dangling_problems(tables, rejected)
             if problems:
                 raise LoadError(sorted(problems, key=position))
             return
         self.rejects.left = left
-        loaded = dict.fromkeys([*self.dumped, *self._saved, *self._dependents()])
-        if refused := [*repeated, *self._dangling(loaded, kept_out)]:
-            if any(problem.ref.label in self._keyless for problem in refused):
-                # The database gives such rows another key in each attempt.
+        loaded = dict.fromkeys([*self.dumped, *self._saved_tables, *self._dependent_tables()])
+        if refused := [*duplicates, *self._dangling_problems(loaded, rejected)]:
+            if any(problem.ref.label in self._labels_without_keys for problem in refused):
+                # The database assigns such rows another key in each attempt.
                 raise LoadError(sorted(refused, key=position))
-            # A table that had rows may have those of the problems all the same.
+            # In a table that had rows, a row may refer to an existing row with the same key.
             new = [table for table in loaded if not self.references.had_rows(table.model)]
             self.rejects.leave_out([*refused, *dependent_problems(new, refused, self.using)])
 
-    def _broken(self) -> Collection[Table]:
-        """The tables of objects that are no rows of a dump, if there are any wrong references."""
-        tables = self._saved - self.dumped.keys()
+    def _violating_tables(self) -> Collection[Table]:
+        """Return the tables of hand-written objects if they violate foreign key constraints."""
+        tables = self._saved_tables - self.dumped.keys()
         if not (tables and self._checks_objects):
             return ()
         names = [name for table in tables for name in table.db_tables]
@@ -487,51 +491,53 @@ class Loader:
             return sorted(tables, key=lambda table: table.label)
         return ()
 
-    def _dependents(self) -> list[Table]:
-        """The other tables that refer to values of loaded rows which are not their keys."""
-        loaded = self.dumped.keys() | self._saved
-        found = {
+    def _dependent_tables(self) -> list[Table]:
+        """Return the other tables that refer to fields of loaded tables other than their keys."""
+        loaded = self.dumped.keys() | self._saved_tables
+        tables = {
             table_of(owner)
             for table in loaded
             for owner, name in referring_fields(table.model, self.using)
             for column in table_of(owner).columns
             if column.name == name and column.references and not column.parent_field.primary_key
         }
-        return sorted(found - self.dumped.keys(), key=lambda table: table.label)
+        return sorted(tables - self.dumped.keys(), key=lambda table: table.label)
 
     @property
-    def _keyless(self) -> set[str]:
-        """The labels of models with rows in the dump that have no primary key."""
+    def _labels_without_keys(self) -> set[str]:
+        """The labels of the models with rows that have no primary key in the dump."""
         return {
             table.label
-            for table, dumped in self.dumped.items()
-            if any(not set(table.key) <= one.fields.keys() for one in dumped)
+            for table, dumped_tables in self.dumped.items()
+            if any(not set(table.key) <= dumped.fields.keys() for dumped in dumped_tables)
         }
 
-    def _dangling(self, tables: Collection[Table], kept_out: Collection[Any]) -> list[Problem]:
+    def _dangling_problems(
+        self, tables: Collection[Table], rejected: Collection[tuple[str, str]]
+    ) -> list[Problem]:
         return [
             problem
             for table in tables
             for problem in dangling_problems(
-                table, self.dumped.get(table, ()), self.using, kept_out
+                table, self.dumped.get(table, ()), self.using, rejected
             )
         ]
 
 
 def _forget_content_types() -> None:
-    """Let Django look content types up again, whose keys a load may have changed."""
+    """Clear Django's cache of content types, whose primary keys a load may have changed."""
     if apps.is_installed("django.contrib.contenttypes"):
         from django.contrib.contenttypes.models import ContentType
 
         ContentType.objects.clear_cache()
 
 
-def _leading_to(stale: set[ModelType], table: Table, names: Collection[str]) -> set[str]:
-    """Return those of the foreign keys and links of a table that may lead to stale models."""
+def _stale_references(stale: set[ModelType], table: Table, names: Collection[str]) -> set[str]:
+    """Return the names of the foreign keys and links of a table that refer to stale models."""
     return {
         name
         for name in table.references.keys() & names
-        if any(issubclass(one, table.references[name].references or ()) for one in stale)
+        if any(issubclass(model, table.references[name].references or ()) for model in stale)
     }
 
 
@@ -540,7 +546,7 @@ _shared: ContextVar[Loader | None] = ContextVar("dumpy_loader", default=None)
 
 @contextmanager
 def sharing(loader: Loader) -> Iterator[None]:
-    """Load all fixtures that are read in the block with one loader."""
+    """Load the fixtures that are read in the block with one loader."""
     token = _shared.set(loader)
     try:
         yield
@@ -550,6 +556,6 @@ def sharing(loader: Loader) -> Iterator[None]:
 
 
 def shared_loader(using: str) -> Loader | None:
-    """Return the loader of the block, if there is one for this database."""
+    """Return the shared loader for a database, or None."""
     loader = _shared.get()
     return loader if loader is not None and loader.using == using else None

@@ -222,7 +222,7 @@ class ObjectLoader:
             return False
         item.error, instance = None, item.instance
         # Code may save an object of its own as often as it likes.
-        if item.place and (self._loader.come_once or dumped_row(instance)):
+        if item.place and (self._loader.tables_are_empty or dumped_row(instance)):
             table = table_of(type(instance))
             self._loader.pending.loaded_keys.add_object(table, instance.pk, item.place)
         return True

@@ -243,7 +243,7 @@ class Pending:
 
     def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:
         """Return the keys of rows that code made, in this load or before it in a new database."""
-        if self._loader.come_once or not keys:
+        if self._loader.tables_are_empty or not keys:
             # There were no rows before the load.
             return keys
         made = keys & self._loader.side_effects.keys(table.model)

@@ -168,7 +168,7 @@ def start(loader: Loader, migration: Migration | None) -> CodeObjects:
     Returns what saves the objects that code makes. Raises ``MigrationError`` if a handler fails.
     """
     objects = CodeObjects(loader, is_migrated=migration is not None)
-    loader.at_last.append(objects.save_keyless)
+    loader.final_steps.append(objects.save_keyless)
     if migration is not None:
         if migration.after_load:
             loader.after_load += [_free_keys, *migration.after_load]

@@ -307,7 +307,7 @@ class Restorer:
             registry=self.plan.registry,
             rejects=self.rejects,
             validation=self.validation,
-            come_once=True,
+            tables_are_empty=True,
             checks_objects=True,
         )
         loader.references.content_types = self.content.content_types

@@ -118,7 +118,7 @@ class Command(loaddata.Command):
         # Django counts one object; the other rows of a block are counted here.
         other_rows = getattr(obj, "count", 1) - 1
         self.fixture_object_count += other_rows
-        if not self._loader.wants(model):
+        if not self._loader.includes(model):
             return False
         self.models.add(model)
         self.loaded_object_count += other_rows
@@ -170,7 +170,7 @@ class Command(loaddata.Command):
         total = loader.report.total()
         if total.updated or total.unchanged:
             self.stdout.write(f"  {total}")
-        kept_rows = [f"{label} {number}" for label, number in loader.kept().items()]
+        kept_rows = [f"{label} {number}" for label, number in loader.existing_rows().items()]
         if kept_rows:
             message = f"  existing rows kept: {', '.join(kept_rows)}."
             if len(fixture_labels) == 1 and self._has_rows_of_all_tables(loader):
