@@ -1,7 +1,7 @@
-"""Fixtures of Django's other formats, as dumps: each object stays what it is in the old file.
+"""Convert fixtures in Django's other formats to dumps, and rename them in modules.
 
-A natural key stays one, an object without a primary key has none in the dump either, and objects
-stay in their order. Only what depends on nothing is computed: the defaults of missing fields.
+Natural keys, missing primary keys, and the order of objects stay as they are. Missing fields get
+their default if it is a constant.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from dumpy.text.words import FieldText, Natural, Unwritable, source
 
 
 class Record(NamedTuple):
-    """An object of a fixture: the label of its model, its primary key or None, and its fields."""
+    """An object of a fixture; ``pk`` is None if it has no primary key."""
 
     label: str
     pk: Any
     fields: dict[str, Any]
 
 
-def converted(records: Iterable[Record]) -> str:
-    """Return a dump of records; raises ``DumpyError`` for one that the models cannot hold."""
+def to_dump(records: Iterable[Record]) -> str:
+    """Return a dump of records; raises ``DumpyError`` for one that does not fit the models."""
     parts: list[str] = []
     module = ModuleWriter(parts.append)
     module.begin("A fixture, written by dumpy.", project_version())
@@ -49,25 +49,25 @@ def converted(records: Iterable[Record]) -> str:
 
 
 def _row(record: Record) -> tuple[str, tuple[str, ...], tuple[Any, ...]]:
-    """Return the label of a model, and the fields and values of a row."""
+    """Return the label of the model of a record, and the fields and values of its row."""
     try:
         model: ModelType = apps.get_model(record.label)
     except (LookupError, ValueError) as error:
         raise DumpyError(f"the project has no model {record.label!r}.") from error
     table = table_of(model)
-    given = _key(table, record.pk) | record.fields
+    fields = _key(table, record.pk) | record.fields
     for field in model._meta.concrete_fields:
         if getattr(field, "generated", False):
-            given.pop(field.name, None)
-    if unknown := given.keys() - table.names.keys():
+            fields.pop(field.name, None)
+    if unknown := fields.keys() - table.names.keys():
         raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
-    values = {table.names[name]: value for name, value in given.items()}
-    written = dict(_written(table, values, RowRef(model._meta.label, record.pk)))
-    return model._meta.label, tuple(written), tuple(written.values())
+    values = {table.names[name]: value for name, value in fields.items()}
+    row = dict(_values(table, values, RowRef(model._meta.label, record.pk)))
+    return model._meta.label, tuple(row), tuple(row.values())
 
 
 def _key(table: Table, pk: Any) -> dict[str, Any]:
-    """Return the primary key of a record by column; several of them make a composite one."""
+    """Return the values of a primary key, which may be composite, by column."""
     if pk is None:
         return {}
     if len(table.key) == 1:
@@ -75,38 +75,38 @@ def _key(table: Table, pk: Any) -> dict[str, Any]:
     return dict(zip(table.key, json.loads(pk) if isinstance(pk, str) else pk, strict=True))
 
 
-def _written(table: Table, values: dict[str, Any], ref: RowRef) -> Iterator[tuple[str, Any]]:
-    """Yield the values of a row by column, in the order of the model."""
+def _values(table: Table, values: dict[str, Any], ref: RowRef) -> Iterator[tuple[str, Any]]:
+    """Yield the values for a row of the dump by column, in the order of the model."""
     for column in table.columns:
         if column.name in values:
             yield column.name, _value(column, values[column.name], ref)
-        elif column.name not in table.key and has_one_default(column.field):
-            yield column.name, _typed(column.field.get_default())
+        elif column.name not in table.key and has_constant_default(column.field):
+            yield column.name, _plain(column.field.get_default())
     for link in table.links:
-        given = values.get(link.name) or []
-        yield link.name, [_value(link.target, one, ref) for one in given]
+        keys = values.get(link.name) or []
+        yield link.name, [_value(link.target, key, ref) for key in keys]
 
 
-def _value(column: Column, given: Any, ref: RowRef) -> Any:
-    """Return what a fixture holds as the value of a column; raises ``DumpyError``."""
-    if given is None:
+def _value(column: Column, value: Any, ref: RowRef) -> Any:
+    """Return the value for a row of the dump; raises ``DumpyError`` if the field refuses it."""
+    if value is None:
         return None
-    if column.references is not None and isinstance(given, list | tuple):
-        return Natural(column.references._meta.label, tuple(given))
+    if column.references is not None and isinstance(value, list | tuple):
+        return Natural(column.references._meta.label, tuple(value))
     field = column.parent_field if column.references is not None else column.field
     try:
-        value = _typed(field.to_python(given))
-        source(value)
-        return value
+        converted = _plain(field.to_python(value))
+        source(converted)
+        return converted
     except Unwritable:
-        return FieldText(str(given))
+        return FieldText(str(value))
     except Exception as error:
-        reason = f"{column.name} cannot be {given!r}: {reason_of(error)}"
+        reason = f"{column.name} cannot be {value!r}: {reason_of(error)}"
         raise DumpyError(f"{ref}: {reason}") from error
 
 
-def _typed(value: Any) -> Any:
-    """Return a value as rows of a dump have it: bytes, and times in UTC."""
+def _plain(value: Any) -> Any:
+    """Return a value of a type that dumps have: bytes, times in UTC, and primary keys."""
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     if isinstance(value, datetime):
@@ -115,18 +115,18 @@ def _typed(value: Any) -> Any:
     return value.pk if isinstance(value, Model) else value
 
 
-def has_one_default(field: Any) -> bool:
-    """Whether a field that is missing gets the same value in each load."""
+def has_constant_default(field: Any) -> bool:
+    """Whether the default of a field is the same in each load."""
     if getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED:
         return False
     return bool(field.get_default() == field.get_default())
 
 
-def _records(given: Iterable[Any]) -> Iterator[Record]:
-    for one in given:
-        if not isinstance(one, dict) or not isinstance(one.get("fields"), dict):
-            raise DumpyError(f"expected objects with a model and fields, found: {one!r:.80}")
-        yield Record(str(one.get("model")), one.get("pk"), one["fields"])
+def _records(items: Iterable[Any]) -> Iterator[Record]:
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("fields"), dict):
+            raise DumpyError(f"expected objects with a model and fields, found: {item!r:.80}")
+        yield Record(str(item.get("model")), item.get("pk"), item["fields"])
 
 
 def _json(stream: Any) -> Iterator[Record]:
@@ -149,8 +149,8 @@ def _xml(stream: Any) -> Iterator[Record]:
         if event == pulldom.START_ELEMENT and node.nodeName == "object":
             events.expandNode(node)
             fields = {
-                one.getAttribute("name"): _xml_value(one)
-                for one in node.getElementsByTagName("field")
+                field.getAttribute("name"): _xml_value(field)
+                for field in node.getElementsByTagName("field")
             }
             yield Record(node.getAttribute("model"), node.getAttribute("pk") or None, fields)
 
@@ -158,17 +158,17 @@ def _xml(stream: Any) -> Iterator[Record]:
 def _xml_value(node: Any) -> Any:
     if node.getAttribute("rel") == "ManyToManyRel":
         links = node.getElementsByTagName("object")
-        return [_natural(one) or one.getAttribute("pk") for one in links]
+        return [_natural_key(link) or link.getAttribute("pk") for link in links]
     if node.getElementsByTagName("None"):
         return None
-    if natural := _natural(node):
-        return natural
+    if natural_key := _natural_key(node):
+        return natural_key
     text = getInnerText(node).strip()
     return json.loads(text) if node.getAttribute("type") == "JSONField" else text
 
 
-def _natural(node: Any) -> list[str]:
-    return [getInnerText(one).strip() for one in node.getElementsByTagName("natural")]
+def _natural_key(node: Any) -> list[str]:
+    return [getInnerText(part).strip() for part in node.getElementsByTagName("natural")]
 
 
 READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
@@ -180,58 +180,55 @@ READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
 """Read the objects of an open fixture, by format."""
 
 
-# Names of fixtures in the source of test cases
+def rename_fixtures(text: str, names: Mapping[Path, str]) -> str:
+    """Return the source of a module with other names of fixtures; nothing else is changed.
 
-
-def rewritten(text: str, names: Mapping[Path, str]) -> str:
-    """Return a module that names other fixtures; nothing else of it changes.
-
-    ``names`` are the new names of files by their old paths. A name without an ending stays. So does
-    a module that Python cannot read.
+    ``names`` are the new names by path. Names without an extension stay, and so does a module with
+    a syntax error.
     """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return text
     lines = text.split("\n")
-    # From the end on, as the places of names are those in the old text.
-    for constant in sorted(
-        _names(tree), key=lambda one: (one.lineno, one.col_offset), reverse=True
-    ):
+    # From the end, because the positions are those in the old text.
+    for constant in sorted(_constants(tree), key=_position, reverse=True):
         old = str(constant.value)
-        found = (new for path, new in names.items() if f"/{path.as_posix()}".endswith(f"/{old}"))
-        new = next(found, None) if old else None
-        if new is not None and constant.end_lineno == constant.lineno:
+        matches = (new for path, new in names.items() if f"/{path.as_posix()}".endswith(f"/{old}"))
+        name = next(matches, None) if old else None
+        if name is not None and constant.end_lineno == constant.lineno:
             line = lines[constant.lineno - 1].encode()
-            begin, end = constant.col_offset, constant.end_col_offset
-            written = f"{old.removesuffix(old.rpartition('/')[2])}{new}".encode()
-            changed = line[begin:end].replace(old.encode(), written)
-            lines[constant.lineno - 1] = (line[:begin] + changed + line[end:]).decode()
+            start, end = constant.col_offset, constant.end_col_offset
+            new = f"{old.removesuffix(old.rpartition('/')[2])}{name}"
+            literal = line[start:end].replace(old.encode(), new.encode())
+            lines[constant.lineno - 1] = (line[:start] + literal + line[end:]).decode()
     return "\n".join(lines)
 
 
-def _names(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Yield the texts in what is assigned to ``fixtures``, and in calls of ``loaddata``."""
-    assigned = [pair for node in ast.walk(tree) for pair in _assigned(node)]
-    used = [value for name, value in assigned if name == "fixtures"]
-    shared = {one.id for value in used for one in ast.walk(value) if isinstance(one, ast.Name)}
-    used += [value for name, value in assigned if name in shared]
-    used += [value for node in ast.walk(tree) for value in _loaded(node)]
-    texts = (one for value in used for one in ast.walk(value) if isinstance(one, ast.Constant))
-    # By place: one value may be a part of another.
-    yield from {
-        (one.lineno, one.col_offset): one for one in texts if type(one.value) is str
-    }.values()
+def _constants(tree: ast.Module) -> Iterable[ast.Constant]:
+    """Return the strings that are assigned to ``fixtures``, or passed to ``loaddata``."""
+    assignments = [pair for node in ast.walk(tree) for pair in _assignments(node)]
+    values = [value for name, value in assignments if name == "fixtures"]
+    names = {node.id for value in values for node in ast.walk(value) if isinstance(node, ast.Name)}
+    values += [value for name, value in assignments if name in names]
+    values += [value for node in ast.walk(tree) for value in _loaddata_arguments(node)]
+    nodes = (node for value in values for node in ast.walk(value) if isinstance(node, ast.Constant))
+    # By position, because one value may contain another.
+    return {_position(node): node for node in nodes if type(node.value) is str}.values()
 
 
-def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+def _position(node: ast.Constant) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+def _assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Yield the names that a statement assigns to, each with the value."""
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from ((one.id, node.value) for one in targets if isinstance(one, ast.Name))
+        yield from ((name.id, node.value) for name in targets if isinstance(name, ast.Name))
 
 
-def _loaded(node: ast.AST) -> Sequence[ast.expr]:
+def _loaddata_arguments(node: ast.AST) -> Sequence[ast.expr]:
     """Return the arguments of ``call_command("loaddata", …)``."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("call_command"):
         command = node.args[0] if node.args else None

@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.core.serializers.base import DeserializationError
 from django.db import Error
 
-from dumpy.checking.diff import write_dump
-from dumpy.checking.fixtures import READERS, converted
+from dumpy.checking.fixtures import READERS, to_dump
+from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import rolled_back
 from dumpy.testing import assert_same_data
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -62,7 +62,7 @@ def test_a_converted_fixture_gives_the_same_rows(
             old.write_bytes(dumped_as(format, label, natural=natural))
             loaded(label, old, before)
         if before.exists() and label not in LINKED:
-            new.write_text(converted(READERS[format](io.BytesIO(old.read_bytes()))))
+            new.write_text(to_dump(READERS[format](io.BytesIO(old.read_bytes()))))
             loaded(label, new, after)
             assert_same_data(before, after)
             compared += 1

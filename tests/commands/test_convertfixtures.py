@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sites import NewSite, Site, Version
 
-from dumpy.checking.fixtures import rewritten
+from dumpy.checking.fixtures import rename_fixtures
 
 MODELS = """
 import uuid
@@ -272,8 +272,8 @@ def test_only_what_is_assigned_to_fixtures_is_rewritten() -> None:
         "x = 'é'; fixtures: list = ['sub/é.xml',\r\n 'a.json', 'b/a.json']\r\nother = 'a.json'\r\n"
     )
     after = "x = 'é'; fixtures: list = ['sub/é.py',\r\n 'a.py', 'b/a.json']\r\nother = 'a.json'\r\n"
-    assert rewritten(text, names) == after
-    assert rewritten("fixtures = [", names) == "fixtures = ["
+    assert rename_fixtures(text, names) == after
+    assert rename_fixtures("fixtures = [", names) == "fixtures = ["
 
 
 def test_a_constant_and_a_call_of_loaddata_name_fixtures_too() -> None:
@@ -287,4 +287,6 @@ class Tests(TestCase):
         call_command("dumpdata", "a.json")
 """
     after = text.replace("a.json", "a.py").replace('OTHER = "a.py"', 'OTHER = "a.json"')
-    assert rewritten(text, names) == after.replace('"dumpdata", "a.py"', '"dumpdata", "a.json"')
+    assert rename_fixtures(text, names) == after.replace(
+        '"dumpdata", "a.py"', '"dumpdata", "a.json"'
+    )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from dumpy.checking.converting import (
+    Converter,
     Fixture,
-    Laboratory,
     fixtures_of,
-    laboratory,
-    lacks_rows,
-    rewrite,
+    rename_in_modules,
+    scratch_converter,
 )
 from dumpy.console import add_options
 from dumpy.ending import cleaning_up
@@ -62,58 +61,40 @@ class Command(BaseCommand):
     def handle(self, *labels: str, **options: Any) -> None:
         """Convert the fixtures; the status is 1 if one of them is not converted."""
         self._options, using = options, options["database"]
-        fixtures, converted = list(fixtures_of(labels, using)), list[Fixture]()
+        fixtures, errors = list(fixtures_of(labels, using)), dict[Fixture, Exception]()
         try:
             if fixtures:
-                with laboratory(using, options["needed"]) as scratch:
-                    converted = self._convert(fixtures, scratch)
+                with scratch_converter(using, options["needed"]) as converter:
+                    errors = converter.convert(fixtures, self._print, is_dry=options["dry_run"])
+                    self._print_errors(converter, errors)
         except (DatabaseError, OSError) as error:
             raise CommandError(f"The scratch database cannot be created: {error}") from error
+        converted = [fixture for fixture in fixtures if fixture not in errors]
         failed = self._replace_old(converted) if options["rewrite"] or options["delete"] else []
         if options["dry_run"]:
             self._print("Dry run complete: nothing was changed.")
         elif converted and (failed or not options["delete"]):
             self._print(_OLD_FILES_KEPT)
-        if failed_count := len(fixtures) - len(converted):
-            count = counted(failed_count, "fixture")
+        if errors:
+            count = counted(len(errors), "fixture")
             failed.insert(0, f"{count} of {len(fixtures)} not converted.")
         if failed:
             raise CommandError(" ".join(failed))
         if not fixtures:
             self._print("There are no fixtures to convert.")
 
-    def _convert(self, fixtures: Sequence[Fixture], scratch: Laboratory) -> list[Fixture]:
-        """Convert fixtures; try a fixture that lacks rows of other fixtures again after them."""
-        converted: list[Fixture] = []
-        errors: dict[Fixture, Exception] = {}
-        remaining = fixtures
-        while remaining:
-            count = len(converted)
-            for fixture in remaining:
-                try:
-                    self._print(scratch.convert(fixture, is_dry=self._options["dry_run"]))
-                    converted.append(fixture)
-                except Exception as error:  # the parser of a format may raise any exception
-                    errors.setdefault(fixture, error)
-            scratch.needed += [fixture.path for fixture in converted[count:]]
-            remaining = [
-                fixture
-                for fixture in remaining
-                if fixture not in converted and lacks_rows(errors[fixture])
-            ]
-            if len(converted) == count:
-                break
-        for fixture in fixtures:
-            if fixture not in converted:
-                if self._options["traceback"]:
-                    raise errors[fixture]
-                self.stderr.write(printable_lines(scratch.reason(fixture, errors[fixture])))
-        return converted
+    def _print_errors(self, converter: Converter, errors: Mapping[Fixture, Exception]) -> None:
+        for fixture, error in errors.items():
+            if self._options["traceback"]:
+                raise error
+            self.stderr.write(printable_lines(converter.reason(fixture, error)))
 
     def _replace_old(self, converted: Sequence[Fixture]) -> list[str]:
         """Rewrite modules, and delete the old files that no module names; return the failures."""
         is_dry, kept_count = self._options["dry_run"], 0
-        uses = rewrite(converted, self._print, is_wanted=self._options["rewrite"], is_dry=is_dry)
+        uses = rename_in_modules(
+            converted, self._print, renames=self._options["rewrite"], is_dry=is_dry
+        )
         for fixture, places in uses.items() if self._options["delete"] else ():
             if places:
                 kept_count += 1
