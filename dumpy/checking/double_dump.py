@@ -1,4 +1,4 @@
-"""The double dump test: a dump, restored and dumped again, loses nothing."""
+"""The double dump test: restore a dump, dump again, and compare."""
 
 from __future__ import annotations
 
@@ -31,34 +31,35 @@ from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
 from dumpy.writing.rows import pages_of_query, shape_of
 
-Different = Iterator[tuple[str, tuple[str, ...]]]
-"""What differs, and the lines that say how."""
+Differences = Iterator[tuple[str, tuple[str, ...]]]
+"""The tables that differ, each with lines for the report."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was compared, and the lines that say what differs, for each table that does.
+class DoubleDumpResult:
+    """The result of a double dump test.
 
     Attributes:
-        rows: how many rows the dump has, by model.
-        notes: sentences about what cannot be compared.
-        is_migrated: whether the dump was compared with the database alone.
+        rows: the number of rows in the dump, by model.
+        differences: the lines of the report, by table that differs.
+        notes: sentences about models that are not compared.
+        is_migrated: whether the restored rows were compared with the database only.
     """
 
     rows: Mapping[str, int]
-    different: Mapping[str, tuple[str, ...]]
+    differences: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     is_migrated: bool = False
 
 
 @dataclass(frozen=True)
-class DoubleDump:
-    """Dumps a database, or takes a dump, restores it in a scratch database, and dumps that.
+class DoubleDumpTest:
+    """Restores a dump of a database in a scratch database, dumps again, and compares.
 
     Attributes:
         using: the alias of the database.
         ignored: the names of fields that may differ, by model.
-        say: is told each step in a sentence.
+        say: receives a sentence about each step.
         keeps_scratch: whether the tables of the scratch database are kept for the next test.
     """
 
@@ -67,32 +68,37 @@ class DoubleDump:
     say: Callable[[str], object]
     keeps_scratch: bool = False
 
-    def run(self, given: Path | None) -> Verdict:
-        """Return the verdict; raises ``DumpyError`` if the dump cannot be made or restored."""
-        with scratch_directory("ddt") as aside:
-            first = open_data(given) if given else None
-            # Migrators may make rows of any model.
-            is_of_today = first is not None and first.version == project_version()
-            every = select([], [], self.using)
-            source = self._dump(_models_of(first) if first and is_of_today else every)
-            # The source is dumped, and read as it is, in one snapshot.
+    def run(self, path: Path | None) -> DoubleDumpResult:
+        """Test the dump at ``path``, or a new dump.
+
+        Raises ``DumpyError`` if the dump cannot be made or restored.
+        """
+        with scratch_directory("ddt") as directory:
+            first = open_data(path) if path else None
+            # If the dump is older, migrators may create rows of any model.
+            is_current = first is not None and first.version == project_version()
+            models = _models_of(first) if first and is_current else select([], [], self.using)
+            source = self._dump(models)
+            # The dump and the comparison read the same snapshot.
             with source.snapshot():
                 source.require_tables()
                 if first is None:
                     self.say("dumping the database")
-                    _write(source, aside / "first")
+                    _write(source, directory / "first")
                 for table in source.tables:
-                    _keep(self._stored(table), aside / table.label)
+                    _save(self._stored_rows(table), directory / table.label)
                 unknown = {table: source.unknown_columns(table) for table in source.tables}
-            return self._compared(first or reading.open(aside / "first"), unknown, aside)
+            return self._compare(first or reading.open(directory / "first"), unknown, directory)
 
     def _dump(self, models: list[ModelType]) -> DatabaseDump:
         return DatabaseDump(models, Options(self.using, all_rows=True))
 
-    def _stored(self, table: Table) -> Iterator[Keyed]:
+    def _stored_rows(self, table: Table) -> Iterator[Keyed]:
         return stored_rows(table, self.using, self.ignored.get(table.model, ()))
 
-    def _compared(self, first: Dump, tables: Mapping[Table, list[str]], aside: Path) -> Verdict:
+    def _compare(
+        self, first: Dump, tables: Mapping[Table, list[str]], directory: Path
+    ) -> DoubleDumpResult:
         """Restore a dump, and compare; ``tables`` have the names of columns without a field."""
         rows = {entry.model: entry.rows for entry in first.entries}
         for label, parts in by_model(first.tables).items():
@@ -105,51 +111,54 @@ class DoubleDump:
             report = Restorer(content, Today(content, self.using), compares=False).run()
             is_migrated = content.migration is not None
             labels = report.tables if is_migrated else rows
-            stored: dict[str, tuple[str, ...]] = {}
+            differences: dict[str, tuple[str, ...]] = {}
             for table, unknown in tables.items():
                 if table.label in labels:
-                    stored |= self._different_content(table, unknown, aside)
+                    differences |= self._stored_differences(table, unknown, directory)
             if is_migrated:
                 note = (
                     f"The dump is of version {first.version}, migrators bring it to "
                     f"{project_version()}: its rows cannot come back as they were, and are not "
                     "compared."
                 )
-                return Verdict(rows, stored, (note,), is_migrated=True)
+                return DoubleDumpResult(rows, differences, (note,), is_migrated=True)
             self.say("dumping the scratch database")
-            with (again := self._dump(_models_of(first))).snapshot():
-                _write(again, aside / "second")
-        with reading.open(aside / "second") as second:
-            different = {**dict(self._different_rows(first, second)), **stored}
-        gone = [label for label in rows if TODAY.find(label) is None]
-        notes = [f"{one} is not compared: the project has no such model." for one in gone]
-        return Verdict(rows, different, tuple(notes))
+            with (dump := self._dump(_models_of(first))).snapshot():
+                _write(dump, directory / "second")
+        with reading.open(directory / "second") as second:
+            differences = {**dict(self._dump_differences(first, second)), **differences}
+        removed = [label for label in rows if TODAY.find(label) is None]
+        notes = [f"{label} is not compared: the project has no such model." for label in removed]
+        return DoubleDumpResult(rows, differences, tuple(notes))
 
-    def _different_content(self, table: Table, unknown: list[str], aside: Path) -> Different:
-        label, found = table.label, differences(_kept(aside / table.label), self._stored(table))
-        rows = (RowDiff(label, row) for row in found)
-        yield from _shown(label, "in the database", "after the restore", rows)
+    def _stored_differences(self, table: Table, unknown: list[str], directory: Path) -> Differences:
+        """Yield the differences of a table between the database and the scratch database."""
+        label = table.label
+        rows = differences(_saved(directory / label), self._stored_rows(table))
+        diffs = (RowDiff(label, row) for row in rows)
+        yield from _report(label, "in the database", "after the restore", diffs)
         if unknown:
-            said = f"{label}: columns without a field are not in the dump: {', '.join(unknown)}."
-            yield f"a column of {label}", (said,)
+            line = f"{label}: columns without a field are not in the dump: {', '.join(unknown)}."
+            yield f"a column of {label}", (line,)
 
-    def _different_rows(self, first: Dump, second: Dump) -> Different:
+    def _dump_differences(self, first: Dump, second: Dump) -> Differences:
         ignored = {model._meta.label: names for model, names in self.ignored.items()}
         diff = Diff(first, second, ignored)
         for label, rows in groupby(diff.rows(), lambda row: row.label):
-            yield from _shown(label, "in the first dump", "in the second", rows)
-        for label, found in diff.models.items():
-            if found.fields:
-                yield label, (f"Fields of one dump only: {', '.join(found.fields)}.",)
+            yield from _report(label, "in the first dump", "in the second", rows)
+        for label, model in diff.models.items():
+            if model.fields:
+                yield label, (f"Fields of one dump only: {', '.join(model.fields)}.",)
 
 
 def stored_rows(table: Table, using: str, ignored: Collection[str] = ()) -> Iterator[Keyed]:
-    """Yield the rows of a table with the values as the driver gives them, before any writer.
+    """Yield the rows of a table with the values of the database driver.
 
-    Content types may have other keys: they are compared as what they name, in the dumps.
+    References to content types are left out, as these may have other keys; the dumps have their
+    natural keys.
     """
     shape, links = shape_of(table), {link.name for link in table.links}
-    left_out = {
+    left_out = {*ignored} | {
         column.name
         for column in table.columns
         if column.references is not None and is_content_type(column.references)
@@ -160,17 +169,17 @@ def stored_rows(table: Table, using: str, ignored: Collection[str] = ()) -> Iter
             cells = {
                 name: repr(sorted(value, key=repr) if name in links else value)
                 for name, value in values.items()
-                if name not in left_out and name not in ignored
+                if name not in left_out
             }
             yield Keyed(tuple(values[name] for name in table.key), cells)
 
 
 def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
-    """Return the names of fields given as ``app.Model.field``, by model.
+    """Return the names of the fields ``app_label.ModelName.field``, by model.
 
     Raises ``DumpyError`` for a field that does not exist.
     """
-    found: dict[ModelType, set[str]] = {}
+    ignored: dict[ModelType, set[str]] = {}
     for label in labels:
         name, _, field_name = label.rpartition(".")
         try:
@@ -179,9 +188,9 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
         except (LookupError, ValueError, FieldDoesNotExist) as error:
             reason = "there is no such field. Name it as app_label.ModelName.field."
             raise DumpyError(f"--ignore {label}: {reason}") from error
-        names = found.setdefault(model, set())
-        names |= {field.name, getattr(field, "attname", field.name)}
-    return found
+        names = {field.name, getattr(field, "attname", field.name)}
+        ignored.setdefault(model, set()).update(names)
+    return ignored
 
 
 def _models_of(dump: Dump) -> list[ModelType]:
@@ -198,14 +207,14 @@ def _plain(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
-def _keep(rows: Iterator[Keyed], path: Path) -> None:
-    """Write rows to a file, to be read with ``_kept`` while the scratch database is used."""
+def _save(rows: Iterator[Keyed], path: Path) -> None:
+    """Write rows to a file, because the connection leads to the scratch database later."""
     with path.open("wb") as file:
         for row in rows:
             pickle.dump(tuple(row), file)
 
 
-def _kept(path: Path) -> Iterator[Keyed]:
+def _saved(path: Path) -> Iterator[Keyed]:
     with path.open("rb") as file:
         while True:
             try:
@@ -214,7 +223,8 @@ def _kept(path: Path) -> Iterator[Keyed]:
                 return
 
 
-def _shown(label: str, before: str, after: str, rows: Iterator[RowDiff]) -> Different:
+def _report(label: str, before: str, after: str, rows: Iterator[RowDiff]) -> Differences:
+    """Yield the lines about the first rows that differ, and the number of the others."""
     lines = [f"  {row}" for row in islice(rows, SHOWN)]
     if lines:
         more = sum(1 for _ in rows)

@@ -1,4 +1,4 @@
-"""Deliberate edits of table files, accepted: a manifest of what is there now."""
+"""Accept edits of table files: write a new manifest for a directory dump."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from dumpy.writing.publishing import replaced
 
 
 @dataclass(frozen=True)
-class Resealed:
-    """The names of the files that had changed, or what keeps the edits from being accepted."""
+class ResealResult:
+    """The names of the files that had changed, or the reasons why edits are not accepted."""
 
     changed: tuple[str, ...]
     problems: tuple[FixtureError, ...] = ()
 
 
-def reseal(path: Path) -> Resealed:
-    """Write the manifest again, unless there are problems: then nothing is written.
+def reseal(path: Path) -> ResealResult:
+    """Write the manifest of a directory dump again, unless there are problems.
 
     Raises ``FixtureError`` for a manifest or a ``restore.py`` that cannot be read.
     """
@@ -45,15 +45,15 @@ def reseal(path: Path) -> Resealed:
         except FixtureError as error:
             problems.append(error)
     if problems:
-        return Resealed((), tuple(problems))
+        return ResealResult((), tuple(problems))
     new = replace(manifest, restore=entry_of(dump.source), tables=tuple(tables))
-    before = {manifest.restore, *(file for table in manifest.tables for file in table.files)}
-    after = [new.restore, *(file for table in new.tables for file in table.files)]
-    changed = tuple(entry.name for entry in after if entry not in before)
+    old_files = {manifest.restore, *(file for table in manifest.tables for file in table.files)}
+    new_files = [new.restore, *(file for table in new.tables for file in table.files)]
+    changed = tuple(file.name for file in new_files if file not in old_files)
     if changed:
         with replaced(path / manifests.NAME) as stream:
             stream.write(manifests.to_text(new))
-    return Resealed(changed)
+    return ResealResult(changed)
 
 
 def _resealed(dump: Dump, table: TableEntry) -> TableEntry:
@@ -78,7 +78,7 @@ def _entry(dump: Dump, name: str) -> FileEntry:
 
 
 def _require_restorable(table: TableEntry, parts: Sequence[DumpedTable]) -> None:
-    """Raise ``FixtureError`` unless rows have all values and go by primary key, as a database's."""
+    """Raise ``FixtureError`` unless rows have all values, and are sorted by primary key."""
     model = TODAY.find(table.model)
     key = table_of(model).key if model is not None else ()
     positions = [table.fields.index(name) for name in key if name in table.fields]
@@ -89,19 +89,19 @@ def _require_restorable(table: TableEntry, parts: Sequence[DumpedTable]) -> None
                 values = counted(len(row.values), "value")
                 reason = f"the row has {values}, the manifest {len(table.fields)}."
                 raise FixtureError(part.place(row.line), reason)
-            found = tuple(row.values[position] for position in positions)
-            if last and not _is_after(found, last):
-                shown, before = (", ".join(map(source, one)) for one in (found, last))
+            key_values = tuple(row.values[position] for position in positions)
+            if last and not _is_after(key_values, last):
+                texts = [", ".join(map(source, values)) for values in (key_values, last)]
                 raise FixtureError(
                     part.place(row.line),
-                    f"the primary key {shown} stands after {before}.",
+                    "the primary key {} stands after {}.".format(*texts),
                     "Put each row in the order of the primary keys, each of which occurs once.",
                 )
-            last = found
+            last = key_values
 
 
 def _is_after(key: tuple[object, ...], last: tuple[object, ...]) -> bool:
     try:
         return key > last
-    except TypeError:  # Keys that Python cannot compare are for the database to order.
+    except TypeError:  # only the database can order them
         return key != last

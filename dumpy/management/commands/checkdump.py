@@ -101,12 +101,12 @@ class Command(BaseCommand):
         return message
 
     def _reseal(self, path: Path, *, is_verbose: bool) -> None:
-        resealed = reseal(path)
-        if resealed.problems:
-            lines = [*map(str, resealed.problems), "The manifest was not changed."]
+        result = reseal(path)
+        if result.problems:
+            lines = [*map(str, result.problems), "The manifest was not changed."]
             raise CommandError("\n".join(lines))
         if is_verbose:
-            names = ", ".join(resealed.changed) or "nothing had changed"
+            names = ", ".join(result.changed) or "nothing had changed"
             self.stdout.write(f"Resealed: {names}.")
 
     def _print(self, result: Findings, step: str) -> None:

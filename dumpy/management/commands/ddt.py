@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.checking.double_dump import DoubleDump, Verdict, ignored_fields
+from dumpy.checking.double_dump import DoubleDumpResult, DoubleDumpTest, ignored_fields
 from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
 from dumpy.errors import counted, printable_lines
@@ -41,26 +41,25 @@ class Command(BaseCommand):
         say = self.stdout.write if options["verbosity"] > 1 else lambda sentence: None
         with failing(""):
             ignored, keeps = ignored_fields(options["ignore"]), options["keep_scratch"]
-        test = DoubleDump(options["database"], ignored, say, keeps_scratch=keeps)
+        test = DoubleDumpTest(options["database"], ignored, say, keeps_scratch=keeps)
         with failing("The double dump test has failed: ", is_traced=options["traceback"]):
-            verdict = test.run(path)
+            result = test.run(path)
         with failing(""):
-            self._print_verdict(verdict, options["verbosity"])
+            self._print_result(result, options["verbosity"])
 
-    def _print_verdict(self, verdict: Verdict, verbosity: int) -> None:
-        for lines in verdict.different.values():
+    def _print_result(self, result: DoubleDumpResult, verbosity: int) -> None:
+        for lines in result.differences.values():
             self.stdout.write(printable_lines("\n".join(lines)))
         if verbosity > 0:
-            self.stdout.write(
-                printable_lines("".join(f"{note}\n" for note in verdict.notes)), ending=""
-            )
-        tables, rows = len(verdict.rows), sum(verdict.rows.values())
-        content = f"{counted(tables, 'table')} with {counted(rows, 'row')}"
-        if verdict.different:
-            labels = ", ".join(verdict.different)
+            notes = printable_lines("".join(f"{note}\n" for note in result.notes))
+            self.stdout.write(notes, ending="")
+        if result.differences:
+            labels = ", ".join(result.differences)
             raise CommandError(f"The double dump test has failed: {labels} differs.")
         if verbosity > 0:
-            result = "came back unchanged"
-            if verdict.is_migrated:
-                result = "match the database after the migration"
-            self.stdout.write(f"The double dump test has passed: {content} {result}.")
+            tables, rows = len(result.rows), sum(result.rows.values())
+            content = f"{counted(tables, 'table')} with {counted(rows, 'row')}"
+            end = "came back unchanged"
+            if result.is_migrated:
+                end = "match the database after the migration"
+            self.stdout.write(f"The double dump test has passed: {content} {end}.")
