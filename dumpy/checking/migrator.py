@@ -39,16 +39,16 @@ class {name}(Migrator):
 
 
 class NotWritten(DumpyError):
-    """A migrator that cannot be written; the reason is the sentence."""
+    """A step that cannot be written into the project, for the reason in the message."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """The method of a migrator that a dump needs.
+    """A method of a migrator.
 
     Attributes:
-        source: the version that it leads from.
-        text: its source.
+        source: the version of the dumps that it migrates.
+        text: its source code.
     """
 
     name: str
@@ -56,47 +56,47 @@ class Step:
     text: str
 
 
-def step_for(found: Findings) -> Step | None:
-    """Return the step that a dump needs, if any; raises ``NotWritten`` where none would be run."""
-    if found.is_fine:
+def step_for(result: Findings) -> Step | None:
+    """Return the step that a dump needs, if any; raises ``NotWritten`` if no step would be run."""
+    if result.is_fine:
         return None
-    source = version_of(found.arrived or found.version)
-    today = version_of(found.project_version)
-    if source is None or today is None:
-        said = []
-        if today is None:
-            said.append("The project names no version: set DUMPY['VERSION'] in its settings.")
+    source = version_of(result.arrived or result.version)
+    target = version_of(result.project_version)
+    if source is None or target is None:
+        reasons = ["A migrator leads from version to version."]
+        if target is None:
+            reasons.append("The project names no version: set DUMPY['VERSION'] in its settings.")
         if source is None:
-            said.append("The dump names no version: name it with --as-version 1.0, for example.")
-        raise NotWritten(" ".join(["A migrator leads from version to version.", *said]))
-    if source >= today:
+            reasons.append("The dump names no version: name it with --as-version 1.0, for example.")
+        raise NotWritten(" ".join(reasons))
+    if source >= target:
         raise NotWritten(
-            f"The dump is of version {source}, the project of {today}: a migrator runs for dumps "
+            f"The dump is of version {source}, the project of {target}: a migrator runs for dumps "
             "of older versions only. Raise DUMPY['VERSION'] first."
         )
     name = f"migrate_from_{in_names(source)}".replace(".", "_")
-    # The steps build on each other: models come before fields, and names before values.
-    needed = [one for one in found.stopping if one.kind not in _BY_HAND]
-    needed.sort(key=lambda one: _ORDER.index(one.kind) if one.kind in _ORDER else len(_ORDER))
+    # Each call depends on the ones before: models before fields, and names before values.
+    findings = [finding for finding in result.stopping if finding.kind not in _BY_HAND]
+    findings.sort(key=lambda f: _ORDER.index(f.kind) if f.kind in _ORDER else len(_ORDER))
     lines = [
-        f'"""Version {source} becomes {today}."""',
-        *(line for finding in needed for line in _lines(finding)),
-        f'return "{today}"\n',
+        f'"""Version {source} becomes {target}."""',
+        *(line for finding in findings for line in _lines(finding)),
+        f'return "{target}"\n',
     ]
     return Step(name, source, f"def {name}(self, globals_dict):\n{_indented(lines)}")
 
 
 def write_step(step: Step) -> str:
-    """Write a step into the project, and return what was done and what is to do.
+    """Add a step to the migrator of the project, and return a message for the user.
 
-    A new file is written, or a method is added to the class. Raises ``NotWritten``.
+    If the project has no migrator, a file is created. Raises ``NotWritten``.
     """
-    dotted = configuration().migration_class or _default_class()
-    module, _, name = dotted.rpartition(".")
+    class_path = configuration().migration_class or _default_class()
+    module, _, name = class_path.rpartition(".")
     path = _path_of(module)
     try:
         if path.exists():
-            text = _with_method(path, dotted, step)
+            text = _with_method(path, class_path, step)
             with replaced(path) as stream:
                 stream.write(text)
         else:
@@ -104,28 +104,28 @@ def write_step(step: Step) -> str:
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise NotWritten(f"{path} cannot be written: {error.strerror}.") from error
-    said = f"Wrote {step.name}() into {path}. Review it, and check the dump again."
-    if configuration().migration_class != dotted:
-        said += f'\nSet it in the settings: DUMPY = {{"MIGRATION_CLASS": "{dotted}", …}}'
-    return said
+    message = f"Wrote {step.name}() into {path}. Review it, and check the dump again."
+    if configuration().migration_class != class_path:
+        message += f'\nSet it in the settings: DUMPY = {{"MIGRATION_CLASS": "{class_path}", …}}'
+    return message
 
 
 def _default_class() -> str:
-    """Return where one would look for a migrator: beside the settings."""
-    found = settings.SETTINGS_MODULE
-    if found is None:
+    """Return the path of a new migrator class, in a module next to the settings."""
+    settings_module = settings.SETTINGS_MODULE
+    if settings_module is None:
         raise NotWritten(
             "The settings are not in a package to write a migrator to. Name a class in "
             "DUMPY['MIGRATION_CLASS']: \"package.migrators.OurMigrator\", say."
         )
-    package, dot, _ = found.partition(".")
+    package, dot, _ = settings_module.partition(".")
     module = f"{package}.{_FILE}" if dot else _FILE
     words = re.findall(r"[A-Za-z0-9]+", package if dot else _path_of(module).parent.name)
     return f"{module}.{''.join(map(str.capitalize, words)).lstrip('0123456789')}Migrator"
 
 
 def _path_of(module: str) -> Path:
-    """Return where a module is, or would be: beside the settings if it has no package."""
+    """Return the path of a module, which may not exist; by default, it is next to the settings."""
     package, _, name = module.rpartition(".")
     spec, parent = _spec_of(module), _spec_of(package or settings.SETTINGS_MODULE)
     if spec is not None and spec.has_location and spec.origin is not None:
@@ -142,9 +142,9 @@ def _spec_of(module: str) -> ModuleSpec | None:
         return None
 
 
-def _with_method(path: Path, dotted: str, step: Step) -> str:
-    """Return the text of a file with the step at the end of its class, indented as the others."""
-    name = dotted.rpartition(".")[2]
+def _with_method(path: Path, class_path: str, step: Step) -> str:
+    """Return the source of a module with the step at the end of its migrator class."""
+    name = class_path.rpartition(".")[2]
     data = path.read_bytes()
     try:
         tree = ast.parse(data)
@@ -153,18 +153,19 @@ def _with_method(path: Path, dotted: str, step: Step) -> str:
         raise NotWritten(f"{path} cannot be read: {error}.") from error
     if not encoding.startswith("utf-8"):
         raise NotWritten(f"{path} is {encoding}: save it as UTF-8.")
-    node = next((o for o in tree.body if isinstance(o, ast.ClassDef) and o.name == name), None)
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    node = next(classes, None)
     if node is None:
         raise _by_hand(f"{path} has no class {name}. Name yours in DUMPY['MIGRATION_CLASS'].", step)
     first, end = node.body[0], node.end_lineno or 0
     if first.lineno == node.lineno:
         raise _by_hand(f"{path}:{node.lineno}: {name} has no body on lines of its own.", step)
     try:
-        there = steps_of(import_string(dotted)).get(in_names(step.source))
+        existing = steps_of(import_string(class_path)).get(in_names(step.source))
     except ImportError as error:
         raise NotWritten(f"{path} cannot be imported: {error}.") from error
-    if there:
-        raise _by_hand(f"{dotted} has the step {there} already.", step)
+    if existing:
+        raise _by_hand(f"{class_path} has the step {existing} already.", step)
     lines = [line.decode() for line in data.splitlines(keepends=True)]
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
     method = indent(step.text, lines[first.lineno - 1][: first.col_offset])
@@ -177,11 +178,11 @@ def _by_hand(reason: str, step: Step) -> NotWritten:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    """Yield what a finding says as a comment, and the call, commented out if it is a proposal."""
+    """Yield a finding as a comment, and its call, which is commented out if it is a proposal."""
     name = f"{finding.model}.{finding.field}" if finding.field else finding.model
-    said = f"{name}: {finding.sentence}"
-    # What stands in a dump must not become a line of a program.
-    yield from (f"# {line}" for line in wrap(printable(said), _WIDTH - 10))
+    # A line break in a value of the dump must not end the comment.
+    comment = printable(f"{name}: {finding.sentence}")
+    yield from (f"# {line}" for line in wrap(comment, _WIDTH - 10))
     if finding.call is not None:
         yield from _call(finding.step)
     else:
@@ -189,7 +190,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _call(step: str) -> Iterator[str]:
-    """Yield a call on one line, or with an argument per line, as formatters have it."""
+    """Yield a call on one line if it fits, or on several lines, as Black formats it."""
     if len(step) + 8 <= _WIDTH:
         yield step
         return
@@ -200,7 +201,7 @@ def _call(step: str) -> Iterator[str]:
     else:
         call = ast.parse(step, mode="eval").body
         assert isinstance(call, ast.Call)
-        yield from (f"    {ast.get_source_segment(step, one)}," for one in call.args)
+        yield from (f"    {ast.get_source_segment(step, argument)}," for argument in call.args)
     yield ")"
 
 

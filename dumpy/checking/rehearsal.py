@@ -1,4 +1,4 @@
-"""A rehearsal: the dump is restored into a scratch database, and what is refused is said."""
+"""Restore a dump into a scratch database, and report the rows that are refused."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ _NO_SCRATCH = (
 
 @dataclass
 class _Rehearsal(Restorer):
-    """A restore that goes on where the content is not that of the dump, to say where it differs."""
+    """A restore that continues if the content differs from the dump, to report the differences."""
 
-    differing: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
-        """Note the values that are not those of the dump."""
+        """Add a finding for each field whose values differ from the dump."""
         for content in contents:
             counts: Counter[str] = Counter()
             first: defaultdict[str, list[RowDiff]] = defaultdict(list)
@@ -64,34 +64,35 @@ class _Rehearsal(Restorer):
                 for name in [change.name for change in row.changes] or [""]:
                     counts[name] += 1
                     first[name] += [row] if counts[name] <= SHOWN else []
-            self.differing += (_changed(name, counts[name], first[name]) for name in counts)
+            self.findings += (_changed(name, counts[name], first[name]) for name in counts)
             if not counts:
                 reason = "its content would differ from the dump"
-                self.differing.append(Finding("changed", content.label, reason))
+                self.findings.append(Finding("changed", content.label, reason))
 
 
-class _Refusals(Rejects):
-    """What the first attempt refuses: another one, without some rows, may hide the cause."""
+class _FirstRejects(Rejects):
+    """The rows that the first attempt rejects; a second one without them may hide the cause."""
 
     def leave_out(self, problems: Iterable[Problem]) -> None:
         """Raise ``LoadError``."""
         raise LoadError(list(problems))
 
 
-def rehearse(content: Content, using: str, found: Findings, *, keeps_scratch: bool) -> None:
-    """Restore a dump into a scratch database; migrators and code of the dump are run.
+def rehearse(content: Content, using: str, result: Findings, *, keeps_scratch: bool) -> None:
+    """Restore a dump into a scratch database, with its migrators and code.
 
-    What was found so far says which steps a migrator needs that is still to be written; what is
-    found now is added to it.
+    The calls that earlier findings in ``result`` propose for a migrator are made. New findings are
+    added to it.
     """
-    calls = [one.call for one in found.stopping if one.call is not None]
+    calls = [finding.call for finding in result.stopping if finding.call is not None]
 
     def propose(migrator: Migrator) -> None:
         for call in calls:
             getattr(migrator, call.name)(*call.arguments)
 
-    is_allowed = found.arrived is not None
-    policy = replace(policy_here(), allow_mismatch=is_allowed, proposal=propose if calls else None)
+    allow_mismatch = result.arrived is not None
+    proposal = propose if calls else None
+    policy = replace(policy_here(), allow_mismatch=allow_mismatch, proposal=proposal)
     with ExitStack() as stack:
         try:
             require_permission(content.dump)
@@ -99,51 +100,53 @@ def rehearse(content: Content, using: str, found: Findings, *, keeps_scratch: bo
             kept = name_to_keep(using) if keeps_scratch else ""
             stack.enter_context(scratch(using, kept))
         except FixtureError as error:
-            found.damages.append(error)
+            result.damages.append(error)
             return
         except (RestoreFailed, DatabaseError, OSError) as error:
-            found.damages.append(NoScratch(f"{error}\n{_NO_SCRATCH}"))
+            result.damages.append(NoScratch(f"{error}\n{_NO_SCRATCH}"))
             return
         stack.enter_context(migrating(policy))
-        stack.enter_context(named([], found.notes.append))
-        findings = [*missing, *_restore(content, using, found, kept)]
-    found.is_rehearsed = True
-    guessed = {label for one in found.findings if one.is_guess for label in (one.model, one.to)}
-    found.findings += (replace(one, is_guess=one.model in guessed) for one in findings)
+        stack.enter_context(named([], result.notes.append))
+        findings = [*missing, *_restore(content, using, result, kept)]
+    result.is_rehearsed = True
+    guesses = [finding for finding in result.findings if finding.is_guess]
+    guessed = {label for finding in guesses for label in (finding.model, finding.to)}
+    result.findings += (replace(f, is_guess=f.model in guessed) for f in findings)
 
 
-def _restore(content: Content, using: str, found: Findings, kept: str) -> Iterator[Finding]:
-    """Restore a dump, and yield what is refused, or differs; note what ended it."""
-    rejects = _Refusals()
-    # The check has named the migrations that nothing applies, except for a program.
+def _restore(content: Content, using: str, result: Findings, kept: str) -> Iterator[Finding]:
+    """Restore a dump, and yield what is refused or differs; other errors are added to damages."""
+    rejects = _FirstRejects()
+    # The check has named the skipped migrations, except for a program.
     plan = Today(content, using, is_lenient=not content.dump.is_program)
-    restorer = _Rehearsal(content, plan, rejects=rejects)
+    rehearsal = _Rehearsal(content, plan, rejects=rejects)
     try:
         build_scratch(using, content.labels, kept)
-        report = restorer.run(dry_run=True)
+        report = rehearsal.run(dry_run=True)
     except LoadError as error:
-        rows = [RejectedRow(TODAY.get(one.ref.label), {}, one) for one in error.problems]
-        rejects.left += rows
+        for problem in error.problems:
+            rejects.left.append(RejectedRow(TODAY.get(problem.ref.label), {}, problem))
     except (FixtureError, FixtureErrors) as error:
-        for one in error.errors if isinstance(error, FixtureErrors) else [error]:
-            yield Finding("refused", "", one.reason, hint=one.hint.strip(), place=one.place)
+        for item in error.errors if isinstance(error, FixtureErrors) else [error]:
+            yield Finding("refused", "", item.reason, hint=item.hint.strip(), place=item.place)
     except (DumpyError, DatabaseError, OSError, SystemExit) as error:
-        found.damages.append(error if isinstance(error, DumpyError) else RestoreFailed(str(error)))
+        damage = error if isinstance(error, DumpyError) else RestoreFailed(str(error))
+        result.damages.append(damage)
     else:
-        if content.dump.is_program and found.manifest is None:
-            found.rows = {label: counts.total for label, counts in report.tables.items()}
-        yield from restorer.differing
+        if content.dump.is_program and result.manifest is None:
+            result.rows = {label: counts.total for label, counts in report.tables.items()}
+        yield from rehearsal.findings
     yield from _refused(rejects.rows)
 
 
 def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
-    """Yield the unmanaged models of a dump that have no table in the database that it is for."""
+    """Yield the unmanaged models of a dump that have no table in the database ``using``."""
     unmanaged = [model for model in TODAY.found(content.labels) if not model._meta.managed]
     if not unmanaged:
         return
-    there = engine_of(connections[using]).there(model._meta.db_table for model in unmanaged)
+    existing = engine_of(connections[using]).there(model._meta.db_table for model in unmanaged)
     for model in unmanaged:
-        if model._meta.db_table not in there:
+        if model._meta.db_table not in existing:
             yield Finding(
                 "no-table", model._meta.label,
                 f"its table {model._meta.db_table!r} does not exist in {using!r}, and no "
@@ -153,39 +156,35 @@ def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
 
 
 def _refused(rows: Iterable[RejectedRow]) -> Iterator[Finding]:
-    """Yield the rows that were refused, grouped by model, field, and kind."""
+    """Yield a finding for the rejected rows of each model, field, and kind."""
     groups: dict[tuple[str, str | None, str], list[RejectedRow]] = {}
     for row in rows:
         problem = row.problem
         name = None if problem.kind == "waits" else problem.field or None
         groups.setdefault((problem.ref.label, name, problem.kind), []).append(row)
     for (label, name, kind), group in groups.items():
-        yield _finding(label, name, kind, group)
-
-
-def _finding(label: str, name: str | None, kind: str, group: Sequence[RejectedRow]) -> Finding:
-    problems = [row.problem for row in group]
-    return Finding(
-        kind, label, problems[0].reason.removeprefix(f"{name}: ").rstrip("."), field=name,
-        hint=_HINTS.get(kind, "change the values"), rows=len(group),
-        values=0 if kind == "null" else len(group), examples=tuple(problems[:SHOWN]),
-        proposal=_proposal(group, name, kind) if name and "," not in name else "",
-    )  # fmt: skip
+        reason = group[0].problem.reason.removeprefix(f"{name}: ").rstrip(".")
+        yield Finding(
+            kind, label, reason, field=name, hint=_HINTS.get(kind, "change the values"),
+            rows=len(group), values=0 if kind == "null" else len(group),
+            examples=tuple(row.problem for row in group[:SHOWN]),
+            proposal=_proposal(group, name, kind) if name and "," not in name else "",
+        )  # fmt: skip
 
 
 def _changed(name: str, count: int, first: Sequence[RowDiff]) -> Finding:
-    """Return the finding for values that the fields of today do not keep as they are.
+    """Return the finding for values of a field that differ from the dump after a restore.
 
-    Without a ``name``, it is for rows that one side alone has.
+    Without a ``name``, it is for rows that only one side has.
     """
-    label, rows = first[0].label, [one.row for one in first]
+    label, rows = first[0].label, [row.row for row in first]
     refs = (RowRef(label, single(row.key), row.place) for row in rows)
     finding = Finding(
         "changed", label, "other rows come back",
         hint="handlers of migrators, receivers, or triggers make or change such rows",
         examples=tuple(Problem(ref, "") for ref in refs),
     )  # fmt: skip
-    change = next((one for one in first[0].changes if one.name == name), None)
+    change = next((change for change in first[0].changes if change.name == name), None)
     if change is None:
         return finding
     return replace(
@@ -196,9 +195,9 @@ def _changed(name: str, count: int, first: Sequence[RowDiff]) -> Finding:
 
 
 def _proposal(group: Sequence[RejectedRow], name: str, kind: str) -> str:
-    """Return the call of a migrator with which rows can be loaded; the user chooses new values."""
+    """Return a call for a migrator, in which the user chooses new values for rejected rows."""
     table = table_of(group[0].model)
-    column = next((one for one in table.columns if one.field.name == name), None)
+    column = next((column for column in table.columns if column.field.name == name), None)
     if column is None or kind in _HINTS:
         return ""
     new = "lambda value: ..."
