@@ -389,7 +389,8 @@ def _objects(given: Iterable[Placed], loader: Loader, save: Save) -> Iterator[Du
                 loader.flush_deferred_objects()
     except FixtureError as error:
         # The program may have expected them to be saved.
-        deferred = [*dict.fromkeys(str(row.problem) for row in loader.pending.left())][:SHOWN]
+        rows = loader.pending.rejected_rows()
+        deferred = list(dict.fromkeys(str(row.problem) for row in rows))[:SHOWN]
         if not deferred:
             raise
         said = "\n  ".join(["Objects that were not saved before the error:", *deferred])

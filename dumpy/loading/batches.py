@@ -1,4 +1,4 @@
-"""Rows of one table into the database, a block at a time."""
+"""Write the rows of a table into the database, one block at a time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from django.utils import timezone
 
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef, reason_of
-from dumpy.loading.conflicts import exchangeable, holder, spare_values
+from dumpy.loading.conflicts import conflicting_row, exchangeable, spare_values
 from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.statements import (
     Failures,
     LinkLoader,
     Statements,
-    existing,
     is_same,
     preparation,
-    prepared,
+    prepare_values,
+    stored_rows,
     to_database,
     to_python,
 )
@@ -37,10 +37,10 @@ from dumpy.text.words import Natural
 if TYPE_CHECKING:
     from dumpy.loading.pending import Pending
 
-ROWS = 1000
-SIZE = 4 * 2**20
+_BLOCK_ROWS = 1000
+_BLOCK_BYTES = 4 * 2**20
 REFUSALS = (DatabaseError, ValueError, OverflowError, InterfaceError)
-"""What a driver raises for values that it or its server does not take."""
+"""The exceptions of drivers for values that the driver or the database refuses."""
 _MOVED = (
     "its primary key is a reference by natural key, and a later fixture has given that key to "
     "another row. Name the fixture of this row last."
@@ -50,14 +50,17 @@ Tuple = tuple[Any, ...]
 
 
 class Layout:
-    """What rows of a dump, or of objects, mean for a table of today.
+    """The columns and links of a table that rows of a dump, or objects, have values for.
 
     Attributes:
-        table: the table that the rows go to; ``model`` may be a proxy of its model.
-        fields: where the values of its columns and links are.
-        dumped: the table of the dump that the rows are of; a row of an object has its place itself.
-        columns, links: those that are written.
-        key, changed: the positions of the primary key in ``columns``, and of what rows change.
+        table: the table that the rows are written to.
+        model: the model of instances, which may be a proxy.
+        fields: the position in a row, or the constant value, of each column and link.
+        dumped: the table of the dump; None for rows of objects, which have a place as their line.
+        columns: the columns that are written.
+        links: the links that are written.
+        key: the positions of the primary key in ``columns``.
+        changed: the positions in ``columns`` that an update sets.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Layout:
             column
             for column in table.columns
             if column.name in fields
-            # Without a value the database fills in its default: the column is left out then.
+            # The database fills in its own default.
             or (not column.field.primary_key and column.field.db_default is NOT_PROVIDED)
         )
         self.links = tuple(link for link in table.links if link.name in fields)
@@ -87,23 +90,23 @@ class Layout:
 
     @property
     def has_key(self) -> bool:
-        """Whether the rows have their primary key."""
+        """Whether the rows have a primary key."""
         return set(self.table.key) <= self.fields.keys()
 
-    def named(self, row: Row) -> dict[str, Any]:
-        """Return the values of a row by the names of its fields."""
+    def values_by_name(self, row: Row) -> dict[str, Any]:
+        """Return the values of a row by field name."""
         return by_field(self.fields, row.values)
 
-    def values(self, name: str, rows: Block) -> Sequence[Any]:
-        """Return the values of one field in each of the rows."""
-        where = self.fields.get(name)
-        if where is None:
+    def values(self, name: str, block: Block) -> Sequence[Any]:
+        """Return the values of a field in the rows of a block."""
+        position = self.fields.get(name)
+        if position is None:
             field = next(column.field for column in self.columns if column.name == name)
-            return [default_of(field) for _ in range(len(rows))]
-        return rows.column(where)
+            return [default_of(field) for _ in range(len(block))]
+        return block.column(position)
 
     def block(self, rows: Sequence[Row], size: int = 0) -> Block:
-        """Return rows as a block."""
+        """Return a block of rows."""
         columns = tuple(zip(*(row.values for row in rows), strict=True))
         return Block(columns, [row.line for row in rows], size, self.place_of)
 
@@ -113,45 +116,56 @@ class Layout:
         return place
 
     def instance(self, row: Row) -> Model:
-        """Return a row as an unsaved instance; raises ``LoadError`` if its values do not fit."""
+        """Return an unsaved instance of a row; raises ``LoadError`` if its values do not fit."""
         try:
-            return new(self.model, **self.named(row))
+            return new(self.model, **self.values_by_name(row))
         except Exception as error:
             raise LoadError([Problem(self.ref(row), reason_of(error))]) from error
 
     def ref(self, row: Row) -> RowRef:
-        """Return what names a row, with its primary key as the dump has it."""
-        values = self.named(row)
+        """Return the row reference of a row, with the primary key in the dump."""
+        values = self.values_by_name(row)
         key = single([values.get(name) for name in self.table.key])
         return RowRef(self.table.label, key, self.place_of(row.line))
 
     def rejected(self, row: Row, problem: Problem) -> RejectedRow:
-        """Return a row that is kept out, as data."""
-        return RejectedRow(self.model, self.named(row), problem)
+        """Return a row that was not loaded."""
+        return RejectedRow(self.model, self.values_by_name(row), problem)
 
 
 class Columns(NamedTuple):
-    """The values of a block by column: as Python's, as statements take them, and the links."""
+    """The values of a block.
+
+    Attributes:
+        python: the values of each column, as values of its field.
+        prepared: the same values, prepared for statements.
+        links: the primary keys that each row is linked to, for each link.
+    """
 
     python: list[Sequence[Any]]
-    given: list[Sequence[Any]]
+    prepared: list[Sequence[Any]]
     links: list[list[list[Any]]]
 
 
 @dataclass(slots=True)
-class Converted:
-    """A row with its key, its values as Python's, and its values as statements take them."""
+class ConvertedRow:
+    """A row with its primary key, and its values as in ``Columns``."""
 
     row: Row
     key: object
     python: Tuple
-    given: Tuple
+    prepared: Tuple
     links: tuple[list[Any], ...]
 
 
 @dataclass(eq=False)
 class PendingRow:
-    """A row of a block that is not in the database, what keeps it out, and the column to blame."""
+    """A row of a block that was not saved.
+
+    Attributes:
+        error: the reason.
+        name: the name of the column that failed, or ``""``.
+    """
 
     loader: TableLoader
     row: Row
@@ -169,21 +183,21 @@ class PendingRow:
         return problem_of(layout.ref(self.row), layout.table, self.error, using, self.name)
 
     def rejected(self, problem: Problem) -> list[RejectedRow]:
-        """Return the row as data."""
+        """Return the row as a rejected row."""
         return [self.loader.layout.rejected(self.row, problem)]
 
 
-def require_lock(error: Exception, using: str) -> None:
-    """Raise ``LockedOut`` if a row was refused only since another session holds what it needs."""
+def raise_if_locked_out(error: Exception, using: str) -> None:
+    """Raise ``LockedOut`` if the error of a row is a lock of another session."""
     if isinstance(error, DatabaseError) and engine_of(connections[using]).is_locked_out(error):
         raise LockedOut(str(error)) from error
 
 
 class TableLoader:
-    """Puts rows of one layout into their table: inserted, updated, or found unchanged.
+    """Inserts or updates the rows of one layout.
 
     Attributes:
-        natural: the fields of which rows had references by natural key.
+        natural_fields: the names of the fields with references by natural key.
     """
 
     def __init__(self, layout: Layout, pending: Pending, counts: Counts) -> None:
@@ -191,7 +205,7 @@ class TableLoader:
         self.table = layout.table
         self.model = layout.table.model
         self.counts = counts
-        self.natural: set[str] = set()
+        self.natural_fields: set[str] = set()
         self._pending = pending
         self._references = pending.references
         self.using = pending.using
@@ -200,60 +214,62 @@ class TableLoader:
         self._statements = Statements(self.model, layout.columns, self.using)
         self._preparations = [
             # Django's compiler prepares values itself.
-            None if self._statements.wants_python else preparation(c, connections[self.using])
-            for c in layout.columns
+            None if self._statements.wants_python else preparation(column, connections[self.using])
+            for column in layout.columns
         ]
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
 
-    def with_conflict(self, problem: Problem, row: Row) -> Problem:
-        """Let a problem say which row of the database has a unique value of the refused row."""
+    def with_conflicting_row(self, problem: Problem, row: Row) -> Problem:
+        """Return the problem of a refused row with the row that has the same unique value."""
         names = [column.name for column in self.layout.columns]
-        values = dict(zip(names, self.converted(row).python, strict=True))
-        found = holder(self.table, values, self.using)
-        if found is None:
+        values = dict(zip(names, self.convert_row(row).python, strict=True))
+        conflict = conflicting_row(self.table, values, self.using)
+        if conflict is None:
             return problem
-        said = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={found[0]!r}) has the same "
+        key, unique = conflict
+        reason = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={key!r}) has the same "
         if self.model in self._references.other_models or not self._references.had_rows(self.model):
-            return replace(problem, reason=f"{said}{found[1]}.")
+            return replace(problem, reason=f"{reason}{unique}.")
         hint = "To replace all rows with those of a dump: manage.py restore FILE"
-        return replace(problem, reason=f"{said}{found[1]} and already exists.", hint=hint)
+        return replace(problem, reason=f"{reason}{unique} and already exists.", hint=hint)
 
     def add(self, row: Row) -> None:
-        """Take a row; the database is not asked before a block is full."""
+        """Add a row to the current block, which is written when it is full."""
         self._pending.unwritten[self] = None
         self._rows.append(row)
         self._size += row.size
-        if len(self._rows) >= ROWS or self._size >= SIZE:
+        if len(self._rows) >= _BLOCK_ROWS or self._size >= _BLOCK_BYTES:
             self.flush()
 
     def add_block(self, block: Block) -> None:
-        """Take a block of rows, and write it."""
+        """Write a block of rows."""
         self.flush()
         if len(block):
             self._load(block)
 
     def flush(self) -> None:
-        """Write the rows taken so far."""
+        """Write the current block."""
         self._pending.unwritten.pop(self, None)
         if self._rows:
             block = self.layout.block(self._rows, self._size)
             self._rows, self._size = [], 0
             self._load(block)
 
-    def put(self, row: Row, *, is_new: bool) -> bool:
-        """Write one row now; return whether it was inserted.
+    def write(self, row: Row, *, is_new: bool) -> bool:
+        """Write one row; return whether it was inserted.
 
-        One that is said to be new is not looked up. Raises what its fields or the database raise.
+        With ``is_new``, no query looks for an existing row. Raises the errors of fields and of the
+        database.
         """
-        converted = self.converted(row)
-        self.look_again()
+        converted = self.convert_row(row)
+        self.require_queries()
         before = self.counts.inserted
-        self._merge(self._placed([converted]), are_new=is_new)
+        self._merge(self._rows_to_write([converted]), are_new=is_new)
         return self.counts.inserted > before
 
-    def converted(self, row: Row) -> Converted:
-        """Return a row with its values converted; raises what its fields raise."""
+    def convert_row(self, row: Row) -> ConvertedRow:
+        """Convert the values of a row; raises the errors of fields."""
         failures: Failures = {}
         block = self.layout.block([row])
         columns = self._columns(block, failures)
@@ -261,92 +277,92 @@ class TableLoader:
             raise error
         return self._rows_of(block, columns, failures)[0]
 
-    def convert(self, rows: Sequence[Row]) -> list[Converted]:
-        """Return the rows with their values converted; those that fail are pending."""
+    def convert_rows(self, rows: Sequence[Row]) -> list[ConvertedRow]:
+        """Convert the values of rows; rows that fail are pending, and not returned."""
         failures: Failures = {}
         block = self.layout.block(rows)
         columns = self._columns(block, failures)
-        self._keep_out(block, failures)
+        self._add_failures(block, failures)
         return self._rows_of(block, columns, failures)
 
-    def _rows_of(self, block: Block, columns: Columns, failures: Failures) -> list[Converted]:
-        """Return the rows that could be converted, one by one."""
-        python, given = zip(*columns.python, strict=True), zip(*columns.given, strict=True)
-        linked = zip(*columns.links, strict=True) if columns.links else repeat(())
-        rows = map(Converted, block.rows(), self._keys(columns), python, given, linked)
+    def _rows_of(self, block: Block, columns: Columns, failures: Failures) -> list[ConvertedRow]:
+        """Return the rows of a block without failures."""
+        python, prepared = zip(*columns.python, strict=True), zip(*columns.prepared, strict=True)
+        links = zip(*columns.links, strict=True) if columns.links else repeat(())
+        rows = map(ConvertedRow, block.rows(), self._keys(columns), python, prepared, links)
         return [row for i, row in enumerate(rows) if i not in failures]
 
     def _load(self, block: Block) -> None:
-        """Write rows: all at once into an empty table, else each where it belongs."""
+        """Write a block: with one statement into an empty table, otherwise merged."""
         failures: Failures = {}
         columns = self._columns(block, failures)
         if self.layout.dumped is not None:
             self._pending.loaded_keys.add_rows(self.table, self._keys(columns))
         if not failures and self._insert_all(columns):
             return
-        self._keep_out(block, failures)
+        self._add_failures(block, failures)
         converted = self._rows_of(block, columns, failures)
-        placed = self._placed(converted) if converted else []
+        rows = self._rows_to_write(converted) if converted else []
         try:
             with transaction.atomic(using=self.using):
-                self._merge(placed)
+                self._merge(rows)
         except REFUSALS as error:
-            require_lock(error, self.using)
-            self.write_one_by_one(placed)
+            raise_if_locked_out(error, self.using)
+            self.write_one_by_one(rows)
 
     def _columns(self, block: Block, failures: Failures) -> Columns:
         python = [self._python(column, block, failures) for column in self.layout.columns]
-        given = [
-            prepared(column, values, prepare, failures)
+        prepared = [
+            prepare_values(column, values, prepare, failures)
             for column, values, prepare in zip(
                 self.layout.columns, python, self._preparations, strict=True
             )
         ]
         links = []
-        for link in self._links:
-            lists = self.layout.values(link.link.name, block)
-            if any(type(one) is Natural for some in lists if type(some) is list for one in some):
-                self.natural.add(link.link.name)
-            links.append(link.convert(lists, failures))
-        return Columns(python, given, links)
+        for loader in self._links:
+            lists = self.layout.values(loader.link.name, block)
+            if any(type(key) is Natural for keys in lists if type(keys) is list for key in keys):
+                self.natural_fields.add(loader.link.name)
+            links.append(loader.convert(lists, failures))
+        return Columns(python, prepared, links)
 
     def _keys(self, columns: Columns) -> Sequence[Any]:
         keys = [columns.python[i] for i in self.layout.key]
         return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))
 
     def _insert_all(self, columns: Columns) -> bool:
-        """Insert rows into an empty table; return whether that was possible."""
-        if not self._had_no_rows():
+        """Insert a block into an empty table; return whether it was inserted."""
+        if not self._is_table_empty():
             return False
         keys = self._keys(columns)
         if len(set(keys)) < len(keys):
             return False
         try:
             with transaction.atomic(using=self.using):
-                self._statements.insert(columns.given)
+                self._statements.insert(columns.prepared)
                 for link, lists in zip(self._links, columns.links, strict=True):
                     link.write(keys, lists)
         except REFUSALS as error:
-            require_lock(error, self.using)
+            raise_if_locked_out(error, self.using)
             return False
         self.counts.inserted += len(keys)
         self._references.note_inserted(self.model)
         return True
 
-    def replace(self, rows: Sequence[Row]) -> None:
-        """Write rows all at once, those that exchange unique values too; raises ``DatabaseError``.
+    def write_together(self, rows: Sequence[Row]) -> None:
+        """Write rows that exchange unique values; raises ``DatabaseError``.
 
-        None is deleted for it: the database might delete others with it.
+        No row is deleted for it, because the database might delete others with it.
         """
         with transaction.atomic(using=self.using):
-            converted = self._latest(self.convert(rows))
-            self.look_again()
+            converted = self._last_per_key(self.convert_rows(rows))
+            self.require_queries()
             stored = self._stored(converted)
-            self._set_aside([row for row in converted if self._is_changed(row, stored)])
+            self._write_spare_values([row for row in converted if self._is_changed(row, stored)])
             self._merge(converted)
 
-    def _set_aside(self, rows: list[Converted]) -> None:
-        """Give stored rows values that conflict with no others."""
+    def _write_spare_values(self, rows: list[ConvertedRow]) -> None:
+        """Set unique values of stored rows to values that no row has."""
         key = [self.layout.columns[i] for i in self.layout.key]
         columns = exchangeable(self.model, [self.layout.columns[i] for i in self.layout.changed])
         if not rows or not columns:
@@ -357,30 +373,30 @@ class TableLoader:
             *(spare_values(column, len(rows), self.using) for column in columns),
         ]
         prepared = [
-            to_database(column, some, connection, failures)
-            for column, some in zip([*key, *columns], values, strict=True)
+            to_database(column, column_values, connection, failures)
+            for column, column_values in zip([*key, *columns], values, strict=True)
         ]
         statements = Statements(self.model, [*key, *columns], self.using)
         positions = range(len(prepared))
-        rows_of_values = list(zip(*prepared, strict=True))
-        statements.update(rows_of_values, positions[len(key) :], positions[: len(key)])
+        new_rows = list(zip(*prepared, strict=True))
+        statements.update(new_rows, positions[len(key) :], positions[: len(key)])
 
-    def write_one_by_one(self, rows: Iterable[Converted]) -> None:
-        """Write rows each under a savepoint; those that the database refuses are pending."""
-        self.look_again()
+    def write_one_by_one(self, rows: Iterable[ConvertedRow]) -> None:
+        """Write each row under a savepoint; rows that the database refuses are pending."""
+        self.require_queries()
         for row in rows:
             try:
                 with transaction.atomic(using=self.using):
                     self._merge([row])
             except REFUSALS as error:
-                require_lock(error, self.using)
+                raise_if_locked_out(error, self.using)
                 self._pending.add(PendingRow(self, row.row, error))
 
-    def look_again(self) -> None:
-        """Look rows up from now on: their keys may be in an earlier batch."""
+    def require_queries(self) -> None:
+        """Query existing rows from now on: the load may have written rows with the same keys."""
         self._is_empty = False
         for link in self._links:
-            link.look_again()
+            link.require_queries()
 
     def _python(self, column: Column, block: Block, failures: Failures) -> Sequence[Any]:
         values = self.layout.values(column.name, block)
@@ -389,35 +405,33 @@ class TableLoader:
             failure = column.name, error
             failures.update({i: failure for i, value in enumerate(values) if value is None})
         if column.references is not None and Natural in set(map(type, values)):
-            self.natural.add(column.name)
+            self.natural_fields.add(column.name)
         return to_python(column, values, self._references, failures)
 
-    def _keep_out(self, block: Block, failures: Failures) -> None:
+    def _add_failures(self, block: Block, failures: Failures) -> None:
         for position, (name, error) in failures.items():
             self._pending.add(PendingRow(self, block.row(position), error, name))
 
-    def _placed(self, rows: list[Converted]) -> list[Converted]:
-        """Return the rows that are to be written."""
-        return self._latest(rows)
+    def _rows_to_write(self, rows: list[ConvertedRow]) -> list[ConvertedRow]:
+        return self._last_per_key(rows)
 
-    def _latest(self, rows: list[Converted]) -> list[Converted]:
-        """Leave one of several rows with the same key: the last, which counts as an update."""
+    def _last_per_key(self, rows: list[ConvertedRow]) -> list[ConvertedRow]:
+        """Return the last row with each primary key; the others count as updates."""
         by_key = {row.key: row for row in rows}
         self.counts.updated += len(rows) - len(by_key)
         return list(by_key.values())
 
-    def _merge(self, rows: list[Converted], *, are_new: bool = False) -> None:
+    def _merge(self, rows: list[ConvertedRow], *, are_new: bool = False) -> None:
         stored = {} if are_new else self._stored(rows)
         new = [row for row in rows if row.key not in stored]
         changed = [row for row in rows if self._is_changed(row, stored)]
         if new:
-            self._statements.insert(list(zip(*(row.given for row in new), strict=True)))
-        values = [row.given for row in changed]
+            self._statements.insert(list(zip(*(row.prepared for row in new), strict=True)))
+        values = [row.prepared for row in changed]
         self._statements.update(values, self.layout.changed, self.layout.key)
         relinked: set[object] = set()
-        for position, link in enumerate(self._links):
-            lists = [row.links[position] for row in rows]
-            relinked |= link.write([row.key for row in rows], lists)
+        for i, link in enumerate(self._links):
+            relinked |= link.write([row.key for row in rows], [row.links[i] for row in rows])
         if new and not are_new:
             self._references.note_inserted(self.model)
         if changed:
@@ -427,20 +441,20 @@ class TableLoader:
         self.counts.updated += len(changed) + len(relinked & unchanged)
         self.counts.unchanged += len(unchanged - relinked)
 
-    def _stored(self, rows: list[Converted]) -> dict[object, Tuple]:
-        if self._had_no_rows():
+    def _stored(self, rows: list[ConvertedRow]) -> dict[object, Tuple]:
+        if self._is_table_empty():
             return {}
         columns = [self.layout.columns[i] for i in self.layout.changed]
-        return dict(existing(self.table, columns, [row.key for row in rows], self.using))
+        return dict(stored_rows(self.table, columns, [row.key for row in rows], self.using))
 
-    def _had_no_rows(self) -> bool:
+    def _is_table_empty(self) -> bool:
         if self._is_empty is None:
             self._is_empty = self._statements.is_empty()
             self._references.note_had_rows(self.model, not self._is_empty)
         return self._is_empty
 
-    def _is_changed(self, row: Converted, stored: Mapping[object, Tuple]) -> bool:
-        """Whether a row is stored with other values."""
+    def _is_changed(self, row: ConvertedRow, stored: Mapping[object, Tuple]) -> bool:
+        """Whether the stored row has other values."""
         values = stored.get(row.key)
         return values is not None and not all(
             is_same(self.layout.columns[i], row.python[i], value)
@@ -449,19 +463,19 @@ class TableLoader:
 
 
 class ReferenceLoader(TableLoader):
-    """Puts references right in rows that are in their table already: it inserts none."""
+    """Updates the references of stored rows; inserts no row."""
 
-    def _placed(self, rows: list[Converted]) -> list[Converted]:
+    def _rows_to_write(self, rows: list[ConvertedRow]) -> list[ConvertedRow]:
         stored = self._stored(rows)
-        for row in rows if self.natural & set(self.table.key) else ():
+        for row in rows if self.natural_fields & set(self.table.key) else ():
             if row.key not in stored:
-                # Where a later fixture has changed what a primary key leads to.
+                # A later fixture has changed the row that the primary key refers to.
                 self._pending.add(PendingRow(self, row.row, RefusedRow(_MOVED)))
-        return [row for row in self._latest(rows) if row.key in stored]
+        return [row for row in self._last_per_key(rows) if row.key in stored]
 
 
 def default_of(field: Field) -> Any:
-    """Return what a field holds that a row does not mention."""
+    """Return the value of a field that is not in a row."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return field.to_python(timezone.now())
     return field.get_default()

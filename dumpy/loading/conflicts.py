@@ -1,4 +1,4 @@
-"""Rows that hold unique values of other rows, and how these rows are replaced."""
+"""Find rows that conflict with others by unique values, and values for exchanging them."""
 
 from __future__ import annotations
 
@@ -17,51 +17,55 @@ from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, Uni
 
 from dumpy.schema.tables import FLOAT_DIGITS, Column, Field, ModelType, Table, chunks, single
 
-# A condition of each row takes its own place in a query.
+# A query has a condition for each row.
 _ROWS_PER_QUERY = 100
 _CHARACTERS = "~0123456789!#$&*+-"
 _LENGTH = 12
-_FAR = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
+_LAST_DAY = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 
 def conflicts(table: Table, rows: Sequence[Mapping[str, object]], using: str) -> set[object]:
-    """Return the primary keys of stored rows that belong to the same row as one of ``rows``.
+    """Return the primary keys of stored rows with the same unique foreign keys as ``rows``.
 
-    Such as the profile of a user, of which there can be one only.
+    An example is the profile of a user, who can have only one.
     """
     stored: QuerySet[Any] = QuerySet(table.model, using=using)
-    found: set[object] = set()
-    for some in chunks(rows, _ROWS_PER_QUERY):
+    keys: set[object] = set()
+    for chunk in chunks(rows, _ROWS_PER_QUERY):
         conditions = [
-            Q(**{name: values[name] for name in unique})
-            for unique in unique_foreign_keys(table.model)
-            for values in some
-            if None not in map(values.get, unique)
+            Q(**{name: values[name] for name in names})
+            for names in unique_foreign_keys(table.model)
+            for values in chunk
+            if None not in map(values.get, names)
         ]
         if conditions:
-            found |= set(stored.filter(reduce(or_, conditions)).values_list("pk", flat=True))
-    return found
+            keys |= set(stored.filter(reduce(or_, conditions)).values_list("pk", flat=True))
+    return keys
 
 
-def blank(table: Table, keys: Iterable[object], using: str) -> set[object]:
-    """Return the primary keys of rows that only have defaults beside the key of their owner."""
-    owning = {name for unique in unique_foreign_keys(table.model) for name in unique}
-    fields = [c.field for c in table.columns if c.name not in {*table.key, *owning}]
-    telling = [field for field in fields if not _is_stamp(field)]
+def keys_of_default_rows(table: Table, keys: Iterable[object], using: str) -> set[object]:
+    """Return the primary keys of rows with defaults in all fields but unique foreign keys."""
+    unique = {name for names in unique_foreign_keys(table.model) for name in names}
+    fields = [
+        column.field
+        for column in table.columns
+        if column.name not in {*table.key, *unique} and not _varies(column.field)
+    ]
+    defaults = [field.get_default() for field in fields]
     rows: QuerySet[Any] = QuerySet(table.model, using=using).filter(pk__in=list(keys))
-    values = rows.values_list("pk", *(field.attname for field in telling))
-    return {pk for pk, *held in values if held == [field.get_default() for field in telling]}
+    rows_of_values = rows.values_list("pk", *(field.attname for field in fields))
+    return {pk for pk, *values in rows_of_values if values == defaults}
 
 
-def _is_stamp(field: Field) -> bool:
-    """Whether a field holds another value by itself in each row."""
+def _varies(field: Field) -> bool:
+    """Whether the default of a field is different in each row."""
     is_time = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
     return is_time or bool(field.get_default() != field.get_default())
 
 
 @cache
 def _unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
-    """The names of the fields that are unique, alone or together, but for the primary key."""
+    """Return the names of the unique fields and sets of fields, without the primary key."""
     meta = model._meta
     single = [(f.name,) for f in meta.local_concrete_fields if f.unique and not f.primary_key]
     constraints = [constraint.fields for constraint in meta.total_unique_constraints]
@@ -70,7 +74,7 @@ def _unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
 
 @cache
 def unique_foreign_keys(model: ModelType) -> tuple[tuple[str, ...], ...]:
-    """The attribute names of the foreign keys that are unique, alone or together."""
+    """Return the attribute names of the foreign keys that are unique, alone or together."""
     fields = model._meta.local_concrete_fields
     keys = {field.name: field.attname for field in fields if isinstance(field, ForeignKey)}
     sets = [names for names in _unique_sets(model) if set(names) <= keys.keys()]
@@ -78,71 +82,81 @@ def unique_foreign_keys(model: ModelType) -> tuple[tuple[str, ...], ...]:
 
 
 def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
-    """Return columns of which a model has one in each of its unique constraints.
+    """Return a column of each unique constraint of a model, preferably a nullable one.
 
-    Those that may be NULL come first: NULL conflicts with no other row.
+    NULL conflicts with no other row.
     """
-    found: list[Column] = []
+    exchangeable: list[Column] = []
     sets: list[Any] = list(_unique_sets(model))
     for constraint in model._meta.constraints:
         if isinstance(constraint, UniqueConstraint):
             expressions: Any = constraint.expressions
-            nodes = [node for one in expressions for node in one.flatten()]
-            named = [node.name for node in nodes if hasattr(node, "name")]
-            sets.append([*constraint.fields, *named])
+            nodes = [node for expression in expressions for node in expression.flatten()]
+            names = [node.name for node in nodes if hasattr(node, "name")]
+            sets.append([*constraint.fields, *names])
     for names in sets:
-        some = [one for one in columns if {one.name, one.field.name} & {*names}]
-        some = [one for one in some if one.field.null or one.types]
-        if some and not any(one in found for one in some):
-            found.append(min(some, key=lambda one: (not one.field.null, bool in (one.types or ()))))
-    return found
+        candidates = [
+            column
+            for column in columns
+            if {column.name, column.field.name} & {*names} and (column.field.null or column.types)
+        ]
+        if candidates and not any(column in exchangeable for column in candidates):
+            exchangeable.append(min(candidates, key=_exchange_order))
+    return exchangeable
 
 
-def holder(table: Table, values: Mapping[str, Any], using: str) -> tuple[object, str] | None:
-    """Return the primary key of another row with a unique value of a row, and which value it is."""
+def _exchange_order(column: Column) -> tuple[bool, bool]:
+    return not column.field.null, bool in (column.types or ())
+
+
+def conflicting_row(
+    table: Table, values: Mapping[str, Any], using: str
+) -> tuple[object, str] | None:
+    """Return the primary key of another row with a unique value, and the names of the fields."""
     rows: QuerySet[Any] = QuerySet(table.model, using=using)
-    own = single([values.get(name) for name in table.key])
+    key = single([values.get(name) for name in table.key])
     for names in _unique_sets(table.model):
-        wanted = {
-            one.name: values.get(one.name) for one in table.columns if one.field.name in names
+        unique = {
+            column.name: values.get(column.name)
+            for column in table.columns
+            if column.field.name in names
         }
-        if len(wanted) < len(names) or None in wanted.values():
+        if len(unique) < len(names) or None in unique.values():
             continue
-        others = rows.filter(**wanted).exclude(pk=own)
-        found = others.values_list("pk", flat=True).first()
-        if found is not None:
-            return found, " and ".join(sorted(names))
+        conflict = rows.filter(**unique).exclude(pk=key).values_list("pk", flat=True).first()
+        if conflict is not None:
+            return conflict, " and ".join(sorted(names))
     return None
 
 
-def spare_values(column: Column, number: int, using: str) -> list[Any]:
-    """Return as many values that no row of a table holds; raises ``DatabaseError``."""
+def spare_values(column: Column, count: int, using: str) -> list[Any]:
+    """Return ``count`` values that no row of the table has; raises ``DatabaseError``."""
     if column.field.null:
-        return [None] * number
+        return [None] * count
     rows: QuerySet[Any] = QuerySet(column.field.model, using=using)
-    found: list[Any] = []
-    for some in chunks(_candidates(column, using)):
-        held = rows.filter(**{f"{column.name}__in": some}).values_list(column.name, flat=True)
-        taken = set(held)
-        found += [one for one in some if one not in taken]
-        if len(found) >= number:
-            return found[:number]
+    spare: list[Any] = []
+    for chunk in chunks(_candidates(column, using)):
+        stored = rows.filter(**{f"{column.name}__in": chunk}).values_list(column.name, flat=True)
+        used = set(stored)
+        spare += [value for value in chunk if value not in used]
+        if len(spare) >= count:
+            return spare[:count]
     raise DatabaseError(f"{column.name} has no free value for a swap of unique values.")
 
 
 def _candidates(column: Column, using: str) -> Iterator[Any]:
-    """Yield values of a field, from an end of their range where rows seldom have any."""
+    """Yield values of a field, from the end of the range that rows seldom use."""
     target: Any = column.target
-    (kind,) = column.types or (object,)
+    (value_type,) = column.types or (object,)
     if isinstance(target, GenericIPAddressField):
         return (str(IPv4Address(2**32 - 1 - n)) for n in range(2**32))
-    if kind is str:
+    if value_type is str:
         length = min(target.max_length or _LENGTH, _LENGTH)
         return map("".join, product(_CHARACTERS, repeat=length))
-    if kind is int:
+    if value_type is int:
         ranges = connections[using].ops.integer_field_range(target.get_internal_type())
         return iter(range(ranges[1] or 2**63 - 1, 0, -1))
-    # SQLite tells no more digits apart; since Django 6.1, a field need not say how many it has.
+    # SQLite distinguishes no more digits; since Django 6.1, a field may have no max_digits.
     digits = min(getattr(target, "max_digits", None) or FLOAT_DIGITS, FLOAT_DIGITS)
     highest = 10**digits - 1
     series: dict[type, Callable[[int], object]] = {
@@ -151,8 +165,8 @@ def _candidates(column: Column, using: str) -> Iterator[Any]:
         float: lambda n: -1e300 - n * 1e290,
         uuid.UUID: lambda n: uuid.UUID(int=2**128 - 1 - n),
         datetime.date: lambda n: datetime.date.max - datetime.timedelta(n),
-        datetime.datetime: lambda n: _FAR - datetime.timedelta(seconds=n),
-        datetime.time: lambda n: (_FAR - datetime.timedelta(seconds=n + 1)).time(),
+        datetime.datetime: lambda n: _LAST_DAY - datetime.timedelta(seconds=n),
+        datetime.time: lambda n: (_LAST_DAY - datetime.timedelta(seconds=n + 1)).time(),
         datetime.timedelta: lambda n: datetime.timedelta(-9999, n),
     }
-    return map(series[kind], count()) if kind in series else iter(())
+    return map(series[value_type], count()) if value_type in series else iter(())

@@ -386,9 +386,9 @@ class Loader:
 
     def _load_pending(self) -> None:
         self.flush_deferred_objects()
-        while self.pending and self.pending.retry_at_last():
+        while self.pending and self.pending.retry_cycles():
             self.flush_deferred_objects()
-        self.pending.replace()
+        self.pending.write_conflicting()
 
     def _resolve_stale(self) -> None:
         """Resolve natural keys against the rows as the load leaves them."""
@@ -409,7 +409,7 @@ class Loader:
         for table, dumped_tables in self.dumped.items():
             # If several rows have one key, the last one is written last again.
             loaders = [self.loaders.get(dumped) for dumped in dumped_tables]
-            names = {name for loader in loaders if loader for name in loader.natural}
+            names = {name for loader in loaders if loader for name in loader.natural_fields}
             stale_names = _stale_references(stale, table, names)
             for layout in map(self.layout, dumped_tables if stale_names else ()):
                 if layout and layout.dumped and layout.has_key and not is_special(layout.model):
@@ -421,11 +421,11 @@ class Loader:
         for layout, rows in self.objects.rows_with_natural_keys():
             if _stale_references(stale, layout.table, layout.fields):
                 self._write_references(layout, rows)
-        self._pending_references.replace()
+        self._pending_references.write_conflicting()
 
     def _write_references(self, layout: Layout, rows: Iterable[Row]) -> None:
         loader = ReferenceLoader(layout, self._pending_references, Counts())
-        loader.look_again()
+        loader.require_queries()
         for row in rows:
             loader.add(row)
         loader.flush()
@@ -447,11 +447,11 @@ class Loader:
 
     def _verify(self) -> None:
         """Raise ``LoadError`` for the rows that were not loaded, or add them to the rejects."""
-        left = list(self.pending.left())
+        left = list(self.pending.rejected_rows())
         problems = [row.problem for row in left]
         places = {problem.ref.place for problem in problems}
         places |= {row.problem.ref.place for row in self.rejects.sifted} if self.rejects else set()
-        unresolved = [row.problem for row in self._pending_references.left()]
+        unresolved = [row.problem for row in self._pending_references.rejected_rows()]
         unresolved = [problem for problem in unresolved if problem.ref.place not in places]
         if unresolved and self.rejects is not None:
             raise LoadError(sorted(unresolved, key=position))

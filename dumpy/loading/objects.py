@@ -20,7 +20,7 @@ from django.db.models.signals import post_save, pre_save
 
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, Place, Problem, reason_of
-from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, require_lock
+from dumpy.loading.batches import Layout, ReferenceLoader, TableLoader, raise_if_locked_out
 from dumpy.loading.conflicts import unique_foreign_keys
 from dumpy.loading.references import MissingRow, RowKey, row_keys, stored_key
 from dumpy.loading.report import Counts, RefusedRow, problem_of
@@ -196,7 +196,7 @@ class ObjectLoader:
         if self._hook_items is not None:
             self._hook_items.append(item)
             return False
-        self._loader.pending.work([item])
+        self._loader.pending.process([item])
         return item.error is None
 
     def try_save(self, item: PendingObject) -> bool:
@@ -212,7 +212,7 @@ class ObjectLoader:
             # Incomplete rows that wait for each other must not wake each other endlessly.
             return item.is_incomplete and not was_incomplete
         except Exception as error:
-            require_lock(error, self._using)
+            raise_if_locked_out(error, self._using)
             model = _primary_key(item.instance).model
             if isinstance(error, DatabaseError) and self._references.require_queries(model):
                 # Code may have created its row.
@@ -257,7 +257,7 @@ class ObjectLoader:
         except DumpyError:
             raise
         except Exception as error:
-            require_lock(error, self._using)
+            raise_if_locked_out(error, self._using)
             item.error = error
             return False
         return True
@@ -299,7 +299,7 @@ class ObjectLoader:
             # The hook may need a row of a block that is not written yet.
             self._loader.flush()
             items = self._objects_of_hook(instance, may_flush=True)
-        self._loader.pending.work(items)
+        self._loader.pending.process(items)
 
     def _objects_of_hook(self, instance: Model, *, may_flush: bool) -> list[PendingObject]:
         """Call the hook of an instance; return the objects that it wants to save."""
@@ -435,12 +435,12 @@ class ObjectLoader:
             self._loader.flush()
             is_new = self._references.is_new(_primary_key(instance))
 
-            def put() -> bool:
+            def write() -> bool:
                 # A receiver may have changed the object.
                 loader, values = self._table_loader(item, row)
-                return loader.put(values, is_new=is_new)
+                return loader.write(values, is_new=is_new)
 
-            self._write_with_signals(item, put)
+            self._write_with_signals(item, write)
             self._references.note_saved(instance, is_new=is_new)
         else:
             loader, values = self._table_loader(item, row)
@@ -506,7 +506,7 @@ class ObjectLoader:
         layout = Layout(table, _positions((*table.key, *row.links)))
         key = [getattr(instance, name) for name in table.key]
         loader = ReferenceLoader(layout, self._loader.pending, Counts())
-        loader.put(_row(item, [*key, *row.links.values()]), is_new=False)
+        loader.write(_row(item, [*key, *row.links.values()]), is_new=False)
 
     def _table_loader(self, item: PendingObject, row: DumpedRow) -> tuple[TableLoader, Row]:
         """Return the loader of the table of an object, and the object as a row."""

@@ -1,4 +1,4 @@
-"""The rows and objects that are not in the database yet: one queue for all of them."""
+"""Keep the rows and objects that could not be saved yet, and try them again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db.models import Model, QuerySet
 
 from dumpy.errors import SHOWN
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
-from dumpy.loading.conflicts import blank, conflicts
+from dumpy.loading.conflicts import conflicts, keys_of_default_rows
 from dumpy.loading.references import (
     LoadedKeys,
     MissingRow,
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from dumpy.loading.loader import Loader
     from dumpy.loading.objects import PendingObject
 
-# Below this share of rows that get in, another pass over all of them does not pay.
+# If a smaller share of rows is saved, another pass over all of them is not worthwhile.
 _WORTHWHILE = 0.5
 
 
 class Pending:
-    """Keeps rows and objects that wait for another row, or were refused, and tries them again.
+    """The rows and objects that wait for another row, or were refused.
 
-    What waits is kept under the key of the row that it waits for, and woken when that row arrives.
+    They wait under the key of the other row, and are tried again when it is saved.
 
     Attributes:
-        unwritten: the table loaders with rows that they have not written.
+        unwritten: the table loaders with rows that are not written yet.
         loaded_keys: the keys of the rows that were saved.
     """
 
@@ -62,7 +62,7 @@ class Pending:
         return refused + sum(map(len, self._waiting.values()))
 
     def add(self, item: PendingRow | PendingObject) -> None:
-        """Keep a row or an object, whose ``error`` says why it is not in the database."""
+        """Add a row or an object, which waits if its ``error`` is a ``MissingRow``."""
         if isinstance(item.error, MissingRow):
             self._waiting.setdefault(item.error.key, []).append(item)
         elif isinstance(item, PendingRow):
@@ -71,12 +71,12 @@ class Pending:
             self._refused_objects.append(item)
 
     def flush(self) -> None:
-        """Write the rows that table loaders have taken."""
+        """Write the unwritten rows of table loaders."""
         for loader in list(self.unwritten):
             loader.flush()
 
-    def work(self, items: Iterable[PendingRow | PendingObject]) -> None:
-        """Try rows and objects, and those that wait for them."""
+    def process(self, items: Iterable[PendingRow | PendingObject]) -> None:
+        """Try rows and objects, and the rows and objects that wait for them."""
         queue = deque(items)
         rows: list[PendingRow] = []
         seen: set[Hashable] = set()
@@ -87,210 +87,207 @@ class Pending:
                     item.loader.add(item.row)
                     rows.append(item)
                 elif self._loader.objects.try_save(item) and self._waiting:
-                    queue += self._woken_by(_names_of(item.instance))
+                    queue += self._pop_waiting(_keys_of(item.instance))
                 continue
-            # Written at once, level by level. A key that several rows have is waited for again:
-            # it must not wake for ever.
+            # The rows are written at once, level by level. Rows whose natural key belongs to
+            # several rows wait again; the same key must not wake them endlessly.
             self.flush()
-            arrived = [key for key in self._natural_keys(rows) if key not in seen]
-            seen.update(arrived)
-            queue += self._woken_by(arrived)
+            saved = [key for key in self._natural_keys(rows) if key not in seen]
+            seen.update(saved)
+            queue += self._pop_waiting(saved)
             rows.clear()
 
     def retry(self) -> bool:
-        """Try what may succeed by now; return whether something has changed."""
+        """Try rows and objects that may succeed now; return whether the queue has changed."""
         before = self._state()
-        self.work(self._woken_by([key for key in self._waiting if self._is_there(key)]))
-        # Every other time from the end, so that neither direction of a chain is slow.
+        self.process(self._pop_waiting([key for key in self._waiting if self._is_available(key)]))
+        # The order is reversed each time, so that neither direction of a chain is slow.
         objects, self._refused_objects = self._refused_objects[::-1], []
-        self.work(objects)
+        self.process(objects)
         return self._state() != before
 
-    def retry_at_last(self) -> bool:
-        """Retry rows that need others of them; return whether one was saved."""
+    def retry_cycles(self) -> bool:
+        """Retry rows and objects that need each other; return whether one was saved."""
         waiting = [item for items in self._waiting.values() for item in items]
-        # A provisional row may refer to nothing for a while, and be found by the key of a root.
+        rows = [item.instance for item in waiting if isinstance(item, PendingRow)]
         return (
-            self._provide(item.instance for item in waiting if isinstance(item, PendingRow))
+            self._retry_with_provisional_keys(rows)
             or self._retry_rows(_WORTHWHILE)
-            or self._provide(self._dumped_instances())
-            or self._save_circles()
+            or self._retry_with_provisional_keys(self._instances_for_natural_keys())
+            or self._save_cycles()
             or self._save_incomplete()
         )
 
-    def replace(self) -> None:
-        """Write rows that conflict with each other, all of a table at once."""
-        by_loader: defaultdict[TableLoader, list[PendingRow]] = defaultdict(list)
-        for item in self._changeable():
-            by_loader[item.loader].append(item)
-        for loader, items in by_loader.items():
+    def write_conflicting(self) -> None:
+        """Write rows that conflict with each other, all rows of a table at once."""
+        items_by_loader: defaultdict[TableLoader, list[PendingRow]] = defaultdict(list)
+        for item in self._refused_by_database():
+            items_by_loader[item.loader].append(item)
+        for loader, items in items_by_loader.items():
             rows = [item.row for item in items]
             try:
                 with transaction.atomic(using=self.using):
-                    self._give_way(loader, items)
-                    loader.replace(rows)
+                    self._delete_conflicting_rows(loader, items)
+                    loader.write_together(rows)
             except REFUSALS:
                 continue
-            settled = set(map(id, items))
-            self._refused_rows = [one for one in self._refused_rows if id(one) not in settled]
+            saved = set(map(id, items))
+            self._refused_rows = [item for item in self._refused_rows if id(item) not in saved]
         while self._retry_rows(0):
             pass
 
-    def left(self) -> Iterator[RejectedRow]:
-        """Yield the rows that are still out, each with what keeps it out."""
-        coming = {
+    def rejected_rows(self) -> Iterator[RejectedRow]:
+        """Yield the pending rows and objects, each with its problem."""
+        pending_keys = {
             key
-            for item in [*self._refused_objects, *(one for _key, one in self._objects())]
+            for item in [*self._refused_objects, *(item for _key, item in self._waiting_objects())]
             for key in row_keys(item.instance)
         }
-        for one in self._refused_objects:
-            yield from one.rejected(one.problem(self.using))
-        for number, item in enumerate(self._refused_rows):
-            problem = item.problem(self.using)
-            if number < SHOWN and isinstance(item.error, IntegrityError):
+        for item in self._refused_objects:
+            yield from item.rejected(item.problem(self.using))
+        for number, row in enumerate(self._refused_rows):
+            problem = row.problem(self.using)
+            if number < SHOWN and isinstance(row.error, IntegrityError):
                 with transaction.atomic(using=self.using):
-                    problem = item.loader.with_conflict(problem, item.row)
-            yield from item.rejected(problem)
+                    problem = row.loader.with_conflicting_row(problem, row.row)
+            yield from row.rejected(problem)
         for key, items in self._waiting.items():
             for waiting in items:
-                said = waiting.problem(self.using)
-                yield from waiting.rejected(replace(said, kind="waits") if key in coming else said)
+                problem = waiting.problem(self.using)
+                if key in pending_keys:
+                    problem = replace(problem, kind="waits")
+                yield from waiting.rejected(problem)
 
     def _state(self) -> object:
         return len(self), set(self._waiting)
 
-    def _is_there(self, key: Hashable) -> bool:
+    def _is_available(self, key: Hashable) -> bool:
         return isinstance(key, Natural | RowKey) and self.references.is_available(key)
 
-    def _woken_by(self, keys: Iterable[Hashable]) -> list[PendingRow | PendingObject]:
+    def _pop_waiting(self, keys: Iterable[Hashable]) -> list[PendingRow | PendingObject]:
         return [item for key in keys for item in self._waiting.pop(key, ())]
 
-    def _changeable(self) -> list[PendingRow]:
-        """The refused rows that may be saved when others have changed."""
+    def _refused_by_database(self) -> list[PendingRow]:
+        """Return the refused rows that may be saved after other rows have changed."""
         return [row for row in self._refused_rows if isinstance(row.error, DatabaseError)]
 
-    def _objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
+    def _waiting_objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
         for key, items in self._waiting.items():
-            yield from ((key, one) for one in items if not isinstance(one, PendingRow))
+            yield from ((key, item) for item in items if not isinstance(item, PendingRow))
 
     def _natural_keys(self, rows: Iterable[PendingRow]) -> Iterator[Hashable]:
-        """The natural keys of rows that are in the database now."""
+        """Yield the natural keys of the rows that were saved."""
         keys: defaultdict[ModelType, list[object]] = defaultdict(list)
         for item in rows if self._waiting else ():
             if hasattr(item.loader.model, "natural_key"):
                 with suppress(*REFUSALS, MissingRow, ValidationError):
-                    keys[item.loader.model].append(item.loader.converted(item.row).key)
-        for model, some in keys.items():
-            for instance in QuerySet(model, using=self.using).filter(pk__in=some):
+                    keys[item.loader.model].append(item.loader.convert_row(item.row).key)
+        for model, model_keys in keys.items():
+            for instance in QuerySet(model, using=self.using).filter(pk__in=model_keys):
                 yield from _natural_key(instance)
 
-    def _provide(self, rows: Iterable[Model]) -> bool:
-        """Let rows that wait refer to some of ``rows``, by the keys that those will have."""
+    def _retry_with_provisional_keys(self, instances: Iterable[Model]) -> bool:
+        """Retry rows and objects that wait for instances, whose rows are not saved yet."""
         if not any(isinstance(key, Natural) for key in self._waiting):
             return False
-        coming = provisional(rows, self.references.resolve)
-        ready = [key for key in self._waiting if key in coming]
-        for natural, instance in coming.items():
+        provisional = provisional_keys(instances, self.references.resolve)
+        ready = [key for key in self._waiting if key in provisional]
+        for natural, instance in provisional.items():
             self.references.add_provisional(natural, instance)
-        self.work(self._woken_by(ready))
+        self.process(self._pop_waiting(ready))
         return bool(ready)
 
-    def _dumped_instances(self) -> Iterator[Model]:
-        """All rows of the dump by which the natural keys that are waited for may be found.
+    def _instances_for_natural_keys(self) -> Iterator[Model]:
+        """Yield the rows of the dump that the missing natural keys may depend on.
 
-        Where a row of the database has such a key until the load has changed it.
+        They are needed if a row of the database has such a key until the load changes that row.
         """
         get = self.references.registry.get
-        awaited = {get(key.model) for key in self._waiting if isinstance(key, Natural)}
-        wanted = {one for model in awaited for one in natural_key_models(model)}
-        for table, some in self._loader.dumped.items():
-            if table.model in wanted and hasattr(table.model, "natural_key"):
-                for dumped in some:
+        missing = {get(key.model) for key in self._waiting if isinstance(key, Natural)}
+        models = {parent for model in missing for parent in natural_key_models(model)}
+        for table, dumped_tables in self._loader.dumped.items():
+            if table.model in models and hasattr(table.model, "natural_key"):
+                for dumped in dumped_tables:
                     layout = self._loader.layout(dumped)
                     for row in dumped.rows() if layout is not None else ():
                         with suppress(Exception):
                             yield layout.instance(row)  # type: ignore[union-attr]
 
     def _retry_rows(self, share: float) -> bool:
-        """Retry refused rows, each time in the other order; return whether enough were saved."""
-        refused = self._changeable()
+        """Retry refused rows in reverse order; return whether more than ``share`` were saved."""
+        refused = self._refused_by_database()
         tried = set(map(id, refused))
         self._refused_rows = [item for item in self._refused_rows if id(item) not in tried]
         for item in reversed(refused):
-            item.loader.write_one_by_one(item.loader.convert([item.row]))
-        return len(refused) - len(self._changeable()) > share * len(refused)
+            item.loader.write_one_by_one(item.loader.convert_rows([item.row]))
+        return len(refused) - len(self._refused_by_database()) > share * len(refused)
 
-    def _give_way(self, loader: TableLoader, items: Sequence[PendingRow]) -> None:
-        """Remove the conflicting rows that code made, and that no other row refers to."""
+    def _delete_conflicting_rows(self, loader: TableLoader, items: Sequence[PendingRow]) -> None:
+        """Delete conflicting rows that code created, and that no other row refers to."""
         table, layout = loader.table, loader.layout
         if table not in self._loader.dumped:
             return
         names = [column.name for column in layout.columns]
-        rows = loader.convert([item.row for item in items])
+        rows = loader.convert_rows([item.row for item in items])
         keys = conflicts(
             table, [dict(zip(names, row.python, strict=True)) for row in rows], self.using
         )
         keys -= {row.key for row in rows}
         dumped = places_by_key(table, self._loader.dumped[table], set(map(str, keys)))
-        alone = self._made_by_code(table, {key for key in keys if str(key) not in dumped})
-        alone -= referenced_keys(table.model, alone, self.using) if alone else set()
-        if alone:
-            QuerySet(table.model, using=self.using).filter(pk__in=alone)._raw_delete(self.using)
-        for key in alone:
+        keys = self._created_by_code(table, {key for key in keys if str(key) not in dumped})
+        keys -= referenced_keys(table.model, keys, self.using) if keys else set()
+        if keys:
+            QuerySet(table.model, using=self.using).filter(pk__in=keys)._raw_delete(self.using)
+        for key in keys:
             self._loader.report.ignore(
                 f"{table.label}(pk={key!r}) was replaced by a row of the dump."
             )
 
-    def _made_by_code(self, table: Table, keys: set[object]) -> set[object]:
-        """Return the keys of rows that code made, in this load or before it in a new database."""
+    def _created_by_code(self, table: Table, keys: set[object]) -> set[object]:
+        """Return the keys of rows that code created, in this load or in a new database."""
         if self._loader.tables_are_empty or not keys:
-            # There were no rows before the load.
             return keys
-        made = keys & self._loader.side_effects.keys(table.model)
+        created = keys & self._loader.side_effects.keys(table.model)
         rows: QuerySet[Model] = QuerySet(table.model, using=self.using)
         others = rows.count() - len(keys) - self._loader.report.tables[table.label].total
-        return made if others > 0 else made | blank(table, keys, self.using)
+        return created if others > 0 else created | keys_of_default_rows(table, keys, self.using)
 
-    def _save_circles(self) -> bool:
+    def _save_cycles(self) -> bool:
         """Save the objects that wait only for each other; return whether there were any."""
-        items = {id(item): (key, item) for key, item in self._objects()}
-        provided: dict[Hashable, int] = {
+        items = {id(item): (key, item) for key, item in self._waiting_objects()}
+        ids: dict[Hashable, int] = {
             key: i for i, (_key, item) in items.items() for key in row_keys(item.instance)
         }
-        lost = True
-        while lost:
-            found = [i for i, (key, _item) in items.items() if provided.get(key) not in items]
-            lost = bool(found)
-            for i in found:
+        while outside := [i for i, (key, _item) in items.items() if ids.get(key) not in items]:
+            for i in outside:
                 del items[i]
-        circle = [item for _key, item in items.values()]
+        cycle = [item for _key, item in items.values()]
         for key, item in items.values():
             self._waiting[key].remove(item)
-        self._waiting = {key: some for key, some in self._waiting.items() if some}
-        with self._loader.objects.cycle(circle):
-            self.work(circle)
-        return bool(circle)
+        self._waiting = {key: waiting for key, waiting in self._waiting.items() if waiting}
+        with self._loader.objects.cycle(cycle):
+            self.process(cycle)
+        return bool(cycle)
 
     def _save_incomplete(self) -> bool:
-        """Save rows without what they wait for, where that may be absent for now.
+        """Save rows without the references that they wait for; return whether there were any.
 
-        Rows without primary key that refer to each other by natural key need this. They
-        go on waiting, to be completed. Those come first that can be found by their natural key
-        meanwhile. Returns whether there were any.
+        Rows without primary keys that refer to each other by natural key need this. They wait on,
+        to be completed. Rows whose natural key can be resolved without these references come first.
         """
         objects = self._loader.objects
-        items = [item for _key, item in self._objects() if objects.may_be_incomplete(item)]
+        items = [item for _key, item in self._waiting_objects() if objects.may_be_incomplete(item)]
         resolve = self.references.resolve
-        items = [item for item in items if _has_known_key(item.instance, resolve)] or items
+        items = [item for item in items if _has_resolvable_key(item.instance, resolve)] or items
         for item in items:
             if objects.save_incomplete(item):
                 self.flush()
-                self.work(self._woken_by(_names_of(item.instance)))
+                self.process(self._pop_waiting(_keys_of(item.instance)))
         return bool(items)
 
 
 def _natural_key(instance: Model) -> Iterator[Natural]:
-    """Yield the natural key, if there is one and it can be computed; raises ``MissingRow``."""
+    """Yield the natural key of an instance if it has one; raises ``MissingRow``."""
     if not hasattr(instance, "natural_key"):
         return
     try:
@@ -298,36 +295,36 @@ def _natural_key(instance: Model) -> Iterator[Natural]:
         hash(natural)
     except MissingRow:
         raise
-    except Exception:  # it is code of the project: nobody can wait for a key that is none
+    except Exception:  # the method of a project may raise anything, or return an unhashable key
         return
     yield natural
 
 
-def _has_known_key(instance: Model, resolve: Callable[[Natural, str], Any]) -> bool:
-    """Whether the natural key needs no reference that is not there yet."""
+def _has_resolvable_key(instance: Model, resolve: Callable[[Natural, str], Any]) -> bool:
+    """Whether the natural key of an instance depends on no missing row."""
     instance = copy(instance)
     if instance.pk is None:
-        instance.pk = 0  # Django 6 looks for no missing field of an object without a key.
+        instance.pk = 0  # Django 6 does not refresh a missing field of an object without a key.
     try:
-        _refer(instance, {}, resolve)
+        _set_references(instance, {}, resolve)
         next(_natural_key(instance), None)
     except MissingRow:
         return False
     return True
 
 
-def _names_of(instance: Model) -> list[Hashable]:
-    """The keys under which others may wait for an object."""
+def _keys_of(instance: Model) -> list[Hashable]:
+    """Return the keys under which others may wait for an object."""
     return [*row_keys(instance), *_natural_key(instance)]
 
 
-def provisional(
+def provisional_keys(
     instances: Iterable[Model], resolve: Callable[[Natural, str], Any]
 ) -> dict[Natural, Model]:
-    """Return the instances by natural key, of those whose key can be known before they are written.
+    """Return the instances whose natural key is known before they are saved, by natural key.
 
-    An instance may refer to others of them, also in a circle, as long as not all keys do. A key is
-    computed only of references that are known: by ``resolve``, or because they are in the result.
+    A key is known if all references that it depends on are: ``resolve`` or this function returns
+    them. So instances may refer to each other in a cycle, but their keys must not.
     """
     known: dict[Natural, Model] = {}
     waiting: dict[Hashable, list[Model]] = {}
@@ -335,14 +332,14 @@ def provisional(
     while queue:
         instance = queue.popleft()
         try:
-            _refer(instance, known, resolve)
+            _set_references(instance, known, resolve)
             if instance.pk is None:
                 continue
             natural = next(_natural_key(instance), None)
         except MissingRow as error:
             waiting.setdefault(error.key, []).append(instance)
             continue
-        except Exception:  # it may depend on other rows that are not there
+        except Exception:  # a natural key may depend on other missing rows
             continue
         if natural is not None:
             known[natural] = instance
@@ -350,7 +347,7 @@ def provisional(
     return known
 
 
-def _refer(
+def _set_references(
     instance: Model, known: dict[Natural, Model], resolve: Callable[[Natural, str], Any]
 ) -> None:
     """Set the known foreign keys of an instance; reading the others raises ``MissingRow``.
@@ -373,8 +370,8 @@ def _refer(
             instance.__dict__.pop(column.name, None)
             unknown[column.name] = natural
 
-    def read(*, fields: Sequence[str], **_options: object) -> None:
+    def refresh_from_db(*, fields: Sequence[str], **_kwargs: object) -> None:
         raise MissingRow(unknown[fields[0]])
 
-    # What Django calls for a field that an instance does not hold.
-    instance.__dict__["refresh_from_db"] = read
+    # Django calls it for a field that an instance does not have.
+    instance.__dict__["refresh_from_db"] = refresh_from_db

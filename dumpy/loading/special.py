@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 from django.db.models import F, Max, QuerySet
 
-from dumpy.loading.batches import Columns, Converted, Layout, TableLoader
+from dumpy.loading.batches import Columns, ConvertedRow, Layout, TableLoader
 from dumpy.loading.references import referenced_keys, referring_fields
 from dumpy.loading.report import Counts
 from dumpy.reading.dump import Block, Row
@@ -74,7 +74,7 @@ class SpecialLoader(TableLoader):
         """Rows may have to go elsewhere."""
         return False
 
-    def _placed(self, rows: list[Converted]) -> list[Converted]:
+    def _rows_to_write(self, rows: list[ConvertedRow]) -> list[ConvertedRow]:
         """Make room for the rows, and return those that are to be written."""
         there = QuerySet(self.model, using=self.using).order_by("pk")
         pairs = there.values_list("pk", *self._natural_key)
@@ -84,7 +84,7 @@ class SpecialLoader(TableLoader):
         else:
             kept = referenced_keys(self.model, stored.values(), self.using)
         redirects = self._references.redirects.setdefault(self.model, {})
-        first: dict[tuple[object, ...], Converted] = {}
+        first: dict[tuple[object, ...], ConvertedRow] = {}
         for row in rows:
             first.setdefault(self._natural(row), row)
         coming = {natural: row.key for natural, row in first.items()}
@@ -109,7 +109,7 @@ class SpecialLoader(TableLoader):
                 written.append(row)
         return written
 
-    def _natural(self, row: Converted) -> tuple[object, ...]:
+    def _natural(self, row: ConvertedRow) -> tuple[object, ...]:
         return tuple(row.python[i] for i in self._positions)
 
     def _give_way(
@@ -131,12 +131,12 @@ class SpecialLoader(TableLoader):
                 self._query(here).update(**{self.table.key[0]: free})
                 stored[natural] = free
 
-    def _with_key(self, row: Converted, key: object) -> Converted:
+    def _with_key(self, row: ConvertedRow, key: object) -> ConvertedRow:
         """A row whose key is in use by another one here, under a key of its own."""
         position = self.layout.key[0]
-        python, given = list(row.python), list(row.given)
-        python[position] = given[position] = key
-        return replace(row, key=key, python=tuple(python), given=tuple(given))
+        python, prepared = list(row.python), list(row.prepared)
+        python[position] = prepared[position] = key
+        return replace(row, key=key, python=tuple(python), prepared=tuple(prepared))
 
     def _free_key(self, taken: set[object]) -> int:
         rows: QuerySet[Any] = QuerySet(self.model, using=self.using)

@@ -1,4 +1,4 @@
-"""Values of rows, from the dump to the database, and the SQL of rows and links."""
+"""Convert the values of rows for the database, and write rows and links with SQL."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from dumpy.schema.tables import (
 )
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
 
-NONE = type(None)
-_WRAPPED = {FieldText, Stored}
+_NONE = type(None)
+_WRAPPER_TYPES = {FieldText, Stored}
 Failures = dict[int, tuple[str, Exception]]
-"""Of rows, by position: the name of the first column that failed, and the exception."""
+"""The name and the exception of the first column that failed, by the position of the row."""
 
-# None: a field may take an empty text for it.
-_ALSO = (NONE, bytearray, memoryview)
-_NUMBERS = (int, float, Decimal)
-# Texts show these in several ways.
-_SPELLED = (datetime.datetime, datetime.time, datetime.timedelta, UUID)
+# A field may convert an empty text to None.
+_ACCEPTED_TYPES = (_NONE, bytearray, memoryview)
+_NUMBER_TYPES = (int, float, Decimal)
+# The types of values that can be written as text in several ways.
+_TEXT_TYPES = (datetime.datetime, datetime.time, datetime.timedelta, UUID)
 _MAX_EXPONENT = 400
 Tuples = Sequence[tuple[Any, ...]]
 
@@ -59,61 +59,58 @@ def to_python(
     The errors of values that cannot be converted are added to ``failures``: a ``MissingRow`` for a
     reference to a row that does not exist yet.
     """
-    kinds = set(map(type, values))
+    types = set(map(type, values))
     if column.references is not None and (
-        Natural in kinds or column.references in references.redirects
+        Natural in types or column.references in references.redirects
     ):
-        values = _each(column, values, failures, _follower(column, references))
-        kinds = set(map(type, values))
+        values = _each(column, values, failures, _resolver(column, references))
+        types = set(map(type, values))
     if column.is_json:
         return values
     if column.is_encoded:
         return _each(column, values, failures, _encoder(column, connections[references.using]))
-    is_unusual = column.types is not None and not kinds <= column.types | {NONE}
-    if is_unusual or not kinds.isdisjoint(_WRAPPED):
+    has_other_types = column.types is not None and not types <= column.types | {_NONE}
+    if has_other_types or not types.isdisjoint(_WRAPPER_TYPES):
         values = _each(column, values, failures, _converter(column))
-    if column.types == INSTANTS and not _are_in_zone(values):
-        return _each(column, values, failures, lambda one: _whole(column, one, _in_zone(one)))
+    if column.types == INSTANTS and not _match_use_tz(values):
+        return _each(column, values, failures, lambda at: _checked(column, at, _localized(at)))
     if column.types == DECIMALS and not _have_places(column, values):
-        return _each(column, values, failures, partial(_fitting, column))
+        return _each(column, values, failures, partial(_require_places, column))
     return values
 
 
 def to_database(
     column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper, failures: Failures
 ) -> Sequence[Any]:
-    """Return values of the field of a column as the driver takes them."""
-    return prepared(column, values, preparation(column, connection), failures)
+    """Return values of a field as the driver takes them."""
+    return prepare_values(column, values, preparation(column, connection), failures)
 
 
-def prepared(
+def prepare_values(
     column: Column,
     values: Sequence[Any],
     prepare: Callable[[Any], Any] | None,
     failures: Failures,
 ) -> Sequence[Any]:
-    """Return values as ``prepare`` makes them, None for one that takes them as they are."""
+    """Return the results of ``prepare`` for values; None leaves the values as they are."""
     return values if prepare is None else _each(column, values, failures, prepare)
 
 
-def is_same(column: Column, one: object, other: object) -> bool:
-    """Whether a row would store the value that is stored; JSON is compared as JSON.
-
-    ``other`` is as ``dumpy.schema.stored.as_stored`` reads it: a text for JSON.
-    """
-    if column.is_json and isinstance(other, str) and one is not None:
-        written = _json_writer(column)(one)
-        return written == other or _sorted_json(written) == _sorted_json(other)
+def is_same(column: Column, value: object, stored: object) -> bool:
+    """Whether a value equals the stored value, which ``as_stored`` reads; JSON by its content."""
+    if column.is_json and isinstance(stored, str) and value is not None:
+        written = _json_writer(column)(value)
+        return written == stored or _sorted_json(written) == _sorted_json(stored)
     if column.is_encoded:
-        return is_same_stored(one, other)
-    if type(one) is not type(other):
+        return is_same_stored(value, stored)
+    if type(value) is not type(stored):
         return False
     # A nan does not equal itself, and 0.0 equals -0.0.
-    return repr(one) == repr(other) if type(one) is float else one == other
+    return repr(value) == repr(stored) if type(value) is float else value == stored
 
 
 def _sorted_json(text: str) -> str:
-    """Return what a JSON text says, with all digits; only as JSON have all keys an order."""
+    """Return a text that is the same for equal JSON texts; numbers keep all digits."""
 
     def in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return dict(sorted(dict(pairs).items()))
@@ -121,36 +118,43 @@ def _sorted_json(text: str) -> str:
     return repr(json.loads(text, parse_float=Decimal, object_pairs_hook=in_order))
 
 
-def is_kept(value: object, made: object) -> bool:
-    """Whether what a field has made of a dumped value says all that it said, in another type."""
-    if isinstance(made, datetime.datetime) and isinstance(value, datetime.datetime):
-        return _is_same_time(value, made)
-    if made == value or type(made) is type(value) or type(value) in {Natural, *_WRAPPED}:
+def is_kept(value: object, converted: object) -> bool:
+    """Whether the value that a field returned has all the information of the dumped value."""
+    if isinstance(converted, datetime.datetime) and isinstance(value, datetime.datetime):
+        return _is_same_time(value, converted)
+    if (
+        converted == value
+        or type(converted) is type(value)
+        or type(value) in {Natural, *_WRAPPER_TYPES}
+    ):
         return True
-    if isinstance(value, str) and isinstance(made, _SPELLED):
+    if isinstance(value, str) and isinstance(converted, _TEXT_TYPES):
         return True
-    if isinstance(value, _NUMBERS) and isinstance(made, _NUMBERS):
-        return Decimal(str(made)) == Decimal(str(value))
-    if isinstance(made, datetime.datetime) and type(value) is datetime.date:
-        local = timezone.localtime(made) if timezone.is_aware(made) else made
+    if isinstance(value, _NUMBER_TYPES) and isinstance(converted, _NUMBER_TYPES):
+        return Decimal(str(converted)) == Decimal(str(value))
+    if isinstance(converted, datetime.datetime) and type(value) is datetime.date:
+        local = timezone.localtime(converted) if timezone.is_aware(converted) else converted
         return (local.date(), local.time()) == (value, datetime.time())
-    # What Python writes for these is no text that anybody reads again.
-    return str(made) == str(value) and not isinstance(value, dict | list | bytes | bool)
+    # The str() of these types cannot be converted back.
+    return str(converted) == str(value) and not isinstance(value, dict | list | bytes | bool)
 
 
-def _is_same_time(value: datetime.datetime, made: datetime.datetime) -> bool:
-    """Whether an instant is still the one that was dumped, for another ``USE_TZ``.
+def _is_same_time(value: datetime.datetime, converted: datetime.datetime) -> bool:
+    """Whether an instant is the same after a change of ``USE_TZ``.
 
-    No naive time says which of two hours it is where clocks go back, and none is in the hour that
-    they leave out where they go forward.
+    It is not if it is in the hour that occurs twice when clocks go back, or in the hour that is
+    left out when they go forward.
     """
-    if timezone.is_aware(made) and timezone.is_naive(value):
+    if timezone.is_aware(converted) and timezone.is_naive(value):
         # By way of UTC: a time of the default zone is not converted to it.
-        return timezone.make_naive(made.astimezone(datetime.timezone.utc)) == value
-    if timezone.is_naive(made) and timezone.is_aware(value):
+        return timezone.make_naive(converted.astimezone(datetime.timezone.utc)) == value
+    if timezone.is_naive(converted) and timezone.is_aware(value):
         # In UTC: times of two zones are never equal where clocks go back.
-        return timezone.make_aware(made.replace(fold=0)).astimezone(datetime.timezone.utc) == value
-    return made == value
+        return (
+            timezone.make_aware(converted.replace(fold=0)).astimezone(datetime.timezone.utc)
+            == value
+        )
+    return converted == value
 
 
 def _each(
@@ -158,7 +162,7 @@ def _each(
 ) -> list[Any]:
     try:
         return [value if value is None else convert(value) for value in values]
-    except Exception:  # one of them; find out which
+    except Exception:  # at least one value failed
         converted: list[Any] = []
         for position, value in enumerate(values):
             try:
@@ -169,22 +173,20 @@ def _each(
         return converted
 
 
-def _follower(column: Column, references: References) -> Callable[[Any], Any]:
+def _resolver(column: Column, references: References) -> Callable[[Any], Any]:
     name = column.parent_field.attname
     redirects = references.redirects.get(column.references, {}) if column.references else {}
 
-    def follow(value: Any) -> Any:
-        return (
-            references.resolve(value, name)
-            if type(value) is Natural
-            else redirects.get(value, value)
-        )
+    def resolve(value: Any) -> Any:
+        if type(value) is Natural:
+            return references.resolve(value, name)
+        return redirects.get(value, value)
 
-    return follow
+    return resolve
 
 
 def _encoder(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
-    """Values of an encoded column are handled as they are stored."""
+    """Return the function that converts values of an encoded column to stored values."""
 
     def encode(value: Any) -> Any:
         if type(value) is Stored:
@@ -208,7 +210,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
         if type(value) in types:
             return value
         if str in types:
-            return _whole(column, value, str(value))
+            return _checked(column, value, str(value))
         return _converted(column, value)
 
     return convert
@@ -220,53 +222,54 @@ def _converted(column: Column, value: Any) -> Any:
         # As an integer, a number with an exponent of 131,072 takes most of a second.
         raise ValidationError(f"the number is too large for {column.name!r}.")
     try:
-        made = column.target.to_python(value)
+        converted = column.target.to_python(value)
     except (TypeError, AttributeError) as error:
         raise ValidationError(f"{value!r} is not a valid value for {column.name!r}.") from error
-    if column.types is not None and not isinstance(made, (*column.types, *_ALSO)):
-        # A field may give back what it is given, as Django's for bytes does; SQLite stores it.
+    if column.types is not None and not isinstance(converted, (*column.types, *_ACCEPTED_TYPES)):
+        # A field may return its argument, as Django's for bytes does; SQLite would store it.
         raise ValidationError(f"{value!r} is not a valid value for {column.name!r}.")
-    return _whole(column, value, made)
+    return _checked(column, value, converted)
 
 
-def _whole(column: Column, value: Any, made: Any) -> Any:
-    """Return what a field makes of a value, if it says all that the value says."""
-    if not is_kept(value, made):
-        raise ValidationError(f"{column.name}: {value!r} would become {made!r}.")
-    return made
+def _checked(column: Column, value: Any, converted: Any) -> Any:
+    """Return a converted value; raises ``ValidationError`` if information was lost."""
+    if not is_kept(value, converted):
+        raise ValidationError(f"{column.name}: {value!r} would become {converted!r}.")
+    return converted
 
 
 def _have_places(column: Column, values: Sequence[Any]) -> bool:
-    """Whether all numbers have as many decimal places as their field."""
+    """Whether all numbers have the decimal places of their field."""
     places = getattr(column.target, "decimal_places", None)
     unit = None if places is None else Decimal(1).scaleb(-places)
     return unit is None or all(map(unit.same_quantum, filter(None, values)))
 
 
-def _fitting(column: Column, value: Decimal) -> Decimal:
-    """Return a number; raise ``ValidationError`` if a database would round it."""
+def _require_places(column: Column, value: Decimal) -> Decimal:
+    """Return a number; raises ``ValidationError`` if a database would round it."""
     target: Any = column.target
     if len(f"{value:f}".partition(".")[2].rstrip("0")) > target.decimal_places:
-        said = f"{value} has more than {target.decimal_places} decimal places."
-        raise ValidationError(f"{column.name}: {said}")
+        raise ValidationError(
+            f"{column.name}: {value} has more than {target.decimal_places} decimal places."
+        )
     return value
 
 
-def _are_in_zone(values: Sequence[Any]) -> bool:
-    """Whether all instants are as ``USE_TZ`` wants them."""
-    naive = {value.tzinfo is None for value in values if value is not None}
-    return naive <= {not settings.USE_TZ}
+def _match_use_tz(values: Sequence[Any]) -> bool:
+    """Whether instants are aware if ``USE_TZ`` is True, and naive otherwise."""
+    is_naive = {value.tzinfo is None for value in values if value is not None}
+    return is_naive <= {not settings.USE_TZ}
 
 
-def _in_zone(value: datetime.datetime) -> datetime.datetime:
-    """An instant as ``USE_TZ`` wants it: the zone of naive times is the default one."""
+def _localized(value: datetime.datetime) -> datetime.datetime:
+    """Make an instant aware or naive, as ``USE_TZ`` says, in the default time zone."""
     if settings.USE_TZ:
         return timezone.make_aware(value) if value.tzinfo is None else value
     return value if value.tzinfo is None else timezone.make_naive(value)
 
 
 def preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
-    """Return what makes values of a column such as the driver takes, None if they are."""
+    """Return the function that prepares values of a column for the driver, or None."""
     if column.is_json:
         return _json_writer(column)
     if column.is_encoded:
@@ -305,19 +308,19 @@ class Statements:
 
     @cached_property
     def wants_python(self) -> bool:
-        """Whether rows are given as values of their fields, for Django's compiler to prepare.
+        """Whether Django's compiler must prepare the values of rows.
 
-        So for fields that put SQL of their own around a value: those of ``contrib.gis``, say.
+        It must for fields that wrap values in SQL, such as those of ``contrib.gis``.
         """
         modules = {_placeholder_module(column) for column in self.columns} - {""}
         return any(not module.startswith(self._engine.plain) for module in modules)
 
     def insert(self, columns: Sequence[Sequence[Any]]) -> None:
-        """Insert rows given as columns."""
+        """Insert rows, which are passed as columns."""
         has_zero = any(0 in columns[i] for i in self._auto)
         with self._engine.storing_zero() if has_zero else nullcontext():
             if self.wants_python:
-                self._compile(list(zip(*columns, strict=True)))
+                self._insert_with_django(list(zip(*columns, strict=True)))
             else:
                 self._engine.insert(self._table, self._names, columns)
 
@@ -326,48 +329,48 @@ class Statements:
         if not rows or not changed:
             return
         if self.wants_python:
-            self._update_each(rows, changed, key)
+            self._update_with_django(rows, changed, key)
             return
         sets = ", ".join(f"{self._names[i]} = %s" for i in changed)
         arguments = [tuple(row[i] for i in (*changed, *key)) for row in rows]
-        self._many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
+        self._execute_many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
 
-    def _update_each(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
-        """Let Django prepare the values; only so are they what an insert has made of them."""
+    def _update_with_django(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
+        """Let Django prepare the values; only so are they what an insert has converted of them."""
         names = [column.name for column in self.columns]
         for row in rows:
-            found = QuerySet(self.model, using=self.using).filter(**{names[i]: row[i] for i in key})
-            found.update(**{names[i]: _as_field_value(row[i]) for i in changed})
+            stored: QuerySet[Any] = QuerySet(self.model, using=self.using)
+            values = {names[i]: _field_value(row[i]) for i in changed}
+            stored.filter(**{names[i]: row[i] for i in key}).update(**values)
 
     def delete(self, rows: Tuples, key: Sequence[int]) -> None:
         """Delete the rows whose columns at ``key`` are equal."""
         arguments = [tuple(row[i] for i in key) for row in rows]
-        self._many(f"DELETE FROM {self._table} WHERE {self._where(key)}", arguments)
+        self._execute_many(f"DELETE FROM {self._table} WHERE {self._where(key)}", arguments)
 
     def _where(self, key: Sequence[int]) -> str:
         return " AND ".join(f"{self._names[i]} = %s" for i in key)
 
-    def _many(self, sql: str, rows: Tuples) -> None:
+    def _execute_many(self, sql: str, rows: Tuples) -> None:
         with self._connection.cursor() as cursor:
             cursor.executemany(sql, rows)
 
-    def _compile(self, rows: Tuples) -> None:
+    def _insert_with_django(self, rows: Tuples) -> None:
         names = [column.name for column in self.columns]
-        holders: list[Any] = [
-            SimpleNamespace(**dict(zip(names, map(_as_field_value, row), strict=True)))
-            for row in rows
+        objects: list[Any] = [
+            SimpleNamespace(**dict(zip(names, map(_field_value, row), strict=True))) for row in rows
         ]
         query = InsertQuery(self.model)
-        query.insert_values([column.field for column in self.columns], holders, raw=True)
+        query.insert_values([column.field for column in self.columns], objects, raw=True)
         query.get_compiler(using=self.using).execute_sql()
 
 
-def _as_field_value(value: Any) -> Any:
+def _field_value(value: Any) -> Any:
     return Value(None, JSONField()) if value is JSON_NULL else value
 
 
 def _placeholder_module(column: Column) -> str:
-    """The module that defines the SQL which a field puts around its value, or ``""``."""
+    """Return the module of the method that wraps a field's values in SQL, or ``""``."""
     for name in ("get_placeholder", "get_placeholder_sql"):
         method = getattr(type(column.field), name, None)
         if method is not None:
@@ -375,20 +378,20 @@ def _placeholder_module(column: Column) -> str:
     return ""
 
 
-def existing(
+def stored_rows(
     table: Table, columns: Sequence[Column], keys: Iterable[object], using: str
 ) -> Iterator[tuple[object, tuple[Any, ...]]]:
-    """Yield the primary key and the values of the rows with these primary keys."""
-    names = table.key
+    """Yield the primary key and the stored values of the rows with some primary keys."""
+    key = table.key
     expressions = [as_stored(column) for column in columns]
-    for some in chunks(keys):
-        rows = QuerySet(table.model, using=using).filter(pk__in=some)
-        for row in rows.values_list(*names, *expressions):
-            yield single(row[: len(names)]), tuple(row[len(names) :])
+    for chunk in chunks(keys):
+        rows = QuerySet(table.model, using=using).filter(pk__in=chunk)
+        for row in rows.values_list(*key, *expressions):
+            yield single(row[: len(key)]), tuple(row[len(key) :])
 
 
 class LinkLoader:
-    """Puts the values of one many-to-many field into its through table, a batch at a time."""
+    """Writes the links of one many-to-many field, one block at a time."""
 
     def __init__(self, link: Link, references: References) -> None:
         self.link = link
@@ -398,36 +401,34 @@ class LinkLoader:
 
     def convert(self, lists: Sequence[Any], failures: Failures) -> list[list[Any]]:
         """Return the primary keys that each row is linked to."""
-        return [
-            self._converted(position, values, failures) for position, values in enumerate(lists)
-        ]
+        return [self._keys(position, values, failures) for position, values in enumerate(lists)]
 
     def write(self, sources: Sequence[object], lists: Sequence[list[Any]]) -> set[object]:
-        """Link each source to exactly the targets in its list; return the sources that changed."""
-        wanted = dict.fromkeys(
+        """Link each source to the targets in its list only; return the sources that changed."""
+        links = dict.fromkeys(
             (source, target)
             for source, targets in zip(sources, lists, strict=True)
             for target in targets
         )
         stored = self._stored(sources)
-        new = [pair for pair in wanted if pair not in stored]
-        gone = stored - wanted.keys()
+        new = [link for link in links if link not in stored]
+        removed = stored - links.keys()
         if new:
             self._statements.insert(list(zip(*self._rows(new), strict=True)))
-        if gone:
-            self._statements.delete(self._rows(sorted(gone, key=repr)), (0, 1))
-        return {source for source, _target in [*new, *gone]}
+        if removed:
+            self._statements.delete(self._rows(sorted(removed, key=repr)), (0, 1))
+        return {source for source, _target in [*new, *removed]}
 
-    def _converted(self, position: int, values: Any, failures: Failures) -> list[Any]:
+    def _keys(self, position: int, values: Any, failures: Failures) -> list[Any]:
         if not isinstance(values, list):
-            no_list = ValidationError(f"{self.link.name!r} must be a list, not {values!r}.")
-            failures.setdefault(position, (self.link.name, no_list))
-            return []
-        wrong: Failures = {}
-        found = list(to_python(self.link.target, values, self._references, wrong))
-        for _name, error in wrong.values():
+            error = ValidationError(f"{self.link.name!r} must be a list, not {values!r}.")
             failures.setdefault(position, (self.link.name, error))
-        return found
+            return []
+        link_failures: Failures = {}
+        keys = list(to_python(self.link.target, values, self._references, link_failures))
+        for _name, failure in link_failures.values():
+            failures.setdefault(position, (self.link.name, failure))
+        return keys
 
     def _stored(self, sources: Iterable[object]) -> set[tuple[Any, Any]]:
         if self._is_empty is None:
@@ -437,20 +438,18 @@ class LinkLoader:
         source, target = self.link.source.name, self.link.target.name
         rows = QuerySet(self.link.through, using=self._references.using).order_by()
         return {
-            pair
-            for some in chunks(sources)
-            for pair in rows.filter(**{f"{source}__in": some}).values_list(source, target)
+            link
+            for chunk in chunks(sources)
+            for link in rows.filter(**{f"{source}__in": chunk}).values_list(source, target)
         }
 
-    def _rows(self, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:
-        if not pairs:
-            return []
+    def _rows(self, links: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:
         connection = connections[self._references.using]
         failures: Failures = {}
-        columns = zip((self.link.source, self.link.target), zip(*pairs, strict=True), strict=True)
+        columns = zip((self.link.source, self.link.target), zip(*links, strict=True), strict=True)
         prepared = [to_database(column, values, connection, failures) for column, values in columns]
         return list(zip(*prepared, strict=True))
 
-    def look_again(self) -> None:
-        """Look links up from now on: the table may hold some that an earlier batch brought."""
+    def require_queries(self) -> None:
+        """Query existing links from now on: the load may have written some for the same rows."""
         self._is_empty = False

@@ -294,7 +294,7 @@ class Repair:
         ]
 
         def read(row: Row) -> dict[str, Any]:
-            values = layout.named(row)
+            values = layout.values_by_name(row)
             for column, is_key in columns:
                 value = values[column.name]
                 if isinstance(value, FieldText):
