@@ -344,6 +344,6 @@ def _loaddata(names: Iterable[str], alias: str) -> None:
 
 def _forget_caches() -> None:
     """Clear Django's caches of content types and sites, which a rollback removes."""
-    from dumpy.restoring.schema import forget_rows
+    from dumpy.restoring.schema import clear_row_caches
 
-    forget_rows()
+    clear_row_caches()

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from dumpy.checking.diff import DATABASE, comparing, totals
 from dumpy.errors import SHOWN, counted
 from dumpy.restoring.compare import write_dump
-from dumpy.restoring.schema import empty
+from dumpy.restoring.schema import delete_rows
 from dumpy.restoring.scratch import rolled_back
 from dumpy.writing.database import DatabaseDump, Options, select
 
@@ -40,7 +40,7 @@ def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
         write_dump(dump, before)
         with connections[database].constraint_checks_disabled():
             names = (name for table in dump.tables for name in table.db_tables)
-            empty(database, names)
+            delete_rows(database, names)
         call_command("loaddata", before, database=database, verbosity=0)
         write_dump(dump, after)
         lines = _differences(str(before), str(after))

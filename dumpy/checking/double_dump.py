@@ -23,7 +23,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump
 from dumpy.restoring.compare import Keyed, by_model, differences
 from dumpy.restoring.content import Content
-from dumpy.restoring.plans import Today
+from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, is_content_type
@@ -108,7 +108,7 @@ class DoubleDumpTest:
             self.say("restoring in a scratch database")
             content = Content(first)
             build_scratch(self.using, content.labels, kept)
-            report = Restorer(content, Today(content, self.using), compares=False).run()
+            report = Restorer(content, Plan(content, self.using), compares=False).run()
             is_migrated = content.migration is not None
             labels = report.tables if is_migrated else rows
             differences: dict[str, tuple[str, ...]] = {}

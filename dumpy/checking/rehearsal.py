@@ -30,7 +30,7 @@ from dumpy.migrating.migrator import Migrator
 from dumpy.reading.source import named
 from dumpy.restoring.compare import DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
-from dumpy.restoring.plans import Today
+from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
 from dumpy.schema.instances import RejectedRow
@@ -118,7 +118,7 @@ def _restore(content: Content, using: str, result: Findings, kept: str) -> Itera
     """Restore a dump, and yield what is refused or differs; other errors are added to damages."""
     rejects = _FirstRejects()
     # The check has named the skipped migrations, except for a program.
-    plan = Today(content, using, is_lenient=not content.dump.is_program)
+    plan = Plan(content, using, is_lenient=not content.dump.is_program)
     rehearsal = _Rehearsal(content, plan, rejects=rejects)
     try:
         build_scratch(using, content.labels, kept)
@@ -144,7 +144,9 @@ def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
     unmanaged = [model for model in TODAY.found(content.labels) if not model._meta.managed]
     if not unmanaged:
         return
-    existing = engine_of(connections[using]).there(model._meta.db_table for model in unmanaged)
+    existing = engine_of(connections[using]).existing_tables(
+        model._meta.db_table for model in unmanaged
+    )
     for model in unmanaged:
         if model._meta.db_table not in existing:
             yield Finding(

@@ -179,7 +179,7 @@ class Engine(ABC):
         quoted_names = (name for name in names if name not in existing and name[:1] in _QUOTES)
         return {**existing, **{name: "t" for name in quoted_names if self._exists(name)}}
 
-    def there(self, names: Iterable[str]) -> list[str]:
+    def existing_tables(self, names: Iterable[str]) -> list[str]:
         """Return the names of existing tables, but not views, among ``names``."""
         return sorted(name for name, kind in self.tables(names).items() if kind != "v")
 
@@ -236,7 +236,7 @@ class Engine(ABC):
 
     # Restoring
 
-    def patient(self) -> AbstractContextManager[None]:
+    def lock_timeout(self) -> AbstractContextManager[None]:
         """Return a context in which statements wait only for a limited time for other sessions."""
         return nullcontext()
 
@@ -263,8 +263,8 @@ class Engine(ABC):
     def rebuilding(self, tables: Rebuilt, *, is_dry: bool) -> Iterator[None]:
         """Drop the tables to rebuild, and run the block in the same transaction."""
         with self.transaction(is_dry=is_dry):
-            self.require_restorable(self.there(tables.filled))
-            self._drop({*self.there(tables.known), *self.tables(tables.dropped)})
+            self.require_restorable(self.existing_tables(tables.filled))
+            self._drop({*self.existing_tables(tables.known), *self.tables(tables.dropped)})
             yield
 
     def _drop(self, names: Collection[str]) -> None:
@@ -282,7 +282,7 @@ class Engine(ABC):
     def refusal(self, error: Error) -> Refusal:
         """Return the reason why the database refused the row of a statement."""
 
-    def hold(self, tables: Sequence[str]) -> None:  # noqa: B027
+    def lock_tables(self, tables: Sequence[str]) -> None:  # noqa: B027
         """Lock tables against writing by other sessions until the transaction ends."""
 
     def require_restorable(self, tables: Sequence[str]) -> None:
@@ -301,7 +301,7 @@ class Engine(ABC):
         return ()
 
     @abstractmethod
-    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def objects_lost_by_dropping(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield a message for each object that dropping the tables would destroy.
 
         The message comes with the name for ``--drop`` that allows it.
@@ -322,7 +322,7 @@ class Engine(ABC):
     def triggers(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the triggers of tables that run when rows change."""
 
-    def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
+    def created_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the foreign keys and indexes that are faster to create after inserting rows."""
         return []
 

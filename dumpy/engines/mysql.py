@@ -118,7 +118,7 @@ class MySQL(ServerEngine):
     def storing_zero(self) -> AbstractContextManager[None]:
         return self._session_variable("sql_mode", lambda mode: f"{mode},NO_AUTO_VALUE_ON_ZERO")
 
-    def patient(self) -> AbstractContextManager[None]:
+    def lock_timeout(self) -> AbstractContextManager[None]:
         return self._session_variable("lock_wait_timeout", lambda _seconds: PATIENCE)
 
     @contextmanager
@@ -171,7 +171,7 @@ class MySQL(ServerEngine):
             ):
                 yield table, target
 
-    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def objects_lost_by_dropping(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the keys of other tables; a rename keeps views and grants."""
         database = self.name()
         for _name, schema, table, target, *_columns in self.rows(_REFERENCES):
@@ -191,7 +191,7 @@ class MySQL(ServerEngine):
     @contextmanager
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Wait a limited time for other sessions, and not at all for another restore."""
-        with self.patient(), self._locked(), super().transaction(is_dry=is_dry):
+        with self.lock_timeout(), self._locked(), super().transaction(is_dry=is_dry):
             yield
 
     @contextmanager
@@ -219,7 +219,7 @@ class MySQL(ServerEngine):
                 f"MySQL cannot move tables with triggers: {', '.join(map(str, triggers))}. "
                 "Drop them first, and create them again after the restore."
             )
-        with self.patient(), self._locked() as live:
+        with self.lock_timeout(), self._locked() as live:
             settings = self.connection.settings_dict
             stage, old = additional_database(live, "stage"), additional_database(live, "old")
             try:
@@ -268,12 +268,12 @@ class MySQL(ServerEngine):
             )
         new = self.connection.introspection.table_names()
         self._use(live)
-        for name in self.there({*new}.difference(names)):
+        for name in self.existing_tables({*new}.difference(names)):
             raise RestoreFailed(
                 f"A migration makes the table {name!r}, which already exists and belongs to no "
                 f"model of the project. To drop it: --drop {name}."
             )
-        moves = [(live, old, table) for table in self.there(names)]
+        moves = [(live, old, table) for table in self.existing_tables(names)]
         moves += [(stage, live, table) for table in new]
         renames = ", ".join(
             f"{quote(source)}.{quote(table)} TO {quote(target)}.{quote(table)}"

@@ -125,7 +125,7 @@ _TRIGGERS = """
 """
 # Unique indexes stay, because they refuse rows, and so do objects that are not fully described by
 # their definitions.
-_MADE_AFTER_ROWS = """
+_CREATED_AFTER_ROWS = """
     SELECT conrelid::regclass::text, conname,
         format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
         format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname,
@@ -251,7 +251,7 @@ class PostgreSQL(ServerEngine):
                     copy.write_row(row)
 
     @contextmanager
-    def patient(self) -> Iterator[None]:
+    def lock_timeout(self) -> Iterator[None]:
         """Open a transaction with a lock timeout."""
         with transaction.atomic(using=self.connection.alias):
             self.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
@@ -260,7 +260,7 @@ class PostgreSQL(ServerEngine):
     @contextmanager
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Wait a limited time for other sessions, and not at all for another restore."""
-        with super().transaction(is_dry=is_dry), self.patient():
+        with super().transaction(is_dry=is_dry), self.lock_timeout():
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
                 raise other_restore_error(self.location()[0])
             yield
@@ -340,11 +340,11 @@ class PostgreSQL(ServerEngine):
             triggers.append(Trigger(table, name, off, f"{alter} ENABLE {always}TRIGGER {quoted}"))
         return triggers
 
-    def made_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
+    def created_after_rows(self, tables: Sequence[str]) -> list[Trigger]:
         """Return the foreign keys, and the indexes that are not unique."""
-        return [Trigger(*row) for row in self._rows_of(tables, _MADE_AFTER_ROWS)]
+        return [Trigger(*row) for row in self._rows_of(tables, _CREATED_AFTER_ROWS)]
 
-    def hold(self, tables: Sequence[str]) -> None:
+    def lock_tables(self, tables: Sequence[str]) -> None:
         """Lock out writers, and defer the foreign keys of other tables."""
         if names := ", ".join(map(self.quote, sorted(tables))):
             self.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
@@ -362,7 +362,7 @@ class PostgreSQL(ServerEngine):
                     " after the restore, or restore into an empty database."
                 )
 
-    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def objects_lost_by_dropping(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield views, keys of other tables, and triggers, grants etc. of the tables."""
         unquoted = [name for name in tables if not name.startswith('"')]
         for schema, name in self._rows_of(unquoted, _SCHEMAS_OF_TABLES):

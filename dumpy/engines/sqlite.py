@@ -76,7 +76,7 @@ class SQLite(Engine):
             if table not in tables:
                 yield table, target
 
-    def taken_along(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def objects_lost_by_dropping(self, tables: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield all views, triggers of the tables, and keys of other tables that have rows."""
         # SQLite does not list the tables of a view, and migrations fail if one is missing.
         for name in self.column(_VIEWS):

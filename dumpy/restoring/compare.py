@@ -243,7 +243,7 @@ def digest_of(arguments: Iterable[str]) -> str:
     return str(digest.hexdigest())
 
 
-def is_renamed(content: DumpedContent, table: Table) -> bool:
+def has_renamed_references(content: DumpedContent, table: Table) -> bool:
     """Return whether rows may name models that have another name today."""
     if all(one.renamed is None for one in content.tables):
         return False
@@ -257,7 +257,7 @@ def _is_different(content: DumpedContent, registry: Registry, using: str) -> boo
         return False
     shared = _part(table, given)
     stored = digest_of(_stored(shared, using))
-    if content.is_whole and shared.names == given and not is_renamed(content, table):
+    if content.is_whole and shared.names == given and not has_renamed_references(content, table):
         if content.digest is not None:
             return content.digest != stored
         # Rows that are as dumpy writes them are compared without reading their values.

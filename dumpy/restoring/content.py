@@ -74,7 +74,7 @@ class Content(MigratedDump):
         return found
 
     @cached_property
-    def losses(self) -> Sequence[str]:
+    def removals(self) -> Sequence[str]:
         """A sentence for each migration that removes values or rows of the dump."""
         removed = self.changes.removed
         found: dict[Key, list[str]] = {}

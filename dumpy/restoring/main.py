@@ -23,10 +23,10 @@ from dumpy.loading.validation import Validation
 from dumpy.migrating.install import migrating, policy_of
 from dumpy.reading.source import dump_of, named, program_at
 from dumpy.restoring.content import Content, content_of
-from dumpy.restoring.plans import THROUGH_MIGRATIONS, ThroughMigrations, Today
+from dumpy.restoring.plans import THROUGH_MIGRATIONS, Plan, PlanThroughMigrations
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.summary import Summary
-from dumpy.restoring.target import AS_IT_WAS, UnknownOutcome
+from dumpy.restoring.target import UNCHANGED, UnknownOutcome
 from dumpy.text.manifest import NAME, RESTORE
 
 _DRY_RUN = "Dry run complete: the restore would succeed. Nothing was changed."
@@ -186,7 +186,7 @@ class _Outcome:
         """What became of the database."""
         if self.is_done:
             return "The database is restored."
-        return self.restorer.left if self.restorer else AS_IT_WAS
+        return self.restorer.database_state if self.restorer else UNCHANGED
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -217,7 +217,7 @@ def _restorer(content: Content, options: argparse.Namespace, said: Said) -> Rest
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
     if content.dump.is_edited:
         said.line("restore.py was edited since it was written.")
-    plan = ThroughMigrations if options.through_migrations else Today
+    plan = PlanThroughMigrations if options.through_migrations else Plan
     return Restorer(
         content,
         plan(content, options.database),
@@ -263,7 +263,7 @@ def _say_end(
 def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:
     """Ask; raises ``RestoreFailed`` unless the answer is yes."""
     name, host = engine_of(connections[using]).location()
-    rows = counted(sum(summary.here.values()), "row")
+    rows = counted(sum(summary.row_counts.values()), "row")
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows}.")
     if not confirmed("Replace the contents of this database?"):
         raise RestoreFailed("Not restored.")

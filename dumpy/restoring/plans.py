@@ -38,16 +38,16 @@ _REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the k
 
 
 @dataclass
-class Today:
+class Plan:
     """A restore into the schema of the project: rows that do not fit its models are an error.
 
     Attributes:
         registry: the models to load with.
         is_lenient: whether rows that lack what later migrations do are loaded as they are.
-        before: What to do first if a migration cannot run in the transaction of a restore.
+        not_atomic_hint: what to do first if a migration cannot run in the transaction of a restore.
     """
 
-    before: ClassVar[str] = (
+    not_atomic_hint: ClassVar[str] = (
         "Run manage.py migrate --run-syncdb first: a restore keeps the tables of a migrated "
         "database."
     )
@@ -63,14 +63,14 @@ class Today:
         return schema.tables_of(self.registry.apps)
 
     @property
-    def known(self) -> set[str]:
+    def past_tables(self) -> set[str]:
         """The tables at the time of the dump; its rows replace those that migrations put there."""
         labels = {*self.content.empty, *(one._meta.label for one in self.content.past.models())}
         models = [model for model in TODAY.found(labels) if model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
 
     @property
-    def new(self) -> set[str]:
+    def new_tables(self) -> set[str]:
         """The tables that came later: if they are there, their rows stay."""
         then = self.content.past.models() if self.content.past.is_behind else []
         known = {model._meta.label_lower for model in then}
@@ -101,7 +101,7 @@ class Today:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
             return
-        hints = [*filter(None, [self.advice]), *skipped]
+        hints = [*filter(None, [self.hint]), *skipped]
         version = self.content.dump.version
         if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
@@ -131,7 +131,7 @@ class Today:
         """Make the schema that the rows are loaded into."""
         schema.build(self.using)
 
-    def complete(self, say: Callable[[str], object]) -> None:
+    def finish(self, say: Callable[[str], object]) -> None:
         """Do what is left when the rows are in, and found to be those of the dump."""
         # Otherwise a permission that somebody has deleted would come back.
         if self._has_moved_on():
@@ -148,12 +148,12 @@ class Today:
         )
 
     @property
-    def advice(self) -> str:
+    def hint(self) -> str:
         """Another way for a dump that does not fit, or ``""``."""
         return through_advice(self.content)
 
     @property
-    def losses(self) -> Sequence[str]:
+    def removals(self) -> Sequence[str]:
         """Sentences about values of the dump that are not kept: none, or rows are refused."""
         return ()
 
@@ -163,7 +163,7 @@ def through_advice(content: Content) -> str:
     past = content.past
     if configuration().migration_class or not past.is_behind or past.problems(content.labels):
         return ""
-    return " ".join([_THROUGH, *content.losses])
+    return " ".join([_THROUGH, *content.removals])
 
 
 def skipped_advice(content: Content) -> str:
@@ -175,7 +175,7 @@ def skipped_advice(content: Content) -> str:
     apps = {app for app, _name in (*(key for key, _said in skipped), *content.unknown)}
     leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
-    lost = content.losses
+    lost = content.removals
     apply = f"To apply them, {', or '.join(ways)}. " if skipped else ""
     cost = f" With {THROUGH_MIGRATIONS}: {' '.join(lost)}" if has_way and lost else ""
     return (
@@ -184,13 +184,13 @@ def skipped_advice(content: Content) -> str:
     )
 
 
-class ThroughMigrations(Today):
+class PlanThroughMigrations(Plan):
     """A restore into the schema of the dump; the migrations since then come after.
 
     Raises ``RestoreFailed`` if that schema cannot be made.
     """
 
-    before = "Restore the dump with the code of its time, then run manage.py migrate."
+    not_atomic_hint = "Restore the dump with the code of its time, then run manage.py migrate."
 
     def __init__(self, content: Content, using: str) -> None:
         found = content.past.problems(content.labels)
@@ -199,24 +199,24 @@ class ThroughMigrations(Today):
         super().__init__(content, using, content.past.registry)
 
     @property
-    def known(self) -> set[str]:
+    def past_tables(self) -> set[str]:
         """All tables, because the current models belong to other migrations."""
         return self.tables
 
     @property
-    def new(self) -> set[str]:
+    def new_tables(self) -> set[str]:
         """No tables."""
         return set()
 
     @property
-    def advice(self) -> str:
+    def hint(self) -> str:
         """No other way: this is it."""
         return ""
 
     @property
-    def losses(self) -> Sequence[str]:
+    def removals(self) -> Sequence[str]:
         """Sentences about values of the dump that migrations remove."""
-        return self.content.losses
+        return self.content.removals
 
     def is_current(self) -> bool:
         """Return False: the schema of the past is always built."""
@@ -236,9 +236,9 @@ class ThroughMigrations(Today):
         """Make the tables of the past."""
         schema.build(self.using, MigrateTo(self.content.past))
 
-    def complete(self, say: Callable[[str], object]) -> None:
+    def finish(self, say: Callable[[str], object]) -> None:
         """Migrate."""
         say("migrating to today's models")
         schema.build(self.using)
-        found = schema.numbered(self.using, TODAY.models())
+        found = schema.models_with_tables(self.using, TODAY.models())
         engine_of(connections[self.using]).reset_sequences(found)

@@ -26,17 +26,17 @@ from dumpy.migrating.tables import created, start
 from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
-from dumpy.restoring.compare import DumpedContent, differing, is_renamed, rows_digest
+from dumpy.restoring.compare import DumpedContent, differing, has_renamed_references, rows_digest
 from dumpy.restoring.content import Content
-from dumpy.restoring.plans import Today
+from dumpy.restoring.plans import Plan
 from dumpy.restoring.schema import NotAtomic
 from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (
-    AS_IT_WAS,
+    UNCHANGED,
     known_tables,
-    patient,
+    lock_timeout,
     recorded_apps,
-    replaced,
+    replacing,
     require_rebuildable,
     require_references,
     unknown_columns,
@@ -53,20 +53,20 @@ _NOT_ATOMIC = "The migration is not atomic, and was run in the transaction of th
 
 @dataclass
 class Restorer:
-    """Restores what a verified dump holds into the database of a plan.
+    """Restores a verified dump into the database of a plan.
 
     Attributes:
-        say: is told each step in a sentence.
-        compares: whether content that is not the dump's is refused.
-        rejects: takes the rows that cannot be loaded; they are written to a file beside the dump.
-        drop: the tables and views that may be dropped where tables are rebuilt.
-        progress: is told how many rows of a table are loaded, and 0 before the first.
-        rejected: names the file of rejected rows, if there are any.
-        left: says what became of the database if the restore fails.
+        say: takes a sentence for each step.
+        compares: whether content that differs from the dump is refused.
+        rejects: takes the rows that cannot be loaded; they are written to a file next to the dump.
+        drop: the tables and views that may be dropped when tables are rebuilt.
+        progress: takes the number of loaded rows of a table, and 0 before the first.
+        rejected: the error that names the file of rejected rows, if there are any.
+        database_state: a sentence on the state of the database if the restore fails.
     """
 
     content: Content
-    plan: Today
+    plan: Plan
     say: Callable[[str], object] = lambda step: None
     compares: bool = True
     validation: Validation = Validation.CHANGED
@@ -74,10 +74,10 @@ class Restorer:
     drop: Sequence[str] = ()
     progress: Callable[[str, int], object] = lambda name, rows: None
     rejected: RowsRejected | None = None
-    left: str = AS_IT_WAS
+    database_state: str = UNCHANGED
     _keeps_schema: bool = False
     _code_labels: set[str] = field(default_factory=set)
-    _rows: dict[str, int] = field(default_factory=dict)
+    _row_counts: dict[str, int] = field(default_factory=dict)
     _triggers: list[Trigger] = field(default_factory=list)
 
     @property
@@ -92,155 +92,165 @@ class Restorer:
     def run(
         self, *, dry_run: bool = False, confirm: Callable[[Summary], object] | None = None
     ) -> Report:
-        """Restore; raises ``DumpyError`` or ``DatabaseError``, with the database as ``left``
-        says.
+        """Restore the dump.
 
-        When all that can be known is said, ``confirm`` is given both sides; what it raises ends it.
+        ``confirm`` is called with the summary before the first write; an error that it raises ends
+        the restore. Raises ``DumpyError`` or ``DatabaseError``; ``database_state`` describes the
+        database then.
         """
         with self.plan.context():
             self.content.migrate()
             self.plan.check(self.content.data)
-            with patient(self.using):
+            with lock_timeout(self.using):
                 self._keeps_schema = self.plan.is_current()
                 if not self._keeps_schema:
-                    require_rebuildable(self.using, self._known, self.drop)
-                summary = self._say_what_goes()
+                    require_rebuildable(self.using, self._known_tables, self.drop)
+                summary = self._summarize()
                 if confirm is not None:
-                    summary.here  # noqa: B018, counted while nobody has to wait for an answer
+                    # Counted here, so that no lock is held while the user decides.
+                    summary.row_counts  # noqa: B018
             if confirm is not None:
                 confirm(summary)
             try:
                 return self._replace(dry_run)
             except NotAtomic as error:
-                is_empty = not self._engine.tables({*self._known, *self.drop})
+                is_empty = not self._engine.tables({*self._known_tables, *self.drop})
                 if dry_run or self.plan.registry is not TODAY or not is_empty:
-                    raise RestoreFailed(f"{error} {_NOT_ATOMIC} {self.plan.before}") from error
+                    message = f"{error} {_NOT_ATOMIC} {self.plan.not_atomic_hint}"
+                    raise RestoreFailed(message) from error
             self._migrate()
             return self._replace(dry_run)
 
     def _replace(self, dry_run: bool) -> Report:
-        """Replace the contents of the database, all of them or none."""
+        """Replace the content of the database in one transaction."""
         with ExitStack() as stack:
-            # What this process remembers is of other rows, whether they stay or go.
-            stack.callback(schema.forget, connections[self.using])
+            stack.callback(schema.clear_caches, connections[self.using])
             if self._keeps_schema:
-                emptied = self._tables_emptied()
-                stack.enter_context(replaced(self.using, emptied=emptied, dry_run=dry_run))
+                emptied = self._emptied_tables()
+                stack.enter_context(replacing(self.using, emptied=emptied, dry_run=dry_run))
             else:
-                rebuilt = Rebuilt(self._known, self._filled(), self.drop)
-                stack.enter_context(replaced(self.using, rebuilt=rebuilt, dry_run=dry_run))
+                rebuilt = Rebuilt(self._known_tables, self._unmanaged_tables(), self.drop)
+                stack.enter_context(replacing(self.using, rebuilt=rebuilt, dry_run=dry_run))
             report = self._restore()
             if self.rejects and self.rejects.rows and not dry_run:
-                # If it cannot be written, nothing is restored.
-                rows, beside = self.rejects.rows, _beside(self.content)
-                self.rejected = write_rejected(rows, self.using, beside)
+                # Written before the commit: if the file cannot be written, nothing is restored.
+                rows, path = self.rejects.rows, _path_of(self.content)
+                self.rejected = write_rejected(rows, self.using, path)
             return report
 
     def _migrate(self) -> None:
         """Migrate as ``manage.py migrate`` does, outside of a transaction."""
         self.say("migrating outside of a transaction, because a migration cannot run in one")
-        self.left = "The database was empty. Some of its migrations may be applied now."
+        self.database_state = "The database was empty. Some of its migrations may be applied now."
         self.plan.build()
-        self.left = "The database was empty. It is migrated now, and has no rows of the dump."
+        self.database_state = (
+            "The database was empty. It is migrated now, and has no rows of the dump."
+        )
         self._keeps_schema = True
-        self._say_triggers()
+        self._find_triggers()
 
-    def _say_what_goes(self) -> Summary:
+    def _summarize(self) -> Summary:
+        """Say what the restore removes, and return the summary for the confirmation."""
         makes_rows = self.content.makes_objects or self.content.data != self.content.tables
-        summary = Summary(self.using, self.content, self._tables_going(), makes_rows)
-        for sentence in (*summary.losses(), *self.content.dump.left_out(), *self.plan.losses):
+        summary = Summary(self.using, self.content, self._lost_tables(), makes_rows)
+        left_out = self.content.dump.left_out()
+        for sentence in (*summary.warnings(), *left_out, *self.plan.removals):
             self.say(sentence)
         if self._keeps_schema:
-            self._say_triggers()
-        elif columns := unknown_columns(self._engine, self._known, self._recorded):
+            self._find_triggers()
+        elif columns := unknown_columns(self._engine, self._known_tables, self._recorded_apps):
             self.say(f"Columns that no model has are dropped: {', '.join(columns)}.")
         return summary
 
-    def _say_triggers(self) -> None:
-        self._triggers = self._engine.triggers(self._tables_emptied())
-        if quiet := [trigger for trigger in self._triggers if trigger.off]:
-            self.say(f"Triggers do not run for the rows: {_listed(quiet)}.")
-        if running := self._running():
-            self.say(f"Triggers run for the rows, because they cannot be disabled: {running}.")
+    def _find_triggers(self) -> None:
+        """Find the triggers of the tables, and say which of them are disabled."""
+        self._triggers = self._engine.triggers(self._emptied_tables())
+        if disabled := ", ".join(str(trigger) for trigger in self._triggers if trigger.off):
+            self.say(f"Triggers do not run for the rows: {disabled}.")
+        if enabled := self._enabled_triggers():
+            self.say(f"Triggers run for the rows, because they cannot be disabled: {enabled}.")
 
-    def _running(self) -> str:
-        return _listed(trigger for trigger in self._triggers if not trigger.off)
+    def _enabled_triggers(self) -> str:
+        return ", ".join(str(trigger) for trigger in self._triggers if not trigger.off)
 
-    def _triggers_that_ran(self) -> str:
-        running = self._running()
-        return f" Triggers have run: {running}. Drop them before the restore." if running else ""
+    def _trigger_hint(self) -> str:
+        enabled = self._enabled_triggers()
+        return f" Triggers have run: {enabled}. Drop them before the restore." if enabled else ""
 
     def _restore(self) -> Report:
+        """Build the schema if necessary, empty the tables, and load the dump."""
         if not self._keeps_schema:
             self.say("building the schema")
             self.plan.build()
         self._require_tables()
-        connection, tables = connections[self.using], self._tables_emptied()
-        late: list[Trigger] = []
+        connection, tables = connections[self.using], self._emptied_tables()
+        created_later: list[Trigger] = []
         if not self._keeps_schema:
-            self._say_triggers()
-            late = self._engine.made_after_rows(self._engine.there(self.plan.tables))
-        if late:  # Migrations may have inserted rows.
+            self._find_triggers()
+            existing = self._engine.existing_tables(self.plan.tables)
+            created_later = self._engine.created_after_rows(existing)
+        if created_later:  # Migrations may have inserted rows.
             connection.check_constraints()
         with (
             transaction.atomic(using=self.using),
-            without_triggers(connection, [*self._triggers, *late]),
+            without_triggers(connection, [*self._triggers, *created_later]),
         ):
-            schema.empty(self.using, tables)
-            self._renew_content_types()
+            schema.delete_rows(self.using, tables)
+            self._update_content_types()
             load, rejects = self._load, self.rejects
             report = load() if rejects is None else rejects.attempts(self.using, load)
             require_references(connection, self.plan.tables)
-            # Rows that are inserted from now on need free keys.
-            self._number(self.plan.registry.models())
-        self.plan.complete(self.say)
+            self._reset_sequences(self.plan.registry.models())
+        self.plan.finish(self.say)
         if self.compares:
-            self._say_what_was_added()
+            self._say_added_rows()
         return report
 
-    def _renew_content_types(self) -> None:
-        """Have the content types of the models, with the keys of the source.
+    def _update_content_types(self) -> None:
+        """Create the content types of the models, with the primary keys of the source.
 
-        JSON and texts may hold these. Where the schema is kept, those without a model go.
+        JSON fields and texts may contain these keys. If the schema is kept, content types without
+        a model are deleted.
         """
         keys = self.content.content_types
         model = self.plan.registry.find("contenttypes.ContentType")
         if model is None:
             return
         if self._keeps_schema:
-            schema.renew_content_types(model, self.using)
+            schema.update_content_types(model, self.using)
         if keys:
             renumber_content_types(model, keys, self.using)
-            # It has switched them on again.
+            # The renumbering has enabled it.
             connections[self.using].disable_constraint_checking()
-            self._number([model])
+            self._reset_sequences([model])
 
-    def _number(self, models: Iterable[ModelType]) -> None:
-        """Let the next rows of models have keys that are free."""
-        self._engine.reset_sequences(schema.numbered(self.using, models, self._models()))
+    def _reset_sequences(self, models: Iterable[ModelType]) -> None:
+        """Advance the sequences of the tables of models beyond the keys of their rows."""
+        models = schema.models_with_tables(self.using, models, self._dumped_models())
+        self._engine.reset_sequences(models)
 
     def _require_tables(self) -> None:
-        """Raise ``RestoreFailed`` if a table, or a column, is not there to be filled."""
-        models = self._models()
-        there = self._engine.there(model._meta.db_table for model in models)
-        lost = []
+        """Raise ``RestoreFailed`` if the table or a column of a dumped model does not exist."""
+        models = self._dumped_models()
+        existing = self._engine.existing_tables(model._meta.db_table for model in models)
+        missing = []
         for model in models:
             name = model._meta.db_table
-            if name not in there:
+            if name not in existing:
                 raise RestoreFailed(
                     f"The table {name!r} of {model._meta.label} does not exist, and "
-                    f"{self._no_table(model)}, or comment out the line that lists its rows."
+                    f"{self._no_table_reason(model)}, or comment out the line that lists its rows."
                 )
             if model._meta.managed:
                 columns = schema.missing_columns(connections[self.using], model)
-                lost += [f"{name}.{column}" for column in columns]
-        if lost:
+                missing += [f"{name}.{column}" for column in columns]
+        if missing:
             raise RestoreFailed(
-                f"No migration creates {', '.join(lost)}: a model has changed. Run manage.py "
+                f"No migration creates {', '.join(missing)}: a model has changed. Run manage.py "
                 "makemigrations, then restore again."
             )
 
-    def _no_table(self, model: ModelType) -> str:
+    def _no_table_reason(self, model: ModelType) -> str:
         """Return why a model has no table, and what to do about it."""
         if not router.allow_migrate_model(self.using, model):
             return (
@@ -252,55 +262,57 @@ class Restorer:
         return "no migration creates it. Run manage.py makemigrations"
 
     @cached_property
-    def _recorded(self) -> Apps:
+    def _recorded_apps(self) -> Apps:
         return recorded_apps(connections[self.using])
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return known_tables(connections[self.using], self.plan.tables, self._recorded)
+    def _known_tables(self) -> frozenset[str]:
+        return known_tables(connections[self.using], self.plan.tables, self._recorded_apps)
 
-    def _filled(self) -> list[str]:
-        """Return the tables that no migration makes, whose rows the dump's rows replace."""
-        unmanaged = {model._meta.db_table for model in self._models() if not model._meta.managed}
-        return self._engine.there(unmanaged - self._known - {*self.drop})
+    def _unmanaged_tables(self) -> list[str]:
+        """Return the tables that no migration creates, and whose rows the dump replaces."""
+        models = self._dumped_models()
+        unmanaged = {model._meta.db_table for model in models if not model._meta.managed}
+        return self._engine.existing_tables(unmanaged - self._known_tables - {*self.drop})
 
-    def _tables_loaded(self) -> set[str]:
-        """The tables that have no other rows than those of the dump."""
-        return {name for model in self._models() for name in table_of(model).db_tables}
+    def _dumped_tables(self) -> set[str]:
+        """Return the tables of the dumped models."""
+        return {name for model in self._dumped_models() for name in table_of(model).db_tables}
 
-    def _tables_going(self) -> set[str]:
-        """The tables whose rows come back neither with the dump nor with migrations."""
-        going = self.plan.tables - self._tables_loaded() - self._tables_kept()
-        return going - self.plan.new if self._keeps_schema else going
+    def _lost_tables(self) -> set[str]:
+        """Return the tables whose rows neither the dump nor a migration restores."""
+        lost = self.plan.tables - self._dumped_tables() - self._special_tables()
+        return lost - self.plan.new_tables if self._keeps_schema else lost
 
-    def _tables_emptied(self) -> list[str]:
-        """The tables that have no rows when the load begins, each before the tables it refers to.
+    def _emptied_tables(self) -> list[str]:
+        """Return the tables to empty before the load, each before the tables that it refers to.
 
-        They are the tables of the time of the dump; where the schema is kept, also tables that are
-        not of a newer model.
+        These are the tables that existed when the dump was made; if the schema is kept, also all
+        tables that do not belong to a newer model.
         """
-        tables = (self._tables_loaded() | self.plan.known) - self._tables_kept()
+        tables = (self._dumped_tables() | self.plan.past_tables) - self._special_tables()
         if self._keeps_schema:
-            tables |= self._tables_going()
+            tables |= self._lost_tables()
         ordered = load_order(self.plan.registry.apps.get_models())
         names = dict.fromkeys(name for table in ordered for name in table.db_tables)
-        there = self._engine.there(tables)
+        existing = self._engine.existing_tables(tables)
         return [
-            *sorted(tables.intersection(there) - names.keys()),
-            *(name for name in reversed(names) if name in there),
+            *(name for name in existing if name not in names),
+            *(name for name in reversed(names) if name in existing),
         ]
 
-    def _tables_kept(self) -> set[str]:
-        """The tables whose rows are made with the schema, unless the dump knows of them."""
-        known = {label.lower() for label in (*self.content.labels, *self.content.empty)}
-        found = self.plan.registry.found(NATURAL_KEYS.keys() - known)
-        return {model._meta.db_table for model in found}
+    def _special_tables(self) -> set[str]:
+        """Return the tables of the special models that the dump does not contain."""
+        labels = {label.lower() for label in (*self.content.labels, *self.content.empty)}
+        models = self.plan.registry.found(NATURAL_KEYS.keys() - labels)
+        return {model._meta.db_table for model in models}
 
-    def _models(self) -> list[ModelType]:
-        """The models of which the dump has rows; a program may know some that are gone."""
+    def _dumped_models(self) -> list[ModelType]:
+        """Return the models of the dumped rows; a program may name models that no longer exist."""
         return self.plan.registry.found(self.content.labels)
 
     def _load(self) -> Report:
+        """Load the dump, and compare the loaded rows with it."""
         self._code_labels.clear()
         loader = Loader(
             self.using,
@@ -312,21 +324,21 @@ class Restorer:
         )
         loader.references.content_types = self.content.content_types
         code = start(loader, self.content.migration)
-        for sentence in (*self.content.dump.left_out(), *self.plan.losses):
+        for sentence in (*self.content.dump.left_out(), *self.plan.removals):
             loader.report.ignore(sentence)
-        # What migrators do when all is loaded is no part of the dump.
-        loader.after_load[:0] = [self._compare, self._require_none]
+        # Before the handlers of migrators, which may add rows that are not in the dump.
+        loader.after_load[:0] = [self._compare, self._require_empty]
         for name, tables in groupby(self.content.tables, lambda table: table.source.name):
             self.progress(Path(name).name, 0)
             for table in tables:
                 if table.create is None:
                     self._load_table(table, loader)
                     continue
-                for one, place in self._noted(created(table, loader.report.ignore)):
-                    code.save(one, place, table)
-        for one, place in self._noted(self.content.objects(loader.report.ignore)):
-            if isinstance(one, Model):
-                code.save(one, place)
+                for instance, place in self._clearing_tables(created(table, loader.report.ignore)):
+                    code.save(instance, place, table)
+        for instance, place in self._clearing_tables(self.content.objects(loader.report.ignore)):
+            if isinstance(instance, Model):
+                code.save(instance, place)
             else:
                 loader.flush_deferred_objects()
         loader.finish()
@@ -340,78 +352,89 @@ class Restorer:
             destination.add_block(block)
             self.progress(table.label, len(block))
 
-    def _noted(self, given: Iterable[Placed]) -> Iterator[Placed]:
-        """Note the models whose objects code makes: they replace the rows of migrations."""
-        for one, place in each_led_to(self.using, given):
-            if isinstance(one, Model) and one._meta.label not in self._code_labels:
-                self._code_labels.add(one._meta.label)
-                if one._meta.label not in self.content.labels:
-                    tables = table_of(type(one)).db_tables
-                    schema.empty(self.using, tables)
+    def _clearing_tables(self, objects: Iterable[Placed]) -> Iterator[Placed]:
+        """Yield the objects that code makes.
+
+        The first object of a model that the dump does not name deletes the rows that migrations
+        have inserted into its table.
+        """
+        for instance, place in each_led_to(self.using, objects):
+            if isinstance(instance, Model) and instance._meta.label not in self._code_labels:
+                self._code_labels.add(instance._meta.label)
+                if instance._meta.label not in self.content.labels:
+                    tables = table_of(type(instance)).db_tables
+                    schema.delete_rows(self.using, tables)
                     if self._keeps_schema:
-                        self._engine.restart_sequences(self._engine.there(tables))
-            yield one, place
+                        self._engine.restart_sequences(self._engine.existing_tables(tables))
+            yield instance, place
 
     def _compare(self, loader: Loader) -> None:
-        """Raise ``RestoreFailed`` if what was loaded is not what the dump holds."""
+        """Raise ``RestoreFailed`` if the loaded rows differ from the dump."""
         self.say("checking references and content")
         if not self.compares:
             return
         rejected = {row.problem.ref.label for row in self.rejects.rows} if self.rejects else set()
-        others = self._code_labels | rejected
-        contents = [content for content in self.content.comparable if content.label not in others]
-        found = differing(contents, self.plan.registry, self.using)
+        skipped = self._code_labels | rejected
+        contents = [content for content in self.content.comparable if content.label not in skipped]
         redirects = loader.references.redirects
-        if different := [one for one in found if not self._is_loaded_alike(one, redirects)]:
+        if different := [
+            content
+            for content in differing(contents, self.plan.registry, self.using)
+            if not self._is_unchanged_by_reload(content, redirects)
+        ]:
             self.refuse(different)
 
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
-        """Raise ``RestoreFailed`` for what was loaded, and is not what the dump holds."""
+        """Raise ``RestoreFailed`` for models whose loaded rows differ from the dump."""
         labels = ", ".join(content.label for content in contents)
-        said = (
+        message = (
             f"After loading, the content of {labels} is not that of the "
-            f"dump.{self._triggers_that_ran()} To find values that do not fit the current fields: "
-            f"manage.py checkdump {_beside(self.content)}"
+            f"dump.{self._trigger_hint()} To find values that do not fit the current fields: "
+            f"manage.py checkdump {_path_of(self.content)}"
         )
-        raise RestoreFailed("\n".join(filter(None, [said, self.plan.advice])))
+        raise RestoreFailed("\n".join(filter(None, [message, self.plan.hint])))
 
-    def _require_none(self, loader: Loader) -> None:
-        """Raise ``RestoreFailed`` if there are rows where the dump says that there were none."""
+    def _require_empty(self, loader: Loader) -> None:
+        """Raise ``RestoreFailed`` if tables have rows that are empty in the dump."""
         if not self.compares:
             return
-        self._rows = self._count(self.plan.registry.models())
-        known = {*self.content.labels, *self._code_labels}
-        strange = {label: rows for label, rows in self._rows.items() if label not in known}
-        found = {label: strange.get(label, 0) for label in self.content.empty}
-        if any(found.values()) and self.content.migration is None:
+        self._row_counts = self._count_rows(self.plan.registry.models())
+        loaded = {*self.content.labels, *self._code_labels}
+        others = {label: rows for label, rows in self._row_counts.items() if label not in loaded}
+        filled = {label: others.get(label, 0) for label in self.content.empty}
+        if any(filled.values()) and self.content.migration is None:
             raise RestoreFailed(
-                f"After loading, there are rows that are not in the dump: {by_label(found)}. "
+                f"After loading, there are rows that are not in the dump: {by_label(filled)}. "
                 "Receivers of signals, triggers, or methods of models make them; a receiver must "
-                "do nothing if raw=True." + self._triggers_that_ran()
+                "do nothing if raw=True." + self._trigger_hint()
             )
-        self._rows.update(dict.fromkeys(strange, 0))
+        self._row_counts.update(dict.fromkeys(others, 0))
 
-    def _say_what_was_added(self) -> None:
-        """Name the tables with rows that came beside those of the dump, or after them."""
-        rows = self._count(TODAY.models())
-        added = {label: rows.get(label, 0) - count for label, count in self._rows.items()}
+    def _say_added_rows(self) -> None:
+        """Say which tables have rows that are not in the dump."""
+        rows = self._count_rows(TODAY.models())
+        added = {label: rows.get(label, 0) - count for label, count in self._row_counts.items()}
         if any(count > 0 for count in added.values()):
             self.say(f"There are rows that are not in the dump: {by_label(added)}.")
 
-    def _count(self, models: Iterable[ModelType]) -> dict[str, int]:
-        there = set(self._engine.there(self.plan.tables | schema.tables_of(TODAY.apps)))
+    def _count_rows(self, models: Iterable[ModelType]) -> dict[str, int]:
+        tables = self.plan.tables | schema.tables_of(TODAY.apps)
+        existing = set(self._engine.existing_tables(tables))
         return {
             model._meta.label: QuerySet(model, using=self.using).count()
             for model in models
-            if model._meta.db_table in there
+            if model._meta.db_table in existing
             and not (model._meta.proxy or model._meta.label_lower in LEFT_OUT)
         }
 
-    def _is_loaded_alike(self, content: DumpedContent, redirects: Redirects) -> bool:
-        """Whether rows that are of other types today are what a load makes of those dumped."""
+    def _is_unchanged_by_reload(self, content: DumpedContent, redirects: Redirects) -> bool:
+        """Whether loading the rows again would change no row.
+
+        The text of a row differs from the dump if a field has another type today.
+        """
         model: ModelType = self.plan.registry.get(content.label)
-        is_as_dumped = content.digest in (None, rows_digest(content.tables))
-        if not is_as_dumped and not is_renamed(content, table_of(model)):
+        is_original = content.digest in (None, rows_digest(content.tables))
+        if not is_original and not has_renamed_references(content, table_of(model)):
             return False
         loader = Loader(self.using, registry=self.plan.registry, validation=Validation.NEVER)
         loader.references.redirects = redirects
@@ -423,11 +446,7 @@ class Restorer:
         return counts.unchanged == counts.total == rows.count()
 
 
-def _beside(content: Content) -> Path:
-    """What the rejected rows are written beside: the file, or the directory, of a dump."""
+def _path_of(content: Content) -> Path:
+    """Return the path of a dump: a file, or the directory of a ``restore.py``."""
     path = Path(content.dump.source.place().file)
     return path.parent if path.name == RESTORE else path
-
-
-def _listed(triggers: Iterable[Trigger]) -> str:
-    return ", ".join(map(str, triggers))

@@ -97,7 +97,7 @@ def add_permissions(using: str) -> None:
             create_permissions(config, verbosity=0, using=using)
 
 
-def renew_content_types(model: ModelType, using: str) -> None:
+def update_content_types(model: ModelType, using: str) -> None:
     """Make the content types that are missing, and remove those of no model that nothing needs."""
     from django.contrib.contenttypes.management import create_contenttypes
 
@@ -114,18 +114,20 @@ def tables_of(apps: Apps) -> set[str]:
     return {model._meta.db_table for model in models if model._meta.managed}
 
 
-def empty(using: str, tables: Iterable[str]) -> None:
+def delete_rows(using: str, tables: Iterable[str]) -> None:
     """Delete the rows that migrations put into tables, which the dump's rows replace."""
     engine = engine_of(connections[using])
-    engine.execute(*(f"DELETE FROM {engine.quote(table)}" for table in engine.there(tables)))
+    engine.execute(
+        *(f"DELETE FROM {engine.quote(table)}" for table in engine.existing_tables(tables))
+    )
 
 
-def numbered(
+def models_with_tables(
     using: str, models: Iterable[ModelType], unmanaged: Iterable[ModelType] = ()
 ) -> list[ModelType]:
     """Return the models whose tables are there, and of those without migrations the given ones."""
     mine = {*(model for model in models if model._meta.managed), *unmanaged}
-    found = engine_of(connections[using]).there(model._meta.db_table for model in mine)
+    found = engine_of(connections[using]).existing_tables(model._meta.db_table for model in mine)
     return [model for model in mine if model._meta.db_table in found]
 
 
@@ -154,13 +156,13 @@ def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[st
     return True
 
 
-def forget(connection: BaseDatabaseWrapper) -> None:
+def clear_caches(connection: BaseDatabaseWrapper) -> None:
     """Clear what content types, sites, and types of extensions remember of a database."""
-    forget_rows()
+    clear_row_caches()
     engine_of(connection).forget_types()
 
 
-def forget_rows() -> None:
+def clear_row_caches() -> None:
     """Clear what managers, such as those of content types and sites, remember of rows."""
     for model in apps.get_models():
         clear = getattr(model._default_manager, "clear_cache", None)

@@ -150,14 +150,14 @@ def _leading_to(connection: Any, name: str) -> Iterator[None]:
     options = {key: value for key, value in kept["OPTIONS"].items() if key != "pool"}
     # Connections of other threads have the same settings, and stay where they are.
     connection.settings_dict = {**kept, "NAME": name, "OPTIONS": options}
-    schema.forget(connection)
+    schema.clear_caches(connection)
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict = kept
         connection.connection = live
-        schema.forget(connection)
+        schema.clear_caches(connection)
 
 
 def _require(engine: Engine, name: str) -> None:

@@ -39,7 +39,7 @@ class Summary:
     going: Collection[str]
     makes_rows: bool
 
-    def losses(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Yield a sentence for each kind of rows that go, and have none in the dump."""
         dump = self.content.dump
         if dump.is_subset:
@@ -69,8 +69,8 @@ class Summary:
         """Yield a table of the models whose rows differ in number, and the totals."""
         dumped = self.content.row_counts
         sides = {
-            label: (self.here.get(label, 0), dumped.get(label, 0))
-            for label in sorted({*self.here, *dumped})
+            label: (self.row_counts.get(label, 0), dumped.get(label, 0))
+            for label in sorted({*self.row_counts, *dumped})
         }
         alike = {label: rows for label, rows in sides.items() if len({*rows}) == 1}
         yield f"{'':<40} {'rows here':>13} {'in the dump':>13}"
@@ -81,11 +81,11 @@ class Summary:
             same = sum(here for here, _there in alike.values())
             models = f"{counted(count, 'model')} with the same number of rows"
             yield f"{models:<40} {same:>13,} {same:>13,}"
-        yield f"{'total':<40} {sum(self.here.values()):>13,} {sum(dumped.values()):>13,}"
+        yield f"{'total':<40} {sum(self.row_counts.values()):>13,} {sum(dumped.values()):>13,}"
         yield _age(self.content)
 
     @cached_property
-    def here(self) -> Mapping[str, int]:
+    def row_counts(self) -> Mapping[str, int]:
         """The rows of the models in the tables that are replaced, by label."""
         return self._counts(self._models)
 
@@ -100,7 +100,9 @@ class Summary:
             and not one._meta.proxy
             and (one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION)
         }
-        return {name: found[name] for name in engine_of(connections[self.using]).there(found)}
+        return {
+            name: found[name] for name in engine_of(connections[self.using]).existing_tables(found)
+        }
 
     def _going(self, tables: Collection[str]) -> Mapping[str, int]:
         return self._counts({*tables}.intersection(self.going))

@@ -17,7 +17,7 @@ from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed
 from dumpy.restoring.schema import MIGRATIONS, tables_of
 
-AS_IT_WAS = "The database is as it was."
+UNCHANGED = "The database is as it was."
 _IN_THE_WAY = (
     "Another session uses the tables, and did not release them in time. End that session, or "
     "wait until it ends, and restore again."
@@ -32,7 +32,7 @@ class UnknownOutcome(RestoreFailed):
 
 
 @contextmanager
-def patient(using: str) -> Iterator[None]:
+def lock_timeout(using: str) -> Iterator[None]:
     """Read in the block what others may have locked; wait for them for a limited time.
 
     Raises ``RestoreFailed`` if they do not release it in time.
@@ -40,7 +40,7 @@ def patient(using: str) -> Iterator[None]:
     connection = connections[using]
     engine = engine_of(connection)
     try:
-        with engine.patient():
+        with engine.lock_timeout():
             yield
     except DatabaseError as error:
         if not engine.is_locked_out(error):
@@ -49,7 +49,7 @@ def patient(using: str) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(
+def replacing(
     using: str,
     *,
     rebuilt: Rebuilt | None = None,
@@ -74,7 +74,7 @@ def replaced(
             else engine.transaction(is_dry=dry_run)
         ):
             if rebuilt is None:
-                engine.hold(emptied)
+                engine.lock_tables(emptied)
                 engine.require_restorable(emptied)
                 engine.restart_sequences(emptied)
             yield
@@ -118,13 +118,13 @@ def known_tables(
 def require_rebuildable(using: str, tables: Collection[str], drop: Collection[str]) -> None:
     """Raise ``RestoreFailed`` with all that would go with tables, but for what may be dropped."""
     engine = engine_of(connections[using])
-    there = engine.there({*tables, *drop})
+    there = engine.existing_tables({*tables, *drop})
     unknown = sorted({*drop} - engine.tables(drop).keys())
     if unknown:
         raise RestoreFailed(f"--drop: there is no table or view {', '.join(map(repr, unknown))}.")
     found = [
         f"{sentence} To drop it: --drop {name}" if name else sentence
-        for name, sentence in engine.taken_along(there)
+        for name, sentence in engine.objects_lost_by_dropping(there)
         if name not in drop
     ]
     if found:
@@ -161,7 +161,7 @@ def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> 
             known.setdefault(model._meta.db_table, set()).update(names)
     return [
         f"{table}.{name}"
-        for table in sorted(migrated.intersection(engine.there(tables)))
+        for table in sorted(migrated.intersection(engine.existing_tables(tables)))
         for name in engine.column_names(table)
         if name not in known[table]
     ]

@@ -581,7 +581,7 @@ ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
 from dumpy.engines.base import Rebuilt
-from dumpy.restoring.target import known_tables, recorded_apps, replaced
+from dumpy.restoring.target import known_tables, recorded_apps, replacing
 
 ask, end = {
     "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
@@ -590,7 +590,7 @@ ask, end = {
 other = ConnectionHandler({"default": connection.settings_dict})["default"]
 other.ensure_connection()
 known = known_tables(connection, [], recorded_apps(connection))
-with replaced("default", rebuilt=Rebuilt(known)):
+with replacing("default", rebuilt=Rebuilt(known)):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {ask}")
         (process,) = cursor.fetchone()
@@ -614,8 +614,8 @@ def test_a_restore_within_a_transaction_is_refused(site: Site) -> None:
     script = site.directory / "within.py"
     script.write_text(
         "from django.db import transaction\n"
-        "from dumpy.restoring.target import replaced\n"
-        "with transaction.atomic(), replaced('default'):\n    pass\n"
+        "from dumpy.restoring.target import replacing\n"
+        "with transaction.atomic(), replacing('default'):\n    pass\n"
     )
     assert "call it outside of atomic()" in site.fail("run", script)
 
