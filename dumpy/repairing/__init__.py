@@ -1,1 +1,1 @@
-"""Chosen rows of a dump, put back into a database that goes on living."""
+"""Restore chosen rows of a dump into a database that is in use."""

@@ -1,4 +1,4 @@
-"""The steps of a repair: which rows of a dump are missing, and their way through the loader."""
+"""Restore missing rows of a dump, with the rows that they refer to."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from dumpy.loading.registry import TODAY
 from dumpy.migrating.tables import MigratedDump, created
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
-from dumpy.repairing.choice import Choice, NoChoice
-from dumpy.repairing.special import NotHere, SpecialKeys
+from dumpy.repairing.choice import Choice, InvalidChoice
+from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.instances import dumped_row, new
 from dumpy.schema.references import GenericKey, generic_keys_of, load_order
 from dumpy.schema.tables import (
@@ -42,27 +42,31 @@ from dumpy.schema.tables import (
 from dumpy.text.words import FieldText, Natural, Unwritable, source
 
 _FEW = 20
-_NO_KEYS = (Natural, NotHere, list, dict)
+# The types of values that are not the key of a row in the database.
+_NOT_KEYS = (Natural, UnmatchedKey, list, dict)
 
 _CHOSEN = "it was chosen."
 
 Values = Mapping[str, Any]
-Wanted = Callable[[Values], str]
-"""Why a row with some values is wanted, ``""`` if it is not."""
+ReasonFor = Callable[[Values], str]
+"""Returns the reason to restore a row with these values, ``""`` if there is none."""
 
 
 @dataclass(frozen=True)
-class Picked:
-    """A row of the dump that may be restored: its values by name, its place, and why.
+class Candidate:
+    """A row of the dump that is restored if it is missing in the database.
 
-    ``is_made`` says that code of migrators has made it.
+    Attributes:
+        values: its values by the names of columns and links.
+        reason: why it is restored.
+        is_created: whether a migrator has created it.
     """
 
     table: Table
     values: Values
     place: Place
-    why: str
-    is_made: bool = False
+    reason: str
+    is_created: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -70,39 +74,42 @@ class Picked:
         return tuple(self.values[name] for name in self.table.key)
 
     @property
-    def pk(self) -> object:
-        """The primary key."""
-        return single(self.key)
+    def identity(self) -> tuple[str, tuple[object, ...]]:
+        """The label of the model, and the values of the primary key."""
+        return self.table.label, self.key
+
+    @property
+    def ref(self) -> RowRef:
+        """The reference to the row for messages."""
+        return RowRef(self.table.label, single(self.key), self.place)
 
     def __str__(self) -> str:
-        return f"{self.table.label}(pk={self.pk!r})"
+        return f"{self.table.label}(pk={single(self.key)!r})"
 
     def targets(self) -> Iterator[tuple[Column, RowKey]]:
-        """Yield the rows that this row needs, but for those named by natural key."""
+        """Yield the rows that foreign keys refer to, except by natural key."""
         for column in self.table.columns:
             if (key := _target(column, self.values)) is not None:
                 yield column, key
 
     def generic_targets(self) -> Iterator[RowKey]:
-        """Yield the rows that generic foreign keys of this row lead to."""
-        for generic in generic_keys_of(self.table):
-            if (key := _generic_target(generic, self.values)) is not None:
+        """Yield the rows that generic foreign keys refer to."""
+        for generic_key in generic_keys_of(self.table):
+            if (key := _generic_target(generic_key, self.values)) is not None:
                 yield key
-
-    @property
-    def ref(self) -> RowRef:
-        """What names the row."""
-        return RowRef(self.table.label, self.pk, self.place)
 
 
 @dataclass
-class Outcome:
-    """What was restored, or would be.
+class RepairResult:
+    """The result of a repair, which may have been rolled back.
 
     Attributes:
-        restored, ignored: how many rows of each model are restored, or exist.
-        children: how many rows of each model refer to restored rows, where they were not asked for.
-        notes: sentences about links that were left out; ``reasons``: why rows are restored.
+        restored: the number of restored rows, by model.
+        ignored: the number of chosen rows that exist, by model.
+        children: the number of rows that refer to restored rows, by model, if they are not
+            restored, too.
+        notes: sentences about links and migrators.
+        reasons: a sentence for each restored row.
     """
 
     restored: Counter[str] = field(default_factory=Counter)
@@ -114,179 +121,183 @@ class Outcome:
 
 
 class Repair:
-    """Restores rows of a verified dump into the database ``using``, with what they need.
-
-    Rows that exist are not changed.
-    """
+    """Restores missing rows of a verified dump into the database ``using``."""
 
     def __init__(self, dump: Dump, using: str) -> None:
         self._dump = MigratedDump(dump)
         self._dump.migrate()
         self._using = using
         self._loader = Loader(using)
-        self._outcome = Outcome()
-        self._picked: dict[tuple[str, tuple[object, ...]], Picked] = {}
-        self._coming: set[RowKey] = set()
-        self._special = SpecialKeys(self._all_rows_of, using)
+        self._result = RepairResult()
+        # The rows to restore, and keys that other rows use to refer to them.
+        self._rows: dict[tuple[str, tuple[object, ...]], Candidate] = {}
+        self._new_keys: set[RowKey] = set()
+        self._special = SpecialKeys(self._all_values, using)
 
-    def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> Outcome:
-        """Restore in one transaction, which is rolled back after problems, and unless ``really``.
+    def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> RepairResult:
+        """Restore the chosen rows and the rows that they need in one transaction.
 
-        Rows that refer to those of the choice come ``with_children``.
-
-        Raises ``FixtureError`` for a dump that does not fit the models, also after migrators.
+        ``with_children`` also restores rows that refer to chosen rows. The transaction is rolled
+        back after a problem, and unless ``really``. Raises ``FixtureError`` for a dump that does
+        not fit the models.
         """
         connection = connections[self._using]
         with transaction.atomic(using=self._using), connection.constraint_checks_disabled():
-            found = self._choose(choice)
-            missing = [row for row in found if self._take(row)]
+            rows = self._chosen(choice)
+            missing = [row for row in rows if self._add(row)]
             if with_children:
-                seen = {(row.table.label, row.key) for row in found}
-                while found:
-                    found = list(self._children(found, seen))
-                    for row in found:
-                        self._take(row)
+                seen = {row.identity for row in rows}
+                while rows:
+                    rows = list(self._children(rows, seen))
+                    for row in rows:
+                        self._add(row)
             elif not really:
-                with suppress(DumpyError):  # Tables that are not restored need not fit.
-                    children = self._children(missing, set(self._picked), is_strict=False)
-                    self._outcome.children.update(row.table.label for row in children)
-            self._follow(list(self._picked.values()))
+                with suppress(DumpyError):  # tables that are not restored need not fit the models
+                    children = self._children(missing, set(self._rows), is_strict=False)
+                    self._result.children.update(row.table.label for row in children)
+            self._add_needed(list(self._rows.values()))
             self._load()
-            self._outcome.reasons += [f"{one}: {one.why}" for one in self._picked.values()]
-            self._outcome.notes += self._unmade()
-            if self._outcome.problems or not really:
+            self._result.reasons += [f"{row}: {row.reason}" for row in self._rows.values()]
+            self._result.notes += self._migrator_notes()
+            if self._result.problems or not really:
                 transaction.set_rollback(True, using=self._using)
             else:
-                models = {row.table.model for row in self._picked.values()}
-                engine_of(connections[self._using]).reset_sequences(models)
-        return self._outcome
+                models = {row.table.model for row in self._rows.values()}
+                engine_of(connection).reset_sequences(models)
+        return self._result
 
-    def _choose(self, choice: Choice) -> list[Picked]:
+    def _chosen(self, choice: Choice) -> list[Candidate]:
         table, key = choice.table, choice.table.key[0]
         if choice.conditions:
-            names = {key, *(one.name for one in choice.conditions)}
-            found = list(self._pick(table, names, lambda row: _CHOSEN if row in choice else ""))
-            if not found:
-                raise NoChoice(f"{table.label}: the dump has no row with {choice}.")
-            return found
-        found = self._pick_by(table, key, dict.fromkeys(choice.keys, _CHOSEN))
-        for lost in sorted(choice.keys - {row.key[0] for row in found}, key=str):
-            ref = RowRef(table.label, lost)
-            self._outcome.problems.append(Problem(ref, "the dump has no such row."))
-        return found
+            names = {key, *(condition.name for condition in choice.conditions)}
+            rows = list(self._find(table, names, lambda row: _CHOSEN if row in choice else ""))
+            if not rows:
+                raise InvalidChoice(f"{table.label}: the dump has no row with {choice}.")
+            return rows
+        rows = self._find_by(table, key, dict.fromkeys(choice.keys, _CHOSEN))
+        for pk in sorted(choice.keys - {row.key[0] for row in rows}, key=str):
+            ref = RowRef(table.label, pk)
+            self._result.problems.append(Problem(ref, "the dump has no such row."))
+        return rows
 
-    def _take(self, row: Picked) -> bool:
-        """Take a row to be restored if it is missing; return whether that is new."""
-        if (row.table.label, row.key) in self._picked:
+    def _add(self, row: Candidate) -> bool:
+        """Add a row to those to restore if it is missing; return whether it was added."""
+        if row.identity in self._rows:
             return False
-        is_here = not any(isinstance(value, NotHere) for value in row.key)
+        is_matched = not any(isinstance(value, UnmatchedKey) for value in row.key)
         query: QuerySet[Any] = QuerySet(row.table.model, using=self._using)
-        if is_here and query.filter(**dict(zip(row.table.key, row.key, strict=True))).exists():
-            self._outcome.ignored[row.table.label] += 1
+        if is_matched and query.filter(**dict(zip(row.table.key, row.key, strict=True))).exists():
+            self._result.ignored[row.table.label] += 1
             return False
-        self._picked[row.table.label, row.key] = row
+        self._rows[row.identity] = row
         if len(row.key) == 1:
-            self._coming.add(RowKey(row.table.model, row.table.key[0], row.key[0]))
+            self._new_keys.add(RowKey(row.table.model, row.table.key[0], row.key[0]))
         return True
 
     def _children(
-        self, rows: list[Picked], seen: set[Any], *, is_strict: bool = True
-    ) -> Iterator[Picked]:
-        """Yield the rows of the dump that refer to some rows, but for those that were ``seen``.
+        self, rows: list[Candidate], seen: set[Any], *, is_strict: bool = True
+    ) -> Iterator[Candidate]:
+        """Yield the rows that refer to ``rows``, and add their identities to ``seen``.
 
-        Raises ``NoChoice`` for rows that refer by natural key, if it ``is_strict``.
+        If ``is_strict``, raises ``InvalidChoice`` for a row that refers by natural key.
         """
         parents = {
             RowKey(row.table.model, name, value): f"it refers to {row}."
             for row in rows
             for name, value in row.values.items()
-            if not isinstance(value, _NO_KEYS)
+            if not isinstance(value, _NOT_KEYS)
         }
         models = {row.table.model for row in rows}
-        for table in {table_of(model): None for model in apps.get_models()}:
-            columns = [one for one in table.columns if one.references in models]
-            generic = list(generic_keys_of(table))
-            if not (columns or generic) or is_special(table.model):
+        for table in dict.fromkeys(map(table_of, apps.get_models())):
+            columns = [column for column in table.columns if column.references in models]
+            generic_keys = list(generic_keys_of(table))
+            if not (columns or generic_keys) or is_special(table.model):
                 continue
-            why = partial(_why_child, table, columns, generic, parents, is_strict)
             names = {column.name for column in columns}
-            names |= {
-                column.name for one in generic for column in (one.content_type, one.object_id)
-            }
-            for row in self._pick(table, names, why):
-                if (table.label, row.key) not in seen:
-                    seen.add((table.label, row.key))
+            for key in generic_keys:
+                names |= {key.content_type.name, key.object_id.name}
+            reason_for = partial(_child_reason, table, columns, generic_keys, parents, is_strict)
+            for row in self._find(table, names, reason_for):
+                if row.identity not in seen:
+                    seen.add(row.identity)
                     yield row
 
-    def _follow(self, rows: list[Picked]) -> None:
-        """Pick what rows need, and what that needs, until nothing is missing."""
+    def _add_needed(self, rows: list[Candidate]) -> None:
+        """Add the rows that ``rows`` refer to, directly or through other rows, if missing."""
         while rows:
             needed: defaultdict[tuple[ModelType, str], dict[object, str]] = defaultdict(dict)
             for row in rows:
                 keys = [*(key for _column, key in row.targets()), *row.generic_targets()]
                 for key in keys:
-                    if not (self._is_there(key) or is_special(key.model)):
-                        why = f"{row} refers to it."
-                        needed[key.model, key.name].setdefault(key.value, why)
+                    if not (self._will_exist(key) or is_special(key.model)):
+                        reason = f"{row} refers to it."
+                        needed[key.model, key.name].setdefault(key.value, reason)
             rows = []
-            for (model, name), wanted in needed.items():
-                for row in self._pick_by(table_of(model), name, wanted):
-                    if self._take(row):
-                        self._coming.add(RowKey(model, name, row.values[name]))
+            for (model, name), reasons in needed.items():
+                for row in self._find_by(table_of(model), name, reasons):
+                    if self._add(row):
+                        self._new_keys.add(RowKey(model, name, row.values[name]))
                         rows.append(row)
 
-    def _pick_by(self, table: Table, name: str, wanted: Mapping[object, str]) -> list[Picked]:
-        """Return the rows of which a field has one of some values, none of them twice.
+    def _find_by(self, table: Table, name: str, reasons: Mapping[object, str]) -> list[Candidate]:
+        """Return the rows for the values of a unique field, each with the reason for its value."""
 
-        Few values are looked for as texts first: a person may have written them in another way.
-        """
+        def reason_for(values: Values) -> str:
+            return reasons.get(values.get(name), "")
 
-        def why(values: Values) -> str:
-            return wanted.get(values.get(name), "")
+        if len(reasons) <= _FEW:
+            # It is faster to search few values as text, but they may be written differently.
+            rows = list(self._find(table, {name}, reason_for, reasons))
+            if {row.values[name] for row in rows}.issuperset(reasons):
+                return rows
+        return list(self._find(table, {name}, reason_for))
 
-        if len(wanted) <= _FEW:
-            found = list(self._pick(table, {name}, why, wanted))
-            if {row.values[name] for row in found}.issuperset(wanted):
-                return found
-        return list(self._pick(table, {name}, why))
+    def _find(
+        self,
+        table: Table,
+        names: Collection[str],
+        reason_for: ReasonFor,
+        searched: Collection[object] = (),
+    ) -> Iterator[Candidate]:
+        """Yield the rows of the dump that ``reason_for`` returns a reason for.
 
-    def _pick(
-        self, table: Table, names: Collection[str], why: Wanted, written: Collection[object] = ()
-    ) -> Iterator[Picked]:
-        """Yield the rows of the dump that are wanted; nothing else of it stays in memory.
-
-        Rows of the dump are judged by the values of the fields with these ``names``. Blocks in
-        which the one field has none of the values ``written`` are left out.
+        It receives the values of the fields ``names`` only. With ``searched``, blocks of rows are
+        skipped whose text has none of these values of the field.
         """
         for dumped in self._dump.tables:
             if dumped.create is not None:
-                yield from self._pick_made(dumped, table, why)
+                yield from self._find_created(dumped, table, reason_for)
                 continue
             if dumped.label != table.label or dumped.drops:
                 continue
             self._loader.check([dumped])
             layout = self._loader.layout(dumped)
             assert layout is not None
-            some = {name: where for name, where in layout.fields.items() if name in names}
-            judged, whole = self._reader(Layout(table, some)), self._reader(layout)
-            words = _words(next(iter(some.values()), None), written)
+            fields = {name: at for name, at in layout.fields.items() if name in names}
+            some_values, all_values = self._reader(Layout(table, fields)), self._reader(layout)
+            words = _search_words(next(iter(fields.values()), None), searched)
             for block in dumped.blocks(words):
                 for row in block.rows():
-                    if said := why(judged(row)):
+                    if reason := reason_for(some_values(row)):
                         place = dumped.place(row.line)
-                        yield _picked(table, whole(row), place, said)
+                        yield _candidate(table, all_values(row), place, reason)
 
-    def _pick_made(self, dumped: DumpedTable, table: Table, why: Wanted) -> Iterator[Picked]:
-        """Yield the rows of a table that are wanted, as code of migrators makes them."""
+    def _find_created(
+        self, dumped: DumpedTable, table: Table, reason_for: ReasonFor
+    ) -> Iterator[Candidate]:
+        """Yield the rows among those that a migrator creates."""
         for instance, place in created(dumped):
             model: ModelType = type(instance)
             if table_of(model) is table:
-                values = self._special.here(table, _values_of(table, instance))
-                if said := why(values):
-                    yield replace(_picked(table, values, place, said), is_made=True)
+                values = self._special.translate(table, _values_of(table, instance))
+                if reason := reason_for(values):
+                    yield replace(_candidate(table, values, place, reason), is_created=True)
 
     def _reader(self, layout: Layout) -> Callable[[Row], dict[str, Any]]:
-        """Return what gives the values of a row by name, keys as Python's, and as they are here."""
+        """Return a function that returns the values of a row by name.
+
+        Keys are converted to Python values, and keys of special rows to those of this database.
+        """
         columns = [
             (column, column.references is not None or column.field.primary_key)
             for column in layout.columns
@@ -301,42 +312,43 @@ class Repair:
                     values[column.name] = from_text(column, value.text)
                 elif is_key and value is not None and type(value) is not Natural:
                     values[column.name] = column.target.to_python(value)
-            return self._special.here(layout.table, values)
+            return self._special.translate(layout.table, values)
 
         return read
 
-    def _all_rows_of(self, model: ModelType) -> Iterator[Values]:
-        return (row.values for row in self._pick(table_of(model), (), lambda values: _CHOSEN))
+    def _all_values(self, model: ModelType) -> Iterator[Values]:
+        return (row.values for row in self._find(table_of(model), (), lambda values: _CHOSEN))
 
-    def _is_there(self, key: RowKey) -> bool:
-        """Whether a row is in the database, or will be."""
-        return key in self._coming or self._loader.references.exists(key)
+    def _will_exist(self, key: RowKey) -> bool:
+        """Whether a row exists in the database, or is going to be restored."""
+        return key in self._new_keys or self._loader.references.exists(key)
 
     def _load(self) -> None:
-        for table in load_order({row.table.model for row in self._picked.values()}):
-            for row in self._picked.values():
+        for table in load_order({row.table.model for row in self._rows.values()}):
+            for row in self._rows.values():
                 if row.table is not table:
                     continue
-                if missing := list(self._missing(row)):
-                    self._outcome.problems += missing
+                if problems := list(self._dangling(row)):
+                    self._result.problems += problems
                 else:
-                    links = {one.name: self._linked(row, one) for one in table.links}
-                    links = {name: links[name] for name in links.keys() & row.values.keys()}
+                    links = {
+                        link.name: self._existing_links(row, link)
+                        for link in table.links
+                        if link.name in row.values
+                    }
                     self._loader.save(new(table.model, **{**row.values, **links}), row.place)
         try:
             self._loader.finish()
         except LoadError as error:
-            self._outcome.problems += error.problems
+            self._result.problems += error.problems
         else:
-            self._link_back()
+            self._restore_links()
         for label, counts in self._loader.report.tables.items():
-            self._outcome.restored[label] += counts.inserted
+            self._result.restored[label] += counts.inserted
 
-    def _missing(self, row: Picked) -> Iterator[Problem]:
-        """Yield a problem for each row that a row needs, and that is nowhere.
-
-        A loader of objects leaves that to the database, which has to be asked about few rows here.
-        """
+    def _dangling(self, row: Candidate) -> Iterator[Problem]:
+        """Yield a problem for each foreign key to a row that will not exist."""
+        # The loader leaves this to the database for instances. Here are few, so they are checked.
         reasons = [
             (
                 str(column.field.name),
@@ -344,37 +356,38 @@ class Repair:
                 "neither in the database nor in the dump.",
             )
             for column, key in row.targets()
-            if getattr(column.field, "db_constraint", True) and not self._is_there(key)
+            if getattr(column.field, "db_constraint", True) and not self._will_exist(key)
         ]
         for name, value in row.values.items():
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, NotHere) and not (one.is_named and isinstance(value, list)):
-                    reasons.append((name, f"{name}={one.value!r} {one.reason}"))
+            is_list = isinstance(value, list)
+            for key in value if is_list else [value]:
+                if isinstance(key, UnmatchedKey) and not (key.is_in_dump and is_list):
+                    reasons.append((name, f"{name}={key.value!r} {key.reason}"))
         return (Problem(row.ref, reason, "reference", name) for name, reason in reasons)
 
-    def _linked(self, row: Picked, link: Link) -> list[object]:
-        """Return the links of a row to rows that are there; the others are noted."""
-        values, model = row.values.get(link.name, []), link.target.references
+    def _existing_links(self, row: Candidate, link: Link) -> list[object]:
+        """Return the links of a row to rows that will exist; note how many are left out."""
+        values, model = row.values[link.name], link.target.references
         assert model is not None
         name = link.target.parent_field.attname
-        keys = [(value, self._key_of(link, value)) for value in values]
-        there = [
+        keys = [(value, self._linked_key(link, value)) for value in values]
+        existing = [
             value
             for value, key in keys
-            if key is not None and self._is_there(RowKey(model, name, key))
+            if key is not None and self._will_exist(RowKey(model, name, key))
         ]
-        if len(there) < len(values):
-            lost = len(values) - len(there)
-            named = "; ".join(value.row for value in values if isinstance(value, NotHere))
-            self._outcome.notes.append(
-                f"{row}: {lost} of {len(values)} links of {link.name} are left out, since the rows "
-                f"that they lead to do not exist{': ' if named else ''}{named}."
+        if len(existing) < len(values):
+            count = len(values) - len(existing)
+            rows = "; ".join(value.row for value in values if isinstance(value, UnmatchedKey))
+            self._result.notes.append(
+                f"{row}: {count} of {len(values)} links of {link.name} are left out, since the "
+                f"rows that they lead to do not exist{': ' if rows else ''}{rows}."
             )
-        return there
+        return existing
 
-    def _key_of(self, link: Link, value: Any) -> object:
-        """Return the key of a row that is linked, None for one that is named and not here."""
-        if isinstance(value, NotHere):
+    def _linked_key(self, link: Link, value: Any) -> object:
+        """Return the key of a linked row, None if the row does not exist."""
+        if isinstance(value, UnmatchedKey):
             return None
         if not isinstance(value, Natural):
             return link.target.target.to_python(value)
@@ -383,46 +396,47 @@ class Repair:
         except MissingRow:
             return None
 
-    def _link_back(self) -> None:
-        """Link rows that are there with restored ones, as they were linked in the dump."""
+    def _restore_links(self) -> None:
+        """Restore the links of existing rows to restored rows."""
         restored: defaultdict[ModelType | None, set[object]] = defaultdict(set)
-        for row in self._picked.values():
+        for row in self._rows.values():
             restored[row.table.model].add(row.key[0])
-        for table in {table_of(model): None for model in apps.get_models()}:
+        for table in dict.fromkeys(map(table_of, apps.get_models())):
             for link in table.links:
                 keys = restored.get(link.target.references, set())
                 own = keys if table.model is link.target.references else set()
-                pairs = self._pairs(table, link, keys, own)
-                made = count = 0
-                for some in chunks(pairs):
-                    count += len(some)
-                    made += _made(link, some, self._using)
+                links = self._links_to(table, link, keys, own)
+                created_count = count = 0
+                for chunk in chunks(links):
+                    count += len(chunk)
+                    created_count += _create_links(link, chunk, self._using)
                 if count:
-                    rest = "" if made == count else "; the rows with the others do not exist"
-                    self._outcome.notes.append(
-                        f"{made} of {counted(count, 'link')} of {table.label}.{link.name} to "
-                        f"restored rows {'is' if made == 1 else 'are'} restored{rest}."
+                    rest = "; the rows with the others do not exist"
+                    self._result.notes.append(
+                        f"{created_count} of {counted(count, 'link')} of {table.label}.{link.name} "
+                        f"to restored rows {'is' if created_count == 1 else 'are'} restored"
+                        f"{'' if created_count == count else rest}."
                     )
 
-    def _pairs(
-        self, table: Table, link: Link, restored: set[object], own: set[object]
+    def _links_to(
+        self, table: Table, link: Link, keys: set[object], own: set[object]
     ) -> Iterator[tuple[object, object]]:
-        """Yield the links of the dump that lead to restored rows, but for links of its ``own``."""
+        """Yield the links in the dump to rows with these ``keys``, except from rows in ``own``."""
 
         def targets(values: Values) -> list[object]:
-            keys = (self._key_of(link, value) for value in values.get(link.name, ()))
-            return [key for key in keys if key in restored]
+            linked = (self._linked_key(link, value) for value in values.get(link.name, ()))
+            return [key for key in linked if key in keys]
 
-        def why(values: Values) -> str:
+        def reason_for(values: Values) -> str:
             return _CHOSEN if targets(values) else ""
 
-        for row in self._pick(table, {link.name}, why) if restored else ():
+        for row in self._find(table, {link.name}, reason_for) if keys else ():
             if row.key[0] not in own:
                 yield from ((row.key[0], target) for target in targets(row.values))
 
-    def _unmade(self) -> Iterator[str]:
-        """Yield what migrators would do in a restore, and a repair does not."""
-        for label in sorted({row.table.label for row in self._picked.values() if row.is_made}):
+    def _migrator_notes(self) -> Iterator[str]:
+        """Yield what migrators do in a restore, but not in a repair."""
+        for label in sorted({row.table.label for row in self._rows.values() if row.is_created}):
             yield (
                 f"{label}: a migrator makes its rows. What it makes of the same rows for other "
                 "models is not restored: name these in another call."
@@ -432,85 +446,89 @@ class Repair:
 
 
 def _target(column: Column, values: Values) -> RowKey | None:
-    """Return the row that a row refers to, None for none, and for one named by natural key."""
+    """Return the row that a foreign key refers to, None if it is null or a natural key."""
     value = values.get(column.name)
-    if column.references is None or value is None or isinstance(value, _NO_KEYS):
+    if column.references is None or value is None or isinstance(value, _NOT_KEYS):
         return None
     return RowKey(column.references, column.parent_field.attname, value)
 
 
-def _generic_target(generic: GenericKey, values: Values) -> RowKey | None:
-    """Return the row that a generic foreign key of a row leads to, None for none."""
-    kind, number = values.get(generic.content_type.name), values.get(generic.object_id.name)
-    model = TODAY.find(".".join(map(str, kind.key))) if isinstance(kind, Natural) else None
-    if model is None or number is None or len(table_of(model).key) > 1:
+def _generic_target(generic_key: GenericKey, values: Values) -> RowKey | None:
+    """Return the row that a generic foreign key refers to, None if there is none."""
+    content_type = values.get(generic_key.content_type.name)
+    pk = values.get(generic_key.object_id.name)
+    if not isinstance(content_type, Natural) or pk is None:
+        return None
+    model = TODAY.find(".".join(map(str, content_type.key)))
+    if model is None or len(table_of(model).key) > 1:
         return None
     name = table_of(model).key[0]
     with suppress(ValidationError, ValueError, TypeError):
-        return RowKey(model, name, table_of(model).column(name).target.to_python(number))
+        return RowKey(model, name, table_of(model).column(name).target.to_python(pk))
     return None
 
 
-def _why_child(
+def _child_reason(
     table: Table,
     columns: Iterable[Column],
-    generic: Iterable[GenericKey],
+    generic_keys: Iterable[GenericKey],
     parents: Mapping[RowKey, str],
     is_strict: bool,
     values: Values,
 ) -> str:
-    """Return why a row with some values is a child of rows, ``""`` if it is none."""
+    """Return the reason to restore a row that refers to one of ``parents``, ``""`` if none."""
     for column in columns:
         if is_strict and isinstance(values.get(column.name), Natural):
             assert column.references is not None
-            raise NoChoice(
+            raise InvalidChoice(
                 f"--with-children: rows of {table.label} refer to {column.references._meta.label} "
                 f"by natural key. Choose them: manage.py repair PATH {table.label} "
                 f"--where {column.field.name}=KEY, the parts of the natural key with dots."
             )
         if (key := _target(column, values)) in parents and key is not None:
             return parents[key]
-    keys = (_generic_target(one, values) for one in generic)
+    keys = (_generic_target(generic_key, values) for generic_key in generic_keys)
     return next((parents[key] for key in keys if key in parents and key is not None), "")
 
 
-def _picked(table: Table, values: Values, place: Place, why: str) -> Picked:
+def _candidate(table: Table, values: Values, place: Place, reason: str) -> Candidate:
     if not set(table.key) <= values.keys():
-        raise NoChoice(
+        raise InvalidChoice(
             f"{place}: the row of {table.label} has no primary key, so repair cannot tell whether "
             "it exists. Restore the whole dump."
         )
-    return Picked(table, values, place, why)
+    return Candidate(table, values, place, reason)
 
 
 def _values_of(table: Table, instance: Model) -> dict[str, Any]:
-    """Return the values that an object was given, by the names of columns and links."""
+    """Return the values of an instance by the names of columns and links."""
     row = dumped_row(instance)
-    named: dict[str, Any] = {**row.references, **row.links} if row else {}
-    own = {column.name: attribute(column, instance) for column in table.columns}
+    values = {column.name: attribute(column, instance) for column in table.columns}
     if instance.pk is None:
-        own = {name: value for name, value in own.items() if name not in table.key}
-    return {**own, **named}
+        values = {name: value for name, value in values.items() if name not in table.key}
+    return {**values, **row.references, **row.links} if row else values
 
 
-def _words(where: object, values: Collection[object]) -> list[str]:
-    """Return how dumpy writes values of the field at a position, with what is around them."""
-    if not isinstance(where, int):
+def _search_words(position: object, values: Collection[object]) -> list[str]:
+    """Return the texts of values at a position in a row, with the characters around them."""
+    if not isinstance(position, int):
         return []
     try:
-        texts = [f"{' ' if where else '('}{source(value)}" for value in values]
+        texts = [f"{' ' if position else '('}{source(value)}" for value in values]
     except Unwritable:
         return []
-    return [f"{text}{after}" for text in texts for after in ",)"]
+    return [f"{text}{end}" for text in texts for end in ",)"]
 
 
-def _made(link: Link, pairs: list[tuple[object, object]], using: str) -> int:
-    """Make the links of rows that are there, and return how many there are now."""
-    start, target = link.source.name, link.target.name
+def _create_links(link: Link, links: list[tuple[object, object]], using: str) -> int:
+    """Create links from existing rows, and return their number."""
     rows: QuerySet[Any] = QuerySet(link.source.references, using=using)
-    there = set(rows.filter(pk__in={key for key, _ in pairs}).values_list("pk", flat=True))
-    pairs = [pair for pair in pairs if pair[0] in there]
+    existing = set(rows.filter(pk__in={pk for pk, _ in links}).values_list("pk", flat=True))
+    links = [pair for pair in links if pair[0] in existing]
+    names = link.source.name, link.target.name
+    instances = (
+        link.through(**dict(zip(names, pair, strict=True))) for pair in dict.fromkeys(links)
+    )
     through: QuerySet[Any] = QuerySet(link.through, using=using)
-    made = (link.through(**{start: pair[0], target: pair[1]}) for pair in dict.fromkeys(pairs))
-    through.bulk_create(made, ignore_conflicts=True)
-    return len(pairs)
+    through.bulk_create(instances, ignore_conflicts=True)
+    return len(links)

@@ -1,4 +1,4 @@
-"""Permissions, sites and content types: which row here a key of the dump means."""
+"""Translate the keys of permissions, sites and content types in a dump to those of a database."""
 
 from __future__ import annotations
 
@@ -16,91 +16,102 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class NotHere:
-    """A key of the dump that means no row here: the ``row``, which the dump has if ``is_named``."""
+class UnmatchedKey:
+    """A key in the dump of a special row that the database does not have.
+
+    Attributes:
+        value: the key.
+        row: the row for messages.
+        is_in_dump: whether the dump has the row.
+    """
 
     value: object
     row: str
-    is_named: bool = False
+    is_in_dump: bool = False
 
     @property
     def reason(self) -> str:
-        """What is wrong with it."""
-        if self.is_named:
+        """Why it cannot be loaded."""
+        if self.is_in_dump:
             return f"refers to {self.row}, which is not in this database."
         return f"refers to {self.row} that is not in the dump: dump it, too."
 
 
 class SpecialKeys:
-    """Leads keys of special rows, which Django makes with other keys, to the rows here.
+    """Translates keys of special rows, which Django creates with other keys in each database.
 
-    ``rows_of`` gives the rows of a model in the dump. Rows are matched by natural key.
+    ``rows_of`` returns the rows of a model in the dump. Rows are matched by natural key.
     """
 
     def __init__(self, rows_of: Callable[[ModelType], Iterable[Values]], using: str) -> None:
         self._rows_of = rows_of
         self._using = using
-        self._known: dict[ModelType, dict[object, object]] = {}
+        self._keys: dict[ModelType, dict[object, object]] = {}
 
-    def here(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of a row, where keys of special rows are those here, or ``NotHere``."""
-        changed: dict[str, Any] = {}
-        for name, model, to_python in _special_keys(table):
+    def translate(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of a row with translated keys; each may be an ``UnmatchedKey``."""
+        translated: dict[str, Any] = {}
+        for name, model, to_python in _special_references(table):
             value = values.get(name)
             if isinstance(value, list):
-                changed[name] = [self._key(model, one, to_python) for one in value]
+                translated[name] = [self._key(model, key, to_python) for key in value]
             elif value is not None:
-                changed[name] = self._key(model, value, to_python)
-        return {**values, **changed} if changed else values
+                translated[name] = self._key(model, value, to_python)
+        return {**values, **translated} if translated else values
 
     def _key(self, model: ModelType, value: Any, to_python: Callable[[Any], object]) -> object:
         if type(value) is Natural:
             return value
         key = to_python(value)
-        unknown = NotHere(key, f"a row of {model._meta.label}")
-        return self._keys_of(model).get(key, unknown)
+        unmatched = UnmatchedKey(key, f"a row of {model._meta.label}")
+        return self._keys_of(model).get(key, unmatched)
 
     def _keys_of(self, model: ModelType) -> dict[object, object]:
-        if model not in self._known:
+        if model not in self._keys:
             key = table_of(model).key[0]
             rows = [row for row in self._rows_of(model) if key in row]
-            self._known[model] = {row[key]: self._match(model, row[key], row) for row in rows}
-        return self._known[model]
+            self._keys[model] = {row[key]: self._match(model, row[key], row) for row in rows}
+        return self._keys[model]
 
     def _match(self, model: ModelType, key: object, row: Values) -> object:
-        """Return the key here of a row of the dump."""
+        """Return the key in the database of a row of the dump, or an ``UnmatchedKey``."""
         table, names = table_of(model), NATURAL_KEYS[model._meta.label_lower]
-        natural: list[object] = []
+        natural_key: list[object] = []
         for name in names:
-            value, kind = row.get(name), table.column(name).references
-            if isinstance(value, Natural) and kind is not None:
-                value = self._found(kind, value.key)
-            natural.append(None if isinstance(value, NotHere) else value)
-        found = None if None in natural else self._found(model, natural)
-        said = ", ".join(f"{name}={_shown(row.get(name))}" for name in names)
-        return NotHere(key, f"{table.label} {said}", is_named=True) if found is None else found
+            value, target = row.get(name), table.column(name).references
+            if isinstance(value, Natural) and target is not None:
+                value = self._stored_key(target, value.key)
+            natural_key.append(None if isinstance(value, UnmatchedKey) else value)
+        stored_key = None if None in natural_key else self._stored_key(model, natural_key)
+        if stored_key is not None:
+            return stored_key
+        texts = ", ".join(f"{name}={_text(row.get(name))}" for name in names)
+        return UnmatchedKey(key, f"{table.label} {texts}", is_in_dump=True)
 
-    def _found(self, model: ModelType, natural: Sequence[object]) -> object:
+    def _stored_key(self, model: ModelType, natural_key: Sequence[object]) -> object:
         names = NATURAL_KEYS[model._meta.label_lower]
         rows: QuerySet[Any] = QuerySet(model, using=self._using)
-        found = rows.filter(**dict(zip(names, natural, strict=True))).values_list("pk").first()
-        return found[0] if found else None
+        row = rows.filter(**dict(zip(names, natural_key, strict=True))).first()
+        return row.pk if row is not None else None
 
 
 @cache
-def _special_keys(table: Table) -> list[tuple[str, ModelType, Callable[[Any], object]]]:
-    """Return the columns and links that lead to special rows, be it as the keys of other rows."""
-    found: list[tuple[str, ModelType, Callable[[Any], object]]] = []
+def _special_references(table: Table) -> list[tuple[str, ModelType, Callable[[Any], object]]]:
+    """Return the columns and links that hold keys of special rows, directly or as a parent's key.
+
+    Each comes with the special model and the conversion of its values.
+    """
+    references: list[tuple[str, ModelType, Callable[[Any], object]]] = []
     for name, column in table.references.items():
         field: Any = column.field
         while isinstance(field, ForeignKey):
             model, field = concrete(field.remote_field.model), field.target_field
             if is_special(model):
                 if field.primary_key:
-                    found.append((name, model, column.target.to_python))
+                    references.append((name, model, column.target.to_python))
                 break
-    return found
+    return references
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return ".".join(map(str, value.key)) if isinstance(value, Natural) else str(value)

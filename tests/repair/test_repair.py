@@ -19,7 +19,7 @@ from running import Project, Undone, called, contents, dumped
 
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
-from dumpy.repairing.special import NotHere, SpecialKeys
+from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.tables import table_of
 from music.models import Album, Artist, Employee, Genre, MediaType, Playlist, Track
 from zoo import models as zoo
@@ -603,17 +603,19 @@ def test_a_foreign_key_to_a_permission_is_led_to_the_row_here() -> None:
     table = table_of(Group.permissions.through)
 
     def here(key: int) -> Any:
-        return keys.here(table, {"id": 1, "group_id": 1, "permission_id": key})["permission_id"]
+        return keys.translate(table, {"id": 1, "group_id": 1, "permission_id": key})[
+            "permission_id"
+        ]
 
     assert [here(1), here(2)] == [right.pk, right.pk]
-    assert here(3) == NotHere(
-        3, "auth.Permission content_type_id=music.organ, codename=view_organ", is_named=True
+    assert here(3) == UnmatchedKey(
+        3, "auth.Permission content_type_id=music.organ, codename=view_organ", is_in_dump=True
     )
     assert here(3).reason == (
         "refers to auth.Permission content_type_id=music.organ, codename=view_organ, which is "
         "not in this database."
     )
-    assert here(4) == NotHere(4, "a row of auth.Permission")
+    assert here(4) == UnmatchedKey(4, "a row of auth.Permission")
 
 
 @pytest.fixture

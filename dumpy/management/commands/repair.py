@@ -13,7 +13,7 @@ from dumpy.console import add_options, failing
 from dumpy.errors import SHOWN, counted, printable_lines
 from dumpy.migrating.install import migrating, policy_of
 from dumpy.repairing.choice import choice_of
-from dumpy.repairing.repair import Outcome, Repair
+from dumpy.repairing.repair import Repair, RepairResult
 
 
 class Command(BaseCommand):
@@ -55,43 +55,43 @@ class Command(BaseCommand):
             raise CommandError(f"{place}: the dump is a program; repair only reads data.")
         try:
             with dump, migrating(policy_of(options)):
-                outcome = Repair(dump, options["database"]).run(
+                result = Repair(dump, options["database"]).run(
                     choice, really=options["really"], with_children=options["with_children"]
                 )
         except DatabaseError as error:
             raise CommandError(f"{error}\nThe database is as it was.") from error
         is_verbose = options["verbosity"] > 0
         if is_verbose:
-            self._print_counts(outcome, is_done=options["really"] and not outcome.problems)
-        if outcome.problems:
-            lines = [*map(str, outcome.problems), "The database is as it was."]
+            self._print_counts(result, is_done=options["really"] and not result.problems)
+        if result.problems:
+            lines = [*map(str, result.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
         if is_verbose and not options["really"]:
-            self._print_reasons(outcome)
+            self._print_reasons(result)
 
-    def _print_counts(self, outcome: Outcome, *, is_done: bool) -> None:
+    def _print_counts(self, result: RepairResult, *, is_done: bool) -> None:
         restored = "restored" if is_done else "would be restored"
-        errors = [problem.ref.label for problem in outcome.problems]
-        for label in sorted({*outcome.restored, *outcome.ignored, *errors}):
+        errors = [problem.ref.label for problem in result.problems]
+        for label in sorted({*result.restored, *result.ignored, *errors}):
             self.stdout.write(
-                f"{label:<40} {outcome.restored[label]} {restored}, "
-                f"{outcome.ignored[label]} ignored (exists), {errors.count(label)} errors"
+                f"{label:<40} {result.restored[label]} {restored}, "
+                f"{result.ignored[label]} ignored (exists), {errors.count(label)} errors"
             )
-        for sentence in outcome.notes:
+        for sentence in result.notes:
             self.stdout.write(printable_lines(sentence))
 
-    def _print_reasons(self, outcome: Outcome) -> None:
-        for reason in outcome.reasons[:SHOWN]:
+    def _print_reasons(self, result: RepairResult) -> None:
+        for reason in result.reasons[:SHOWN]:
             self.stdout.write(printable_lines(reason))
-        if len(outcome.reasons) > SHOWN:
-            self.stdout.write(f"… and {counted(len(outcome.reasons) - SHOWN, 'more row')}.")
-        if outcome.children:
+        if len(result.reasons) > SHOWN:
+            self.stdout.write(f"… and {counted(len(result.reasons) - SHOWN, 'more row')}.")
+        if result.children:
             children = (
-                f"{counted(rows, 'row')} of {label}" for label, rows in outcome.children.items()
+                f"{counted(rows, 'row')} of {label}" for label, rows in result.children.items()
             )
             self.stdout.write(
                 f"The dump has {', '.join(children)} that refer to these rows. To restore what is "
                 "missing of them, too, add --with-children."
             )
-        hint = " To restore the rows, add --really." if outcome.reasons else ""
+        hint = " To restore the rows, add --really." if result.reasons else ""
         self.stdout.write(f"Nothing was changed.{hint}")
