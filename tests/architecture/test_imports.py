@@ -23,6 +23,7 @@ EDGES = (
     "api",
     "apps",
     "checks",
+    "deserializer",
     "serializer",
     "management.commands",
     "pytest_plugin",
@@ -78,9 +79,11 @@ FORBIDDEN = {
     "reading": DATABASE,
     "loading": OUTPUT,
 }
-# The application registers the checks. The admin is a package.
+# The application registers the checks. Django finds the deserializer in the module of the
+# serializer. The admin is a package.
 WIRING = {
     ("dumpy.apps", "dumpy.checks"),
+    ("dumpy.serializer", "dumpy.deserializer"),
     *((module, "dumpy.admin") for module in MODULES if is_within(module, "dumpy.admin")),
 }
 
