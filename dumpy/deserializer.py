@@ -14,7 +14,7 @@ from dumpy import reading
 from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
-from dumpy.loading.registry import each_led_to, led_to
+from dumpy.loading.registry import each_routed_to, routed_to
 from dumpy.loading.report import problem_of
 from dumpy.migrating.tables import MigratedDump, created, start
 from dumpy.reading import Dump, DumpedTable
@@ -165,7 +165,7 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
 
 
 def _unsaved(objects: Iterable[Placed], using: str) -> Iterator[DumpedObject]:
-    for instance, place in each_led_to(using, objects):
+    for instance, place in each_routed_to(using, objects):
         if isinstance(instance, Model):
             yield DumpedObject(instance, place, using)
 
@@ -196,7 +196,7 @@ def _resolve_natural_keys(instance: Model, place: Place, using: str) -> None:
 def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]:
     """Yield the objects of a load, which saves rows in batches."""
     content = _migrate(dump, loader)
-    with led_to(loader.using):
+    with routed_to(loader.using):
         code = start(loader, content.migration)
     if dump.migrations and not content.has_arrived:
         # After the load: if rows do not fit the models, the note would not help.
@@ -216,7 +216,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
 def _migrate(dump: Dump, loader: Loader, *, has_all_fields: bool = True) -> MigratedDump:
     """Migrate a dump; raises ``FixtureError`` if its rows do not fit the models."""
     content = MigratedDump(dump)
-    with led_to(loader.using):
+    with routed_to(loader.using):
         content.migrate()
     loader.check(content.data, has_all_fields=has_all_fields)
     return content
@@ -270,7 +270,7 @@ def _skipped(migrations: tuple[tuple[str, str], ...], rows: Rows) -> str:
 def _objects(objects: Iterable[Placed], loader: Loader, save: Save) -> Iterator[DumpedObject]:
     """Yield objects that code of the dump creates."""
     try:
-        for instance, place in each_led_to(loader.using, objects):
+        for instance, place in each_routed_to(loader.using, objects):
             if isinstance(instance, Model):
                 yield DumpedObject(instance, place, loader.using, loader, save)
             else:

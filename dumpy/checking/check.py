@@ -192,7 +192,8 @@ def _without_migration(
     """Yield the fields without a migration: a restore creates no columns for them."""
     past = comparison.changes.past
     labels = filter(None, (comparison.current_label(model)[0] for model in models))
-    for label, name in past.without_migration(dict.fromkeys(TODAY.found(labels))) if past else ():
+    current = TODAY.find_all(labels)
+    for label, name in past.without_migration(dict.fromkeys(current)) if past else ():
         hint = "run manage.py makemigrations"
         yield Finding("no-migration", label, "no migration makes it", field=name, hint=hint)
 

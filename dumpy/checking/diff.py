@@ -268,7 +268,7 @@ def _dump_database(alias: str, labels: Sequence[str], path: Path) -> dict[str, i
         aliases = ", ".join(connections)
         raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
     models, options = select([], [], alias), Options(using=alias, all_rows=True)
-    write_dump(DatabaseDump(TODAY.found(labels) if labels else models, options), path)
+    write_dump(DatabaseDump(TODAY.find_all(labels) if labels else models, options), path)
     app_labels = {label.partition(".")[0] for label in labels}
     others = [
         model

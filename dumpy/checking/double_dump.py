@@ -195,7 +195,7 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
 
 def _models_of(dump: Dump) -> list[ModelType]:
     labels = dict.fromkeys([*(entry.model for entry in dump.entries), *by_model(dump.tables)])
-    return TODAY.found(labels)
+    return TODAY.find_all(labels)
 
 
 def _write(dump: DatabaseDump, path: Path) -> None:

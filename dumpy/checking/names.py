@@ -128,7 +128,7 @@ class ModelComparison:
     @cached_property
     def _guessed_labels(self) -> dict[str, str]:
         """The likely labels of models that neither the project nor its migrations know."""
-        existing = TODAY.found(dumped.label for dumped in self.models)
+        existing = TODAY.find_all(dumped.label for dumped in self.models)
         referenced = {target for model in existing for target in referenced_models(table_of(model))}
         return _best_matches(
             (score, dumped.label, model._meta.label)

@@ -125,7 +125,7 @@ def _restore(content: Content, using: str, result: Findings, kept: str) -> Itera
         report = rehearsal.run(dry_run=True)
     except LoadError as error:
         for problem in error.problems:
-            rejects.left.append(RejectedRow(TODAY.get(problem.ref.label), {}, problem))
+            rejects.refused.append(RejectedRow(TODAY.get(problem.ref.label), {}, problem))
     except (FixtureError, FixtureErrors) as error:
         for item in error.errors if isinstance(error, FixtureErrors) else [error]:
             yield Finding("refused", "", item.reason, hint=item.hint.strip(), place=item.place)
@@ -141,7 +141,7 @@ def _restore(content: Content, using: str, result: Findings, kept: str) -> Itera
 
 def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
     """Yield the unmanaged models of a dump that have no table in the database ``using``."""
-    unmanaged = [model for model in TODAY.found(content.labels) if not model._meta.managed]
+    unmanaged = [model for model in TODAY.find_all(content.labels) if not model._meta.managed]
     if not unmanaged:
         return
     existing = engine_of(connections[using]).existing_tables(

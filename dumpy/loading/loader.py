@@ -33,8 +33,8 @@ from dumpy.loading.references import (
     dependent_problems,
     referring_fields,
 )
-from dumpy.loading.registry import TODAY, Registry, led_to
-from dumpy.loading.report import Counts, InvalidRow, Rejects, Report, position
+from dumpy.loading.registry import TODAY, Registry, routed_to
+from dumpy.loading.report import Counts, InvalidRow, Rejects, Report, problem_order
 from dumpy.loading.special import SpecialLoader
 from dumpy.loading.validation import (
     Validation,
@@ -68,7 +68,7 @@ class Destination:
         self._loader = loader
         self._is_changed = is_changed(layout)
         self._is_validated = loader.is_validated(layout.model, self._is_changed)
-        self._may_reject = loader.rejects is not None and loader.rejects.concerns(
+        self._may_reject = loader.rejects is not None and loader.rejects.has_model(
             layout.table.label
         )
         self._rows = None if is_skipped else loader.table_loader(layout)
@@ -106,9 +106,9 @@ class Destination:
     def _is_rejected(self, row: Row) -> bool:
         """Whether a row must be left out; adds it to the rejected rows."""
         rejects = self._loader.rejects
-        problem = rejects.reason(self.layout.ref(row)) if rejects is not None else None
+        problem = rejects.problem(self.layout.ref(row)) if rejects is not None else None
         if rejects is not None and problem is not None:
-            rejects.sifted.append(self.layout.rejected(row, problem))
+            rejects.left_out.append(self.layout.rejected(row, problem))
         return problem is not None
 
 
@@ -342,11 +342,11 @@ class Loader:
         self._saved_tables.add(table)
         item = PendingObject(instance, place, is_changed=is_changed)
         if self.rejects is not None:
-            problem = self.rejects.reason(RowRef(table.label, instance.pk, place))
+            problem = self.rejects.problem(RowRef(table.label, instance.pk, place))
             if problem is not None:
-                self.rejects.sifted += item.rejected(problem)
+                self.rejects.left_out += item.rejected(problem)
                 return False
-        with led_to(self.using):
+        with routed_to(self.using):
             return self.objects.add(item)
 
     def flush(self) -> None:
@@ -367,7 +367,7 @@ class Loader:
         """
         if not self._is_finished:
             self._is_finished = True
-            with self._resources, led_to(self.using):
+            with self._resources, routed_to(self.using):
                 try:
                     self._finish()
                 finally:
@@ -447,14 +447,15 @@ class Loader:
 
     def _verify(self) -> None:
         """Raise ``LoadError`` for the rows that were not loaded, or add them to the rejects."""
-        left = list(self.pending.rejected_rows())
-        problems = [row.problem for row in left]
+        refused_rows = list(self.pending.rejected_rows())
+        problems = [row.problem for row in refused_rows]
         places = {problem.ref.place for problem in problems}
-        places |= {row.problem.ref.place for row in self.rejects.sifted} if self.rejects else set()
+        if self.rejects:
+            places |= {row.problem.ref.place for row in self.rejects.left_out}
         unresolved = [row.problem for row in self._pending_references.rejected_rows()]
         unresolved = [problem for problem in unresolved if problem.ref.place not in places]
         if unresolved and self.rejects is not None:
-            raise LoadError(sorted(unresolved, key=position))
+            raise LoadError(sorted(unresolved, key=problem_order))
         problems += unresolved
         rejected = {problem.ref.name for problem in problems}
         loaded_keys = self.pending.loaded_keys
@@ -466,14 +467,14 @@ class Loader:
             tables = [*self.dumped, *self._violating_tables(), *self._dependent_tables()]
             problems += self._dangling_problems(tables, rejected)
             if problems:
-                raise LoadError(sorted(problems, key=position))
+                raise LoadError(sorted(problems, key=problem_order))
             return
-        self.rejects.left = left
+        self.rejects.refused = refused_rows
         loaded = dict.fromkeys([*self.dumped, *self._saved_tables, *self._dependent_tables()])
         if refused := [*duplicates, *self._dangling_problems(loaded, rejected)]:
             if any(problem.ref.label in self._labels_without_keys for problem in refused):
                 # The database assigns such rows another key in each attempt.
-                raise LoadError(sorted(refused, key=position))
+                raise LoadError(sorted(refused, key=problem_order))
             # In a table that had rows, a row may refer to an existing row with the same key.
             new = [table for table in loaded if not self.references.had_rows(table.model)]
             self.rejects.leave_out([*refused, *dependent_problems(new, refused, self.using)])

@@ -1,4 +1,4 @@
-"""The models that rows are loaded with, and the database that code is led to."""
+"""Find models and rows, and route the queries of code to the database that is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _target: ContextVar[str | None] = ContextVar("dumpy_target", default=None)
 
 
 class Registry:
-    """Finds models by label and rows by natural key; the models are those of the project."""
+    """Finds the models of the project by label, and rows by natural key."""
 
     apps: Apps = apps
 
@@ -29,15 +29,15 @@ class Registry:
         return self.apps.get_model(label)
 
     def find(self, label: str) -> ModelType | None:
-        """Return the model of a label, None if rows cannot be put into one."""
+        """Return the model with a label, or None if it does not exist or is swapped."""
         try:
             model = self.get(label)
         except (LookupError, ValueError):
             return None
         return None if model._meta.swapped else model
 
-    def found(self, labels: Iterable[str]) -> list[ModelType]:
-        """Return the models of some labels, without those that do not exist."""
+    def find_all(self, labels: Iterable[str]) -> list[ModelType]:
+        """Return the models with some labels, except for labels without a model."""
         return [model for model in map(self.find, labels) if model is not None]
 
     def models(self) -> list[ModelType]:
@@ -45,57 +45,58 @@ class Registry:
         return list(self.apps.get_models())
 
     def has(self, label: str) -> bool:
-        """Whether there is a model of a label in any spelling."""
+        """Whether a model with a label exists; upper and lower case are the same."""
         return label.lower() in {model._meta.label_lower for model in self.models()}
 
     def by_natural_key(self, model: ModelType, key: tuple[object, ...], using: str) -> Model:
         """Return the row with a natural key; raises ``ObjectDoesNotExist``."""
         manager: Any = model._default_manager.db_manager(using)
-        found: Model = manager.get_by_natural_key(*key)
-        return found
+        row: Model = manager.get_by_natural_key(*key)
+        return row
 
 
 TODAY = Registry()
 
 
 class OtherDatabase(DumpyError):
-    """A program that writes into another database than the one that is loaded."""
+    """A program writes to another database than the one that is loaded."""
 
 
 class TargetRouter:
-    """Leads queries to the database of the load of this thread, if there is one.
+    """Routes queries to the database that this thread loads.
 
-    The routers of the project go first; where they lead a write elsewhere, it is refused.
+    The routers of the project come first; a write to another database is refused.
     """
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Return the database to read from."""
-        return _target.get() and (self._asked("db_for_read", model, hints) or _target.get())
+        return _target.get() and (self._routed("db_for_read", model, hints) or _target.get())
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
         """Return the database to write to; raises ``OtherDatabase``."""
         target = _target.get()
-        wanted = target and self._asked("db_for_write", model, hints)
-        if wanted and wanted != target:
+        other = target and self._routed("db_for_write", model, hints)
+        if other and other != target:
             raise OtherDatabase(
-                f"{model._meta.label} belongs to the database {wanted!r}, according to the router "
+                f"{model._meta.label} belongs to the database {other!r}, according to the router "
                 f"of the project, but the load writes to {target!r}. Load its objects from a "
-                f"separate fixture: manage.py loaddata --database {wanted}"
+                f"separate fixture: manage.py loaddata --database {other}"
             )
         return target
 
-    def _asked(self, name: str, model: type[Model], hints: dict[str, Any]) -> str | None:
-        methods = (getattr(one, name, None) for one in router.routers if one is not self)
-        answers = (method(model, **hints) for method in methods if method is not None)
-        return next(filter(None, answers), None)
+    def _routed(self, name: str, model: type[Model], hints: dict[str, Any]) -> str | None:
+        """Return the database that the routers of the project choose, or None."""
+        methods = (getattr(other, name, None) for other in router.routers if other is not self)
+        databases = (method(model, **hints) for method in methods if method is not None)
+        return next(filter(None, databases), None)
 
 
 _router = TargetRouter()
 
 
 @contextmanager
-def led_to(using: str) -> Iterator[None]:
-    """Lead all queries of this thread that name no database to one, for the time of the block."""
+def routed_to(using: str) -> Iterator[None]:
+    """Route the queries of this thread without a database to ``using``, inside the block."""
     if _router not in router.routers:
         router.routers.insert(0, _router)
     token = _target.set(using)
@@ -105,12 +106,12 @@ def led_to(using: str) -> Iterator[None]:
         _target.reset(token)
 
 
-def each_led_to(using: str, items: Iterable[T]) -> Iterator[T]:
-    """Yield items that code makes, whose queries are led to a database."""
+def each_routed_to(using: str, items: Iterable[T]) -> Iterator[T]:
+    """Yield items of an iterable, and route the queries of its code to a database."""
     iterator = iter(items)
     end = object()
     while True:
-        with led_to(using):
+        with routed_to(using):
             item = next(iterator, end)
         if item is end:
             return

@@ -1,4 +1,4 @@
-"""What a load has done, which rows it refuses and why, and what it does without."""
+"""Report what a load has done, and which rows it has refused and why."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Counts:
         return self.inserted + self.updated + self.unchanged
 
     def __str__(self) -> str:
-        words = ("inserted", "updated", "unchanged")
-        named = [f"{count} {word}" for word in words if (count := getattr(self, word))]
-        return ", ".join(named) or "nothing to do"
+        names = ("inserted", "updated", "unchanged")
+        parts = [f"{count} {name}" for name in names if (count := getattr(self, name))]
+        return ", ".join(parts) or "nothing to do"
 
 
 @dataclass
@@ -85,28 +85,29 @@ class Report:
 
 
 class LoadAgain(Exception):
-    """Rows are in the database that must not be: the load is to be undone and made without them."""
+    """The load must be repeated without some rows, which are in the database now."""
 
 
 @dataclass
 class Rejects:
-    """What a load does without, which may take several attempts.
+    """The rows that a load leaves out, after as many attempts as it needs.
 
-    ``left`` are the rows that could not be saved in the last of them, ``sifted`` those that it did
-    not try to save.
+    Attributes:
+        refused: the rows that could not be saved in the last attempt.
+        left_out: the rows that the last attempt did not try to save.
     """
 
-    left: list[RejectedRow] = field(default_factory=list)
-    sifted: list[RejectedRow] = field(default_factory=list)
-    _left_out: dict[tuple[str, str, Place | None], Problem] = field(default_factory=dict)
+    refused: list[RejectedRow] = field(default_factory=list)
+    left_out: list[RejectedRow] = field(default_factory=list)
+    _problems: dict[tuple[str, str, Place | None], Problem] = field(default_factory=dict)
 
-    def attempts(self, using: str, load: Callable[[], T]) -> T:
-        """Call ``load`` until no row in the database refers to one that is not there.
+    def run_attempts(self, using: str, load: Callable[[], T]) -> T:
+        """Call ``load`` until no row has to be left out that was loaded; return its result.
 
-        Returns what it returns; raises what it raises, with the database as it was.
+        Each attempt is a transaction, which is rolled back if ``load`` raises an exception.
         """
         while True:
-            self.left, self.sifted = [], []
+            self.refused, self.left_out = [], []
             try:
                 with transaction.atomic(using=using):
                     return load()
@@ -115,33 +116,33 @@ class Rejects:
 
     @property
     def rows(self) -> list[RejectedRow]:
-        """The rows that the last attempt has kept out, causes first, in the order of the files."""
-        return sorted([*self.left, *self.sifted], key=lambda row: position(row.problem))
+        """The rows that the last attempt did not save, ordered by ``problem_order``."""
+        return sorted([*self.refused, *self.left_out], key=lambda row: problem_order(row.problem))
 
     def leave_out(self, problems: Iterable[Problem]) -> None:
-        """Leave rows out in the next attempt.
+        """Leave out the rows of problems in the next attempt.
 
-        Raises ``LoadAgain``, or ``LoadError`` if they come again, not being rows of the dump.
+        Raises ``LoadAgain``, or ``LoadError`` if all were left out: they are not rows of the dump.
         """
-        found = {(*problem.ref.name, problem.ref.place): problem for problem in problems}
-        if found.keys() <= self._left_out.keys():
-            raise LoadError(list(found.values()))
-        self._left_out = {**found, **self._left_out}
+        new = {(*problem.ref.name, problem.ref.place): problem for problem in problems}
+        if new.keys() <= self._problems.keys():
+            raise LoadError(list(new.values()))
+        self._problems = {**new, **self._problems}
         raise LoadAgain
 
-    def concerns(self, label: str) -> bool:
-        """Whether rows of a model are to be left out."""
-        return any(label == one for one, _key, _place in self._left_out)
+    def has_model(self, label: str) -> bool:
+        """Whether rows of a model must be left out."""
+        return any(label == other for other, _key, _place in self._problems)
 
-    def reason(self, ref: RowRef) -> Problem | None:
-        """Return why a row is to be left out, or None."""
-        left_out = (self._left_out.get((*ref.name, where)) for where in (ref.place, None))
-        problem = next(filter(None, left_out), None)
+    def problem(self, ref: RowRef) -> Problem | None:
+        """Return the problem of a row that must be left out, or None."""
+        problems = (self._problems.get((*ref.name, place)) for place in (ref.place, None))
+        problem = next(filter(None, problems), None)
         return None if problem is None else replace(problem, ref=ref)
 
 
-def position(problem: Problem) -> tuple[bool, str, int]:
-    """Causes first, then those that wait for them; each in the order of the files."""
+def problem_order(problem: Problem) -> tuple[bool, str, int]:
+    """Return the sort key of a problem: by place, and rows that wait for another row last."""
     place = problem.ref.place or Place("")
     return problem.kind == "waits", place.file, place.line or 0
 
@@ -150,8 +151,8 @@ class RefusedRow(Exception):
     """A row that the load itself refuses.
 
     Attributes:
-        kind: The kind of its ``Problem``.
-        name: The name of the column that is to blame, or ``""``.
+        kind: the kind of its ``Problem``.
+        name: the name of the column that failed, or ``""``.
     """
 
     kind = "refused"
@@ -162,21 +163,21 @@ class RefusedRow(Exception):
 
 
 class InvalidRow(ValidationError):
-    """What ``full_clean()`` says against a dumped row."""
+    """The error of ``full_clean()`` for a row of a dump."""
 
 
 def problem_of(ref: RowRef, table: Table, error: Exception, using: str, name: str = "") -> Problem:
-    """Return what keeps a row out; ``name`` is the column that failed, if the error is not told."""
+    """Return the problem of a row; ``name`` is the column if the error does not name one."""
     if isinstance(error, ValidationError):
-        return _of_validation(ref, table, error, name)
+        return _validation_problem(ref, table, error, name)
     if isinstance(error, Error):
-        said = engine_of(connections[using]).refusal(error)
-        return Problem(ref, said.reason, said.kind, _fields(table, said.names or [name]))
-    own = error if isinstance(error, RefusedRow) else RefusedRow()
-    return Problem(ref, reason_of(error), own.kind, _fields(table, [own.name or name]))
+        refusal = engine_of(connections[using]).refusal(error)
+        return Problem(ref, refusal.reason, refusal.kind, _fields(table, refusal.names or [name]))
+    refused = error if isinstance(error, RefusedRow) else RefusedRow()
+    return Problem(ref, reason_of(error), refused.kind, _fields(table, [refused.name or name]))
 
 
-def _of_validation(ref: RowRef, table: Table, error: ValidationError, name: str) -> Problem:
+def _validation_problem(ref: RowRef, table: Table, error: ValidationError, name: str) -> Problem:
     if hasattr(error, "error_dict"):
         name, errors = next(iter(error.error_dict.items()))
     else:
@@ -190,10 +191,10 @@ def _of_validation(ref: RowRef, table: Table, error: ValidationError, name: str)
 
 
 def _fields(table: Table, names: Sequence[str]) -> str:
-    """Return the fields with columns of these names; a constraint stands for its fields."""
+    """Return the names of the fields for names of columns, or for the name of a constraint."""
     for constraint in table.model._meta.constraints:
         if [constraint.name] == names:
             names = getattr(constraint, "fields", ()) or names
-    known = {column.name: column.field.name for column in table.columns}
-    known |= {column.db_name: column.field.name for column in table.columns}
-    return ", ".join(known.get(name, name) for name in names)
+    field_names = {column.name: column.field.name for column in table.columns}
+    field_names |= {column.db_name: column.field.name for column in table.columns}
+    return ", ".join(field_names.get(name, name) for name in names)

@@ -66,7 +66,7 @@ class Plan:
     def past_tables(self) -> set[str]:
         """The tables at the time of the dump; its rows replace those that migrations put there."""
         labels = {*self.content.empty, *(one._meta.label for one in self.content.past.models())}
-        models = [model for model in TODAY.found(labels) if model._meta.managed]
+        models = [model for model in TODAY.find_all(labels) if model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
 
     @property

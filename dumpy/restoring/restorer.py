@@ -18,7 +18,7 @@ from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Redirects
-from dumpy.loading.registry import TODAY, each_led_to
+from dumpy.loading.registry import TODAY, each_routed_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
 from dumpy.loading.validation import Validation
@@ -198,7 +198,7 @@ class Restorer:
             schema.delete_rows(self.using, tables)
             self._update_content_types()
             load, rejects = self._load, self.rejects
-            report = load() if rejects is None else rejects.attempts(self.using, load)
+            report = load() if rejects is None else rejects.run_attempts(self.using, load)
             require_references(connection, self.plan.tables)
             self._reset_sequences(self.plan.registry.models())
         self.plan.finish(self.say)
@@ -304,12 +304,12 @@ class Restorer:
     def _special_tables(self) -> set[str]:
         """Return the tables of the special models that the dump does not contain."""
         labels = {label.lower() for label in (*self.content.labels, *self.content.empty)}
-        models = self.plan.registry.found(NATURAL_KEYS.keys() - labels)
+        models = self.plan.registry.find_all(NATURAL_KEYS.keys() - labels)
         return {model._meta.db_table for model in models}
 
     def _dumped_models(self) -> list[ModelType]:
         """Return the models of the dumped rows; a program may name models that no longer exist."""
-        return self.plan.registry.found(self.content.labels)
+        return self.plan.registry.find_all(self.content.labels)
 
     def _load(self) -> Report:
         """Load the dump, and compare the loaded rows with it."""
@@ -358,7 +358,7 @@ class Restorer:
         The first object of a model that the dump does not name deletes the rows that migrations
         have inserted into its table.
         """
-        for instance, place in each_led_to(self.using, objects):
+        for instance, place in each_routed_to(self.using, objects):
             if isinstance(instance, Model) and instance._meta.label not in self._code_labels:
                 self._code_labels.add(instance._meta.label)
                 if instance._meta.label not in self.content.labels:

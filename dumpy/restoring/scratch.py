@@ -116,7 +116,7 @@ def build_scratch(using: str, labels: Iterable[str], kept: str = "") -> None:
         schema.build(using)
         if kept:
             engine_of(connection).keep(kept)
-    models = [model for model in TODAY.found(labels) if not model._meta.managed]
+    models = [model for model in TODAY.find_all(labels) if not model._meta.managed]
     found = engine_of(connection).tables(model._meta.db_table for model in models)
     with connection.schema_editor() as editor:
         for model in models:

@@ -20,7 +20,7 @@ from dumpy.ending import cleaning_up
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, printable_lines
 from dumpy.loading.loader import Loader, sharing
-from dumpy.loading.registry import led_to
+from dumpy.loading.registry import routed_to
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, migrating, policy_of
 from dumpy.reading.source import check_file, is_stray_program, named
@@ -58,7 +58,7 @@ class Command(loaddata.Command):
         """Load fixtures with one loader, so that they may refer to each other."""
         load = partial(self._load, fixture_labels)
         with migrating(self._policy()):
-            loader = load() if self.rejects is None else self.rejects.attempts(self.using, load)
+            loader = load() if self.rejects is None else self.rejects.run_attempts(self.using, load)
         self._print_report(loader, fixture_labels)
         if self.options["dry_run"]:
             transaction.set_rollback(True, using=self.using)
@@ -85,7 +85,7 @@ class Command(loaddata.Command):
         # Django shows its progress for each row.
         loader.takes_blocks = self.verbosity < 3
         self._loader = loader
-        with sharing(loader), led_to(self.using):
+        with sharing(loader), routed_to(self.using):
             super().loaddata(fixture_labels)
         return loader
 
