@@ -1,4 +1,4 @@
-"""Whether the tables and the rows of a dump fit the models of today."""
+"""Compare the tables of a dump with the current models, and validate its rows."""
 
 from __future__ import annotations
 
@@ -30,76 +30,83 @@ _IGNORED = ", or use --ignorenonexistent."
 
 
 def layout_of(dumped: DumpedTable, registry: Registry) -> Layout | None:
-    """Return what the rows of a table mean here, or None if there is no such model."""
+    """Return the layout of the rows of a table, or None if their model does not exist."""
     model = None if dumped.drops else registry.find(dumped.label)
     if model is None:
         return None
     table = table_of(model)
     names = table.names
-    fields = {names[name]: where for name, where in dumped.fields.items() if name in names}
+    fields = {names[name]: position for name, position in dumped.fields.items() if name in names}
     return Layout(table, fields, dumped, model)
 
 
 def mismatches(
     dumped: DumpedTable, layout: Layout | None, *, may_be_ignored: bool, has_all_fields: bool
 ) -> Iterator[FixtureError]:
-    """Yield an error for all that does not fit; a field that was renamed is one error, not two.
+    """Yield an error for each model or field of a dump that does not fit the models.
 
-    ``may_be_ignored`` says that the user can ask to leave out what does not exist,
-    ``has_all_fields`` that rows must have a value for each field that needs one.
+    ``may_be_ignored`` adds to the hints that ``--ignorenonexistent`` leaves such rows and fields
+    out; ``has_all_fields`` requires a value for each field without a default. A renamed field has
+    one error for both of its names.
     """
-    way_out = _IGNORED if may_be_ignored else "."
+    alternative = _IGNORED if may_be_ignored else "."
     if layout is None:
-        yield from () if dumped.drops else (_no_model(dumped, way_out),)
+        yield from () if dumped.drops else (_no_model(dumped, alternative),)
         return
     unknown = sorted(dumped.fields.keys() - layout.table.names.keys())
-    wanted = layout.columns if has_all_fields and layout.has_key else ()
-    absent = [column for column in wanted if column.name not in layout.fields]
-    missing = [one for one in absent if not one.field.null and default_of(one.field) is None]
-    likely = missing.pop() if _is_rename(unknown, missing) else None
+    required = [
+        column
+        for column in (layout.columns if has_all_fields and layout.has_key else ())
+        if column.name not in layout.fields
+        and not column.field.null
+        and default_of(column.field) is None
+    ]
+    renamed = required.pop() if _is_rename(unknown, required) else None
     for name in unknown:
-        yield _no_field(layout.table, name, dumped, likely, way_out)
-    for column in missing:
+        yield _no_field(layout.table, name, dumped, renamed, alternative)
+    for column in required:
         yield _no_value(column, dumped, unknown)
 
 
 def lost_keys(layouts: Sequence[Layout]) -> Iterator[FixtureError]:
-    """Yield an error for each table that leaves out the key by which rows of others refer to it."""
+    """Yield an error for each table without its primary key, to which rows of the dump refer."""
     for layout in layouts:
         dumped = layout.dumped
         assert dumped is not None
         key = set(layout.table.key) - layout.fields.keys()
         if key & set(dumped.parameters):
-            name = next(_who_refers(layout.model, layouts), None)
+            name = next(_fields_with_keys(layout.model, layouts), None)
             if name is not None:
                 yield _lost_key(dumped, min(key), name)
 
 
-def _who_refers(model: ModelType, layouts: Sequence[Layout]) -> Iterator[str]:
-    """Yield the fields in a dump whose values are keys of a model, not natural ones."""
+def _fields_with_keys(model: ModelType, layouts: Sequence[Layout]) -> Iterator[str]:
+    """Yield the fields of a dump that have primary keys of a model as values."""
     for layout in layouts:
         dumped = layout.dumped
         assert dumped is not None
         for name, column in layout.table.references.items():
-            where = layout.fields.get(name) if column.references is model else None
-            if isinstance(where, int) and any(_is_key(row.values[where]) for row in dumped.rows()):
+            position = layout.fields.get(name) if column.references is model else None
+            if isinstance(position, int) and any(
+                _has_key(row.values[position]) for row in dumped.rows()
+            ):
                 yield f"{dumped.label}.{name}"
 
 
-def _is_key(value: object) -> bool:
+def _has_key(value: object) -> bool:
     values = value if isinstance(value, list) else [value]
-    return any(one is not None and not isinstance(one, Natural) for one in values)
+    return any(key is not None and not isinstance(key, Natural) for key in values)
 
 
-def _is_rename(unknown: list[str], missing: list[Column]) -> bool:
-    """Whether the only field that is missing may be the only one that is unknown."""
-    if len(unknown) != 1 or len(missing) != 1:
+def _is_rename(unknown: list[str], required: list[Column]) -> bool:
+    """Whether the only unknown field may be the only required one under its old name."""
+    if len(unknown) != 1 or len(required) != 1:
         return False
-    return unknown[0].endswith("_id") == (missing[0].references is not None)
+    return unknown[0].endswith("_id") == (required[0].references is not None)
 
 
 def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
-    """Return the error for a model whose table is not there."""
+    """Return the error for a model without a table in the database."""
     return FixtureError(
         place,
         f"the table {model._meta.db_table!r} of {model._meta.label} does not exist in the database "
@@ -111,21 +118,21 @@ def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
     )
 
 
-def _no_model(dumped: DumpedTable, way_out: str) -> FixtureError:
+def _no_model(dumped: DumpedTable, alternative: str) -> FixtureError:
     return FixtureError(
         dumped.named_at,
         f"there is no model {dumped.label!r}.",
         _remedy(
             dumped,
             "Change its name in resolve_model() if it was renamed, comment its line out in "
-            f"{dumped.listed_in} if it was removed{way_out}",
+            f"{dumped.listed_in} if it was removed{alternative}",
         ),
         "Its rows are left out.",
     )
 
 
 def _no_field(
-    table: Table, name: str, dumped: DumpedTable, likely: Column | None, way_out: str
+    table: Table, name: str, dumped: DumpedTable, renamed: Column | None, alternative: str
 ) -> FixtureError:
     return FixtureError(
         dumped.declared_at(name),
@@ -133,21 +140,21 @@ def _no_field(
         _remedy(
             dumped,
             "Comment the line out if it was removed, change the name left of the '=' if it was "
-            f"renamed{way_out}{_new_name(likely, dumped, name)}",
+            f"renamed{alternative}{_new_name(renamed, dumped, name)}",
         ),
-        # A field that may have been renamed must not be left out: its value is wanted.
-        "" if likely else "It is left out.",
+        # The value of a field that may have been renamed is required.
+        "" if renamed else "It is left out.",
     )
 
 
-def _new_name(likely: Column | None, dumped: DumpedTable, name: str) -> str:
-    if likely is None:
+def _new_name(renamed: Column | None, dumped: DumpedTable, name: str) -> str:
+    if renamed is None:
         return ""
-    where = dumped.fields[name]
-    value = dumped.parameters[where] if isinstance(where, int) else "…"
+    position = dumped.fields[name]
+    value = dumped.parameters[position] if isinstance(position, int) else "…"
     return (
-        f" Its new name may be {likely.field.name!r}, which has no value and no default: "
-        f"{likely.name}={value},"
+        f" Its new name may be {renamed.field.name!r}, which has no value and no default: "
+        f"{renamed.name}={value},"
     )
 
 
@@ -175,7 +182,7 @@ def _no_value(column: Column, dumped: DumpedTable, unknown: Sequence[str]) -> Fi
 
 
 def _remedy(dumped: DumpedTable, edit: str) -> str:
-    """What to do: the rows may be what a migrator has made of them."""
+    """Return the hint of an error: the edit, unless a migrator has changed the rows."""
     return "The migrator produced this: extend its step." if dumped.is_migrated else edit
 
 
@@ -188,46 +195,46 @@ class Validation(Enum):
 
 
 def is_changed(layout: Layout) -> bool:
-    """Whether a model has other fields than a dump had, or a migrator has touched its rows."""
+    """Whether the fields of a model have changed since the dump, or a migrator changed its rows."""
     table, fields, dumped = layout.table, layout.fields, layout.dumped
     if is_special(table.model) or dumped is None:
         return False
-    today = {column.name for column in table.columns} | {link.name for link in table.links}
-    used = {where for where in fields.values() if isinstance(where, int)}
+    current = {column.name for column in table.columns} | {link.name for link in table.links}
+    positions = {position for position in fields.values() if isinstance(position, int)}
     return (
         dumped.is_migrated
-        or bool(today - fields.keys() - set(table.key))
-        or len(used) != len(fields)
-        or len(used) < dumped.width
+        or bool(current - fields.keys() - set(table.key))
+        or len(positions) != len(fields)
+        or len(positions) < dumped.width
     )
 
 
 def validate(instance: Model, names: Collection[str], *, is_strict: bool, using: str) -> None:
-    """Raise ``InvalidRow`` for a dumped object that is not valid; it is not changed.
+    """Validate an instance of a row without changing it; raises ``InvalidRow``.
 
-    References and unique values are left to the database. Unless ``is_strict``, so are fields that
-    the row does not have (``names`` are those it has), and empty values.
+    The database checks references and unique values. Unless ``is_strict``, empty values and fields
+    that are not in ``names``, the fields of the row, are not validated.
     """
     exempt = {
         column.field.name
         for column in table_of(type(instance)).columns
-        if _is_left_to_the_database(column, instance)
-        or not (is_strict or _is_told(column, instance, names))
+        if _is_checked_by_database(column, instance)
+        or not (is_strict or _has_value(column, instance, names))
     }
-    # A query of somebody's own ``clean()`` that fails must not end the load.
-    is_own = type(instance).clean is not Model.clean
-    with _untouched(instance):
+    # A failing query in clean() must not end the transaction of the load.
+    has_clean = type(instance).clean is not Model.clean
+    with _unchanged(instance):
         try:
-            with transaction.atomic(using=using) if is_own else nullcontext():
+            with transaction.atomic(using=using) if has_clean else nullcontext():
                 _clean(instance, exempt)
         except ValidationError as error:
             raise InvalidRow(error.update_error_dict({})) from error
-        except (Exception, SystemExit) as error:  # clean() may do anything
+        except (Exception, SystemExit) as error:  # clean() may raise anything
             raise InvalidRow({NON_FIELD_ERRORS: sentence(error)}) from error
 
 
 def _clean(instance: Model, exempt: set[str]) -> None:
-    # What an instance inherits is a row of another table, which it does not know yet.
+    # The inherited fields are in the row of the parent, and not set on this instance.
     inherited = {field.name for field in instance._meta.concrete_fields}
     inherited -= {field.name for field in instance._meta.local_concrete_fields}
     if inherited:
@@ -236,21 +243,22 @@ def _clean(instance: Model, exempt: set[str]) -> None:
         instance.full_clean(exclude=exempt, validate_unique=False, validate_constraints=False)
 
 
-def _is_left_to_the_database(column: Column, instance: Model) -> bool:
+def _is_checked_by_database(column: Column, instance: Model) -> bool:
     value = getattr(instance, column.name)
     return isinstance(column.field, ForeignKey) or hasattr(value, "resolve_expression")
 
 
-def _is_told(column: Column, instance: Model, names: Collection[str]) -> bool:
-    """Whether the row has a value for a column."""
-    is_named = column.name in names or column.field.name in names
-    return is_named and attribute(column, instance) not in column.field.empty_values
+def _has_value(column: Column, instance: Model, names: Collection[str]) -> bool:
+    """Whether the row has a value for a column that is not empty."""
+    is_in_row = column.name in names or column.field.name in names
+    return is_in_row and attribute(column, instance) not in column.field.empty_values
 
 
 @contextmanager
-def _untouched(instance: Model) -> Iterator[None]:
+def _unchanged(instance: Model) -> Iterator[None]:
+    """Undo the changes of an instance at the end of the block."""
     saved = dict(instance.__dict__)
-    # A list or a dict may be changed in its place.
+    # A list or a dict may be changed in place.
     instance.__dict__.update(
         {name: deepcopy(value) for name, value in saved.items() if isinstance(value, list | dict)}
     )
