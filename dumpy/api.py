@@ -1,4 +1,4 @@
-"""The verbs of the commands, as functions that return what the commands print."""
+"""The commands as functions, which return what the commands print."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ class Restored:
 
     Attributes:
         report: the rows by model, and what was left out.
-        said: the output of the command.
+        output: the output of the command.
     """
 
     report: Report
-    said: str
+    output: str
 
     def __str__(self) -> str:
-        return self.said
+        return self.output
 
 
 def write(
@@ -102,7 +102,7 @@ def write(
     overwrite: bool = False,
     max_row_count: int = ROWS_PER_FILE,
 ) -> Written:
-    """Write a dump of the apps and models that ``labels`` name, of a subset of rows, or of all.
+    """Write a dump of the apps and models in ``labels``, of a subset of rows, or of all rows.
 
     A path that ends with ``.py``, or with ``.py`` and the extension of a compression, becomes one
     module, as with ``dumpdata --format=py --all``; any other path a directory, as with ``dump2py``.
@@ -110,22 +110,22 @@ def write(
     lists of texts such as ``"shop.Order:1,2"``, and ``needed=False`` is ``--no-needed``.
 
     Raises ``DumpyError`` if the dump cannot be made, or if there is a directory at the path and
-    ``overwrite`` is false. What was at the path is kept then.
+    ``overwrite`` is false. An existing dump at the path is kept then.
     """
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
     target = Path(path)
     models = select(labels, exclude, database)
-    rows = {"only": [*only], "where": [*where], "with_children": [*with_children]}
-    selection = chosen(labels, needed=needed, **rows)
+    choices = {"only": [*only], "where": [*where], "with_children": [*with_children]}
+    selection = chosen(labels, needed=needed, **choices)
     options = Options(database, natural_foreign, natural_primary, True, (), selection, mask)
     dump = DatabaseDump(models, options)
     if ".py" in target.suffixes:
         with dump.snapshot(), replaced(target) as stream:
             dump.write(stream)
             return Written(target, tuple(dump.notes()), tuple(dump.missing()))
-    with published(target, overwrite=overwrite) as aside, dump.snapshot():
-        DirectoryDump(dump, max_row_count).write(aside)
+    with published(target, overwrite=overwrite) as directory, dump.snapshot():
+        DirectoryDump(dump, max_row_count).write(directory)
         return Written(target, tuple(dump.notes()), tuple(dump.missing()))
 
 
@@ -151,9 +151,9 @@ def diff(first: _Path, second: _Path) -> Compared:
     Each is a file, a directory, or a database, written as ``"database:ALIAS"``. All differences are
     held in memory. Raises ``DumpyError`` if the two cannot be compared.
     """
-    with comparing(os.fspath(first), os.fspath(second)) as found:
-        rows = tuple(found.rows())
-    return Compared(rows, found.models, found.not_compared)
+    with comparing(os.fspath(first), os.fspath(second)) as comparison:
+        rows = tuple(comparison.rows())
+    return Compared(rows, comparison.models, comparison.not_compared)
 
 
 def restore(
@@ -179,7 +179,7 @@ def restore(
     """
     if quick and full_clean:
         raise ValueError("quick and full_clean cannot be used together.")
-    # A parser of the command would end the process for a wrong value.
+    # The argument parser of the command would exit the process for an invalid value.
     options = argparse.Namespace(
         database=database,
         dry_run=dry_run,

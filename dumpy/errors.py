@@ -1,4 +1,4 @@
-"""The errors of dumpy, one class for each kind; the parts of a message are attributes."""
+"""The errors of dumpy; the parts of their messages are attributes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,22 @@ from django.db import DEFAULT_DB_ALIAS
 
 SHOWN = 100
 _FEW = 20
-# What differs in messages with one cause.
+# Values in a message: messages that differ only in values have the same cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
-
-# A text in quotes, or what has no blanks in it but may be a path.
+# A long text in quotes, or a word that is too long for a path.
 _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 
 
 class DumpyError(CommandError):
-    """The base class of all errors; commands show the message and exit with status 1.
+    """The base class of all errors; commands show the message and exit with status 1."""
 
-    ``str()`` gives the message; its parts are attributes.
-    """
-
-    # Of a command that it ends; the classes below are data, and do not call CommandError.
+    # Subclasses are dataclasses, which do not call CommandError.__init__().
     returncode = 1
 
     def __str__(self) -> str:
-        return printable_lines(shortened(self._said()))
+        return printable_lines(_shortened(self._message()))
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         """Return the message, which may contain unprintable text of a dump."""
         return Exception.__str__(self)
 
@@ -71,7 +67,7 @@ class RowRef:
 
     @property
     def name(self) -> tuple[str, str]:
-        """The label and the key as text, as the key of a refused row may be of any type."""
+        """The label and the key as text, because the key of a refused row may have any type."""
         return self.label, str(self.key)
 
     def __str__(self) -> str:
@@ -102,7 +98,7 @@ class FixtureError(DumpyError, DeserializationError):
     hint: str = ""
     left_out: str = ""
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         sentence = f"{self.place}: {self.reason}"
         if not self.hint or self.hint.startswith("\n"):
             return sentence + self.hint
@@ -121,7 +117,7 @@ class FixtureErrors(DumpyError, DeserializationError):
     errors: Sequence[FixtureError]
     hint: str = ""
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         lines = ["the dump does not fit the models here; nothing was written."]
         lines += [*map(str, self.errors[:SHOWN]), *_more(self.errors), self.hint]
         return "\n".join(filter(None, lines))
@@ -137,8 +133,8 @@ class Problem:
         kind: ``"null"``, ``"not-unique"``, ``"reference"``, ``"too-long"``, ``"choice"``,
             ``"constraint"``, ``"invalid"`` (another validation error), ``"waits"`` (for a row that
             could not be loaded), or ``"refused"``.
-        field: the field that is to blame, several with commas between them, or the name of a
-            constraint; ``""`` if it is not known.
+        field: the field that causes it, several separated by commas, or the name of a constraint;
+            ``""`` if it is not known.
         hint: what to do, or ``""``.
         is_invalid: whether only ``full_clean()`` refuses it, not the database.
     """
@@ -158,7 +154,7 @@ class Problem:
 class LoadError(DumpyError, DeserializationError):
     """Objects could not be loaded. Nothing was written.
 
-    The message sums up more than 20 problems by cause first.
+    If there are more than 20 problems, the message begins with a summary by cause.
 
     Attributes:
         problems: a ``Problem`` for each object.
@@ -166,7 +162,7 @@ class LoadError(DumpyError, DeserializationError):
 
     problems: Sequence[Problem]
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         count = counted(len(self.problems), "object")
         lines = [f"{count} could not be loaded; nothing was written.", *self._causes()]
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
@@ -177,11 +173,11 @@ class LoadError(DumpyError, DeserializationError):
         if len(self.problems) <= _FEW:
             return []
         cause = cache(partial(_VALUE.sub, "…"))
-        causes = Counter((one.ref.label, cause(one.reason)) for one in self.problems)
-        shown = causes.most_common(_FEW)
-        lines = [f"  {number} of {model}: {reason}" for (model, reason), number in shown]
+        causes = Counter((problem.ref.label, cause(problem.reason)) for problem in self.problems)
+        frequent = causes.most_common(_FEW)
+        lines = [f"  {number} of {model}: {reason}" for (model, reason), number in frequent]
         lines += [f"  … and {len(causes) - _FEW} more causes."] if len(causes) > _FEW else []
-        if any(one.kind == "reference" for one in self.problems):
+        if any(problem.kind == "reference" for problem in self.problems):
             lines.append(
                 "If the dump lacks these rows, make it again with their models, and with --all for "
                 "rows that a default manager hides."
@@ -199,7 +195,7 @@ class UnwritableRow(DumpyError, SerializationError):
         ref: its ``RowRef``.
         reason: what is wrong.
         hint: what to do.
-        field: the name of the field that is to blame, or ``""``.
+        field: the name of the field that causes it, or ``""``.
     """
 
     ref: RowRef
@@ -207,7 +203,7 @@ class UnwritableRow(DumpyError, SerializationError):
     hint: str
     field: str = ""
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         return f"{self.ref}: {self.reason} {self.hint}"
 
 
@@ -235,7 +231,7 @@ class UntrustedField(DumpyError, ValueError):
 
     name: str
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         return (
             f"{self.name} would pass a text of the dump to its own code, but DUMPY['EXECUTE'] is "
             "False. If its to_python() is harmless, add it to DUMPY['FIELD_TEXT']."
@@ -256,7 +252,7 @@ class MigrationError(DumpyError, DeserializationError):
     reason: str
     hint: str = ""
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         return " ".join(filter(None, (self.step and f"{self.step}:", self.reason, self.hint)))
 
 
@@ -274,7 +270,7 @@ class LockedOut(DumpyError):
 
     reason: str
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         return (
             f"Another session uses the tables ({self.reason}); nothing was written. Wait until it "
             "ends, then load again."
@@ -295,13 +291,13 @@ class RowsRejected(DumpyError):
     path: str
     using: str
 
-    def _said(self) -> str:
-        one = self.count == 1
+    def _message(self) -> str:
+        rows, them = ("row was", "it") if self.count == 1 else ("rows were", "them")
         database = "" if self.using == DEFAULT_DB_ALIAS else f" --database {self.using}"
         return (
-            f"{self.count} {'row was' if one else 'rows were'} rejected; the other rows are in "
-            f"the database. Correct {'it' if one else 'them'} in {self.path}, which gives the "
-            f"reason for each, and load it: manage.py loaddata {self.path}{database}"
+            f"{self.count} {rows} rejected; the other rows are in the database. Correct {them} in "
+            f"{self.path}, which gives the reason for each, and load it: "
+            f"manage.py loaddata {self.path}{database}"
         )
 
 
@@ -323,7 +319,7 @@ def sentence(error: BaseException) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what an exception says in one line, each message after the name of its field."""
+    """Return the message of an exception in one line, with the names of invalid fields."""
     if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
         messages = error.message_dict.items()
         return "; ".join(f"{name}: {' '.join(texts).rstrip('.')}" for name, texts in messages) + "."
@@ -337,14 +333,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _more(shown: Sequence[object], indent: str = "") -> list[str]:
-    """Return the line for those that are not shown, if there are more than can be."""
-    return [f"{indent}… and {len(shown) - SHOWN} more."] if len(shown) > SHOWN else []
+def _more(items: Sequence[object], indent: str = "") -> list[str]:
+    """Return a line with the number of items that are not shown, if any."""
+    return [f"{indent}… and {len(items) - SHOWN} more."] if len(items) > SHOWN else []
 
 
-def shortened(text: str) -> str:
-    """Return a message with very long values cut, because a dump may contain any value."""
-    return _LONG.sub(lambda found: f"{found[0][:200]}…", text) if len(text) > 200 else text
+def _shortened(text: str) -> str:
+    """Return a message in which very long values of a dump are cut."""
+    return _LONG.sub(lambda match: f"{match[0][:200]}…", text) if len(text) > 200 else text
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, fixture_of
 
-from dumpy import serializer
+from dumpy import deserializer
 from zoo.models import Taxon
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_migrations_are_read_only_where_the_database_is_not_at_those_of_the_dump
     load: Load, monkeypatch: pytest.MonkeyPatch, is_at_them: bool
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(serializer, "_skipped", lambda *given: asked.append(given) or "")
+    monkeypatch.setattr(deserializer, "_skipped", lambda *given: asked.append(given) or "")
     applied = sorted(MigrationRecorder(connection).applied_migrations())
     last = [name for app, name in applied if app == "zoo"][-1 if is_at_them else 0]
     load(dump_of(rows("zoo.Taxon", "id name", (1, "cat")), migrations={"zoo": last}))
