@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.reading import opened
-from dumpy.reading.source import dump_of, program_at
+from dumpy.reading.source import dump_directory, is_program_file
 
 _KEY = "id"
 
@@ -34,8 +34,8 @@ def _all_problems(paths: Sequence[str]) -> Iterator[str]:
     dumps: dict[str, None] = {}
     for path in paths:
         try:
-            if os.path.isdir(path) or program_at(path) is False:
-                dumps[str(dump_of(path) or path)] = None
+            if os.path.isdir(path) or is_program_file(path) is False:
+                dumps[str(dump_directory(path) or path)] = None
         except OSError as error:
             yield f"{path}: {error.strerror}."
     for path in dumps:

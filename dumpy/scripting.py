@@ -8,7 +8,7 @@ from typing import Any
 
 from dumpy.errors import FixtureError
 from dumpy.reading.dump import DumpFile
-from dumpy.reading.source import file_source, program_at, require_first_line
+from dumpy.reading.source import file_source, is_program_file, require_first_line
 
 
 def execfile(path: str, namespace: dict[str, Any] | None = None) -> None:
@@ -31,7 +31,7 @@ def _replay(path: Path, namespace: dict[str, Any]) -> bool:
 
     Raises ``FixtureError`` for a damaged file.
     """
-    if program_at(path) is not False:
+    if is_program_file(path) is not False:
         require_first_line(path)
         return False
     file = DumpFile(file_source(path), None)

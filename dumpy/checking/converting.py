@@ -27,7 +27,7 @@ from dumpy.checking.fixtures import READERS, has_constant_default, rename_fixtur
 from dumpy.checking.report import SHOWN
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, sentence
-from dumpy.reading.source import program_at
+from dumpy.reading.source import is_program_file
 from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
 from dumpy.schema.instances import has_receivers
@@ -250,7 +250,7 @@ def _modules(directory: Path) -> Iterator[tuple[Path, str]]:
             if not name.startswith(".") and not Path(parent, name, "pyvenv.cfg").exists()
         ]
         for path in (Path(parent, name) for name in sorted(files) if name.endswith(".py")):
-            if program_at(path) is None:
+            if is_program_file(path) is None:
                 with suppress(UnicodeDecodeError):
                     yield path, path.read_bytes().decode()
 

@@ -27,7 +27,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import migrating, policy_here
 from dumpy.migrating.migrator import Migrator
-from dumpy.reading.source import named
+from dumpy.reading.source import allow_programs
 from dumpy.restoring.compare import DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.plans import Plan
@@ -106,7 +106,7 @@ def rehearse(content: Content, using: str, result: Findings, *, keeps_scratch: b
             result.damages.append(NoScratch(f"{error}\n{_NO_SCRATCH}"))
             return
         stack.enter_context(migrating(policy))
-        stack.enter_context(named([], result.notes.append))
+        stack.enter_context(allow_programs([], result.notes.append))
         findings = [*missing, *_restore(content, using, result, kept)]
     result.is_rehearsed = True
     guesses = [finding for finding in result.findings if finding.is_guess]

@@ -16,7 +16,14 @@ from typing import Any, NamedTuple
 
 from dumpy.conf import configuration
 from dumpy.errors import FixtureError, Place, counted
-from dumpy.reading.source import WAY_OUT, Source, dump_of, file_source, open_plain, open_source
+from dumpy.reading.source import (
+    PROGRAM_HINT,
+    Source,
+    dump_directory,
+    file_source,
+    open_plain,
+    open_source,
+)
 from dumpy.text import manifest as manifests
 from dumpy.text.emit import IMPORTED, Names
 from dumpy.text.manifest import RESTORE, FileEntry, Manifest, ManifestError, TableEntry
@@ -286,7 +293,7 @@ class DumpedTable:
             return scanner.scan(text)
         except RowIsCode as error:
             reason = f"{error.reason} {_NO_CODE}"
-            raise FixtureError(self.place(line), reason, WAY_OUT) from error
+            raise FixtureError(self.place(line), reason, PROGRAM_HINT) from error
         except RowError as error:
             raise FixtureError(self.place(line), error.reason) from error
 
@@ -618,7 +625,7 @@ def _understood(source: Source) -> Iterator[None]:
         yield
     except NotData as error:
         reason = f"{error.reason} {_NO_CODE}"
-        raise FixtureError(source.place(error.line), reason, WAY_OUT) from error
+        raise FixtureError(source.place(error.line), reason, PROGRAM_HINT) from error
     except TextError as error:
         raise FixtureError(source.place(error.line), error.reason) from error
 
@@ -638,7 +645,7 @@ def _file(source: Source) -> Dump:
     if is_program(first) is None:
         _refuse_dump(source)
         return Dump(source)
-    if source.path and dump_of(source.path) is not None:
+    if source.path and dump_directory(source.path) is not None:
         hint = f"To restore it: manage.py restore {Path(source.name).parent}"
         raise FixtureError(source.place(), "it belongs to a directory dump.", hint)
     outline, skeleton = _skeleton(source, YIELDED)

@@ -16,7 +16,7 @@ from django.db.models import Model
 
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
 from dumpy.reading.dump import Dump, row_lines, without_comments
-from dumpy.reading.source import announce, why_not
+from dumpy.reading.source import announce, execution_hint
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import migrations_in, models_in
@@ -45,7 +45,7 @@ class Program:
         self._row_line: int | None = None
         self._dropped: Counter[str] = Counter()
         self._module = ModuleType(f"dumpy_fixture_{id(self)}")
-        hint = why_not(self.source.path)
+        hint = execution_hint(self.source.path)
         if hint is not None:
             reason = f"the first line is not {FIRST_LINE!r}, so it is a program, not a dump."
             raise FixtureError(self.source.place(1), reason, hint)

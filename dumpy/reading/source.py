@@ -1,4 +1,4 @@
-"""The files and streams that dumps are read from, and which of them may be run as programs."""
+"""Read files and streams, and decide which files may run as programs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from dumpy.errors import FixtureError, Place
 from dumpy.text.manifest import NAME, RESTORE
 from dumpy.text.outline import FIRST_LINE, PROGRAM_LINE, SAVED, YIELDED, is_program
 
-_MEMORY = 8 * 2**20
-_PAGE = 2**18
-_FREE = 64 * 2**20  # So much is unpacked whatever the ratio.
-_ROWS = tuple(f"{style.start}create_".encode() for style in (YIELDED, SAVED))
+_MEMORY_BYTES = 8 * 2**20
+_PAGE_BYTES = 2**18
+_ALWAYS_UNPACKED = 64 * 2**20  # regardless of the ratio
+_ROW_STARTS = tuple(f"{style.start}create_".encode() for style in (YIELDED, SAVED))
 _UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, lzma.LZMAError)
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".gz": gzip.open,
@@ -42,29 +42,29 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".lzma": lzma.open,
     ".zip": ZipFile,
 }
-_LONGEST = 200
+_FIRST_LINE_BYTES = 200
 _MARK = re.compile(rb"^# dumpy: (format|program|end)\b")
-_named: ContextVar[frozenset[str]] = ContextVar("dumpy_named", default=frozenset())
-_say: ContextVar[Callable[[str], object]] = ContextVar("dumpy_say", default=lambda sentence: None)
-WAY_OUT = f"To run the file as a program, write {PROGRAM_LINE!r} as its first line."
-"""What to do with a dump in which there is code."""
+_allowed: ContextVar[frozenset[str]] = ContextVar("dumpy_allowed", default=frozenset())
+_report: ContextVar[Callable[[str], object]] = ContextVar(
+    "dumpy_report", default=lambda _line: None
+)
+PROGRAM_HINT = f"To run the file as a program, write {PROGRAM_LINE!r} as its first line."
+"""The hint for a dump that contains code."""
 
 
 class Source:
-    """A file of a dump.
-
-    It is read a first time from its beginning to its end; what is read again must be the same.
+    """A file of a dump, which is refused if it changes while it is read.
 
     Attributes:
-        name: what messages call the file.
-        path: where it is, None for what is no file.
-        sha256: the digest of all that was read the first time.
-        size: how many bytes that were.
+        name: the name in messages.
+        path: the path, or None for a stream or text.
+        sha256: the digest of the bytes that were read so far.
+        size: the number of these bytes.
     """
 
     def __init__(
         self,
-        opened: Callable[[], AbstractContextManager[_File]],
+        open_file: Callable[[], AbstractContextManager[_File]],
         name: str,
         path: str | None,
         close: Callable[[], object] = lambda: None,
@@ -74,16 +74,16 @@ class Source:
         self.sha256 = hashlib.sha256()
         self.size = 0
         self.close = close
-        self._opened = opened
-        self._seals: list[bytes] = []
+        self._open = open_file
+        self._digests: list[bytes] = []
 
     def first_line(self) -> bytes:
-        """Return the first line, or the first page of it."""
+        """Return the first line, or the first page of a longer line."""
         page = next(self._pages(), b"")
         return page[: page.find(b"\n") + 1] or page
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines; raises ``FixtureError`` for one that is too long."""
+        """Yield the lines; raises ``FixtureError`` for a line that is too long."""
         limits = configuration()
         pieces, size, number = list[bytes](), 0, 1
         for page in self._pages():
@@ -95,15 +95,15 @@ class Source:
             pieces.append(rest)
             size += len(rest)
             if size > limits.max_row_bytes or (
-                size > limits.max_skeleton_bytes and not pieces[0].startswith(_ROWS)
+                size > limits.max_skeleton_bytes and not pieces[0].startswith(_ROW_STARTS)
             ):
-                raise self._too_long(number, is_row=pieces[0].startswith(_ROWS))
+                raise self._too_long(number, is_row=pieces[0].startswith(_ROW_STARTS))
         if size:
             yield b"".join(pieces)
 
     def whole_lines(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield the lines between two bytes, many at once, without the last line end."""
-        position, pieces = start - start % _PAGE, list[bytes]()
+        """Yield the lines between two positions in pieces, without the last newline of a piece."""
+        position, pieces = start - start % _PAGE_BYTES, list[bytes]()
         for page in self._pages(start):
             data = page[max(0, start - position) : end - position]
             position += len(page)
@@ -117,7 +117,7 @@ class Source:
         raise self._changed()
 
     def text(self, limit: int) -> bytes:
-        """Return all of a file that has no more bytes than the limit, else more than that."""
+        """Return the content of the file, but not much more than ``limit`` bytes."""
         pages, size = list[bytes](), 0
         for page in self._pages():
             pages.append(page)
@@ -127,35 +127,35 @@ class Source:
         return b"".join(pages)
 
     def read_all(self) -> None:
-        """Read what was not read yet, for size and digest."""
-        for _page in self._pages(len(self._seals) * _PAGE):
+        """Read the rest of the file, to know the size and the digest."""
+        for _page in self._pages(len(self._digests) * _PAGE_BYTES):
             pass
 
     def place(self, line: int | None = None) -> Place:
-        """Return a line of the file as a place for messages."""
+        """Return the place of a line for messages."""
         return Place(self.name, line)
 
     def _pages(self, start: int = 0) -> Iterator[bytes]:
-        """Yield the pages of the file from that with a byte; raises ``FixtureError``."""
-        number = start // _PAGE
-        with self._opened() as file:
+        """Yield the pages of the file from a position on; raises ``FixtureError``."""
+        number = start // _PAGE_BYTES
+        with self._open() as file:
             while True:
-                # Others may read the file in between.
-                file.seek(number * _PAGE)
-                page = file.read(_PAGE)
-                self._seal(number, page)
+                # Another iterator may have moved the position of the file.
+                file.seek(number * _PAGE_BYTES)
+                page = file.read(_PAGE_BYTES)
+                self._check_page(number, page)
                 if not page:
                     return
                 yield page
                 number += 1
 
-    def _seal(self, number: int, page: bytes) -> None:
-        seal = hashlib.blake2b(page, digest_size=16).digest()
-        if number < len(self._seals):
-            if self._seals[number] != seal:
+    def _check_page(self, number: int, page: bytes) -> None:
+        digest = hashlib.blake2b(page, digest_size=16).digest()
+        if number < len(self._digests):
+            if self._digests[number] != digest:
                 raise self._changed()
             return
-        self._seals.append(seal)
+        self._digests.append(digest)
         self.sha256.update(page)
         self.size += len(page)
 
@@ -172,33 +172,33 @@ class Source:
         )
 
 
-def open_source(given: object) -> Source:
+def open_source(file: object) -> Source:
     """Return a source for text, bytes, a stream of either, or the path of a file.
 
-    What can be read only once is spooled to a temporary file as it is read: a bomb is not unpacked
-    further than it is believed. When it has been read to its end, the stream may be closed.
+    A stream that cannot be read again is copied to a temporary file while it is read, up to the
+    limits of unpacked bytes. When it has been read to its end, the stream may be closed.
     """
-    if isinstance(given, str):
-        return _kept(io.BytesIO(_encoded(given, "<string>")), "<string>", None)
-    if isinstance(given, bytes | bytearray | memoryview):
-        return _kept(io.BytesIO(bytes(given)), "<bytes>", None)
-    if isinstance(given, Path):
-        check_file(str(given))
-        stream = _OPENERS.get(given.suffix, partial(Path.open, mode="rb"))(given)
-        return _of_stream(stream, stream.close)
-    return _of_stream(given)
+    if isinstance(file, str):
+        return _open_source(io.BytesIO(_encoded(file, "<string>")), "<string>", None)
+    if isinstance(file, bytes | bytearray | memoryview):
+        return _open_source(io.BytesIO(bytes(file)), "<bytes>", None)
+    if isinstance(file, Path):
+        check_file(str(file))
+        stream = _OPENERS.get(file.suffix, partial(Path.open, mode="rb"))(file)
+        return _stream_source(stream, stream.close)
+    return _stream_source(file)
 
 
 def file_source(path: Path) -> Source:
-    """Return a regular file of a directory, opened only while it is read.
+    """Return the source of a regular file, which is open only while it is read.
 
-    There may be more files than a process may have open. Raises ``FixtureError``.
+    A directory may have more files than a process can open. Raises ``FixtureError``.
     """
     return Source(partial(open_plain, path), str(path), str(path))
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Open a regular file, neither through a link nor a device; raises ``FixtureError``."""
+    """Open a regular file, but no link and no device; raises ``FixtureError``."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
@@ -212,7 +212,7 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def check_file(path: str) -> None:
-    """Raise ``FixtureError`` for what is no regular file, or a zip file of several files."""
+    """Raise ``FixtureError`` unless a path is a regular file; a zip file must hold one file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FixtureError(Place(path), "it is not a regular file.")
@@ -224,10 +224,10 @@ def check_file(path: str) -> None:
         raise FixtureError(Place(path), f"it cannot be read: {reason}.") from error
 
 
-def _kept(
+def _open_source(
     file: _File, name: str, path: str | None, close: Callable[[], object] = lambda: None
 ) -> Source:
-    """A source that is open until it is closed."""
+    """Return a source that keeps its file open."""
 
     def close_both() -> None:
         file.close()
@@ -236,15 +236,15 @@ def _kept(
     return Source(lambda: nullcontext(file), name, path, close_both)
 
 
-def _of_stream(stream: Any, close: Callable[[], object] = lambda: None) -> Source:
+def _stream_source(stream: Any, close: Callable[[], object] = lambda: None) -> Source:
     name = _name(stream)
-    path = os.path.realpath(name) if name and _is_open_on(stream, name) else None
-    shown = os.path.relpath(path) if path and _is_below_here(path) else path or name or "<stream>"
-    own: _File | None = _own_file(stream)
-    if own is None:
+    path = os.path.realpath(name) if name and _reads_file(stream, name) else None
+    shown = os.path.relpath(path) if path and _is_below_cwd(path) else path or name or "<stream>"
+    file: _File | None = _duplicate(stream)
+    if file is None:
         packed = os.path.getsize(path) if path and not isinstance(stream, io.FileIO) else None
-        own = _Spool(_binary(stream), shown, packed)
-    return _kept(own, shown, path, close)
+        file = _Spool(_binary(stream), shown, packed)
+    return _open_source(file, shown, path, close)
 
 
 def _name(stream: Any) -> str | None:
@@ -254,27 +254,27 @@ def _name(stream: Any) -> str | None:
         name = getattr(stream, attribute, None)
         if isinstance(name, str):
             return name
-    # bz2 and lzma files do not tell their names before Python 3.13
+    # The files of bz2 and lzma have no name before Python 3.13.
     inner = getattr(stream, "_fp", None)
     return getattr(inner, "name", None) if isinstance(getattr(inner, "name", None), str) else None
 
 
-def _is_open_on(stream: Any, path: str) -> bool:
-    """Whether a stream reads the file at a path: a name alone is what an archive may call it."""
+def _reads_file(stream: Any, path: str) -> bool:
+    """Whether a stream reads the file at a path, which may also be the name of another file."""
     with suppress(OSError, ValueError, AttributeError):
         file: Any = stream.fp if isinstance(stream, ZipFile) else stream
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     return False
 
 
-def _is_below_here(path: str) -> bool:
+def _is_below_cwd(path: str) -> bool:
     with suppress(OSError, ValueError):
         return os.path.commonpath([os.getcwd(), path]) == os.getcwd()
     return False
 
 
-def _own_file(stream: Any) -> IO[bytes] | None:
-    """A file of our own on the same open file, so that what is read twice is the same file."""
+def _duplicate(stream: Any) -> IO[bytes] | None:
+    """Return a duplicate of an open file, or None if the stream is not an unread file."""
     if not isinstance(stream, io.BufferedReader) or not isinstance(stream.raw, io.FileIO):
         return None
     if not stream.seekable() or stream.tell() != 0:
@@ -300,42 +300,42 @@ def _only_member(archive: ZipFile) -> str:
 
 
 class _Spool:
-    """A stream that is read when it is needed, and kept in a temporary file to be read again.
+    """A stream that is copied to a temporary file while it is read, so that it can be read again.
 
-    ``packed`` is the size of the compressed file that it comes from.
+    ``packed`` is the size of the compressed file, if the stream unpacks one.
     """
 
     def __init__(self, stream: Any, name: str, packed: int | None) -> None:
         self._stream = stream
         self._name = name
-        self._kept = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115
         self._size = self._position = 0
-        self._is_whole = False
+        self._is_complete = False
         limits = configuration()
         self._limit = limits.max_unpacked_bytes
         self._key = "MAX_UNPACKED_BYTES"
         ratio = limits.max_unpacked_ratio * (packed or 0)
-        if packed is not None and max(ratio, _FREE) < self._limit:
-            self._limit, self._key = max(ratio, _FREE), "MAX_UNPACKED_RATIO"
+        if packed is not None and max(ratio, _ALWAYS_UNPACKED) < self._limit:
+            self._limit, self._key = max(ratio, _ALWAYS_UNPACKED), "MAX_UNPACKED_RATIO"
 
     def seek(self, offset: int) -> None:
-        """Go to a place."""
+        """Set the position."""
         self._position = offset
 
     def read(self, size: int) -> bytes:
-        """Return what is kept, which is read first as far as it goes; raises ``FixtureError``."""
-        while self._size < self._position + size and not self._is_whole:
-            self._read_on()
-        self._kept.seek(self._position)
-        return self._kept.read(size)
+        """Return bytes from the position on; raises ``FixtureError``."""
+        while self._size < self._position + size and not self._is_complete:
+            self._read_page()
+        self._file.seek(self._position)
+        return self._file.read(size)
 
     def close(self) -> None:
-        """Throw away what is kept."""
-        self._kept.close()
+        """Close the temporary file."""
+        self._file.close()
 
-    def _read_on(self) -> None:
+    def _read_page(self) -> None:
         try:
-            block = self._stream.read(_PAGE)
+            block = self._stream.read(_PAGE_BYTES)
         except _UNREADABLE as error:
             raise FixtureError(Place(self._name), f"it cannot be read: {error}") from error
         data = _encoded(block, self._name) if isinstance(block, str) else block
@@ -343,9 +343,9 @@ class _Spool:
             reason = f"unpacked, it has more than {self._limit} bytes."
             hint = f"If this is intended, raise DUMPY[{self._key!r}]."
             raise FixtureError(Place(self._name), reason, hint)
-        self._kept.seek(self._size)
-        self._size += self._kept.write(data)
-        self._is_whole = not data
+        self._file.seek(self._size)
+        self._size += self._file.write(data)
+        self._is_complete = not data
 
 
 _File = IO[bytes] | _Spool
@@ -360,66 +360,66 @@ def _encoded(text: str, name: str) -> bytes:
 
 
 @contextmanager
-def named(paths: Iterable[str], say: Callable[[str], object] | None = None) -> Iterator[None]:
-    """Let files run that a person has named with their ``.py``, for the time of the block.
-
-    ``say`` is told what is run.
-    """
-    names = _named.set(_named.get() | {os.path.realpath(path) for path in paths})
-    told = _say.set(say or _say.get())
+def allow_programs(
+    paths: Iterable[str], report: Callable[[str], object] | None = None
+) -> Iterator[None]:
+    """Allow the files at ``paths`` to run inside the block; ``report`` gets a line for each."""
+    allowed_token = _allowed.set(_allowed.get() | {os.path.realpath(path) for path in paths})
+    report_token = _report.set(report or _report.get())
     try:
         yield
     finally:
-        _say.reset(told)
-        _named.reset(names)
+        _report.reset(report_token)
+        _allowed.reset(allowed_token)
 
 
 def announce(name: str) -> None:
-    """Say that a file is run."""
-    _say.get()(f"Running {name}")
+    """Report that a file is run."""
+    _report.get()(f"Running {name}")
 
 
 def is_stray_program(path: str) -> bool:
-    """Whether a file is a Python program, not a dump, outside of the fixtures directories."""
+    """Whether a path is a program outside of the fixtures directories."""
     real = os.path.realpath(path)
     if not real.endswith(".py") or not os.path.isfile(real):
         return False
-    return os.path.dirname(real) not in _fixture_directories(real) and program_at(real) is not False
+    if os.path.dirname(real) in _fixture_directories(real):
+        return False
+    return is_program_file(real) is not False
 
 
-def program_at(path: str | Path) -> bool | None:
-    """Whether the first line of a file makes it a program; None if it is not a dump."""
+def is_program_file(path: str | Path) -> bool | None:
+    """Whether the first line of a file declares a program; None if the file is not a dump."""
     with open(path, "rb") as file:
-        return is_program(file.readline(_LONGEST))
+        return is_program(file.readline(_FIRST_LINE_BYTES))
 
 
 def require_first_line(path: str | Path) -> None:
-    """Raise ``FixtureError`` for a dump without its first line: such a file is never run."""
+    """Raise ``FixtureError`` for a dump without its first line, which must not run."""
     with open(path, "rb") as file:
-        # By line, so that no mark is cut in two.
-        lines = iter(partial(file.readline, _PAGE), b"")
+        lines = iter(partial(file.readline, _PAGE_BYTES), b"")
         first = next(lines, b"")
         if is_program(first) is None and any(map(_MARK.match, chain([first], lines))):
             reason = f"it is a dump, but its first line is not {FIRST_LINE!r}."
             raise FixtureError(Place(str(path), 1), reason, "Write that line.")
 
 
-def dump_of(path: str | Path) -> Path | None:
-    """Return the directory of the dump that a file belongs to, None for what stands alone."""
+def dump_directory(path: str | Path) -> Path | None:
+    """Return the directory dump that a file belongs to, or None."""
     directory = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
     if (directory / NAME).is_file() and (directory / RESTORE).is_file():
-        return directory if program_at(path) is not None else None
+        return directory if is_program_file(path) is not None else None
     return None
 
 
-def why_not(path: str | None) -> str | None:
-    """Return None if the file may be run, else what to do so that it may."""
+def execution_hint(path: str | None) -> str | None:
+    """Return None if a file may run, or else a hint how to allow it."""
     if not configuration().execute:
         return "DUMPY['EXECUTE'] is False, so no program may run."
     if path is None:
         return "Only files are run: save it in a fixtures directory and load it from there."
     real = os.path.realpath(path)
-    if real in _named.get() or os.path.dirname(real) in _fixture_directories(real):
+    if real in _allowed.get() or os.path.dirname(real) in _fixture_directories(real):
         return None
     return (
         "Programs run only from the fixtures directory of an app, from FIXTURE_DIRS, or if they "
@@ -428,7 +428,7 @@ def why_not(path: str | None) -> str | None:
 
 
 def _fixture_directories(path: str) -> Iterator[str]:
-    """The directories of fixtures, and those below them that hold ``path``."""
+    """Yield the directory of ``path`` for each fixtures directory that contains it."""
     roots = [os.path.join(config.path, "fixtures") for config in apps.get_app_configs()]
     for root in map(os.path.realpath, [*roots, *map(str, settings.FIXTURE_DIRS)]):
         if path.startswith(root + os.sep):

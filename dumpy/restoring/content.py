@@ -17,7 +17,7 @@ from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import MigratedDump
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.program import labels_in, migrations_named
-from dumpy.reading.source import announce, named
+from dumpy.reading.source import allow_programs, announce
 from dumpy.restoring.changes import Changes, filled
 from dumpy.restoring.compare import DumpedContent, by_model
 from dumpy.restoring.history import Key, Past
@@ -182,7 +182,7 @@ class Content(MigratedDump):
 
     @cached_property
     def _program(self) -> Program:
-        with named([self.dump.source.path or ""]):
+        with allow_programs([self.dump.source.path or ""]):
             return Program(self.dump)
 
 

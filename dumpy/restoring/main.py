@@ -21,7 +21,7 @@ from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printabl
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import migrating, policy_of
-from dumpy.reading.source import dump_of, named, program_at
+from dumpy.reading.source import allow_programs, dump_directory, is_program_file
 from dumpy.restoring.content import Content, content_of
 from dumpy.restoring.plans import THROUGH_MIGRATIONS, Plan, PlanThroughMigrations
 from dumpy.restoring.restorer import Restorer
@@ -87,7 +87,7 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     So is one that is data, one that is damaged, which ``main`` refuses, and one that has to find
     the models of the past.
     """
-    is_program = program_at(script)
+    is_program = is_program_file(script)
     is_of_dump = (script.parent / NAME).is_file() or is_program is not None
     if script.name != RESTORE or not is_of_dump:
         return False
@@ -98,7 +98,7 @@ def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:
     """Return what a file, a directory, or its ``restore.py`` holds; raises ``DumpyError``."""
     if namespace is not None:
         return content_of(path, namespace, is_run_again=not namespace)
-    directory = dump_of(path) if path.is_file() else path if path.is_dir() else None
+    directory = dump_directory(path) if path.is_file() else path if path.is_dir() else None
     if directory is None:
         return content_of(path)
     if path not in (directory, directory / RESTORE) and path.name != RESTORE:
@@ -239,7 +239,7 @@ def _run(restorer: Restorer, options: argparse.Namespace, said: Said) -> Report:
         if not options.dry_run:
             _ask(options.database, summary, said.line)
 
-    with migrating(policy), named([], said.line):
+    with migrating(policy), allow_programs([], said.line):
         return restorer.run(
             dry_run=options.dry_run, confirm=confirm if options.interactive else None
         )

@@ -23,7 +23,7 @@ from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.registry import routed_to
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, migrating, policy_of
-from dumpy.reading.source import check_file, is_stray_program, named
+from dumpy.reading.source import allow_programs, check_file, is_stray_program
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -104,7 +104,8 @@ class Command(loaddata.Command):
             if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
                 check_file(path)
         try:
-            with named([path for path, *_ in fixtures] if is_named else (), self._policy().say):
+            paths = [path for path, *_ in fixtures] if is_named else []
+            with allow_programs(paths, self._policy().say):
                 super().load_label(fixture_label)
         except BadZipFile as error:
             raise CommandError(f"{fixture_label}: {error}") from error

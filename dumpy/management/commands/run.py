@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
-from dumpy.reading.source import dump_of, program_at, require_first_line
+from dumpy.reading.source import dump_directory, is_program_file, require_first_line
 from dumpy.restoring.main import main, needs_no_run
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
@@ -40,7 +40,11 @@ class Command(BaseCommand):
             if needs_no_run(Path(script), args):
                 main(script, {})
             else:
-                if script.endswith(RESTORE) and program_at(script) and options["verbosity"] >= 1:
+                if (
+                    script.endswith(RESTORE)
+                    and is_program_file(script)
+                    and options["verbosity"] >= 1
+                ):
                     self.stdout.write(f"Running {script}")
                 _run(script)
         finally:
@@ -52,7 +56,7 @@ def _run(script: str) -> None:
     try:
         runpy.run_path(script, {"execfile": execfile}, "__main__")
     except Exception as error:
-        if isinstance(error, DumpyError) or dump_of(script) is None:
+        if isinstance(error, DumpyError) or dump_directory(script) is None:
             raise
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == script]
@@ -65,14 +69,14 @@ def _require_script(script: Path) -> None:
         raise CommandError(f"{script} is a dump. Restore it with: manage.py restore {script}")
     if not script.is_file():
         raise CommandError(f"There is no script {str(script)!r}.")
-    directory = dump_of(script)
+    directory = dump_directory(script)
     if directory is not None and script != directory / RESTORE:
         raise CommandError(
             f"{script} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
     if directory is None:
         require_first_line(script)
-    if script.name != RESTORE and program_at(script) is not None:
+    if script.name != RESTORE and is_program_file(script) is not None:
         raise CommandError(
             f"{script} is a dump, not a script. To replace the database with it: manage.py "
             f"restore {script}. To add its rows: manage.py loaddata {script}"
