@@ -178,7 +178,10 @@ class Past:
             if not meta.managed or meta.app_label not in self.loader.migrated_apps:
                 continue
             found = state.models.get((meta.app_label, str(meta.model_name)))
-            made = found.fields if found is not None else {}
+            made = {*found.fields} if found is not None else set()
+            # The state of a model has no field for its order, only the option.
+            if found is not None and found.options.get("order_with_respect_to"):
+                made.add("_order")
             for field in (*meta.local_concrete_fields, *meta.local_many_to_many):
                 if field.name not in made:
                     yield meta.label, field.name

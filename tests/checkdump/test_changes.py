@@ -274,6 +274,18 @@ def test_a_new_field_without_a_value_keeps_the_rows_from_being_rehearsed(site: S
     assert "The rows were not rehearsed, because shop.Tag.size does not fit the models." in said
 
 
+def test_the_order_of_rows_is_made_by_the_migration_that_orders_them(site: Site) -> None:
+    ordered = f"{ADDRESS}\n    class Meta:\n        order_with_respect_to = 'author'\n"
+    change(
+        site,
+        'migrations.AlterOrderWithRespectTo("Address", "author")',
+        models=OLD.replace(ADDRESS, ordered),
+    )
+    site.succeed("migrate", "-v0")
+    site.succeed("dump2py", "dump", "--overwrite")
+    assert "can be restored" in site.succeed("checkdump", "dump")
+
+
 def test_code_of_migrations_that_a_restore_does_not_run_is_named(site: Site) -> None:
     change(
         site,
