@@ -100,6 +100,7 @@ class _Check:
         result.findings += comparison.findings()
         result.findings += _without_migration(models, comparison)
         result.findings += _read_by_code(models)
+        result.findings += self._unmasked()
         skipped = [*self._skipped()] if changes.past else []
         is_stopped = bool(result.stopping)
         result.findings += skipped
@@ -159,6 +160,13 @@ class _Check:
             and model._meta.managed
             and router.allow_migrate_model(self.using, model)
         ]
+
+    def _unmasked(self) -> Iterator[Finding]:
+        """Yield the fields of a masked dump that look personal and have no mask."""
+        for name in self.dump.skeleton.unmasked if self.dump.skeleton else ():
+            label, _, field = name.rpartition(".")
+            reason = "is not masked, though its name may be that of personal data"
+            yield Finding("not-masked", label, reason, field=field, stops=False)
 
     def _skipped(self) -> Iterator[Finding]:
         """Yield the data migrations that a restore does not run."""

@@ -28,7 +28,7 @@ _TEMPLATES = Path(dumpy.__file__).with_name("templates")
 _ROWS_MARK = "<!-- rows -->"
 _DRIFT = {
     "model-added", "model-removed", "model-renamed", "field-added", "field-removed",
-    "field-renamed", "redirected", "no-migration", "no-table",
+    "field-renamed", "redirected", "no-migration", "no-table", "not-masked",
 }  # fmt: skip
 
 

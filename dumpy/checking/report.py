@@ -22,6 +22,7 @@ from dumpy.errors import (
     printable_lines,
 )
 from dumpy.migrating.chain import NoWay
+from dumpy.text.emit import UNMASKED
 from dumpy.text.manifest import Manifest
 from dumpy.text.words import Unwritable, source
 
@@ -33,6 +34,7 @@ _TITLES = {
     "field-added": "New fields, nothing to do",
     "model-added": "Not in the dump, nothing to do",
     "read-by-code": "Fields that code of the project reads, not Django's",
+    "not-masked": UNMASKED.strip(" :"),
 }
 _FINE = "The dump is complete, fits the models, and can be restored."
 _NAMES_ONLY = "The dump is complete, and its names fit the models. Its rows were not rehearsed."
@@ -216,6 +218,8 @@ def _lines(result: Findings) -> Iterator[str]:
 def _name(finding: Finding) -> str:
     if finding.field is None:
         return finding.model
+    if finding.kind == "not-masked":
+        return f"{finding.model}.{finding.field}"
     detail = finding.to or finding.reason.removeprefix("is new, and ")
     return f"{finding.model}.{finding.field} ({detail})"
 

@@ -50,6 +50,9 @@ SUBSET = "A subset of the"
 MASKED = " Values are masked by "
 """The text in the docstring of a dump before the names of its masks."""
 
+UNMASKED = " Not masked, though the names may be those of personal data: "
+"""The text in the docstring of a masked dump before the fields that look personal."""
+
 # Black and ruff would break rows over several lines.
 _FIRST_LINES = f"{FIRST_LINE}\n# fmt: off\n"
 _HINT = """\

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NoReturn, TypeGuard
 
 from . import words
-from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET
+from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET, UNMASKED
 from .outline import (
     SAVED,
     Extent,
@@ -116,6 +116,7 @@ class Skeleton:
         bound: the names that the module binds.
         is_subset: whether its docstring says that it holds a part of a database.
         is_masked: whether its docstring says that values are masked.
+        unmasked: the fields with personal names that its docstring lists as not masked.
     """
 
     version: str | None = None
@@ -129,6 +130,7 @@ class Skeleton:
     bound: set[str] = field(default_factory=set)
     is_subset: bool = False
     is_masked: bool = False
+    unmasked: tuple[str, ...] = ()
 
 
 @dataclass
@@ -162,6 +164,8 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
             docstring = ast.literal_eval(statement.value)
             module.is_subset = docstring.startswith(SUBSET)
             module.is_masked = MASKED in docstring
+            names = docstring.partition(UNMASKED)[2].partition("\n")[0]
+            module.unmasked = tuple(names.rstrip(".").split(", ")) if names else ()
         else:
             _module_statement(module, statement)
     sections, listed = module.defined, module.listed

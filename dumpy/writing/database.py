@@ -24,7 +24,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpFailed
 from dumpy.schema.references import load_order
 from dumpy.schema.tables import ModelType, Table, table_of
-from dumpy.text.emit import MASKED, SUBSET, ModuleWriter
+from dumpy.text.emit import MASKED, SUBSET, UNMASKED, ModuleWriter
 from dumpy.writing.masking import Masking
 from dumpy.writing.natural import NaturalKeys
 from dumpy.writing.publishing import needs_ascii
@@ -160,9 +160,12 @@ class DatabaseDump:
         module.end()
 
     def description(self, version: str | None) -> str:
-        """Return the first sentence of the dump."""
-        sentence = description(version, self._options.selection)
-        return sentence if self._masking is None else f"{sentence}{MASKED}{self._masking.path}."
+        """Return the first line of the dump's docstring."""
+        line = description(version, self._options.selection)
+        if self._masking is None:
+            return line
+        unmasked = f"{UNMASKED}{', '.join(self._unmasked)}." if self._unmasked else ""
+        return f"{line}{MASKED}{self._masking.path}.{unmasked}"
 
     def reasons(self) -> Iterator[str]:
         """Yield the reason for each row of a subset, with the option ``explain``."""
@@ -172,16 +175,9 @@ class DatabaseDump:
     def notes(self) -> Iterator[str]:
         """Yield sentences about values that are not in the dump, changed, or not masked."""
         yield from self._notes
-        filled = (
-            table
-            for table in self._read_tables
-            if any(rows.exists() for rows in self.querysets(table))
-        )
-        if self._masking is not None and (names := self._masking.personal(filled)):
-            yield (
-                f"Not masked, though the names may be those of personal data: {', '.join(names)}. "
-                "Mask them, or set them to None in the mask."
-            )
+        if self._unmasked:
+            advice = "Mask them, or set them to None in the mask."
+            yield f"{UNMASKED.strip()} {', '.join(self._unmasked)}. {advice}"
         if self._subset is not None:
             yield from self._subset.notes
             return
@@ -198,6 +194,19 @@ class DatabaseDump:
                 if unknown := self.unknown_columns(table):
                     where = f"columns of {table.model._meta.db_table!r} without a field"
                     yield f"{table.label}: {where} are not in the dump: {', '.join(unknown)}."
+
+    @cached_property
+    def _unmasked(self) -> list[str]:
+        """The fields of tables with rows that look personal and have no mask."""
+        if self._masking is None:
+            return []
+        return [
+            name
+            for table in self.tables
+            if (names := self._masking.personal(table))
+            and any(rows.exists() for rows in self.querysets(table))
+            for name in names
+        ]
 
     @cached_property
     def _ordered(self) -> list[Table]:

@@ -77,11 +77,10 @@ class Masking:
         is_unique = field.name in _unique_names(field.model)
         return MaskedWriter(method, plain, self._claim_pseudonym if is_unique else None)
 
-    def personal(self, tables: Iterable[Table]) -> list[str]:
+    def personal(self, table: Table) -> list[str]:
         """Return the fields that have no mask, and a name like one for personal data."""
         return [
             f"{table.label}.{column.field.name}"
-            for table in tables
             for column in table.columns
             if PERSONAL.search(column.field.name)
             and column.references is None

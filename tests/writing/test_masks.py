@@ -441,6 +441,22 @@ def test_fields_that_look_personal_and_are_not_masked_are_named(
     assert "Not masked" not in called("dumpdata", "zoo.Checkup", format="py").err
 
 
+def test_fields_that_look_personal_and_are_not_masked_are_named_by_a_check(
+    checkup: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("masks_of_zoo.CheckupMask", mask_of("zoo.Checkup", email=None))
+    for directory in (False, True):
+        path = tmp_path / ("dump" if directory else "dump.py")
+        if directory:
+            called("dump2py", str(path), mask=f"{MASKS}.CheckupMask")
+        else:
+            called("dumpdata", "zoo", format="py", output=str(path), mask=f"{MASKS}.CheckupMask")
+        report = called("checkdump", str(path), "--no-rehearsal").out
+        (line,) = [line for line in report.splitlines() if line.startswith("Not masked")]
+        assert "zoo.Checkup.ip" in line
+        assert "zoo.Checkup.email" not in line
+
+
 @pytest.mark.parametrize("name", ["born", "date_of_birth", "telephone", "work_phone", "ip_2"])
 def test_a_name_looks_personal(name: str) -> None:
     assert PERSONAL.search(name)
