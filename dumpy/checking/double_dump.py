@@ -165,7 +165,10 @@ def stored_rows(table: Table, using: str, ignored: Collection[str] = ()) -> Iter
     }
     for page in pages_of_query(shape, QuerySet(table.model, using=using), using):
         for row in zip(*page.columns, strict=True):
-            values = dict(zip(shape.names, map(_plain, row), strict=True))
+            values = {
+                name: bytes(value) if isinstance(value, memoryview) else value
+                for name, value in zip(shape.names, row, strict=True)
+            }
             cells = {
                 name: repr(sorted(value, key=repr) if name in links else value)
                 for name, value in values.items()
@@ -201,10 +204,6 @@ def _models_of(dump: Dump) -> list[ModelType]:
 def _write(dump: DatabaseDump, path: Path) -> None:
     path.mkdir()
     DirectoryDump(dump, sys.maxsize).write(path)
-
-
-def _plain(value: Any) -> Any:
-    return bytes(value) if isinstance(value, memoryview) else value
 
 
 def _save(rows: Iterator[Keyed], path: Path) -> None:

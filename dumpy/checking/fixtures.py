@@ -129,14 +129,6 @@ def _records(items: Iterable[Any]) -> Iterator[Record]:
         yield Record(str(item.get("model")), item.get("pk"), item["fields"])
 
 
-def _json(stream: Any) -> Iterator[Record]:
-    return _records(json.load(stream))
-
-
-def _jsonl(stream: Any) -> Iterator[Record]:
-    return _records(json.loads(line) for line in stream if line.strip())
-
-
 def _yaml(stream: Any) -> Iterator[Record]:
     import yaml
 
@@ -172,8 +164,8 @@ def _natural_key(node: Any) -> list[str]:
 
 
 READERS: dict[str, Callable[[Any], Iterator[Record]]] = {
-    "json": _json,
-    "jsonl": _jsonl,
+    "json": lambda stream: _records(json.load(stream)),
+    "jsonl": lambda stream: _records(json.loads(line) for line in stream if line.strip()),
     "yaml": _yaml,
     "xml": _xml,
 }

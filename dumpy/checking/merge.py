@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from dumpy import reading
 from dumpy.checking.diff import open_data
@@ -201,10 +200,8 @@ def _dangling(text: str, removed: Mapping[str, set[str]]) -> Iterator[tuple[int,
 def _references(model: ModelType) -> Iterator[tuple[str, str]]:
     """Yield the fields whose values are primary keys of another model, and its label."""
     for name, column in table_of(model).references.items():
-        field: Any = column.field
-        target = column.references
-        if target is not None and field.target_field.primary_key:
-            yield name, target._meta.label
+        if column.references is not None and column.parent_field.primary_key:
+            yield name, column.references._meta.label
 
 
 def _is_mergeable(name: str, versions: Sequence[_Version]) -> bool:

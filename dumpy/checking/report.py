@@ -173,8 +173,7 @@ class Findings:
 
     def __str__(self) -> str:
         """Return the report with damages and verdict."""
-        end = printable_lines("\n".join([*map(str, self.damages), verdict(self)]))
-        return "\n".join([*lines(self), end])
+        return "\n".join([*lines(self), conclusion(self)])
 
 
 def literal(value: object) -> str:
@@ -222,6 +221,11 @@ def _name(finding: Finding) -> str:
         return f"{finding.model}.{finding.field}"
     detail = finding.to or finding.reason.removeprefix("is new, and ")
     return f"{finding.model}.{finding.field} ({detail})"
+
+
+def conclusion(result: Findings) -> str:
+    """Return the damages and the verdict."""
+    return printable_lines("\n".join([*map(str, result.damages), verdict(result)]))
 
 
 def verdict(result: Findings) -> str:

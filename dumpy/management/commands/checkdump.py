@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from dumpy.checking.check import check
 from dumpy.checking.html import write_check
 from dumpy.checking.migrator import step_for, write_step
-from dumpy.checking.report import Findings, lines, to_json, verdict
+from dumpy.checking.report import Findings, conclusion, lines, to_json
 from dumpy.checking.reseal import reseal
 from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError, printable_lines
+from dumpy.errors import DumpyError
 from dumpy.migrating.chain import NoWay
 from dumpy.migrating.install import Policy, migrating
 
@@ -117,7 +117,6 @@ class Command(BaseCommand):
         elif any(finding.step for finding in result.stopping):
             self.stdout.write("To print these steps as a migrator, add --write-migrator.")
         if result.is_fine:
-            self.stdout.write(verdict(result))
+            self.stdout.write(conclusion(result))
         else:
-            text = "\n".join([*map(str, result.damages), verdict(result)])
-            raise CommandError(printable_lines(text))
+            raise CommandError(conclusion(result))
