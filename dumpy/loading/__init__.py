@@ -1,1 +1,1 @@
-"""Sections and objects to the database."""
+"""Load dumps and objects into the database."""

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.text import camel_case_to_spaces
 
-from dumpy.reading.dump import PERMISSION, renamed
+from dumpy.reading.dump import PERMISSION, update_labels
 from dumpy.schema.instances import MissingModel, new
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.emit import Names
@@ -256,7 +256,7 @@ class RenameModel(Change):
 
     def natural(self, natural: Natural) -> Natural:
         """Return a reference by natural key after the change; default permissions follow."""
-        now = renamed(self.renamed, natural)
+        now = update_labels(self.renamed, natural)
         if now != natural and now.model.lower() == PERMISSION:
             codename, *label = now.key
             for action in _ACTIONS:

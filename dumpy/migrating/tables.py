@@ -29,18 +29,18 @@ def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
     """Return a table that is data, as changed by a migration."""
     if migration is None:
         return table
-    first, then = table.renamed, migration.natural
+    first, then = table.update_reference, migration.natural
     if not migration.has_renames:
         renamed = first
     else:
         renamed = then if first is None else lambda natural: then(first(natural))
     name = table.function.name
     if not migration.is_changed(name):
-        return replace(table, renamed=renamed)
+        return replace(table, update_reference=renamed)
     function = migration.functions[name]
     if function is None:
         return replace(table, create=migration.namespace[name], is_migrated=True)
-    return replace(table, function=function, is_migrated=True, renamed=renamed)
+    return replace(table, function=function, is_migrated=True, update_reference=renamed)
 
 
 @dataclass

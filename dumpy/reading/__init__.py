@@ -1,4 +1,4 @@
-"""Text to dumps, and the places of whatever is wrong with them."""
+"""Read dumps and fixtures, and locate their errors."""
 
 from dumpy.reading.dump import Dump, DumpedTable, open
 from dumpy.reading.program import Program

@@ -1,4 +1,4 @@
-"""The one door to a dump: its head, and its rows in blocks. Nothing is run here."""
+"""Open a dump, and read its rows in blocks, without running it."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ from dumpy.text.words import Natural
 from dumpy.text.words import source as written
 
 _CONTENT_TYPE, PERMISSION = "contenttypes.contenttype", "auth.permission"
-_LARGEST_MANIFEST = 8 * 2**20
+_MAX_MANIFEST_BYTES = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
-_IGNORED = "__pycache__"
-_IMPORTABLE = tuple(all_suffixes())
-_MARKS = re.compile(
+_CACHE = "__pycache__"
+_MODULE_SUFFIXES = tuple(all_suffixes())
+_DUMP_LINES = re.compile(
     rb"^(# dumpy: |SOURCE_(VERSION|MIGRATIONS) = |loader\.save\(create_)", re.MULTILINE
 )
 
 
 class Row(NamedTuple):
-    """One row: its line in the file, its values by position, and the size of its text."""
+    """A row: its line in the file, its values, and the size of its text."""
 
     line: int
     values: tuple[object, ...]
@@ -73,13 +73,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of one create function, some 256 KB of them.
+    """Rows of one create function, about 256 KB.
 
     Attributes:
-        columns: for each position in a row, the values of all rows.
-        lines: the line of each row in the file; a range unless there are comments in between.
-        size: about how many bytes the text of the rows has.
-        place_of: the place of a line.
+        columns: the values of all rows, for each position in a row.
+        lines: the line of each row in the file; a range unless there are comments between rows.
+        size: the approximate size of the text of the rows.
+        place_of: a function that returns the place of a line.
     """
 
     columns: tuple[Sequence[object], ...]
@@ -95,9 +95,11 @@ class Block:
         """Return the place of a row for messages."""
         return self.place_of(self.lines[index])
 
-    def column(self, where: int | Constant) -> Sequence[object]:
-        """Return the values of one field in all rows."""
-        return self.columns[where] if isinstance(where, int) else [where.value] * len(self)
+    def column(self, position: int | Constant) -> Sequence[object]:
+        """Return the values of a field in all rows."""
+        if isinstance(position, int):
+            return self.columns[position]
+        return [position.value] * len(self)
 
     def row(self, index: int) -> Row:
         """Return one row."""
@@ -106,69 +108,71 @@ class Block:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in order."""
-        values = zip(*self.columns, strict=True) if self.columns else repeat(())
+        rows = zip(*self.columns, strict=True) if self.columns else repeat(())
         size = self.size // max(1, len(self))
-        return (Row(line, one, size) for line, one in zip(self.lines, values))  # noqa: B905
+        return (Row(line, values, size) for line, values in zip(self.lines, rows))  # noqa: B905
 
 
-def relabelled(models: Mapping[str, str]) -> Callable[[Natural], Natural] | None:
-    """Return how references by natural key read after an edit; None if no label was edited.
+def label_updater(models: Mapping[str, str]) -> Callable[[Natural], Natural] | None:
+    """Return the function that updates references to edited labels, or None if there are none.
 
-    ``models`` maps the variables of a dump, which are called after what its models were, to
-    labels. Permissions keep their codenames, as after a migration of Django.
+    ``models`` maps the variables of a dump, which are named after the original labels, to the
+    current labels. Permissions keep their codenames, as after a migration of Django.
     """
     edited = {variable.lower(): label for variable, label in models.items()}
-    edited = {name: label for name, label in edited.items() if _variable(label) != name}
+    edited = {name: label for name, label in edited.items() if _variable_name(label) != name}
     if not edited:
         return None
-    there = {label.lower() for label in models.values()}
+    current = {label.lower() for label in models.values()}
 
-    def today(label: str) -> str:
-        return label if label.lower() in there else edited.get(_variable(label), label)
+    def current_label(label: str) -> str:
+        return label if label.lower() in current else edited.get(_variable_name(label), label)
 
-    return partial(renamed, today)
+    return partial(update_labels, current_label)
 
 
-def renamed(today: Callable[[str], str], natural: Natural) -> Natural:
-    """Return a reference by natural key with the labels of today, also where they are its parts."""
+def update_labels(current_label: Callable[[str], str], natural: Natural) -> Natural:
+    """Return a reference by natural key with current labels; its key may contain one, too."""
     key = natural.key
     if (natural.model.lower(), len(key)) not in ((_CONTENT_TYPE, 2), (PERMISSION, 3)):
-        return Natural(today(natural.model), key)
+        return Natural(current_label(natural.model), key)
     label = ".".join(map(str, key[-2:]))
-    if today(label) == label:
+    if current_label(label) == label:
         return natural
-    app_label, _, name = today(label).partition(".")
+    app_label, _, name = current_label(label).partition(".")
     return Natural(natural.model, (*key[:-2], app_label, name.lower()))
 
 
 def map_references(value: Any, change: Callable[[Natural], Natural]) -> Any:
-    """Return a value with its references by natural key changed, be it one, or a list of them."""
+    """Return a value with ``change`` applied to it, or to its items, if they are natural keys."""
     if isinstance(value, list):
-        return [change(one) if isinstance(one, Natural) else one for one in value]
+        return [change(item) if isinstance(item, Natural) else item for item in value]
     return change(value) if isinstance(value, Natural) else value
 
 
 @cache
-def _variable(label: str) -> str:
-    """What a dump calls a model, in lower case."""
+def _variable_name(label: str) -> str:
+    """Return the variable of a model in a dump, in lower case."""
     app_label, _, name = label.partition(".")
     return Names().for_model(app_label, name).variable.lower()
 
 
 @dataclass(frozen=True, eq=False)
 class DumpedTable:
-    """Rows of one create function, which can be read as often as needed.
+    """The rows of one create function.
 
     Attributes:
-        function: what becomes of a row; a migrator may have changed it (``is_migrated``).
-        source: the file with the rows, which are the ``parts`` of it.
+        function: the create function.
+        source: the file with the rows.
+        parts: the parts of the file with the rows.
         skeleton: the file with the create function.
         listed_at: the place in ``objects()`` or ``TABLES`` that lists the rows.
-        style: how rows are written.
-        missing: names of the vocabulary that the import line does not have.
-        create: code of a migrator or of a program that makes objects of a row.
-        takes_any: whether that code says how many values a row has.
-        renamed: how a reference by natural key reads today.
+        style: the style in which rows are written.
+        missing: the names of the vocabulary that the dump does not import.
+        is_migrated: whether a migrator has changed the create function.
+        create: a function of a migrator or program that creates the objects of a row.
+        takes_any: whether that function accepts any number of values.
+        update_reference: a function that updates a reference by natural key, or None.
     """
 
     function: CreateFunction
@@ -181,11 +185,11 @@ class DumpedTable:
     is_migrated: bool = False
     create: Callable[..., Any] | None = None
     takes_any: bool = False
-    renamed: Callable[[Natural], Natural] | None = None
+    update_reference: Callable[[Natural], Natural] | None = None
 
     @property
     def label(self) -> str:
-        """The label of the model, ``""`` where rows are dropped."""
+        """The label of the model, or ``""`` if the rows are dropped."""
         return self.function.model
 
     @property
@@ -195,7 +199,7 @@ class DumpedTable:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What the create function calls the values of a row."""
+        """The parameters of the create function."""
         return self.function.parameters
 
     @property
@@ -205,30 +209,30 @@ class DumpedTable:
 
     @property
     def row_count(self) -> int:
-        """The number of its rows."""
+        """The number of rows."""
         return sum(part.rows for part in self.parts)
 
     @property
     def width(self) -> int:
-        """How many values a row has."""
+        """The number of values of a row."""
         return len(self.parameters)
 
     @property
     def listed_in(self) -> str:
-        """Where the rows are listed."""
+        """The name of the list of tables."""
         return "TABLES" if self.style is SAVED else "objects()"
 
     @property
     def named_at(self) -> Place:
-        """The place of the label of the model, or of the create function if that has none."""
+        """The place of the label of the model, or of a create function without one."""
         return self.skeleton.place(self.function.model_line or self.function.line)
 
     def place(self, line: int) -> Place:
-        """Return the line of a row as a place for messages."""
+        """Return the place of a line for messages."""
         return self.source.place(line)
 
     def declared_at(self, field: str = "") -> Place:
-        """Return the place of a field in the create function, by default that of the function."""
+        """Return the place of the create function, or of a field in it."""
         return self.skeleton.place(self.function.field_lines.get(field, self.function.line))
 
     def rows(self) -> Iterator[Row]:
@@ -237,20 +241,20 @@ class DumpedTable:
             yield from block.rows()
 
     def blocks(self, words: Collection[str] = ()) -> Iterator[Block]:
-        """Yield the rows in the order of the file, many at once; raises ``FixtureError``.
+        """Yield the rows in blocks, in the order of the file; raises ``FixtureError``.
 
-        With ``words``, only blocks in whose text one of them stands.
+        With ``words``, yield only blocks whose text contains one of them.
         """
         for part in self.parts:
             if isinstance(part, InlineRow):
                 yield self._block([(value,) for value in part.values], [part.first_line], 0)
             else:
-                yield from self._blocks_of(part, words)
+                yield from self._part_blocks(part, words)
 
     def arguments(self) -> Iterator[str]:
-        """Yield what stands between the parentheses of each row; raises ``FixtureError``.
+        """Yield the text between the parentheses of each row; raises ``FixtureError``.
 
-        For rows as dumpy writes them that is the source of their values.
+        It is the source of the values, if dumpy has written the row.
         """
         for part in self.parts:
             if isinstance(part, InlineRow):
@@ -260,7 +264,7 @@ class DumpedTable:
             for _lines, texts in row_lines(self.source, part):
                 yield from (text[start:end] for text in texts)
 
-    def _blocks_of(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
+    def _part_blocks(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
         scanner = RowScanner(self.style, extent.function, self.missing)
         for lines, texts in row_lines(self.source, extent, words):
             while texts:
@@ -268,27 +272,27 @@ class DumpedTable:
                 if columns is not None:
                     yield self._block(columns, lines, sum(map(len, texts)))
                     break
-                rows = list(self._rows_alone(scanner, lines, texts))
+                rows = list(self._scan_one_by_one(scanner, lines, texts))
                 for _width, group in groupby(rows, key=lambda row: len(row[1])):
                     numbers, values, sizes = zip(*group, strict=True)
                     yield self._block(list(zip(*values, strict=True)), numbers, sum(sizes))
-                done = rows[-1][0] + 1 - lines[0] if rows else len(texts)
-                lines, texts = lines[done:], texts[done:]
+                count = rows[-1][0] + 1 - lines[0] if rows else len(texts)
+                lines, texts = lines[count:], texts[count:]
 
-    def _rows_alone(
+    def _scan_one_by_one(
         self, scanner: RowScanner, lines: Sequence[int], texts: Sequence[str]
     ) -> Iterator[tuple[int, tuple[object, ...], int]]:
-        """Yield lines, values and sizes of rows that are read one by one.
+        """Yield the line, values and size of each row.
 
-        It ends where the scanner has learned a pattern, which may match all rows that follow.
+        It stops when the scanner has learned a pattern, which may match all rows that follow.
         """
         patterns = scanner.patterns
         for line, text in without_comments(lines, texts):
-            yield line, self._scanned(scanner, line, text), len(text)
+            yield line, self._scan(scanner, line, text), len(text)
             if scanner.patterns > patterns:
                 break
 
-    def _scanned(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
+    def _scan(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
         try:
             return scanner.scan(text)
         except RowIsCode as error:
@@ -305,23 +309,23 @@ class DumpedTable:
                 f"its create function takes {self.width}.",
                 f"See the function at {self.declared_at()}.",
             )
-        rename = self.renamed
-        if rename is not None:
-            columns = [[map_references(value, rename) for value in column] for column in columns]
+        update = self.update_reference
+        if update is not None:
+            columns = [[map_references(value, update) for value in column] for column in columns]
         return Block(tuple(columns), lines, size, self.place)
 
 
 def row_lines(
     source: Source, extent: Extent, words: Collection[str] = ()
 ) -> Iterator[tuple[Sequence[int], list[str]]]:
-    """Yield the numbers and the texts of the lines with rows, some 256 KB at once.
+    """Yield the numbers and texts of the lines of an extent, about 256 KB at once.
 
-    With ``words``, only where one of them stands.
+    With ``words``, yield only lines that are read together with one of them.
     """
     first = extent.first_line
-    wanted = [word.encode() for word in words]
+    encoded_words = [word.encode() for word in words]
     for data in source.whole_lines(extent.start, extent.end):
-        if wanted and not any(word in data for word in wanted):
+        if encoded_words and not any(word in data for word in encoded_words):
             first += data.count(b"\n") + 1
             continue
         text = _decoded(source, first, data)
@@ -334,7 +338,7 @@ def row_lines(
 
 
 def without_comments(lines: Sequence[int], texts: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are no comment between rows, each with its number."""
+    """Yield the number and text of each line that is neither empty nor a comment."""
     for line, text in zip(lines, texts, strict=True):
         if text.lstrip()[:1] not in ("", "#"):
             yield line, text
@@ -344,17 +348,16 @@ def _decoded(source: Source, line: int, data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        bad = line + data.count(b"\n", 0, error.start)
-        raise FixtureError(source.place(bad), "it is not utf-8.") from error
+        line += data.count(b"\n", 0, error.start)
+        raise FixtureError(source.place(line), "it is not utf-8.") from error
 
 
 @dataclass
 class DumpFile:
-    """A file with rows.
+    """A table file of a directory dump.
 
     Attributes:
-        source: the file.
-        functions: the create functions that its rows may call, None for those of a program.
+        functions: the create functions that its rows may call; None for a program.
     """
 
     source: Source
@@ -362,30 +365,30 @@ class DumpFile:
 
     @cached_property
     def outline(self) -> Outline:
-        """The file without its rows; raises ``FixtureError``."""
-        return outlined(self.source, SAVED)
+        """The outline of the file; raises ``FixtureError``."""
+        return outline_of(self.source, SAVED)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        """The rows; raises ``FixtureError``."""
+        """The parts with rows; raises ``FixtureError``."""
         outline = self.outline
         if outline.is_program:
             hint = "Its rows are data: put code into the create functions of restore.py."
             raise FixtureError(self.source.place(1), "a table file cannot be a program.", hint)
-        with _understood(self.source):
+        with _locating_errors(self.source):
             return interpret_table(outline, self.functions)
 
     def tables(self, namespace: Mapping[str, Any], label: str = "") -> list[DumpedTable]:
-        """Return the tables, their rows made to objects by the functions of a namespace."""
-        found = []
-        for name, parts in _runs(self.parts):
+        """Return the tables; the functions of a namespace create the objects of their rows."""
+        tables = []
+        for name, parts in _parts_by_function(self.parts):
             place = self.source.place(parts[0].first_line)
             if name not in namespace:
                 raise FixtureError(place, f"restore.py has no function {name}.")
-            code = CreateFunction(name, label, (), {}, {}, 1)
-            table = DumpedTable(code, self.source, parts, self.source, place, SAVED)
-            found.append(replace(table, create=namespace[name], takes_any=True))
-        return found
+            function = CreateFunction(name, label, (), {}, {}, 1)
+            table = DumpedTable(function, self.source, parts, self.source, place, SAVED)
+            tables.append(replace(table, create=namespace[name], takes_any=True))
+        return tables
 
 
 @dataclass
@@ -394,13 +397,13 @@ class Dump:
 
     Attributes:
         source: the file with the skeleton.
-        skeleton: what that means; None for a program.
-        outline: its text without the rows; None if it is not a dump.
-        path: the directory, None for a single file.
-        manifest: that of the directory.
-        is_edited: whether the ``restore.py`` of the directory is not what dump2py has written.
-        files: the table files of the directory by name.
-        damaged: the names of those that are not what the manifest says; ``tables`` leaves them out.
+        skeleton: the skeleton; None for a program.
+        outline: the file without its rows; None for a hand-written fixture.
+        path: the path of a directory dump, or None.
+        manifest: the manifest of a directory dump, or None.
+        is_edited: whether ``restore.py`` differs from the manifest.
+        files: the table files of a directory dump, by name.
+        damaged: the names of table files that differ from the manifest; ``tables`` omits them.
     """
 
     source: Source
@@ -426,30 +429,30 @@ class Dump:
 
     @property
     def is_program(self) -> bool:
-        """Whether code says what the rows mean."""
+        """Whether the dump must be run."""
         return self.skeleton is None
 
     @property
     def is_subset(self) -> bool:
-        """Whether the dump says that it holds a part of a database."""
+        """Whether the dump has only a part of the rows of a database."""
         return self.skeleton is not None and self.skeleton.is_subset
 
     @property
     def is_masked(self) -> bool:
-        """Whether the dump says that values are not those of its source."""
+        """Whether values were masked."""
         return self.skeleton is not None and self.skeleton.is_masked
 
     @property
     def version(self) -> str | None:
-        """The version of the source, None also for a program that is not run."""
-        said = self.skeleton or self.manifest
-        return said.version if said else None
+        """The version of the source; None for a program without a manifest."""
+        described = self.skeleton or self.manifest
+        return described.version if described else None
 
     @property
     def migrations(self) -> Mapping[str, str]:
-        """The newest migration of each app there, none for a program that is not run."""
-        said = self.skeleton or self.manifest
-        return said.migrations if said else {}
+        """The newest migration of each app of the source; empty for a program without manifest."""
+        described = self.skeleton or self.manifest
+        return described.migrations if described else {}
 
     @cached_property
     def tables(self) -> list[DumpedTable]:
@@ -457,8 +460,8 @@ class Dump:
         if self.skeleton is None:
             return []
         if self.path is not None:
-            whole = [name for name in self.listed() if name not in self.damaged]
-            return [table for name in whole for table in self.tables_of(name)]
+            names = [name for name in self.listed() if name not in self.damaged]
+            return [table for name in names for table in self.tables_of(name)]
         return [
             table
             for section in self.skeleton.sections
@@ -466,9 +469,9 @@ class Dump:
         ]
 
     def listed(self, names: object = None) -> Sequence[str]:
-        """Return the files to load, by default those that ``restore.py`` lists.
+        """Return the names of the files to load, by default those in ``TABLES``.
 
-        Raises ``FixtureError`` for a strange one.
+        Raises ``FixtureError`` for a name that is not in the manifest.
         """
         lines: Mapping[str, int] = self.skeleton.files if self.skeleton else {}
         if names is None:
@@ -487,9 +490,9 @@ class Dump:
         return list(dict.fromkeys(names))
 
     def tables_of(self, name: str, namespace: Mapping[str, Any] | None = None) -> list[DumpedTable]:
-        """Return the tables in a file; raises ``FixtureError``.
+        """Return the tables of a file; raises ``FixtureError``.
 
-        For a program, ``namespace`` holds its create functions.
+        ``namespace`` has the create functions of a program.
         """
         file = self.files[name]
         if self.skeleton is None:
@@ -501,28 +504,28 @@ class Dump:
         assert self.skeleton is not None
         style = YIELDED if self.path is None else SAVED
         missing = frozenset(IMPORTED) - self.skeleton.bound
-        for name, run in _runs(parts):
+        for name, run in _parts_by_function(parts):
             function, listed_at = self.skeleton.functions[name], self.source.place(line)
             table = DumpedTable(function, source, run, self.source, listed_at, style, missing)
-            yield replace(table, renamed=self._renamed)
+            yield replace(table, update_reference=self._update_reference)
 
     @cached_property
-    def _renamed(self) -> Callable[[Natural], Natural] | None:
-        return relabelled(self.skeleton.models) if self.skeleton else None
+    def _update_reference(self) -> Callable[[Natural], Natural] | None:
+        return label_updater(self.skeleton.models) if self.skeleton else None
 
     @property
     def entries(self) -> Sequence[TableEntry]:
-        """The tables in the manifest of a directory."""
+        """The tables in the manifest."""
         return self.manifest.tables if self.manifest else ()
 
     @property
     def unlisted(self) -> list[TableEntry]:
-        """The tables with rows that ``restore.py`` does not list, or not all of them."""
+        """The tables with files that ``TABLES`` does not list."""
         listed = self.skeleton.files if self.skeleton else self.files
         return [entry for entry in self.entries if entry.rows and not _names(entry) <= {*listed}]
 
     def left_out(self) -> Iterator[str]:
-        """Yield a sentence for the rows and the fields that the skeleton leaves out."""
+        """Yield a sentence for each table or field that the skeleton leaves out."""
         if self.skeleton is None:
             return
         for entry in self.unlisted:
@@ -530,58 +533,59 @@ class Dump:
             rows = counted(entry.rows, "row")
             yield f"{self.source.place()}: {reason}: its rows are left out ({rows})."
         for section in self.skeleton.unlisted:
-            if number := sum(part.rows for part in section.parts):
-                rows = counted(number, "row")
+            if count := sum(part.rows for part in section.parts):
+                rows = counted(count, "row")
                 reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
                 yield f"{place}: {reason}: its rows are left out ({rows})."
-        numbers: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for table in self.tables:
-            numbers[table.function.name] += table.row_count
-        for function, number in (+numbers).items():
-            rows = counted(number, "row")
-            known = self.skeleton.functions[function]
-            place = self.source.place(known.line)
-            if known.drops:
-                yield f"{place}: {function} returns nothing: its rows are left out ({rows})."
-            elif known.unused:
-                names = ", ".join(known.unused)
-                verb = "is" if len(known.unused) == 1 else "are"
-                yield f"{place}: {known.model}: {names} {verb} left out ({rows})."
+            counts[table.function.name] += table.row_count
+        for name, count in (+counts).items():
+            rows = counted(count, "row")
+            function = self.skeleton.functions[name]
+            place = self.source.place(function.line)
+            if function.drops:
+                yield f"{place}: {name} returns nothing: its rows are left out ({rows})."
+            elif function.unused:
+                unused = ", ".join(function.unused)
+                verb = "is" if len(function.unused) == 1 else "are"
+                yield f"{place}: {function.model}: {unused} {verb} left out ({rows})."
 
     def verify(self) -> Iterator[FixtureError]:
-        """Yield an error for each file of a directory that is not what the manifest says."""
+        """Yield an error for each file of a directory dump that differs from the manifest."""
         if self.path is None:
             return
-        known = {*self.files, RESTORE, manifests.NAME, _IGNORED}
-        for found in sorted(self.path.iterdir()):
-            # A restore.py that is run imports what lies beside it.
-            if found.name not in known and (found.is_dir() or found.name.endswith(_IMPORTABLE)):
+        expected = {*self.files, RESTORE, manifests.NAME, _CACHE}
+        for path in sorted(self.path.iterdir()):
+            # A restore.py that is run would import other modules from its directory.
+            is_importable = path.is_dir() or path.name.endswith(_MODULE_SUFFIXES)
+            if path.name not in expected and is_importable:
                 hint = "Move it out of the directory."
-                yield FixtureError(Place(str(found)), "it is not in the manifest.", hint)
+                yield FixtureError(Place(str(path)), "it is not in the manifest.", hint)
         for entry in (file for table in self.entries for file in table.files):
-            problem = self._problem(entry)
-            if problem is not None:
-                yield problem
+            error = self._file_error(entry)
+            if error is not None:
+                yield error
 
-    def _problem(self, entry: FileEntry) -> FixtureError | None:
-        """What is wrong with a table file, which is read for it."""
-        file, wrong = self.files[entry.name], None
+    def _file_error(self, entry: FileEntry) -> FixtureError | None:
+        """Read a table file; return the error for it, or None."""
+        file, parts_error = self.files[entry.name], None
         try:
             _ = file.parts
         except FixtureError as error:
-            wrong = error
+            parts_error = error
         try:
             reason = _difference(entry_of(file.source), entry, file.source)
         except FixtureError as error:
             return error
         if reason is None:
-            return wrong
+            return parts_error
         return FixtureError(file.source.place(), reason, _RESEAL.format(self.path))
 
 
-def _runs(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[Part, ...]]]:
-    """Yield the parts, those together that follow one another and have one create function."""
+def _parts_by_function(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[Part, ...]]]:
+    """Yield the create function of parts, and the consecutive parts that call it."""
     return ((name, tuple(run)) for name, run in groupby(parts, key=lambda part: part.function))
 
 
@@ -589,38 +593,38 @@ def _names(entry: TableEntry) -> set[str]:
     return {file.name for file in entry.files}
 
 
-def open(given: object, *, damages: list[FixtureError] | None = None) -> Dump:
-    """Return the dump in a path, a stream, a text or bytes; nothing of it is run.
+def open(file: object, *, damages: list[FixtureError] | None = None) -> Dump:
+    """Open a dump, which may be a path, a stream, text or bytes, without running it.
 
-    Raises ``FixtureError`` for what is damaged, and for a dump that is data with code in it. With a
-    list of ``damages``, those of the table files of a directory are added to it instead.
+    Raises ``FixtureError`` for a damaged dump, and for code in a dump that is data. With a list of
+    ``damages``, the errors of table files are added to the list instead.
     """
-    if isinstance(given, Path) and given.is_dir():
-        dump = _directory(given)
-        for problem in dump.verify():
+    if isinstance(file, Path) and file.is_dir():
+        dump = _open_directory(file)
+        for error in dump.verify():
             if damages is None:
-                raise problem
-            damages.append(problem)
-            dump.damaged.add(Path(problem.place.file).name)
+                raise error
+            damages.append(error)
+            dump.damaged.add(Path(error.place.file).name)
         return dump
-    source = open_source(given)
+    source = open_source(file)
     try:
-        return _file(source)
+        return _open_file(source)
     except BaseException:
         source.close()
         raise
 
 
-def outlined(source: Source, style: RowStyle) -> Outline:
-    """Return a dump without its rows; raises ``FixtureError``."""
+def outline_of(source: Source, style: RowStyle) -> Outline:
+    """Return the outline of a dump; raises ``FixtureError``."""
     limit = configuration().max_skeleton_bytes
-    with _understood(source):
+    with _locating_errors(source):
         return split(source.lines(), style, limit=limit)
 
 
 @contextmanager
-def _understood(source: Source) -> Iterator[None]:
-    """Turn what is wrong with the text in the block into an error that names the file."""
+def _locating_errors(source: Source) -> Iterator[None]:
+    """Convert errors of the text inside the block to errors with a place."""
     try:
         yield
     except NotData as error:
@@ -630,37 +634,36 @@ def _understood(source: Source) -> Iterator[None]:
         raise FixtureError(source.place(error.line), error.reason) from error
 
 
-def _skeleton(source: Source, style: RowStyle) -> tuple[Outline, Skeleton | None]:
-    outline = outlined(source, style)
+def _read_skeleton(source: Source, style: RowStyle) -> tuple[Outline, Skeleton | None]:
+    outline = outline_of(source, style)
     if outline.is_program:
         return outline, None
-    with _understood(source):
+    with _locating_errors(source):
         return outline, interpret(outline, style)
 
 
-def _file(source: Source) -> Dump:
+def _open_file(source: Source) -> Dump:
     first = source.first_line()
     if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise FixtureError(source.place(1), "it is UTF-16.", "Save it as UTF-8.")
     if is_program(first) is None:
-        _refuse_dump(source)
+        _require_program(source)
         return Dump(source)
     if source.path and dump_directory(source.path) is not None:
         hint = f"To restore it: manage.py restore {Path(source.name).parent}"
         raise FixtureError(source.place(), "it belongs to a directory dump.", hint)
-    outline, skeleton = _skeleton(source, YIELDED)
+    outline, skeleton = _read_skeleton(source, YIELDED)
     return Dump(source, skeleton, outline)
 
 
-def _refuse_dump(source: Source) -> None:
-    """Raise ``FixtureError`` for a dump without its first line, and for what is no Python."""
+def _require_program(source: Source) -> None:
+    """Raise ``FixtureError`` for a dump without its first line, and for other formats."""
     start = source.text(configuration().max_skeleton_bytes)
     if not start.strip():
         raise FixtureError(source.place(1), "it is empty.")
-    found = _MARKS.search(start)
-    if found is not None:
-        # The text after the mark may say which format, or that something stands before it.
-        with _understood(source):
+    if _DUMP_LINES.search(start) is not None:
+        # split() raises the error of a dump without its first line.
+        with _locating_errors(source):
             split(source.lines())
     if b"\0" in start:
         raise FixtureError(source.place(1), "it contains NUL bytes, so it is not a text file.")
@@ -669,10 +672,10 @@ def _refuse_dump(source: Source) -> None:
         raise FixtureError(source.place(1), "it is JSON or XML, not Python.", hint)
 
 
-def _directory(path: Path) -> Dump:
+def _open_directory(path: Path) -> Dump:
     manifest = read_manifest(path)
     source = file_source(path / RESTORE)
-    outline, skeleton = _skeleton(source, SAVED)
+    outline, skeleton = _read_skeleton(source, SAVED)
     is_edited = _difference(entry_of(source), manifest.restore, source) is not None
     functions = skeleton.functions if skeleton else None
     names = [file.name for table in manifest.tables for file in table.files]
@@ -681,14 +684,14 @@ def _directory(path: Path) -> Dump:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Return the manifest of a directory; raises ``FixtureError``."""
+    """Return the manifest of a directory dump; raises ``FixtureError``."""
     place = Place(str(path / manifests.NAME))
     hint = "Every complete directory dump has one."
     try:
         with open_plain(path / manifests.NAME) as file:
-            data = file.read(_LARGEST_MANIFEST + 1)
-        if len(data) > _LARGEST_MANIFEST:
-            raise FixtureError(place, f"it has more than {_LARGEST_MANIFEST} bytes.")
+            data = file.read(_MAX_MANIFEST_BYTES + 1)
+        if len(data) > _MAX_MANIFEST_BYTES:
+            raise FixtureError(place, f"it has more than {_MAX_MANIFEST_BYTES} bytes.")
         return manifests.from_text(data.decode())
     except ManifestError as error:
         hint = "Take it from a copy of the dump, or make the dump again."
@@ -701,17 +704,17 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def entry_of(source: Source) -> FileEntry:
-    """Return size and digest of a file as it is; raises ``FixtureError``."""
+    """Return the current size and digest of a file; raises ``FixtureError``."""
     source.read_all()
     return FileEntry(Path(source.name).name, source.size, source.sha256.hexdigest())
 
 
-def _difference(found: FileEntry, entry: FileEntry, source: Source) -> str | None:
-    """What is wrong with a file, or None."""
-    if found == entry:
+def _difference(current: FileEntry, entry: FileEntry, source: Source) -> str | None:
+    """Return how a file differs from its entry in the manifest, or None."""
+    if current == entry:
         return None
     if source.first_line().endswith(b"\r\n"):
         return "its lines end with CRLF (from git or an editor): it is damaged or edited."
-    if found.size != entry.size:
-        return f"it has {found.size} bytes, the manifest says {entry.size}: damaged or edited."
+    if current.size != entry.size:
+        return f"it has {current.size} bytes, the manifest says {entry.size}: damaged or edited."
     return "its content does not match the manifest: it is damaged or edited."

@@ -1,4 +1,4 @@
-"""A dump that a program reads row by row, without Django's settings and models."""
+"""Read the rows of a dump in a script, without Django's settings and models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Table:
 
 
 class OpenDump:
-    """A dump that is open for reading; a context manager, which closes it.
+    """A dump that is open for reading, and a context manager that closes it.
 
     Attributes:
         version: the version of the project when the dump was made, or None.
@@ -81,10 +81,10 @@ class OpenDump:
 
 def _tables(dump: Dump) -> tuple[Table, ...]:
     parts: dict[tuple[str, tuple[str, ...]], list[DumpedTable]] = {}
-    for one in dump.tables:
-        if not one.drops:
-            parts.setdefault((one.label, tuple(one.fields)), []).append(one)
-    return tuple(Table(label, fields, tuple(found)) for (label, fields), found in parts.items())
+    for table in dump.tables:
+        if not table.drops:
+            parts.setdefault((table.label, tuple(table.fields)), []).append(table)
+    return tuple(Table(*key, tuple(tables)) for key, tables in parts.items())
 
 
 def open(path: str | os.PathLike[str]) -> OpenDump:

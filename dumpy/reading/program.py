@@ -1,4 +1,4 @@
-"""Running a fixture that is a program, and the objects that it gives."""
+"""Run a fixture that is a program, and yield its objects."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import migrations_in, models_in
 from dumpy.text.words import NAMES
 
-_LARGEST = 64 * 2**20
-_ROWS = "__dumpy_rows__"
+_MAX_BYTES = 64 * 2**20
+_ROWS_NAME = "__dumpy_rows__"
 
 Placed = tuple[Any, Place]
 
@@ -33,9 +33,9 @@ class FlushDeferredObjects:
 
 
 class Program:
-    """A fixture that is run: ``objects()`` yields what its own ``objects()`` gives, with places.
+    """A fixture that is run.
 
-    Raises ``FixtureError`` if it is not a fixture, or may not be run.
+    Raises ``FixtureError`` if it is not a fixture, or may not run.
     """
 
     def __init__(self, dump: Dump) -> None:
@@ -49,102 +49,102 @@ class Program:
         if hint is not None:
             reason = f"the first line is not {FIRST_LINE!r}, so it is a program, not a dump."
             raise FixtureError(self.source.place(1), reason, hint)
-        self._code = self._compiled(dump)
+        self._code = self._compile(dump)
 
     def run(self) -> dict[str, Any]:
-        """Run all of the program but its ``objects()``, and return its globals.
+        """Run the program without its ``objects()``; return its globals.
 
-        Raises ``FixtureError`` with the line for an exception in the program.
+        An exception in the program is raised as a ``FixtureError`` with its line.
         """
         with self._running() as namespace:
             return namespace
 
     def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
-        """Run the program; yields model instances and ``FlushDeferredObjects``.
+        """Run the program; yield model instances and ``FlushDeferredObjects`` with their places.
 
-        ``note`` gets a sentence for dropped rows of a dump. Raises ``FixtureError`` with the
-        line for an exception in the program, and for anything that is no object.
+        ``note`` receives a sentence for each create function that has dropped rows. An exception in
+        the program is raised as a ``FixtureError`` with its line.
         """
         with self._running() as namespace:
-            with self._blamed():
-                given = namespace["objects"]()
-            yield from self._flat(given, self.source.place())
-        for function, rows in self._dropped.items():
-            note(f"{function}: dropped {counted(rows, 'row')}.")
+            with self._locating_errors():
+                objects = namespace["objects"]()
+            yield from self._flatten(objects, self.source.place())
+        for function, count in self._dropped.items():
+            note(f"{function}: dropped {counted(count, 'row')}.")
 
     @contextmanager
     def _running(self) -> Iterator[dict[str, Any]]:
         namespace = self._module.__dict__
-        # dataclasses and pickle look a class up in the module that it says it is from.
+        # dataclasses and pickle find a class by the name of its module.
         sys.modules[self._module.__name__] = self._module
         try:
-            if _ROWS not in namespace:
+            if _ROWS_NAME not in namespace:
                 announce(self.source.name)
-                namespace.update({"__file__": self._filename, _ROWS: self._rows})
-                with self._blamed():
+                namespace.update({"__file__": self._filename, _ROWS_NAME: self._rows})
+                with self._locating_errors():
                     exec(self._code, namespace)
             yield namespace
         finally:
             del sys.modules[self._module.__name__]
 
-    def _compiled(self, dump: Dump) -> CodeType:
-        with self._blamed():
-            tree = tree_of(dump)
-        if not any("objects" in _bound(statement) for statement in tree.body):
+    def _compile(self, dump: Dump) -> CodeType:
+        with self._locating_errors():
+            tree = syntax_tree(dump)
+        if not any("objects" in _bound_names(statement) for statement in tree.body):
             raise FixtureError(
                 self.source.place(),
                 "it does not define objects(), so it is not a fixture. It was not run.",
                 "Write a function objects() that yields model instances.",
             )
-        with self._blamed():
+        with self._locating_errors():
             return compile(tree, self._filename, "exec", dont_inherit=True)
 
-    def _flat(self, given: Any, place: Place) -> Iterator[Placed]:
-        if given is None:
+    def _flatten(self, value: Any, place: Place) -> Iterator[Placed]:
+        if value is None:
             return
-        if isinstance(given, Model | FlushDeferredObjects) or given is FlushDeferredObjects:
-            yield given, place
-        elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
+        if isinstance(value, Model | FlushDeferredObjects) or value is FlushDeferredObjects:
+            yield value, place
+        elif isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
             raise FixtureError(
                 place,
-                f"objects() gives {given!r:.60} ({type(given).__name__}), which is not an object.",
+                f"objects() gives {value!r:.60} ({type(value).__name__}), which is not an object.",
                 "Yield model instances, lists or generators of them, FlushDeferredObjects or None.",
             )
         else:
-            yield from self._each(given, place)
+            yield from self._iterate(value, place)
 
-    def _each(self, given: Iterable[Any], place: Place) -> Iterator[Placed]:
-        with self._blamed():
-            iterator = iter(given)
+    def _iterate(self, items: Iterable[Any], place: Place) -> Iterator[Placed]:
+        with self._locating_errors():
+            iterator = iter(items)
         while True:
-            with self._blamed():
+            with self._locating_errors():
                 try:
                     item = next(iterator)
                 except StopIteration:
                     return
-            yield from self._flat(item, self._place_of(iterator) or place)
+            yield from self._flatten(item, self._place_of(iterator) or place)
 
     def _place_of(self, iterator: object) -> Place | None:
-        """The line at which a generator has yielded."""
+        """Return the place of the ``yield`` at which a generator is suspended, or None."""
         if not isinstance(iterator, GeneratorType):
             return None
-        inner: Any = iterator
-        while isinstance(inner.gi_yieldfrom, GeneratorType):
-            inner = inner.gi_yieldfrom
-        if inner.gi_code is Program._rows.__code__:
+        generator: Any = iterator
+        while isinstance(generator.gi_yieldfrom, GeneratorType):
+            generator = generator.gi_yieldfrom
+        if generator.gi_code is Program._rows.__code__:
             return self.source.place(self._row_line)
-        if inner.gi_code.co_filename == self._filename and inner.gi_frame is not None:
-            return self.source.place(inner.gi_frame.f_lineno)
+        if generator.gi_code.co_filename == self._filename and generator.gi_frame is not None:
+            return self.source.place(generator.gi_frame.f_lineno)
         return None
 
     def _rows(self, number: int) -> Iterator[Any]:
-        """Yield what the rows of a block become; the placeholder in the skeleton calls this."""
+        """Yield the objects of the rows of a block; the outline calls this in place of the rows."""
         block = self._blocks[number]
         create = self._create_function(block)
         scanner = RowScanner(YIELDED, block.function)
         namespace = self._module.__dict__
-        # Whether the words of a row mean what they mean in rows that are data.
-        is_plain = all(namespace.get(name, word) is word for name, word in NAMES.items())
+        # The program may have bound other values to the words of the vocabulary.
+        has_words = all(namespace.get(name, word) is word for name, word in NAMES.items())
         chunks = starmap(without_comments, row_lines(self.source, block))
         for line, text in chain.from_iterable(chunks):
             self._row_line = line
@@ -155,11 +155,11 @@ class Program:
                 pass
             except RowError as error:
                 raise FixtureError(self.source.place(line), error.reason) from error
-            is_code = values is None or not is_plain
-            for one in self._run_row(line, text) if is_code else self._call(create, values or ()):
-                if one is None:
+            is_code = values is None or not has_words
+            for item in self._run_row(line, text) if is_code else self._call(create, values or ()):
+                if item is None:
                     self._dropped[block.function] += 1
-                yield one
+                yield item
 
     def _create_function(self, block: Extent) -> Any:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]
@@ -177,17 +177,17 @@ class Program:
             raise FixtureError(self.source.place(self._row_line), sentence(error)) from error
 
     def _run_row(self, line: int, text: str) -> Sequence[Any]:
-        """Run a row that is code, alone; return what it yields."""
-        defined: dict[str, Any] = {}
-        with self._blamed():
+        """Run a row as code; return the values that it yields."""
+        variables: dict[str, Any] = {}
+        with self._locating_errors():
             tree = ast.parse(f"def row():\n{text}\n")
             ast.increment_lineno(tree, line - 2)
-            exec(compile(tree, self._filename, "exec"), self._module.__dict__, defined)
-            return list(defined["row"]())
+            exec(compile(tree, self._filename, "exec"), self._module.__dict__, variables)
+            return list(variables["row"]())
 
     @contextmanager
-    def _blamed(self) -> Iterator[None]:
-        """Turn an exception of the program into an error that names the line."""
+    def _locating_errors(self) -> Iterator[None]:
+        """Convert exceptions of the program inside the block to errors with a place."""
         try:
             yield
         except DumpyError:
@@ -208,7 +208,7 @@ class Program:
         return line
 
 
-def tree_of(dump: Dump) -> ast.Module:
+def syntax_tree(dump: Dump) -> ast.Module:
     """Return the syntax tree of a program; raises ``FixtureError`` and ``SyntaxError``."""
     source = dump.source
     if dump.outline is not None:
@@ -216,28 +216,28 @@ def tree_of(dump: Dump) -> ast.Module:
             return parse(dump.outline)
         except FormatError as error:
             raise FixtureError(source.place(error.line), error.reason) from error
-    text = source.text(_LARGEST)
-    if len(text) > _LARGEST:
+    text = source.text(_MAX_BYTES)
+    if len(text) > _MAX_BYTES:
         raise FixtureError(
             source.place(),
-            f"a program of more than {_LARGEST} bytes is not run.",
+            f"a program of more than {_MAX_BYTES} bytes is not run.",
             "A fixture of this size should be a dump: dumpdata --format=py.",
         )
     return ast.parse(text, source.path or source.name)
 
 
 def labels_in(dump: Dump) -> list[str]:
-    """Return the models that a program names, which is not run for it."""
-    return list(dict.fromkeys(models_in(tree_of(dump))))
+    """Return the labels of the models that a program names, without running it."""
+    return list(dict.fromkeys(models_in(syntax_tree(dump))))
 
 
 def migrations_named(dump: Dump) -> dict[str, str]:
-    """Return the newest migrations that a program names, which is not run for it."""
-    return migrations_in(tree_of(dump))
+    """Return the newest migrations that a program names, without running it."""
+    return migrations_in(syntax_tree(dump))
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds at module level, those in its branches included."""
+def _bound_names(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a module binds, also in its branches."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return {statement.name}
     return {

@@ -245,7 +245,7 @@ def digest_of(arguments: Iterable[str]) -> str:
 
 def has_renamed_references(content: DumpedContent, table: Table) -> bool:
     """Return whether rows may name models that have another name today."""
-    if all(one.renamed is None for one in content.tables):
+    if all(one.update_reference is None for one in content.tables):
         return False
     return any(c.references is not None and is_content_type(c.references) for c in table.columns)
 
