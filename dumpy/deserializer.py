@@ -148,8 +148,8 @@ def Deserializer(
 
 
 def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.DeserializedObject]:
+    """Yield objects that are saved one by one; ``ignore`` is ``ignorenonexistent``."""
     loader = Loader(using, ignore_nonexistent=ignore)
-    """Yield objects that are saved one by one."""
     content = _migrate(dump, loader, has_all_fields=False)
     for table in content.tables:
         if table.create is not None:
@@ -238,9 +238,11 @@ def _note_skipped(dump: Dump, rows: Rows, loader: Loader) -> None:
 
 
 def _is_at(migrations: Mapping[str, str], using: str) -> bool:
-    """Whether a database is at the migrations of a dump."""
-    # To import the migrations of the project takes longer than to load a small dump.
-    # The import is here because Django imports this module for all formats.
+    """Whether a database is at the migrations of a dump, so that no migration need be imported.
+
+    To import the migrations of a project takes longer than to load a small dump.
+    """
+    # Django imports this module for dumps and loads in all formats.
     from django.db.migrations.recorder import MigrationRecorder
 
     recorder = MigrationRecorder(connections[using])
@@ -286,6 +288,7 @@ def _objects(objects: Iterable[Placed], loader: Loader, save: Save) -> Iterator[
 
 
 def _rows(table: DumpedTable, loader: Loader) -> Iterator[DumpedObject | RowsObject]:
+    """Yield the rows of a table, in blocks if the command takes them."""
     destination = loader.destination(table)
     if destination is None:
         return

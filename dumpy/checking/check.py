@@ -179,7 +179,7 @@ class _Check:
 
     def _rehearse(self) -> None:
         result = self.result
-        stopping = [one for one in result.stopping if one.kind not in ("code", "data-migration")]
+        stopping = [f for f in result.stopping if f.kind not in ("code", "data-migration")]
         undecided = [finding for finding in stopping if finding.call is None]
         if undecided or (stopping and self.dump.skeleton and not self.dump.skeleton.installs):
             first = (undecided or stopping)[0]
