@@ -18,7 +18,13 @@ from running import called, contents, loaded
 from zoo.models import Archive, Folder, Page
 
 # MySQL checks each foreign key at once, also those of the rows that this test begins with.
-pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.sqlite,
+    pytest.mark.postgresql,
+    pytest.mark.filterwarnings("ignore:No fixture data found:RuntimeWarning"),
+]
 
 EXAMPLES = int(os.environ.get("DUMPY_PROPERTY_EXAMPLES", "100"))
 # A part is a test of its own, so that the parts run beside each other.
@@ -267,14 +273,16 @@ def loads_what_json_loads(
     before = stored()
     with undone():
         json_loads = loads(json)
+        json_after = stored()
     with undone():
         py_loads = loads(py)
         after = stored()
     if options["natural_primary"]:
         if py_loads:
-            holds_by_natural_key(dump, before, after)
-        else:
-            assert not json_loads or is_ambiguous(before), after
+            assert holds_by_natural_key(dump, before, after)
+        elif json_loads and not is_ambiguous(before):
+            # A deferred parent lets json match, and replace, a row with another natural key.
+            assert not holds_by_natural_key(dump, before, json_after)
         return
     wanted = expected(dump, before, options)
     if py_loads:
@@ -283,7 +291,13 @@ def loads_what_json_loads(
         assert not json_loads or wanted is None
 
 
-def holds_by_natural_key(dump: Rows, before: Rows, after: Rows) -> None:
-    """Assert that rows of a dump without keys are there, and that others are as they were."""
+def holds_by_natural_key(dump: Rows, before: Rows, after: Rows) -> bool:
+    """Whether rows of a dump without keys are there, and all others are as they were."""
     wanted, found = as_before_natural(dump), as_before_natural(after)
-    assert {key: found[key] for key in wanted} == wanted
+    names = {pk: key for key, keys in bearers(before).items() for pk in keys}
+    others = {
+        (table, pk): row
+        for (table, pk), row in before.items()
+        if (table, names[pk] if table != "page" else (names[pk[0]], pk[1])) not in wanted
+    }
+    return {key: found.get(key) for key in wanted} == wanted and others.items() <= after.items()
