@@ -68,14 +68,13 @@ class Destination:
         self._loader = loader
         self._is_changed = is_changed(layout)
         self._is_validated = loader.is_validated(layout.model, self._is_changed)
-        self._may_reject = loader.rejects is not None and loader.rejects.has_model(
-            layout.table.label
-        )
+        rejects = loader.rejects
+        self._rejects = rejects if rejects and rejects.has_model(layout.table.label) else None
         self._rows = None if is_skipped else loader.table_loader(layout)
 
     def add_block(self, block: Block) -> None:
         """Load a block of rows."""
-        if self._rows is not None and not (self._is_validated or self._may_reject):
+        if self._rows is not None and not (self._is_validated or self._rejects):
             self._rows.add_block(block)
             return
         with self._loader.side_effects.recording() if self._rows is None else nullcontext():
@@ -84,7 +83,7 @@ class Destination:
 
     def add(self, row: Row) -> None:
         """Load a row."""
-        if self._is_skipped or (self._may_reject and self._is_rejected(row)):
+        if self._is_skipped or self._is_rejected(row):
             return
         if self._rows is not None and (not self._is_validated or self._is_valid(row)):
             self._rows.add(row)
@@ -105,10 +104,11 @@ class Destination:
 
     def _is_rejected(self, row: Row) -> bool:
         """Whether a row must be left out; adds it to the rejected rows."""
-        rejects = self._loader.rejects
-        problem = rejects.problem(self.layout.ref(row)) if rejects is not None else None
-        if rejects is not None and problem is not None:
-            rejects.left_out.append(self.layout.rejected(row, problem))
+        if self._rejects is None:
+            return False
+        problem = self._rejects.problem(self.layout.ref(row))
+        if problem is not None:
+            self._rejects.left_out.append(self.layout.rejected(row, problem))
         return problem is not None
 
 
@@ -155,7 +155,7 @@ class Loader:
         self.asks_router = asks_router
         self.references = References(using, registry)
         self.report = Report()
-        self.dumped: defaultdict[Table, list[DumpedTable]] = defaultdict(list)
+        self.dumped: defaultdict[Table, dict[DumpedTable, Layout]] = defaultdict(dict)
         self.loaders: dict[Hashable, TableLoader] = {}
         self.side_effects = SideEffects(using)
         self.tables_are_empty = tables_are_empty
@@ -169,7 +169,7 @@ class Loader:
         self._has_table: set[ModelType] = set()
         self._saved_tables: set[Table] = set()
         self._pending_references = Pending(self)
-        self._postponed: list[Layout] = []
+        self._postponed: list[tuple[DumpedTable, Layout]] = []
         self._is_finished = self._is_claimed = False
         self._resources = ExitStack()
 
@@ -181,28 +181,23 @@ class Loader:
             return None
         if not self._is_included(layout.model):
             return Destination(self, layout, is_skipped=True)
-        self.dumped[layout.table].append(dumped)
-        is_postponed = self._has_changing_keys(layout)
+        self.dumped[layout.table][dumped] = layout
+        is_postponed = self._has_changing_keys(dumped, layout)
         if is_postponed:
-            self._postponed.append(layout)
+            self._postponed.append((dumped, layout))
         return Destination(self, layout, is_skipped=is_postponed)
 
-    def _has_changing_keys(self, layout: Layout) -> bool:
+    def _has_changing_keys(self, dumped: DumpedTable, layout: Layout) -> bool:
         """Whether primary keys are natural keys that may lead to other rows after the load.
 
         Other references can be corrected at the end, but the key of a row cannot.
         """
         for name in layout.table.key:
             model, position = layout.table.column(name).references, layout.fields.get(name)
-            if (
-                model is None
-                or not isinstance(position, int)
-                or not self.references.may_change(model)
-            ):
-                continue
-            row = next(layout.dumped.rows(), None) if layout.dumped else None
-            if row is not None and isinstance(row.values[position], Natural):
-                return True
+            if model and isinstance(position, int) and self.references.may_change(model):
+                row = next(dumped.rows(), None)
+                if row is not None and isinstance(row.values[position], Natural):
+                    return True
         return False
 
     def table_loader(self, layout: Layout) -> TableLoader | None:
@@ -258,7 +253,7 @@ class Loader:
                 dumped, layout, may_be_ignored=is_built, has_all_fields=has_all_fields
             )
         ]
-        errors += lost_keys([layout for _dumped, layout in pairs if layout is not None])
+        errors += lost_keys({dumped: layout for dumped, layout in pairs if layout})
         errors += self._missing_tables(places) if is_built else []
         ignored = [error for error in errors if self.ignore_nonexistent and error.left_out]
         errors = [error for error in errors if error not in ignored]
@@ -377,9 +372,9 @@ class Loader:
         self._load_pending()
         self._resolve_stale()
         while self._postponed:
-            layout = self._postponed.pop(0)
+            dumped, layout = self._postponed.pop(0)
             destination = Destination(self, layout)
-            for block in layout.dumped.blocks() if layout.dumped else ():
+            for block in dumped.blocks():
                 destination.add_block(block)
             self._load_pending()
             self._resolve_stale()
@@ -406,18 +401,16 @@ class Loader:
     def _resolve_again(self, stale: set[ModelType]) -> None:
         """Resolve references by natural keys to stale models again, and write them."""
         self._pending_references = Pending(self)
-        for table, dumped_tables in self.dumped.items():
+        for table, layouts in self.dumped.items():
             # If several rows have one key, the last one is written last again.
-            loaders = [self.loaders.get(dumped) for dumped in dumped_tables]
+            loaders = [self.loaders.get(dumped) for dumped in layouts]
             names = {name for loader in loaders if loader for name in loader.natural_fields}
             stale_names = _stale_references(stale, table, names)
-            for layout in map(self.layout, dumped_tables if stale_names else ()):
-                if layout and layout.dumped and layout.has_key and not is_special(layout.model):
+            for dumped, layout in layouts.items() if stale_names else ():
+                if layout.has_key and not is_special(layout.model):
                     written = {*table.key, *stale_names}
                     fields = {n: layout.fields[n] for n in layout.fields if n in written}
-                    self._write_references(
-                        Layout(table, fields, layout.dumped), layout.dumped.rows()
-                    )
+                    self._write_references(Layout(table, fields, dumped), dumped.rows())
         for layout, rows in self.objects.rows_with_natural_keys():
             if _stale_references(stale, layout.table, layout.fields):
                 self._write_references(layout, rows)
@@ -509,8 +502,8 @@ class Loader:
         """The labels of the models with rows that have no primary key in the dump."""
         return {
             table.label
-            for table, dumped_tables in self.dumped.items()
-            if any(not set(table.key) <= dumped.fields.keys() for dumped in dumped_tables)
+            for table, layouts in self.dumped.items()
+            if not all(layout.has_key for layout in layouts.values())
         }
 
     def _dangling_problems(

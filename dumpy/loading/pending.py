@@ -205,13 +205,12 @@ class Pending:
         get = self.references.registry.get
         missing = {get(key.model) for key in self._waiting if isinstance(key, Natural)}
         models = {parent for model in missing for parent in natural_key_models(model)}
-        for table, dumped_tables in self._loader.dumped.items():
+        for table, layouts in self._loader.dumped.items():
             if table.model in models and hasattr(table.model, "natural_key"):
-                for dumped in dumped_tables:
-                    layout = self._loader.layout(dumped)
-                    for row in dumped.rows() if layout is not None else ():
+                for dumped, layout in layouts.items():
+                    for row in dumped.rows():
                         with suppress(Exception):
-                            yield layout.instance(row)  # type: ignore[union-attr]
+                            yield layout.instance(row)
 
     def _retry_rows(self, share: float) -> bool:
         """Retry refused rows in reverse order; return whether more than ``share`` were saved."""

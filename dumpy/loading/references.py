@@ -435,7 +435,7 @@ class LoadedKeys:
         self._unordered.add(table)
 
     def duplicates(
-        self, dumped: Mapping[Table, list[DumpedTable]], *, by_file: bool
+        self, dumped: Mapping[Table, Collection[DumpedTable]], *, by_file: bool
     ) -> Iterator[Problem]:
         """Yield a problem for each row with the key of an earlier row of the load.
 

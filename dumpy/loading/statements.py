@@ -336,7 +336,6 @@ class Statements:
         self._execute_many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
 
     def _update_with_django(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
-        """Let Django prepare the values; only so are they what an insert has converted of them."""
         names = [column.name for column in self.columns]
         for row in rows:
             stored: QuerySet[Any] = QuerySet(self.model, using=self.using)

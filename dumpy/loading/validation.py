@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from enum import Enum
@@ -68,11 +68,9 @@ def mismatches(
         yield _no_value(column, dumped, unknown)
 
 
-def lost_keys(layouts: Sequence[Layout]) -> Iterator[FixtureError]:
+def lost_keys(layouts: Mapping[DumpedTable, Layout]) -> Iterator[FixtureError]:
     """Yield an error for each table without its primary key, to which rows of the dump refer."""
-    for layout in layouts:
-        dumped = layout.dumped
-        assert dumped is not None
+    for dumped, layout in layouts.items():
         key = set(layout.table.key) - layout.fields.keys()
         if key & set(dumped.parameters):
             name = next(_fields_with_keys(layout.model, layouts), None)
@@ -80,11 +78,9 @@ def lost_keys(layouts: Sequence[Layout]) -> Iterator[FixtureError]:
                 yield _lost_key(dumped, min(key), name)
 
 
-def _fields_with_keys(model: ModelType, layouts: Sequence[Layout]) -> Iterator[str]:
+def _fields_with_keys(model: ModelType, layouts: Mapping[DumpedTable, Layout]) -> Iterator[str]:
     """Yield the fields of a dump that have primary keys of a model as values."""
-    for layout in layouts:
-        dumped = layout.dumped
-        assert dumped is not None
+    for dumped, layout in layouts.items():
         for name, column in layout.table.references.items():
             position = layout.fields.get(name) if column.references is model else None
             if isinstance(position, int) and any(
