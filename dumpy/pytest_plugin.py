@@ -30,7 +30,9 @@ SCOPES: dict[str, type[pytest.Collector]] = {
     "module": pytest.Module,
     "class": pytest.Class,
 }
-TO_WRITE = "\nTo write it: python manage.py dumpdata APP --format=py --output APP/fixtures/NAME.py"
+DUMPDATA_HINT = (
+    "\nTo write it: python manage.py dumpdata APP --format=py --output APP/fixtures/NAME.py"
+)
 TRANSACTIONAL = frozenset({"transactional_db", "live_server", "django_db_reset_sequences"})
 
 
@@ -65,7 +67,7 @@ class Scopes:
                 self._loaded.append((level, _loaded_until_closed(level)))
 
     def roll_back_all_but(self, levels: Sequence[Level]) -> None:
-        """Roll back all other levels, and the levels inside them."""
+        """Roll back all other levels, and all levels inside them."""
         while self._loaded and not self._are_intact(levels):
             with self._blocker.unblock():
                 self._loaded.pop()[1].close()
@@ -331,7 +333,7 @@ def _load(levels: Sequence[Level]) -> None:
                     _loaddata(level.names, alias)
             except (CommandError, DeserializationError, Error) as error:
                 names = ", ".join(map(repr, level.names))
-                hint = TO_WRITE if str(error).startswith("No fixture named ") else ""
+                hint = DUMPDATA_HINT if str(error).startswith("No fixture named ") else ""
                 reason = f"@pytest.mark.dumpy({names}): {error}{hint}"
                 raise pytest.fail.Exception(reason, pytrace=False) from None
 
