@@ -201,7 +201,7 @@ def _without_migration(
     past = comparison.changes.past
     labels = filter(None, (comparison.current_label(model)[0] for model in models))
     current = TODAY.find_all(labels)
-    for label, name in past.without_migration(dict.fromkeys(current)) if past else ():
+    for label, name in past.fields_without_migration(dict.fromkeys(current)) if past else ():
         hint = "run manage.py makemigrations"
         yield Finding("no-migration", label, "no migration makes it", field=name, hint=hint)
 

@@ -16,7 +16,7 @@ from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
 from dumpy.reading import DumpedTable
-from dumpy.restoring.changes import Changes, filled
+from dumpy.restoring.changes import Changes, count_filled
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
 
 _SIMILAR = 0.6
@@ -72,7 +72,7 @@ class ModelRows:
                 self.rows += len(block)
                 for position, name in unknown.items():
                     values = block.columns[position]
-                    self.filled[name] += filled(values)
+                    self.filled[name] += count_filled(values)
                     if any(type(value) is list for value in values):
                         self.lists.add(name)
 
@@ -105,9 +105,10 @@ class ModelComparison:
                 )  # fmt: skip
             for finding in _FieldComparison(self, dumped, table_of(TODAY.get(label))).findings():
                 yield replace(finding, is_guess=finding.is_guess or is_guess)
-            for change in self.changes.redirected(dumped.label, dumped.fields):
+            for change in self.changes.retargeted_fields(dumped.label, dumped.fields):
                 yield Finding(
-                    "redirected", dumped.label, change.reason, field=change.name, to=change.today,
+                    "redirected", dumped.label, change.reason, field=change.name,
+                    to=change.new_target,
                     hint="restore it with --through-migrations, which does what the migrations say",
                     rows=dumped.rows, proposal=change.step,
                 )  # fmt: skip
@@ -122,7 +123,7 @@ class ModelComparison:
         """
         if TODAY.find(dumped.label) is not None:
             return dumped.label, False
-        label = self.changes.model(dumped.label)
+        label = self.changes.new_label(dumped.label)
         return (label, False) if label else (self._guessed_labels.get(dumped.label), True)
 
     @cached_property
@@ -133,7 +134,7 @@ class ModelComparison:
         return _best_matches(
             (score, dumped.label, model._meta.label)
             for dumped in self.models
-            if TODAY.find(dumped.label) is None and self.changes.table(dumped.label) is None
+            if TODAY.find(dumped.label) is None and self.changes.old_table(dumped.label) is None
             for model in self.added
             if (score := _model_score(dumped, table_of(model), is_referenced=model in referenced))
         )
@@ -159,7 +160,7 @@ class ModelComparison:
 
         It is a field of a model that the rows of the removed model referred to.
         """
-        old_table = self.changes.table(dumped.label)
+        old_table = self.changes.old_table(dumped.label)
         referenced = referenced_models(old_table) if old_table else ()
         labels = {model._meta.label for model in referenced}
         for other in self.models:
@@ -217,7 +218,7 @@ class _FieldComparison:
     @cached_property
     def old_columns(self) -> Mapping[str, Column | Link]:
         """The columns and links of the model when the dump was made, if known, by all names."""
-        if (table := self.models.changes.table(self.dumped.label)) is None:
+        if (table := self.models.changes.old_table(self.dumped.label)) is None:
             return {}
         columns = {column.name: column for column in _columns(table)}
         return {name: columns[own] for name, own in table.names.items()}
@@ -229,7 +230,7 @@ class _FieldComparison:
         for name in self.unknown:
             if name in self.old_columns:
                 old = self.old_columns[name]
-                new = self.models.changes.field(self.dumped.label, str(old.field.name))
+                new = self.models.changes.new_name(self.dumped.label, str(old.field.name))
                 column = self.added.get(self.table.names.get(new or "", ""))
                 if column is not None and _kind(column) == _kind(old):
                     renamed[name] = column.name, False
@@ -323,7 +324,7 @@ class _FieldComparison:
         columns = [column for column in self.added.values() if _kind(column) == kind]
         target = _target(self.old_columns[name]) if name in self.old_columns else None
         if target is not None:
-            label = self.models.changes.model(target._meta.label) or target._meta.label
+            label = self.models.changes.new_label(target._meta.label) or target._meta.label
             targets = ((column, _target(column)) for column in columns)
             return next((column for column, to in targets if to and to._meta.label == label), None)
         similar = [c for c in columns if _similarity(name, str(c.field.name)) >= 0.5]
@@ -339,7 +340,7 @@ class _FieldComparison:
         )  # fmt: skip
         if filling or not is_keyed:
             return finding
-        value = self.models.changes.value(self.table.label, str(column.field.name))
+        value = self.models.changes.added_value(self.table.label, str(column.field.name))
         # Other values have names that a migrator would have to import.
         is_literal = isinstance(value, str | int | float)
         suffix = f", which a migration has filled with {literal(value)}" if is_literal else ""

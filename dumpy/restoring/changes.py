@@ -18,360 +18,369 @@ from django.utils import timezone
 
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
-from dumpy.restoring.history import Key, Past
+from dumpy.restoring.history import MigrationKey, Past
 from dumpy.schema.references import referred_label
 from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
-"""A model: the label of its app, and its name in lower case."""
+"""The app label and the lower-case name of a model."""
 Place = tuple[ModelKey, str]
-"""A field of a model, or with ``""`` the model itself."""
-# One statement that makes something, but no table with rows, or that cleans up. It changes no row,
-# and is run where the schema is built. ANALYZE runs other statements on MariaDB.
-_SCHEMA = re.compile(
+"""A model and the name of a field, or ``""`` for the model itself."""
+# A statement that changes no row: it is run when the schema is built. CREATE TABLE … AS inserts
+# rows, and ANALYZE runs other statements on MariaDB.
+_NO_ROWS = re.compile(
     r"(?is)(|(CREATE(?!.*\bTABLE\b.*\b(AS|SELECT)\b)|COMMENT|GRANT|REVOKE|DROP INDEX|VACUUM"
     r"|REINDEX|CLUSTER|OPTIMIZE|ANALYZE(?!.*\b(UPDATE|DELETE|INSERT|REPLACE|WITH)\b))(\s[^;]*)?;?)"
 )
 _DJANGO = ("django.db.", "django.contrib.")
-# Values of which none is missed.
+# Values that are not counted as lost.
 _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
 
 @dataclass(frozen=True)
-class Redirected:
-    """A foreign key or many-to-many field, by its model, and its ``name`` in rows.
+class RetargetedField:
+    """A foreign key or many-to-many field that refers to another model today.
 
-    ``before`` and ``today`` are the labels of the models that it refers to.
+    Attributes:
+        label: the label of its model.
+        name: its name in rows.
+        old_target: the label of the model that it referred to when the dump was made.
+        new_target: the label of the model that it refers to today.
     """
 
     label: str
     name: str
-    before: str
-    today: str
+    old_target: str
+    new_target: str
 
     @property
     def reason(self) -> str:
-        """Why the values cannot be loaded as they are."""
+        """The reason why the values cannot be loaded unchanged."""
         return (
-            f"referred to {self.before} when the dump was made, and refers to {self.today} today: "
-            "its values would lead to other rows"
+            f"referred to {self.old_target} when the dump was made, and refers to "
+            f"{self.new_target} today: its values would lead to other rows"
         )
 
     @property
     def step(self) -> str:
-        """What a migrator does about it."""
+        """The call of a migrator that changes the values."""
         return f'self.change_values("{self.label}", "{self.name}", {{…}})'
 
 
 @dataclass(frozen=True)
-class _Added:
-    """A field that a migration has added, and what it has put into it: a value, or its maker."""
+class _AddedField:
+    """A field that a migration has added, with the value, or the callable, that fills it."""
 
-    migration: Key
+    migration: MigrationKey
     value: Any
 
 
 @dataclass
 class Changes:
-    """The names of today for those of a dump, and what migrations run, as far as they tell.
+    """The changes that the newer migrations make: new names, removals, and code that they run.
 
     Attributes:
-        past: how far the dump had come, None where the migrations cannot be read.
-        scripts: the migrations that run Python or SQL, with what they run.
-        removed: the migrations that remove fields, or models, whose fields are called ``""``.
+        past: the migrations of the dump, or None if the migrations cannot be read.
+        scripts: a description of the Python and SQL code of each migration that runs any.
+        removed: the migrations that remove fields and models, by their places in the dump.
     """
 
     past: Past | None
-    scripts: dict[Key, list[str]] = field(default_factory=dict)
-    removed: dict[Place, Key] = field(default_factory=dict)
-    # The last migrations that have altered fields, by what the fields were called in the dump.
-    _altered: dict[Place, Key] = field(default_factory=dict)
-    # What has another name now, or none, by the name in the dump, with the last migration.
-    _renamed: dict[Place, tuple[Key, Place | None]] = field(default_factory=dict)
-    # What had another name in the dump, or none, by its name after the migrations so far.
-    _then: dict[Place, Place | _Added] = field(default_factory=dict)
+    scripts: dict[MigrationKey, list[str]] = field(default_factory=dict)
+    removed: dict[Place, MigrationKey] = field(default_factory=dict)
+    # The last migration that alters a field, by the place of the field in the dump.
+    _altered: dict[Place, MigrationKey] = field(default_factory=dict)
+    # The new place, or None if it is removed, by the place in the dump, with the last migration.
+    _renames: dict[Place, tuple[MigrationKey, Place | None]] = field(default_factory=dict)
+    # The place in the dump, or the added field, by the place after the migrations so far.
+    _origins: dict[Place, Place | _AddedField] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, operation in self.past.operations if self.past else ():
-            self._note_effects(key, operation)
-            self._note_names(key, operation)
+            self._track_effects(key, operation)
+            self._track_names(key, operation)
 
-    def table(self, label: str) -> Table | None:
-        """Return a model as it was when the dump was made, None if that is not known."""
-        found = self.past.find(label) if self.past else None
-        return table_of(found) if found is not None else None
+    def old_table(self, label: str) -> Table | None:
+        """Return the table of a historical model, or None if it is not known."""
+        model = self.past.find(label) if self.past else None
+        return table_of(model) if model is not None else None
 
-    def model(self, label: str) -> str | None:
-        """Return the label of today of a model that has another name by now, or another app."""
-        then = self.table(label)
-        if then is None or TODAY.find(label) is not None:
+    def new_label(self, label: str) -> str | None:
+        """Return the current label of a model that was renamed or moved to another app, or None."""
+        old = self.old_table(label)
+        if old is None or TODAY.find(label) is not None:
             return None
-        _migration, now = self._renamed.get((_key(label), ""), (None, None))
-        if now and (model := TODAY.find(".".join(now[0]))):
+        _migration, new = self._renames.get((_model_key(label), ""), (None, None))
+        if new and (model := TODAY.find(".".join(new[0]))):
             return model._meta.label
-        # A model moves to another app with its table.
+        # A model that moves to another app keeps its table.
         for model in TODAY.models():
-            if model._meta.db_table == then.model._meta.db_table and not model._meta.proxy:
+            if model._meta.db_table == old.model._meta.db_table and not model._meta.proxy:
                 return model._meta.label
         return None
 
-    def field(self, label: str, name: str) -> str | None:
-        """Return what a field is called by now, None if it was removed."""
-        place = _key(label), name
-        _migration, now = self._renamed.get(place, (None, place))
-        return now[1] if now else None
+    def new_name(self, label: str, name: str) -> str | None:
+        """Return the current name of a field, or None if it was removed."""
+        place = _model_key(label), name
+        _migration, new = self._renames.get(place, (None, place))
+        return new[1] if new else None
 
-    def value(self, label: str, name: str) -> Any:
-        """Return what a migration has put into a new field of each row, None for nothing."""
-        added = self._then.get((_key(label), name))
-        return added.value if isinstance(added, _Added) and not callable(added.value) else None
+    def added_value(self, label: str, name: str) -> Any:
+        """Return the value that a migration gives a new field in all rows, or None."""
+        origin = self._origins.get((_model_key(label), name))
+        if not isinstance(origin, _AddedField) or callable(origin.value):
+            return None
+        return origin.value
 
-    def redirected(self, label: str, names: Iterable[str]) -> Iterator[Redirected]:
-        """Yield the fields of a dumped model whose values are keys of another model today.
+    def retargeted_fields(self, label: str, names: Iterable[str]) -> Iterator[RetargetedField]:
+        """Yield the fields of a dumped model, among ``names``, that refer to another model today.
 
-        There are none of a model that is gone or renamed: its label is an error of its own.
+        A model that was removed or renamed has none: its label is an error already.
         """
-        if self.past is None or not self.past.is_behind:
+        if self.past is None or not self.past.has_newer_migrations:
             return
-        then, now = self.table(label), TODAY.find(label)
-        if then is None or now is None:
+        old_table, model = self.old_table(label), TODAY.find(label)
+        if old_table is None or model is None:
             return
-        before, today = _references(then), _references(table_of(now))
+        old, new = _references(old_table), _references(table_of(model))
         for name in names:
-            if name in before and name in today and _is_another(before[name], today[name]):
-                yield Redirected(
-                    label, name, referred_label(before[name]), referred_label(today[name])
-                )
+            if name in old and name in new and _is_retargeted(old[name], new[name]):
+                targets = referred_label(old[name]), referred_label(new[name])
+                yield RetargetedField(label, name, *targets)
 
-    def skipped(self, rows: Mapping[str, Collection[str] | None]) -> Iterator[tuple[Key, str]]:
-        """Yield the migrations whose effect rows of the dump lack, with what they do.
+    def skipped(
+        self, rows: Mapping[str, Collection[str] | None]
+    ) -> Iterator[tuple[MigrationKey, str]]:
+        """Yield the migrations whose effect on rows a restore does not repeat, with descriptions.
 
-        They run code; they fill a new field with another value than its default of today; or they
-        rename or remove what is in the dump, while its name is that of another model or field
-        today, so that rows fit where they do not belong. ``rows`` are the labels of the models that
-        the dump has rows of, with the fields of these rows, or None where code knows them.
+        They run code; or fill a new field with a value that is not its current default; or rename
+        or remove a model or field whose name another one has today. ``rows`` maps the labels of the
+        dumped models to the fields of their rows, or to None if code makes them.
         """
-        for key, said in self.scripts.items():
-            yield from ((key, one) for one in said)
-        dumped = {_key(label): label for label in rows}
-        for (model, name), added in self._then.items():
+        for key, descriptions in self.scripts.items():
+            yield from ((key, description) for description in descriptions)
+        dumped = {_model_key(label): label for label in rows}
+        for (model, name), origin in self._origins.items():
             label = dumped.get(model, "")
             fields = rows.get(label)
-            if not isinstance(added, _Added) or fields is None:
+            if not isinstance(origin, _AddedField) or fields is None:
                 continue
-            if values := _different(label, name, added.value, fields):
-                yield added.migration, f"AddField: fills {label}.{name} with {values}"
-        yield from self._misplaced(rows, dumped)
-        yield from self._retyped(dumped)
+            if values := _value_difference(label, name, origin.value, fields):
+                yield origin.migration, f"AddField: fills {label}.{name} with {values}"
+        yield from self._reused_names(rows, dumped)
+        yield from self._conversions(dumped)
 
-    def _retyped(self, dumped: Mapping[ModelKey, str]) -> Iterator[tuple[Key, str]]:
-        """Yield the migrations that convert values as the database does, not as a field would."""
-        for (model, name), key in self._altered.items():
-            label = dumped.get(model, "")
-            then, today = self.table(label) if label else None, TODAY.find(label)
-            old = _columns(then).get(name)
-            new = _columns(table_of(today) if today else None).get(self.field(label, name))
-            if old and new and _kind(old) != _kind(new):
+    def _conversions(self, dumped: Mapping[ModelKey, str]) -> Iterator[tuple[MigrationKey, str]]:
+        """Yield the migrations that let the database convert values to another kind."""
+        for (dumped_model, name), key in self._altered.items():
+            label = dumped.get(dumped_model, "")
+            old_table, model = self.old_table(label) if label else None, TODAY.find(label)
+            old = _columns(old_table).get(name)
+            new = _columns(table_of(model) if model else None).get(self.new_name(label, name))
+            if old and new and _value_kind(old) != _value_kind(new):
                 kinds = f"from {type(old.target).__name__} to {type(new.target).__name__}"
                 yield key, f"AlterField: changes {label}.{name} {kinds}"
 
-    def _misplaced(
+    def _reused_names(
         self, rows: Mapping[str, Collection[str] | None], dumped: Mapping[ModelKey, str]
-    ) -> Iterator[tuple[Key, str]]:
-        """Yield the migrations that rename or remove what has a namesake today."""
-        for (model, name), (key, now) in self._renamed.items():
+    ) -> Iterator[tuple[MigrationKey, str]]:
+        """Yield the migrations that rename or remove models and fields whose names are reused."""
+        for (model, name), (key, new) in self._renames.items():
             label = dumped.get(model, "")
-            today = TODAY.find(label)
-            if now is None or today is None or now == (model, name):
+            current = TODAY.find(label)
+            if new is None or current is None or new == (model, name):
                 continue
             if not name:
                 yield key, f"RenameModel: the rows of {label} are of another model today"
-            elif now[1] != name and self._parameter(label, name) in table_of(today).names:
+            elif new[1] != name and self._dumped_name(label, name) in table_of(current).names:
                 yield (
                     key,
-                    f"RenameField: {label}.{name} is {now[1]} today, and {name} another field",
+                    f"RenameField: {label}.{name} is {new[1]} today, and {name} another field",
                 )
         for (model, name), key in self.removed.items():
             label = dumped.get(model, "")
-            today, fields = TODAY.find(label), rows.get(label)
-            if today is None:
+            current, fields = TODAY.find(label), rows.get(label)
+            if current is None:
                 continue
+            dumped_name = self._dumped_name(label, name)
             if not name:
                 yield key, f"DeleteModel: {label} is another model today"
-            elif fields is not None and _is_given(
-                table_of(today), self._parameter(label, name), fields
-            ):
+            elif fields is not None and _has_value(table_of(current), dumped_name, fields):
                 yield key, f"RemoveField: {label}.{name} is another field today"
 
-    def _parameter(self, label: str, name: str) -> str:
-        """Return what the rows of a dump call a field of their time."""
-        then = self.table(label)
-        return name if then is None else then.names.get(name, name)
+    def _dumped_name(self, label: str, name: str) -> str:
+        """Return the name of a historical field in the rows of the dump."""
+        table = self.old_table(label)
+        return name if table is None else table.names.get(name, name)
 
-    def _note_names(self, key: Key, operation: Operation) -> None:
+    def _track_names(self, key: MigrationKey, operation: Operation) -> None:
+        """Follow the names of models and fields through an operation."""
         app = key[0]
         match operation:
             case ops.SeparateDatabaseAndState() | ops.RunSQL():
-                for one in operation.state_operations:
-                    self._note_names(key, one)
+                for state_operation in operation.state_operations:
+                    self._track_names(key, state_operation)
             case ops.RenameModel():
                 old, new = (app, operation.old_name_lower), (app, operation.new_name_lower)
-                for place in [place for place in self._then if place[0] == old and place[1]]:
-                    self._then[new, place[1]] = self._then.pop(place)
+                for place in [place for place in self._origins if place[0] == old and place[1]]:
+                    self._origins[new, place[1]] = self._origins.pop(place)
                 self._rename(key, (old, ""), (new, ""))
             case ops.DeleteModel():
                 self._rename(key, ((app, operation.name_lower), ""), None)
             case FieldOperation():
-                self._note_field(key, (app, operation.model_name_lower), operation)
+                self._track_field(key, (app, operation.model_name_lower), operation)
 
-    def _note_field(self, key: Key, model: ModelKey, operation: FieldOperation) -> None:
+    def _track_field(self, key: MigrationKey, model: ModelKey, operation: FieldOperation) -> None:
         place = model, operation.name
         match operation:
             case ops.AddField():
-                self._then[place] = _Added(key, _filling(operation.field))
+                self._origins[place] = _AddedField(key, _initial_value(operation.field))
             case ops.AlterField():
-                then = self._origin(place)
-                if not isinstance(then, _Added):
-                    self._altered[then] = key
-                added = self._then.get(place)
-                if isinstance(added, _Added) and added.value is None and not operation.field.null:
-                    self._then[place] = _Added(key, _filling(operation.field))
+                origin = self._origin(place)
+                if not isinstance(origin, _AddedField):
+                    self._altered[origin] = key
+                elif origin.value is None and not operation.field.null:
+                    self._origins[place] = _AddedField(key, _initial_value(operation.field))
             case ops.RenameField():
                 self._rename(key, (model, operation.old_name), (model, operation.new_name))
             case ops.RemoveField():
                 self._rename(key, place, None)
 
-    def _note_effects(self, key: Key, operation: Operation) -> None:
-        """Note what an operation does in a database, beside what models are told."""
-        said = ""
+    def _track_effects(self, key: MigrationKey, operation: Operation) -> None:
+        """Record the effects of an operation on the database."""
+        description = ""
         match operation:
             case ops.SeparateDatabaseAndState():
-                for one in operation.database_operations:
-                    self._note_effects(key, one)
+                for database_operation in operation.database_operations:
+                    self._track_effects(key, database_operation)
             case ops.DeleteModel():
-                self._note_removed(key, ((key[0], operation.name_lower), ""))
+                self._track_removal(key, ((key[0], operation.name_lower), ""))
             case ops.RemoveField():
-                self._note_removed(key, ((key[0], operation.model_name_lower), operation.name))
+                self._track_removal(key, ((key[0], operation.model_name_lower), operation.name))
             case ops.RunPython() if operation.code is not ops.RunPython.noop:
-                said = f"RunPython: {getattr(operation.code, '__qualname__', operation.code)}()"
+                name = getattr(operation.code, "__qualname__", operation.code)
+                description = f"RunPython: {name}()"
             case ops.RunSQL():
-                texts = [text for text in _statements(operation.sql) if not _SCHEMA.fullmatch(text)]
-                said = f"RunSQL: {texts[0]:.60}" if texts else ""
-        if not said and (module := _foreign(operation)):
-            said = f"{type(operation).__name__}: an operation of {module}, which may change rows"
-        if said:
-            self.scripts.setdefault(key, []).append(said)
+                texts = [
+                    text for text in _statements(operation.sql) if not _NO_ROWS.fullmatch(text)
+                ]
+                description = f"RunSQL: {texts[0]:.60}" if texts else ""
+        if not description and (module := _third_party_module(operation)):
+            name = type(operation).__name__
+            description = f"{name}: an operation of {module}, which may change rows"
+        if description:
+            self.scripts.setdefault(key, []).append(description)
 
-    def _note_removed(self, key: Key, place: Place) -> None:
-        then = self._origin(place)
-        if not isinstance(then, _Added):
-            self.removed[then] = key
+    def _track_removal(self, key: MigrationKey, place: Place) -> None:
+        origin = self._origin(place)
+        if not isinstance(origin, _AddedField):
+            self.removed[origin] = key
 
-    def _rename(self, key: Key, old: Place, new: Place | None) -> None:
-        """Let a model or field have another name from now on, or none."""
-        then = self._origin(old)
-        self._then.pop(old, None)
+    def _rename(self, key: MigrationKey, old: Place, new: Place | None) -> None:
+        """Record that a model or field gets a new place, or None if it is removed."""
+        origin = self._origin(old)
+        self._origins.pop(old, None)
         if new is not None:
-            self._then[new] = then
-        if not isinstance(then, _Added):
-            self._renamed[then] = key, new
+            self._origins[new] = origin
+        if not isinstance(origin, _AddedField):
+            self._renames[origin] = key, new
 
-    def _origin(self, place: Place) -> Place | _Added:
-        """Return what a model or field was called in the dump, or how it came since."""
+    def _origin(self, place: Place) -> Place | _AddedField:
+        """Return the place of a model or field in the dump, or the added field."""
         model, name = place
-        if name and place not in self._then:
-            then = self._then.get((model, ""))
-            return (model if then is None or isinstance(then, _Added) else then[0]), name
-        return self._then.get(place, place)
+        if name and place not in self._origins:
+            origin = self._origins.get((model, ""))
+            return (model if origin is None or isinstance(origin, _AddedField) else origin[0]), name
+        return self._origins.get(place, place)
 
 
 def _columns(table: Table | None) -> Mapping[str | None, Column]:
     return {column.field.name: column for column in table.columns} if table is not None else {}
 
 
-def _kind(column: Column) -> str:
-    """Return what values of a column are: JSON, bytes, instants, or what a text can show."""
+def _value_kind(column: Column) -> str:
+    """Return the kind of a column's values: ``"json"``, ``"bytes"``, ``"datetime"``, or ``""``."""
     if column.is_json:
         return "json"
-    return next((one.__name__ for one in (bytes, datetime) if one in (column.types or ())), "")
+    return next((t.__name__ for t in (bytes, datetime) if t in (column.types or ())), "")
 
 
-def _different(label: str, name: str, then: Any, fields: Collection[str]) -> str:
-    """Return the value that rows have in a new field, and that of a load, if it is another one."""
+def _value_difference(label: str, name: str, migrated: Any, fields: Collection[str]) -> str:
+    """Describe the value that a migration gives a new field, if a load gives it another one."""
     model = TODAY.find(label)
     names = table_of(model).names if model is not None else {}
-    if model is None or name not in names or _is_given(table_of(model), name, fields):
+    if model is None or name not in names or _has_value(table_of(model), name, fields):
         return ""
-    own: Any = model._meta.get_field(name)
-    value = _filling(own)
-    # Without a value, rows are refused where a column needs one.
-    if value == then or (value is None and not own.null):
+    field: Any = model._meta.get_field(name)
+    value = _initial_value(field)
+    # Rows without a value that the column needs are refused anyway.
+    if value == migrated or (value is None and not field.null):
         return ""
-    return f"{_shown(then)}; its default of today is {_shown(value)}"
+    return f"{_described(migrated)}; its default of today is {_described(value)}"
 
 
-def _is_given(table: Table, name: str, fields: Collection[str]) -> bool:
-    """Whether rows with these fields have a value for one of a table."""
+def _has_value(table: Table, name: str, fields: Collection[str]) -> bool:
+    """Whether rows with the given fields have a value for the field ``name`` of a table."""
     names = table.names
-    return name in names and names[name] in {names.get(one) for one in fields}
+    return name in names and names[name] in {names.get(field) for field in fields}
 
 
-def filled(values: Iterable[object]) -> int:
-    """Return how many of some values would be missed."""
+def count_filled(values: Iterable[object]) -> int:
+    """Return the number of values that are not empty."""
     return sum(value not in _EMPTY for value in values)
 
 
-def _filling(made: Any) -> Any:
-    """Return what is in a field of rows that were there before it: a value, or what makes one."""
-    if made.has_default():
-        return made.default
-    if getattr(made, "auto_now", False) or getattr(made, "auto_now_add", False):
+def _initial_value(field: Any) -> Any:
+    """Return the value that existing rows get in a new field, or the callable that returns it."""
+    if field.has_default():
+        return field.default
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return timezone.now
-    db_default = getattr(made, "db_default", NOT_PROVIDED)
+    db_default = getattr(field, "db_default", NOT_PROVIDED)
     if db_default is not NOT_PROVIDED:
         return db_default
-    # A relation in an operation may lead to a label, of which default_of() can make nothing.
-    return None if made.is_relation else default_of(made)
+    # default_of() needs the related model, which is only a label in an operation.
+    return None if field.is_relation else default_of(field)
 
 
-def _shown(value: object) -> str:
+def _described(value: object) -> str:
     return f"{value.__qualname__}()" if isinstance(value, type | FunctionType) else repr(value)
 
 
-def _foreign(operation: Operation) -> str:
-    """Return the module of the code that an operation runs if it is not Django's, or ``""``.
+def _third_party_module(operation: Operation) -> str:
+    """Return the module of an operation that is not Django's, or ``""``.
 
-    What is about an index, as a trigger of other packages is, changes no rows.
+    Operations on indexes, such as the triggers of other packages, change no rows.
     """
-    kinds = type(operation).__mro__
-    runs = [
-        next((one for one in kinds if name in vars(one)), Operation)
+    classes = type(operation).__mro__
+    owners = [
+        next((owner for owner in classes if name in vars(owner)), Operation)
         for name in ("state_forwards", "database_forwards")
     ]
-    modules = (one.__module__ for one in runs if not one.__module__.startswith(_DJANGO))
+    modules = (c.__module__ for c in owners if not c.__module__.startswith(_DJANGO))
     return "" if isinstance(operation, IndexOperation) else next(modules, "")
 
 
 def _statements(sql: Any) -> Iterator[str]:
-    """Yield what SQL an operation runs, without parameters, each text on one line."""
-    for one in [sql] if isinstance(sql, str) else sql:
-        yield " ".join(str(one[0] if isinstance(one, list | tuple) else one).split())
+    """Yield the SQL statements of an operation without parameters, each on one line."""
+    for item in [sql] if isinstance(sql, str) else sql:
+        yield " ".join(str(item[0] if isinstance(item, list | tuple) else item).split())
 
 
-def _key(label: str) -> ModelKey:
+def _model_key(label: str) -> ModelKey:
     app, _, name = label.partition(".")
     return app, name.lower()
 
 
 def _references(table: Table) -> Mapping[str, Column]:
-    """The columns that refer to a model, or whose links do, by all names that rows may use."""
+    """Return the columns and links that refer to models, by all their names in rows."""
     columns = table.references
-    return {name: columns[own] for name, own in table.names.items() if own in columns}
+    return {alias: columns[name] for alias, name in table.names.items() if name in columns}
 
 
-def _is_another(old: Column, new: Column) -> bool:
-    """Whether the keys are others, and not those of a parent, or of a row that is one with it."""
-    is_other = referred_label(old) != referred_label(new) and old.target.model._meta.label != (
+def _is_retargeted(old: Column, new: Column) -> bool:
+    """Whether a column refers to another model, which does not share its keys as a parent does."""
+    is_different = referred_label(old) != referred_label(new) and old.target.model._meta.label != (
         new.target.model._meta.label
     )
-    return is_other and TODAY.find(referred_label(old)) is not None
+    return is_different and TODAY.find(referred_label(old)) is not None

@@ -18,9 +18,9 @@ from dumpy.migrating.tables import MigratedDump
 from dumpy.reading import Dump, DumpedTable, Program
 from dumpy.reading.program import labels_in, migrations_named
 from dumpy.reading.source import allow_programs, announce
-from dumpy.restoring.changes import Changes, filled
+from dumpy.restoring.changes import Changes, count_filled
 from dumpy.restoring.compare import DumpedContent, by_model
-from dumpy.restoring.history import Key, Past
+from dumpy.restoring.history import MigrationKey, Past
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE, TableEntry
 
@@ -55,12 +55,12 @@ class Content(MigratedDump):
         return Changes(self.past)
 
     @property
-    def skipped(self) -> Sequence[tuple[Key, str]]:
+    def skipped(self) -> Sequence[tuple[MigrationKey, str]]:
         """The migrations that the rows need, and nothing applies, with what they do."""
         return [] if self.has_arrived else list(self.changes.skipped(self._fields))
 
     @property
-    def unknown(self) -> Mapping[Key, str]:
+    def unknown(self) -> Mapping[MigrationKey, str]:
         """The migrations that the dump names and the project lacks, each with a sentence."""
         return {} if self.has_arrived else self.past.unknown
 
@@ -77,7 +77,7 @@ class Content(MigratedDump):
     def removals(self) -> Sequence[str]:
         """A sentence for each migration that removes values or rows of the dump."""
         removed = self.changes.removed
-        found: dict[Key, list[str]] = {}
+        found: dict[MigrationKey, list[str]] = {}
         moved = ", unless a data migration moves it" if self.changes.scripts else ""
         values: dict[str, Counter[str]] = {}
         for ((app, model), name), key in removed.items():
@@ -100,14 +100,14 @@ class Content(MigratedDump):
         """Return how many rows have a value in each field, by the name that the field had then."""
         counts: Counter[str] = Counter()
         for table in tables:
-            then = self.changes.table(table.label)
+            then = self.changes.old_table(table.label)
             own = then.names if then is not None else {}
             where = {own.get(one, one): at for one, at in table.fields.items()}
             columns = [(name, where.get(own.get(name, name))) for name in names]
             for block in table.blocks() if columns else ():
                 for name, at in columns:
                     if isinstance(at, int):
-                        counts[name] += filled(block.columns[at])
+                        counts[name] += count_filled(block.columns[at])
         return counts
 
     @property

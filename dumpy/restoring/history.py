@@ -1,4 +1,4 @@
-"""The models of the past: what the migrations that a dump names had made of them."""
+"""The migrations and models of the project at the time of a dump."""
 
 from __future__ import annotations
 
@@ -27,47 +27,47 @@ from dumpy.loading.registry import TODAY, Registry
 from dumpy.restoring.schema import Migrate
 from dumpy.schema.tables import ModelType
 
-Key = tuple[str, str]
-"""A migration: the label of its app, and its name."""
+MigrationKey = tuple[str, str]
+"""The app label and the name of a migration."""
 _USERS = "Set AUTH_USER_MODEL to its value at that time: migrations do not move users."
 
 
-class Historical(Registry):
-    """The models of a state of the past; they have no methods and none of their own managers.
+class HistoricalRegistry(Registry):
+    """The historical models of a project state, without methods and custom managers.
 
-    ``renamed`` maps labels of apps to the labels that squashed migrations have given them.
+    ``renamed_apps`` maps old app labels to those that squashed migrations have given the apps.
     """
 
-    def __init__(self, apps: Apps, renamed: Mapping[str, str]) -> None:
+    def __init__(self, apps: Apps, renamed_apps: Mapping[str, str]) -> None:
         self.apps = apps
-        self._renamed = renamed
+        self._renamed_apps = renamed_apps
 
     def get(self, label: str) -> ModelType:
-        """Return the model of a label; a squashed migration may have renamed the app since."""
+        """Return the model called ``app_label.ModelName``, also by the old label of its app."""
         app_label, _, name = label.partition(".")
-        return self.apps.get_model(self._renamed.get(app_label, app_label), name)
+        return self.apps.get_model(self._renamed_apps.get(app_label, app_label), name)
 
     def has(self, label: str) -> bool:
-        """Whether there was a model of a label, or is one today: a dump may not have its rows."""
+        """Whether a model existed then or exists today; the dump may have no rows of it."""
         return super().has(label) or TODAY.has(label)
 
     def by_natural_key(self, model: ModelType, key: tuple[object, ...], using: str) -> Model:
-        """Return the row with a natural key, which is what the manager of today says it is."""
+        """Return the row that the current manager finds by a natural key."""
         rows: QuerySet[Any] = QuerySet(model, using=using)
         if model._meta.label_lower == "auth.permission":
             names = ("codename", "content_type__app_label", "content_type__model")
             permission: Model = rows.get(**dict(zip(names, key, strict=True)))
             return permission
-        real: Any = self._today(model)
-        if hasattr(real, "USERNAME_FIELD"):
-            user: Model = rows.get(**{real.USERNAME_FIELD: key[0]})
+        current: Any = self._current_model(model)
+        if hasattr(current, "USERNAME_FIELD"):
+            user: Model = rows.get(**{current.USERNAME_FIELD: key[0]})
             return user
-        manager = copy(real._default_manager)
+        manager = copy(current._default_manager)
         manager.model, manager._db = model, using
-        found: Model = manager.get_by_natural_key(*key)
-        return found
+        instance: Model = manager.get_by_natural_key(*key)
+        return instance
 
-    def _today(self, model: ModelType) -> ModelType:
+    def _current_model(self, model: ModelType) -> ModelType:
         try:
             return today.get_model(model._meta.label)
         except LookupError:
@@ -77,113 +77,119 @@ class Historical(Registry):
 
 
 class Past:
-    """How far a dump had come in the migrations of the project, and what these have done since.
+    """The state of the project's migrations when a dump was made.
 
-    Apps that are not installed, or that have no migrations (in tests, say), are ignored.
+    Apps that are not installed, or that have no migrations, for example in tests, are ignored.
 
     Attributes:
-        unknown: the migrations that the dump names and the project lacks, each with a sentence.
-        loader: the migrations, squashed ones in place of what they replace wherever that is done.
-        named: those that the dump names, or the squashed ones that have taken their place.
+        unknown: a message for each migration that the dump names and the project does not have.
+        loader: the migrations of the project; squashed migrations replace the applied ones.
+        named: the migrations that the dump names, or the squashed migrations that replace them.
     """
 
     def __init__(self, migrations: Mapping[str, str]) -> None:
         """Raise ``RestoreFailed`` if the migrations of the project cannot be read."""
         self._migrations = migrations
-        self._disk = MigrationLoader(None, load=False)
+        self._disk_loader = MigrationLoader(None, load=False)
         try:
-            self._disk.load_disk()
+            self._disk_loader.load_disk()
             known = [key for key in migrations.items() if self._has_migrations(key[0])]
-            self.unknown = {key: said for key in known if (said := self._problem(key))}
+            self.unknown = {key: text for key in known if (text := self._problem(key))}
             self._keys = [key for key in known if key not in self.unknown]
-            self.loader = _Loader(self._applied())
-        except Exception as error:  # a migration is code, which may do anything
+            self.loader = _Loader(self._applied_parts())
+        except Exception as error:  # migrations are code, which may raise anything
             raise RestoreFailed(
                 "The migrations of the project cannot be read; nothing was written.\n"
                 f"{type(error).__name__}: {error}"
             ) from error
         nodes = self.loader.graph.nodes
-        self.named: tuple[Key, ...] = tuple(
+        self.named: tuple[MigrationKey, ...] = tuple(
             dict.fromkeys(
-                key if key in nodes else next(one for one in self._squashes(key) if one in nodes)
+                key
+                if key in nodes
+                else next(squash for squash in self._squashes(key) if squash in nodes)
                 for key in self._keys
             )
         )
 
     @property
-    def is_behind(self) -> bool:
-        """Whether there are newer migrations."""
+    def has_newer_migrations(self) -> bool:
+        """Whether the project has migrations that are newer than the dump."""
         return not set(self.named) <= set(self.loader.graph.leaf_nodes())
 
     @property
-    def leaves(self) -> list[Key]:
-        """The newest migrations of the apps that the dump names, and of those that came since."""
+    def leaves(self) -> list[MigrationKey]:
+        """The newest migrations of the apps of the dump, and of apps that depend on them."""
         apps = self._apps | {app for app, _name in self.unknown}
         leaves = self.loader.graph.leaf_nodes()
-        return [key for key in leaves if key[0] in apps or key in self._concerned]
+        return [key for key in leaves if key[0] in apps or key in self._relevant]
 
     @property
-    def operations(self) -> Iterator[tuple[Key, Operation]]:
-        """What the newer migrations of these apps do, in the order of their plan."""
-        for key in self._concerned:
-            if key not in self._done:
+    def operations(self) -> Iterator[tuple[MigrationKey, Operation]]:
+        """The operations of the newer migrations with their migrations, in order."""
+        for key in self._relevant:
+            if key not in self._applied:
                 operations = self.loader.graph.nodes[key].operations
                 yield from ((key, operation) for operation in operations)
 
     @cached_property
-    def _concerned(self) -> Mapping[Key, None]:
-        """The migrations of apps that the dump names, and those that depend on them, in order."""
+    def _relevant(self) -> Mapping[MigrationKey, None]:
+        """The migrations of the apps that the dump names, and all that depend on them, in order."""
         graph = self.loader.graph
-        found: dict[Key, None] = {}
+        relevant: dict[MigrationKey, None] = {}
         for key in (key for leaf in graph.leaf_nodes() for key in graph.forwards_plan(leaf)):
             parents = (parent.key for parent in graph.node_map[key].parents)
-            if key[0] in self._apps or any(parent in found for parent in parents):
-                found[key] = None
-        return found
+            if key[0] in self._apps or any(parent in relevant for parent in parents):
+                relevant[key] = None
+        return relevant
 
     @property
-    def targets(self) -> tuple[Key, ...]:
-        """The migrations to apply: content types are needed by any row that refers to them."""
+    def targets(self) -> tuple[MigrationKey, ...]:
+        """The migrations to apply: those that the dump names, and those of content types."""
         leaves = self.loader.graph.leaf_nodes("contenttypes")
         return (*self.named, *(leaf for leaf in leaves if leaf[0] not in self._apps))
 
     @property
-    def registry(self) -> Historical | None:
-        """The models of that time, None if they cannot be made."""
-        return self._made[0]
+    def registry(self) -> HistoricalRegistry | None:
+        """The historical models, or None if they cannot be built."""
+        return self._registry_and_problems[0]
 
     def models(self) -> list[ModelType]:
-        """Return the models of that time, of the apps whose migrations the dump names."""
-        # To make the models of many migrations takes seconds.
-        registry = self.registry if self.is_behind else TODAY
-        found = registry.models() if registry else []
-        return [model for model in found if model._meta.app_label in self._apps]
+        """Return the historical models of the apps whose migrations the dump names."""
+        # It takes seconds to build the models from many migrations.
+        registry = self.registry if self.has_newer_migrations else TODAY
+        models = registry.models() if registry else []
+        return [model for model in models if model._meta.app_label in self._apps]
 
     def find(self, label: str) -> ModelType | None:
-        """Return a model as it was when the dump was made, None if that is not known."""
-        found = self.registry.find(label) if self.registry else None
-        return found if found is not None and found._meta.app_label in self._apps else None
+        """Return a historical model, or None if it is not known."""
+        model = self.registry.find(label) if self.registry else None
+        return model if model is not None and model._meta.app_label in self._apps else None
 
     def problems(self, labels: Iterable[str]) -> list[str]:
-        """Return why rows of models with these labels cannot be loaded into those of that time."""
-        if reasons := list(self._strange(labels) or self._unnamed(labels) or self._made[1]):
-            return list(dict.fromkeys(reasons))
-        return list(dict.fromkeys([*self._other_users(labels), *self._dangling()]))
+        """Return the reasons why rows of models cannot be loaded with the historical models."""
+        if problems := list(
+            self._project_problems(labels)
+            or self._migration_problems(labels)
+            or self._registry_and_problems[1]
+        ):
+            return list(dict.fromkeys(problems))
+        return list(dict.fromkeys([*self._swapped_problems(labels), *self._relation_problems()]))
 
-    def without_migration(self, models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
-        """Yield label and field of what models have, and no migration of the project makes."""
+    def fields_without_migration(self, models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
+        """Yield the label and the name of each field of models that no migration creates."""
         state = self.loader.project_state()
         for model in models:
             meta = model._meta
             if not meta.managed or meta.app_label not in self.loader.migrated_apps:
                 continue
-            found = state.models.get((meta.app_label, str(meta.model_name)))
-            made = {*found.fields} if found is not None else set()
-            # The state of a model has no field for its order, only the option.
-            if found is not None and found.options.get("order_with_respect_to"):
-                made.add("_order")
+            model_state = state.models.get((meta.app_label, str(meta.model_name)))
+            fields = {*model_state.fields} if model_state is not None else set()
+            # A model state has no field for the order, only the option.
+            if model_state is not None and model_state.options.get("order_with_respect_to"):
+                fields.add("_order")
             for field in (*meta.local_concrete_fields, *meta.local_many_to_many):
-                if field.name not in made:
+                if field.name not in fields:
                     yield meta.label, field.name
 
     @cached_property
@@ -191,71 +197,74 @@ class Past:
         return {app for app, _name in self.named}
 
     @cached_property
-    def _done(self) -> set[Key]:
-        """The migrations that had been applied, by what the dump names of each app."""
+    def _applied(self) -> set[MigrationKey]:
+        """The migrations that were applied when the dump was made."""
         return {
             key
-            for one in self.named
-            for key in self.loader.graph.forwards_plan(one)
-            if key[0] == one[0] or key[0] not in self._apps
+            for named in self.named
+            for key in self.loader.graph.forwards_plan(named)
+            if key[0] == named[0] or key[0] not in self._apps
         }
 
     @cached_property
-    def _made(self) -> tuple[Historical | None, list[str]]:
-        """The models of that time, or why they cannot be made."""
+    def _registry_and_problems(self) -> tuple[HistoricalRegistry | None, list[str]]:
+        """The historical models, or None and the reasons why they cannot be built."""
         plans = map(self.loader.graph.forwards_plan, self.named)
-        if overtaken := {key for plan in plans for key in plan} - self._done:
+        if missing := {key for plan in plans for key in plan} - self._applied:
             return None, [
-                f"Migrations that the dump names need {_shown(key)}, but of this app it names an "
+                f"Migrations that the dump names need {_dotted(key)}, but of this app it names an "
                 "earlier one: its SOURCE_MIGRATIONS were edited, or dependencies of migrations "
                 "have changed since."
-                for key in sorted(overtaken)
+                for key in sorted(missing)
             ]
         try:
-            apps = _rendered(self.loader.project_state(list(self.targets)))
+            apps = _render(self.loader.project_state(list(self.targets)))
         except (ValueError, LookupError, InvalidBasesError) as error:
-            reason, users = f"The models as they were cannot be made: {error}", ""
-            if settings.AUTH_USER_MODEL.lower() in reason.lower():
-                users = (
+            problem, hint = f"The models as they were cannot be made: {error}", ""
+            if settings.AUTH_USER_MODEL.lower() in problem.lower():
+                hint = (
                     f"\nAUTH_USER_MODEL is {settings.AUTH_USER_MODEL}, which did not exist when "
                     f"the dump was made. {_USERS}"
                 )
-            return None, [reason + users]
-        return Historical(apps, self._renamed()), []
+            return None, [problem + hint]
+        return HistoricalRegistry(apps, self._renamed_apps()), []
 
-    def _strange(self, labels: Iterable[str]) -> list[str]:
-        """Return why the dump has no past here at all."""
-        apps = sorted({*map(_app_of, labels)})
+    def _project_problems(self, labels: Iterable[str]) -> list[str]:
+        """Return the problem of a dump without migrations, or of another project."""
+        apps = sorted({*map(_app_label, labels)})
         if not self._migrations:
             return [
                 "SOURCE_MIGRATIONS is empty: it does not say which migrations were applied. "
                 "Restore it without --through-migrations, or write there what they were."
             ]
-        here = (app in self._disk.unmigrated_apps or self._has_migrations(app) for app in apps)
-        if apps and not any(here):
+        installed = (
+            app in self._disk_loader.unmigrated_apps or self._has_migrations(app) for app in apps
+        )
+        if apps and not any(installed):
             return [
                 f"It is of another project: none of its apps ({', '.join(apps)}) is installed "
                 "here. Restore it with the settings of its own project."
             ]
         return []
 
-    def _unnamed(self, labels: Iterable[str]) -> list[str]:
-        """Return why migrations of the dump cannot be applied, or are not known."""
-        found = [*filter(None, map(self._problem, self._migrations.items()))]
-        for app in map(_app_of, labels):
-            if app in self._migrations or app in self._disk.unmigrated_apps:
+    def _migration_problems(self, labels: Iterable[str]) -> list[str]:
+        """Return the problems of the migrations of the dump."""
+        problems = [*filter(None, map(self._problem, self._migrations.items()))]
+        for app in map(_app_label, labels):
+            if app in self._migrations or app in self._disk_loader.unmigrated_apps:
                 continue
-            if app not in self._disk.migrated_apps:
-                found.append(_not_installed(app))
+            if app not in self._disk_loader.migrated_apps:
+                problems.append(_not_installed(app))
                 continue
-            found.append(
+            problems.append(
                 f"The dump names no migration of {app!r}, whose rows it has: the app had no "
                 "migrations then. Add to SOURCE_MIGRATIONS the migration that describes its "
                 f"tables, such as {app!r}: {self._names(app)[0]!r}."
             )
-        return found
+        return problems
 
-    def _other_users(self, labels: Iterable[str]) -> Iterator[str]:
+    def _swapped_problems(self, labels: Iterable[str]) -> Iterator[str]:
+        """Yield a problem for each model that the settings replace with another one."""
         for label in labels:
             with suppress(LookupError, ValueError):
                 meta = self.registry.get(label)._meta if self.registry else None
@@ -265,9 +274,10 @@ class Past:
                         f"by the settings here. {_USERS}"
                     )
 
-    def _dangling(self) -> Iterator[str]:
+    def _relation_problems(self) -> Iterator[str]:
+        """Yield a problem for each relation of an app without migrations to an unknown model."""
         for model in self.registry.models() if self.registry else ():
-            is_migrated = model._meta.app_label not in self._disk.unmigrated_apps
+            is_migrated = model._meta.app_label not in self._disk_loader.unmigrated_apps
             for field in () if is_migrated else model._meta.local_fields:
                 remote = field.remote_field and field.remote_field.model
                 if isinstance(remote, str):
@@ -277,89 +287,92 @@ class Past:
                         "migrations."
                     )
 
-    def _problem(self, key: Key) -> str:
-        """Return why a migration of the dump cannot be applied, or ``""``."""
-        squashes, disk = self._squashes(key), self._on_disk
-        gone = {one for squash in squashes for one in self._parts(squash)} - disk.keys()
+    def _problem(self, key: MigrationKey) -> str:
+        """Return the reason why a migration of the dump cannot be applied, or ``""``."""
+        squashes, existing = self._squashes(key), self._disk_migrations
+        gone = {part for squash in squashes for part in self._parts(squash)} - existing.keys()
         is_whole = any(self._parts(squash)[-1] == key for squash in squashes)
         if squashes and not is_whole and gone:
             return (
-                f"The dump names the migration {_shown(key)}, which is in the middle of "
-                f"{_shown(squashes[0])}: its state cannot be made without {_shown(min(gone))}, "
+                f"The dump names the migration {_dotted(key)}, which is in the middle of "
+                f"{_dotted(squashes[0])}: its state cannot be made without {_dotted(min(gone))}, "
                 "which is gone. Restore the dump with the code of its time, then dump it again."
             )
-        if squashes or key in disk:
+        if squashes or key in existing:
             return ""
-        if key[0] not in {*self._disk.migrated_apps, *self._disk.unmigrated_apps}:
+        if key[0] not in {*self._disk_loader.migrated_apps, *self._disk_loader.unmigrated_apps}:
             return _not_installed(key[0])
         names = self._names(key[0])
         newest = f"its newest of this app is {names[-1]}" if names else "it has none of this app"
         return (
-            f"The dump names the migration {_shown(key)}, which the project does not have; "
+            f"The dump names the migration {_dotted(key)}, which the project does not have; "
             f"{newest}. Use the code that has it, or newer code."
         )
 
     def _names(self, app: str) -> list[str]:
-        return sorted(name for one, name in self._on_disk if one == app)
+        return sorted(name for label, name in self._disk_migrations if label == app)
 
     def _has_migrations(self, app: str) -> bool:
-        """Whether an app has migrations here, or another one that has taken them over."""
-        return app in {*self._disk.migrated_apps, *(one for one, _name in self._replaced)}
+        """Whether an app has migrations, or squashed migrations of another app replace them."""
+        return app in {
+            *self._disk_loader.migrated_apps,
+            *(label for label, _name in self._squashes_by_part),
+        }
 
     @property
-    def _on_disk(self) -> Mapping[Key, Migration]:
-        return self._disk.disk_migrations or {}
+    def _disk_migrations(self) -> Mapping[MigrationKey, Migration]:
+        return self._disk_loader.disk_migrations or {}
 
     @cached_property
-    def _replaced(self) -> dict[Key, list[Key]]:
-        """The squashed migrations, by each migration that they stand for."""
-        found: dict[Key, list[Key]] = {}
-        for squash in self._on_disk:
-            for one in self._parts(squash):
-                if one != squash:
-                    found.setdefault(one, []).append(squash)
-        return found
+    def _squashes_by_part(self) -> dict[MigrationKey, list[MigrationKey]]:
+        """The squashed migrations by the migrations that they replace."""
+        squashes: dict[MigrationKey, list[MigrationKey]] = {}
+        for squash in self._disk_migrations:
+            for part in self._parts(squash):
+                if part != squash:
+                    squashes.setdefault(part, []).append(squash)
+        return squashes
 
-    def _squashes(self, key: Key) -> list[Key]:
-        return self._replaced.get(key, [])
+    def _squashes(self, key: MigrationKey) -> list[MigrationKey]:
+        return self._squashes_by_part.get(key, [])
 
-    def _parts(self, key: Key) -> list[Key]:
-        """The migrations that one stands for: those that a squashed one replaces, or itself."""
-        migration = self._on_disk.get(key)
+    def _parts(self, key: MigrationKey) -> list[MigrationKey]:
+        """Return the migrations that a squashed migration replaces, or the migration itself."""
+        migration = self._disk_migrations.get(key)
         if migration is None or not migration.replaces:
             return [key]
         return [part for app, name in migration.replaces for part in self._parts((app, name))]
 
-    def _applied(self) -> dict[Key, Any]:
-        """The parts of squashed migrations that are applied at that state."""
-        found: dict[Key, Any] = {}
+    def _applied_parts(self) -> dict[MigrationKey, Any]:
+        """Return the applied parts of squashed migrations."""
+        applied: dict[MigrationKey, Any] = {}
         for key in self._keys:
             for squash in self._squashes(key):
                 parts = self._parts(squash)
-                done = parts[: parts.index(key) + 1]
-                found |= {one: self._on_disk.get(one) for one in done}
-        return found
+                for part in parts[: parts.index(key) + 1]:
+                    applied[part] = self._disk_migrations.get(part)
+        return applied
 
-    def _renamed(self) -> dict[str, str]:
-        """The apps whose migrations are replaced by those of another app."""
+    def _renamed_apps(self) -> dict[str, str]:
+        """Return the new labels of the apps whose migrations another app has squashed."""
         return {
             key[0]: new
             for key in self._keys
-            if key not in self._on_disk and key[0] not in self._disk.migrated_apps
+            if key not in self._disk_migrations and key[0] not in self._disk_loader.migrated_apps
             for new, _name in self._squashes(key)
             if new != key[0]
         }
 
 
 class MigrateTo(Migrate):
-    """Makes the tables of the past: no receiver of ``post_migrate`` adds anything to them."""
+    """Creates the historical tables, without ``post_migrate``, whose receivers add rows."""
 
     def __init__(self, past: Past) -> None:
         super().__init__()
         self._past = past
 
     def migrate(self, **options: Any) -> None:
-        """Migrate to the targets of the past, and make tables for apps without migrations."""
+        """Apply the migrations of the past, and create the tables of apps without migrations."""
         connection, loader = connections[self.database], self._past.loader
         self.verbosity = 0
         with override(None):
@@ -375,35 +388,35 @@ class MigrateTo(Migrate):
 
 
 class _Loader(MigrationLoader):
-    """The graph that Django makes for a database in which certain migrations are applied."""
+    """Builds the graph for a database in which the given migrations are applied."""
 
-    def __init__(self, applied: dict[Key, Any]) -> None:
+    def __init__(self, applied: dict[MigrationKey, Any]) -> None:
         self._applied = applied
         super().__init__(None)
 
     @property
-    def applied_migrations(self) -> dict[Key, Any]:
+    def applied_migrations(self) -> dict[MigrationKey, Any]:
         """The migrations that are applied."""
         return self._applied
 
     @applied_migrations.setter
     def applied_migrations(self, found: object) -> None:
-        """Ignore what is found where there is no database."""
+        """Ignore the migrations that Django finds without a database: none."""
 
 
-def _rendered(state: ProjectState) -> Apps:
-    """The models of a state, those of apps without migrations with the relations that they have."""
+def _render(state: ProjectState) -> Apps:
+    """Return the models of a state; those of apps without migrations get their relations."""
     apps: Any = state.apps
-    real = [(one.app_label, one.name_lower) for one in apps.real_models]
+    real_models = [(state.app_label, state.name_lower) for state in apps.real_models]
     with apps.bulk_update():
-        for key in real:
+        for key in real_models:
             apps.unregister_model(*key)
-    apps.render_multiple([ModelState.from_model(today.get_model(*key)) for key in real])
-    found: Apps = apps
-    return found
+    apps.render_multiple([ModelState.from_model(today.get_model(*key)) for key in real_models])
+    rendered: Apps = apps
+    return rendered
 
 
-def _app_of(label: str) -> str:
+def _app_label(label: str) -> str:
     return label.partition(".")[0]
 
 
@@ -415,5 +428,5 @@ def _not_installed(app: str) -> str:
     )
 
 
-def _shown(key: Key) -> str:
+def _dotted(key: MigrationKey) -> str:
     return ".".join(key)

@@ -72,7 +72,7 @@ class Plan:
     @property
     def new_tables(self) -> set[str]:
         """The tables that came later: if they are there, their rows stay."""
-        then = self.content.past.models() if self.content.past.is_behind else []
+        then = self.content.past.models() if self.content.past.has_newer_migrations else []
         known = {model._meta.label_lower for model in then}
         known |= {label.lower() for label in self.content.labels}
         apps = {model._meta.app_label for model in then}
@@ -122,7 +122,7 @@ class Plan:
 
     def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
-            for found in self.content.changes.redirected(table.label, table.fields):
+            for found in self.content.changes.retargeted_fields(table.label, table.fields):
                 place = table.declared_at(found.name)
                 reason = f"{found.label}.{found.name} {found.reason}."
                 yield FixtureError(place, reason, _REDIRECTED.format(found.step))
@@ -161,7 +161,11 @@ class Plan:
 def through_advice(content: Content) -> str:
     """Return what to type for a dump that does not fit the models, and what it would cost."""
     past = content.past
-    if configuration().migration_class or not past.is_behind or past.problems(content.labels):
+    if (
+        configuration().migration_class
+        or not past.has_newer_migrations
+        or past.problems(content.labels)
+    ):
         return ""
     return " ".join([_THROUGH, *content.removals])
 
