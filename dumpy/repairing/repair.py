@@ -26,7 +26,13 @@ from dumpy.reading.dump import Row
 from dumpy.repairing.choice import Choice, InvalidChoice
 from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.instances import dumped_row, new
-from dumpy.schema.references import GenericKey, generic_keys_of, load_order
+from dumpy.schema.references import (
+    GenericKey,
+    Reference,
+    generic_keys_of,
+    load_order,
+    references_of,
+)
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -211,12 +217,19 @@ class Repair:
         for table in dict.fromkeys(map(table_of, apps.get_models())):
             columns = [column for column in table.columns if column.references in models]
             generic_keys = list(generic_keys_of(table))
-            if not (columns or generic_keys) or is_special(table.model):
+            composites = {
+                reference.own: reasons
+                for reference in _composite_references(table)
+                if (reasons := _reasons_by_key(reference, rows))
+            }
+            if not (columns or generic_keys or composites) or is_special(table.model):
                 continue
-            names = {column.name for column in columns}
+            names = {column.name for column in columns}.union(*composites)
             for key in generic_keys:
                 names |= {key.content_type.name, key.object_id.name}
-            reason_for = partial(_child_reason, table, columns, generic_keys, parents, is_strict)
+            reason_for = partial(
+                _child_reason, table, columns, generic_keys, composites, parents, is_strict
+            )
             for row in self._find(table, names, reason_for):
                 if row.identity not in seen:
                     seen.add(row.identity)
@@ -232,12 +245,48 @@ class Repair:
                     if not (self._will_exist(key) or is_special(key.model)):
                         reason = f"{row} refers to it."
                         needed[key.model, key.name].setdefault(key.value, reason)
+            composites = self._composite_targets(rows)
             rows = []
             for (model, name), reasons in needed.items():
                 for row in self._find_by(table_of(model), name, reasons):
                     if self._add(row):
                         self._new_keys.add(RowKey(model, name, row.values[name]))
                         rows.append(row)
+            for (table, names), reasons in composites.items():
+                rows += filter(self._add, self._find_composite(table, names, reasons))
+
+    def _composite_targets(
+        self, rows: Iterable[Candidate]
+    ) -> Mapping[tuple[Table, tuple[str, ...]], dict[object, str]]:
+        """Return the rows that are missing, and that composite foreign keys of ``rows`` refer to.
+
+        They are the reasons to restore them, by the values of columns.
+        """
+        needed: defaultdict[tuple[Table, tuple[str, ...]], dict[object, str]] = defaultdict(dict)
+        for row in rows:
+            for reference in _composite_references(row.table):
+                key = _values(reference.own, row.values)
+                query: QuerySet[Any] = QuerySet(reference.target.model, using=self._using)
+                if None not in key and not (
+                    (reference.target.label, key) in self._rows
+                    or query.filter(**dict(zip(reference.to, key, strict=True))).exists()
+                ):
+                    needed[reference.target, reference.to].setdefault(key, f"{row} refers to it.")
+        return needed
+
+    def _find_composite(
+        self, table: Table, names: tuple[str, ...], reasons: Mapping[object, str]
+    ) -> list[Candidate]:
+        """Return the rows for the values of several columns; note those that are not there."""
+        rows = list(self._find(table, names, lambda row: reasons.get(_values(names, row), "")))
+        found = {_values(names, row.values) for row in rows}
+        self._result.notes += [
+            f"{table.label}({', '.join(names)}={key!r}) is neither in the database nor in the "
+            f"dump: {reason}"
+            for key, reason in reasons.items()
+            if key not in found
+        ]
+        return rows
 
     def _find_by(self, table: Table, name: str, reasons: Mapping[object, str]) -> list[Candidate]:
         """Return the rows for the values of a unique field, each with the reason for its value."""
@@ -453,6 +502,24 @@ def _target(column: Column, values: Values) -> RowKey | None:
     return RowKey(column.references, column.parent_field.attname, value)
 
 
+def _composite_references(table: Table) -> Iterator[Reference]:
+    """Yield the foreign keys of a table that have several columns."""
+    return (reference for reference in references_of(table) if len(reference.own) > 1)
+
+
+def _reasons_by_key(reference: Reference, rows: Iterable[Candidate]) -> dict[object, str]:
+    """Return the reasons to restore rows that refer to ``rows``, by the values that they have."""
+    return {
+        _values(reference.to, row.values): f"it refers to {row}."
+        for row in rows
+        if row.table is reference.target
+    }
+
+
+def _values(names: Iterable[str], values: Values) -> tuple[object, ...]:
+    return tuple(values.get(name) for name in names)
+
+
 def _generic_target(generic_key: GenericKey, values: Values) -> RowKey | None:
     """Return the row that a generic foreign key refers to, None if there is none."""
     content_type = values.get(generic_key.content_type.name)
@@ -472,6 +539,7 @@ def _child_reason(
     table: Table,
     columns: Iterable[Column],
     generic_keys: Iterable[GenericKey],
+    composites: Mapping[tuple[str, ...], Mapping[object, str]],
     parents: Mapping[RowKey, str],
     is_strict: bool,
     values: Values,
@@ -488,7 +556,9 @@ def _child_reason(
         if (key := _target(column, values)) in parents and key is not None:
             return parents[key]
     keys = (_generic_target(generic_key, values) for generic_key in generic_keys)
-    return next((parents[key] for key in keys if key in parents and key is not None), "")
+    reasons = [parents[key] for key in keys if key in parents and key is not None]
+    reasons += [found.get(_values(own, values), "") for own, found in composites.items()]
+    return next(filter(None, reasons), "")
 
 
 def _candidate(table: Table, values: Values, place: Place, reason: str) -> Candidate:
