@@ -136,10 +136,15 @@ class PendingObject:
     is_changed: bool = False
     is_incomplete: bool = False
 
+    @property
+    def table(self) -> Table:
+        """The table of the model of the object."""
+        return table_of(type(self.instance))
+
     def problem(self, using: str) -> Problem:
         """Return the problem of the object."""
-        error, table = self.error or RefusedRow("it was not tried."), table_of(type(self.instance))
-        return problem_of(row_ref(self.instance, self.place), table, error, using)
+        error = self.error or RefusedRow("it was not tried.")
+        return problem_of(row_ref(self.instance, self.place), self.table, error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
         """Yield the row of the object; a hand-written object has rows of its parents before it."""
@@ -220,11 +225,11 @@ class ObjectLoader:
             item.error = error
             self._loader.pending.add(item)
             return False
-        item.error, instance = None, item.instance
-        # Code may save an object of its own as often as it likes.
-        if item.place and (self._loader.tables_are_empty or dumped_row(instance)):
-            table = table_of(type(instance))
-            self._loader.pending.loaded_keys.add_object(table, instance.pk, item.place)
+        item.error = None
+        # Hand-written code may save an object several times.
+        if item.place and (self._loader.tables_are_empty or dumped_row(item.instance)):
+            loaded_keys = self._loader.pending.loaded_keys
+            loaded_keys.add_object(item.table, item.instance.pk, item.place)
         return True
 
     @contextmanager
@@ -241,9 +246,8 @@ class ObjectLoader:
         row = dumped_row(item.instance)
         if row is None or item.is_incomplete:
             return False
-        table = table_of(type(item.instance))
         return all(
-            table.column(name).field.null or self._references.is_available(natural)
+            item.table.column(name).field.null or self._references.is_available(natural)
             for name, natural in row.references.items()
         )
 
@@ -277,8 +281,7 @@ class ObjectLoader:
             self._note_natural_keys(item, row)
 
     def _note_natural_keys(self, item: PendingObject, row: DumpedRow) -> None:
-        instance = item.instance
-        table = table_of(type(instance))
+        table = item.table
         values: dict[str, object] = {
             table.column(name).name: natural
             for name, natural in row.references.items()
@@ -286,7 +289,7 @@ class ObjectLoader:
         }
         values |= {n: keys for n, keys in row.links.items() if Natural in set(map(type, keys))}
         if values:
-            key = [getattr(instance, name) for name in table.key]
+            key = [getattr(item.instance, name) for name in table.key]
             rows = self._rows_with_natural_keys[table, tuple(values)]
             rows.append(_row(item, [*key, *values.values()]))
 
@@ -335,7 +338,7 @@ class ObjectLoader:
                 else:
                     instance.save(using=self._using)
         self._references.note_saved(instance, is_new=adding)
-        counts = self._counts(instance)
+        counts = self._counts(item)
         counts.inserted += adding
         counts.updated += not adding
 
@@ -414,8 +417,7 @@ class ObjectLoader:
 
     def _save_dumped_row(self, item: PendingObject, row: DumpedRow) -> None:
         """Save an object of a dump with its values as dumped, without ``save()``."""
-        instance = item.instance
-        table = table_of(type(instance))
+        instance, table = item.instance, item.table
         for name, natural in row.references.items():
             column = table.column(name)
             value = self._references.resolve(natural, column.parent_field.attname)
@@ -447,7 +449,7 @@ class ObjectLoader:
             loader.add(values)
 
     def _require_links(self, item: PendingObject, row: DumpedRow, *, is_written: bool) -> None:
-        """Raise ``MissingRow`` if a linked row does not exist; the row is saved without its links.
+        """Raise ``MissingRow`` if a linked row does not exist, after saving the row without links.
 
         The linked row may need a unique value that the stored row still has.
         """
@@ -497,21 +499,20 @@ class ObjectLoader:
             # The next attempt must not take the key of a row that was rolled back.
             instance.pk = key
             raise
-        self._counts(instance).inserted += 1
-        self._references.note_inserted(table_of(type(instance)).model)
+        self._counts(item).inserted += 1
+        self._references.note_inserted(item.table.model)
 
     def _link(self, item: PendingObject, row: DumpedRow) -> None:
         """Write the links of a row that was inserted."""
-        instance, table = item.instance, table_of(type(item.instance))
+        table = item.table
         layout = Layout(table, _positions((*table.key, *row.links)))
-        key = [getattr(instance, name) for name in table.key]
+        key = [getattr(item.instance, name) for name in table.key]
         loader = ReferenceLoader(layout, self._loader.pending, Counts())
         loader.write(_row(item, [*key, *row.links.values()]), is_new=False)
 
     def _table_loader(self, item: PendingObject, row: DumpedRow) -> tuple[TableLoader, Row]:
         """Return the loader of the table of an object, and the object as a row."""
-        instance = item.instance
-        table = table_of(type(instance))
+        instance, table = item.instance, item.table
         columns = columns_with_values(table, instance)
         links = [link.name for link in table.links if link.name in row.links]
         names = (*(column.name for column in columns), *links)
@@ -524,12 +525,12 @@ class ObjectLoader:
             self._loader.flush()
             loader_class = SpecialLoader if is_special(table.model) else TableLoader
             layout = Layout(table, _positions(names))
-            loader = loader_class(layout, self._loader.pending, self._counts(instance))
+            loader = loader_class(layout, self._loader.pending, self._counts(item))
             loaders[table.label, names] = loader
         return loader, _row(item, values)
 
-    def _counts(self, instance: Model) -> Counts:
-        counts = self._loader.report.tables[table_of(type(instance)).label]
+    def _counts(self, item: PendingObject) -> Counts:
+        counts = self._loader.report.tables[item.table.label]
         counts.lane = "objects"
         return counts
 
