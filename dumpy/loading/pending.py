@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -108,12 +109,12 @@ class Pending:
 
     def retry_cycles(self) -> bool:
         """Retry rows and objects that need each other; return whether one was saved."""
-        waiting = [item for items in self._waiting.values() for item in items]
-        rows = [item.instance for item in waiting if isinstance(item, PendingRow)]
+        waiting = chain.from_iterable(self._waiting.values())
+        rows = (item.instance for item in waiting if isinstance(item, PendingRow))
         return (
             self._retry_with_provisional_keys(rows)
             or self._retry_rows(_WORTHWHILE)
-            or self._retry_with_provisional_keys(self._instances_for_natural_keys())
+            or self._retry_with_provisional_keys(self._dumped_instances())
             or self._save_cycles()
             or self._save_incomplete()
         )
@@ -197,8 +198,8 @@ class Pending:
         self.process(self._pop_waiting(ready))
         return bool(ready)
 
-    def _instances_for_natural_keys(self) -> Iterator[Model]:
-        """Yield the rows of the dump that the missing natural keys may depend on.
+    def _dumped_instances(self) -> Iterator[Model]:
+        """Yield instances of the rows of the dump that the missing natural keys may depend on.
 
         They are needed if a row of the database has such a key until the load changes that row.
         """
@@ -228,19 +229,16 @@ class Pending:
             return
         names = [column.name for column in layout.columns]
         rows = loader.convert_rows([item.row for item in items])
-        keys = conflicts(
-            table, [dict(zip(names, row.python, strict=True)) for row in rows], self.using
-        )
-        keys -= {row.key for row in rows}
+        values = [dict(zip(names, row.python, strict=True)) for row in rows]
+        keys = conflicts(table, values, self.using) - {row.key for row in rows}
         dumped = places_by_key(table, self._loader.dumped[table], set(map(str, keys)))
         keys = self._created_by_code(table, {key for key in keys if str(key) not in dumped})
         keys -= referenced_keys(table.model, keys, self.using) if keys else set()
         if keys:
             QuerySet(table.model, using=self.using).filter(pk__in=keys)._raw_delete(self.using)
         for key in keys:
-            self._loader.report.ignore(
-                f"{table.label}(pk={key!r}) was replaced by a row of the dump."
-            )
+            sentence = f"{table.label}(pk={key!r}) was replaced by a row of the dump."
+            self._loader.report.ignore(sentence)
 
     def _created_by_code(self, table: Table, keys: set[object]) -> set[object]:
         """Return the keys of rows that code created, in this load or in a new database."""
