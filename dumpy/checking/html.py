@@ -94,7 +94,11 @@ def _engine() -> Engine:
 def _tables(rows: Mapping[str, int], sizes: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield the tables of a dump, each with the tables that its rows refer to."""
     references = {label: _references(label, rows) for label in rows}
-    reachable = {label: _reachable(label, references) for label in rows}
+    reachable = {label: {*targets} for label, targets in references.items()}
+    for middle in rows:  # add what is reached through another table
+        for targets in reachable.values():
+            if middle in targets:
+                targets.update(reachable[middle])
     maximum = max(rows.values(), default=0) or 1
     for label, count in rows.items():
         cycle = [other for other in rows if other in reachable[label] and label in reachable[other]]
@@ -114,18 +118,6 @@ def _references(label: str, labels: Iterable[str]) -> list[str]:
     model = TODAY.find(label)
     targets = {m._meta.label for m in referenced_models(table_of(model))} if model else ()
     return [target for target in labels if target in targets]
-
-
-def _reachable(label: str, references: Mapping[str, list[str]]) -> set[str]:
-    """Return the labels that a model refers to, directly or through other models."""
-    reachable: set[str] = set()
-    remaining = [*references[label]]
-    while remaining:
-        target = remaining.pop()
-        if target not in reachable:
-            reachable.add(target)
-            remaining += references[target]
-    return reachable
 
 
 def _row(row: RowDiff) -> dict[str, Any]:

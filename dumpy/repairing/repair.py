@@ -98,12 +98,6 @@ class Candidate:
             if (key := _target(column, self.values)) is not None:
                 yield column, key
 
-    def generic_targets(self) -> Iterator[RowKey]:
-        """Yield the rows that generic foreign keys refer to."""
-        for generic_key in generic_keys_of(self.table):
-            if (key := _generic_target(generic_key, self.values)) is not None:
-                yield key
-
 
 @dataclass
 class RepairResult:
@@ -207,7 +201,7 @@ class Repair:
 
         If ``is_strict``, raises ``InvalidChoice`` for a row that refers by natural key.
         """
-        parents = {
+        parents: dict[RowKey | None, str] = {
             RowKey(row.table.model, name, value): f"it refers to {row}."
             for row in rows
             for name, value in row.values.items()
@@ -240,7 +234,9 @@ class Repair:
         while rows:
             needed: defaultdict[tuple[ModelType, str], dict[object, str]] = defaultdict(dict)
             for row in rows:
-                keys = [*(key for _column, key in row.targets()), *row.generic_targets()]
+                generic_keys = generic_keys_of(row.table)
+                keys = [key for _column, key in row.targets()]
+                keys += filter(None, (_generic_target(key, row.values) for key in generic_keys))
                 for key in keys:
                     if not (self._will_exist(key) or is_special(key.model)):
                         reason = f"{row} refers to it."
@@ -258,9 +254,9 @@ class Repair:
     def _composite_targets(
         self, rows: Iterable[Candidate]
     ) -> Mapping[tuple[Table, tuple[str, ...]], dict[object, str]]:
-        """Return the rows that are missing, and that composite foreign keys of ``rows`` refer to.
+        """Return the reasons to restore missing rows that composite foreign keys refer to.
 
-        They are the reasons to restore them, by the values of columns.
+        They are by the table and the names of columns, then by the values of these columns.
         """
         needed: defaultdict[tuple[Table, tuple[str, ...]], dict[object, str]] = defaultdict(dict)
         for row in rows:
@@ -277,7 +273,7 @@ class Repair:
     def _find_composite(
         self, table: Table, names: tuple[str, ...], reasons: Mapping[object, str]
     ) -> list[Candidate]:
-        """Return the rows for the values of several columns; note those that are not there."""
+        """Return the rows for the values of several columns, and note the values without a row."""
         rows = list(self._find(table, names, lambda row: reasons.get(_values(names, row), "")))
         found = {_values(names, row.values) for row in rows}
         self._result.notes += [
@@ -508,7 +504,7 @@ def _composite_references(table: Table) -> Iterator[Reference]:
 
 
 def _reasons_by_key(reference: Reference, rows: Iterable[Candidate]) -> dict[object, str]:
-    """Return the reasons to restore rows that refer to ``rows``, by the values that they have."""
+    """Return the reasons to restore rows that refer to ``rows``, by the values of the reference."""
     return {
         _values(reference.to, row.values): f"it refers to {row}."
         for row in rows
@@ -540,7 +536,7 @@ def _child_reason(
     columns: Iterable[Column],
     generic_keys: Iterable[GenericKey],
     composites: Mapping[tuple[str, ...], Mapping[object, str]],
-    parents: Mapping[RowKey, str],
+    parents: Mapping[RowKey | None, str],
     is_strict: bool,
     values: Values,
 ) -> str:
@@ -553,11 +549,10 @@ def _child_reason(
                 f"by natural key. Choose them: manage.py repair PATH {table.label} "
                 f"--where {column.field.name}=KEY, the parts of the natural key with dots."
             )
-        if (key := _target(column, values)) in parents and key is not None:
-            return parents[key]
-    keys = (_generic_target(generic_key, values) for generic_key in generic_keys)
-    reasons = [parents[key] for key in keys if key in parents and key is not None]
-    reasons += [found.get(_values(own, values), "") for own, found in composites.items()]
+        if reason := parents.get(_target(column, values)):
+            return reason
+    reasons = [parents.get(_generic_target(key, values)) for key in generic_keys]
+    reasons += [by_key.get(_values(own, values)) for own, by_key in composites.items()]
     return next(filter(None, reasons), "")
 
 
