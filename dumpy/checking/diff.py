@@ -219,7 +219,7 @@ def comparing(first: str, second: str) -> Iterator[Diff]:
     """
     with TemporaryDirectory(prefix="dumpy-diff-") as directory:
         dumps = {name: _open_path(name) for name in (first, second) if not _is_database(name)}
-        labels = [label for dump in dumps.values() for label in by_model(dump.tables)]
+        labels = [label for dump in dumps.values() for label in _labels_in(dump)]
         not_compared: dict[str, int] = {}
         for name in filter(_is_database, (first, second)):
             path, alias = Path(directory) / f"{len(dumps)}.py", name.removeprefix(DATABASE)
@@ -253,6 +253,12 @@ def values(dump: Dump) -> Iterator[str]:
         for row in keyed(tables, key_of(label, names), names):
             ref = f"{label}(pk={_key_text(row.key)})"
             yield from (f"{ref} {name} {text}" for name, text in row.cells.items())
+
+
+def _labels_in(dump: Dump) -> Iterator[str]:
+    """Yield the models that a dump has rows of, and those whose tables it says are empty."""
+    yield from by_model(dump.tables)
+    yield from (entry.model for entry in dump.entries if not entry.rows)
 
 
 def _is_database(name: str) -> bool:

@@ -121,6 +121,13 @@ def test_a_database_is_compared_with_a_dump_of_some_of_its_models(tmp_path: Path
     assert said.startswith("music.Genre(pk=1): name 'Rock' → 'Jazz'\n")
 
 
+def test_a_table_that_is_empty_in_a_directory_is_compared_with_a_database(tmp_path: Path) -> None:
+    called("dump2py", str(tmp_path / "dump"), "music", verbosity=0)
+    Genre.objects.create(pk=1, name="Rock")
+    said = compared(tmp_path / "dump", "database:default")
+    assert said.startswith("music.Genre(pk=1): added\n")
+
+
 def test_json_with_its_keys_in_another_order_is_marked(tmp_path: Path) -> None:
     first = [(1, {"z": 1, "a": [2]}), (2, {"z": 1, "a": 2}), (3, {"z": 1, "a": True})]
     second = [(1, {"a": [2], "z": 1}), (2, {"a": 1, "z": 2}), (3, {"a": 1, "z": True})]
