@@ -331,7 +331,7 @@ def count_filled(values: Iterable[object]) -> int:
 
 
 def _initial_value(field: Any) -> Any:
-    """Return the value that existing rows get in a new field, or the callable that returns it."""
+    """Return the value of a new field in existing rows, or the callable that returns it."""
     if field.has_default():
         return field.default
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
