@@ -1,4 +1,4 @@
-"""The changes that a migrator makes; rows stay data, and fast, if no code is needed."""
+"""The changes that a migrator makes. Without code, rows stay data and are loaded in blocks."""
 
 from __future__ import annotations
 
@@ -95,25 +95,25 @@ def values_of(record: Record) -> dict[str, Any]:
     return values
 
 
-def flat(given: Any) -> Iterator[Record | Model]:
-    """Yield the result of a create function: nothing, one object, or several.
+def flat(result: Any) -> Iterator[Record | Model]:
+    """Yield the objects in the result of a create function: none, one, or several.
 
     Raises ``TypeError`` for anything else.
     """
-    if isinstance(given, Record | Model):
-        yield given
-    elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable | None):
-        raise TypeError(f"it gives {given!r}, which is not an object.")
+    if isinstance(result, Record | Model):
+        yield result
+    elif isinstance(result, str | bytes | dict) or not isinstance(result, Iterable | None):
+        raise TypeError(f"it gives {result!r}, which is not an object.")
     else:
-        for one in given or ():
-            yield from flat(one)
+        for item in result or ():
+            yield from flat(item)
 
 
-def instance_of(given: Record | Model) -> Model:
+def instance_of(item: Record | Model) -> Model:
     """Return an instance of the current model; raises ``Mismatch`` for an unknown name."""
-    if isinstance(given, Model):
-        return given
-    label, values = label_of(given), values_of(given)
+    if isinstance(item, Model):
+        return item
+    label, values = label_of(item), values_of(item)
     try:
         model: ModelType = apps.get_model(label)
     except (LookupError, ValueError):
@@ -137,9 +137,12 @@ def create_name(label: str) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the rows of one model, made in a ``step``: the method of a migrator.
+    """A change of the rows of one model.
 
-    If it ``is_strict``, rows must have the field that it changes.
+    Attributes:
+        step: the name of the migrator's method that makes the change.
+        label: the label of the model.
+        is_strict: whether rows must have the field that it changes.
     """
 
     step: str
@@ -147,11 +150,11 @@ class Change:
     is_strict: bool = field(default=True, kw_only=True)
 
     def concerns(self, label: str) -> bool:
-        """Whether the rows of a model change."""
+        """Whether the change applies to the rows of a model."""
         return label == self.label
 
     def function(self, before: CreateFunction) -> CreateFunction | None:
-        """Return the changed create function if it is still data, None if it is code."""
+        """Return the changed create function, or None if the change needs code."""
         return None
 
     def records(self, record: Record) -> Iterator[Record | Model]:
@@ -160,23 +163,23 @@ class Change:
 
     def name_in(self, fields: Mapping[str, Any], name: str) -> str:
         """Return the name of a field in rows; raises ``NoField``."""
-        found = self.spelled_in(fields, name)
-        if found is None:
+        existing = self.find_name(fields, name)
+        if existing is None:
             raise NoField(self.label, name, fields)
-        return found
+        return existing
 
-    def spelled_in(self, fields: Container[str], name: str) -> str | None:
-        """Return the name of a field in rows; a foreign key has it with or without ``_id``."""
-        for found in (name, f"{name}_id", name.removesuffix("_id")):
-            if found in fields and _is_one_field(self.label, name, found):
-                return found
+    def find_name(self, fields: Container[str], name: str) -> str | None:
+        """Return the name of a field in rows, with or without ``_id``, or None."""
+        for alias in (name, f"{name}_id", name.removesuffix("_id")):
+            if alias in fields and _are_same_field(self.label, name, alias):
+                return alias
         return None
 
     def require_free(self, fields: Container[str], name: str) -> None:
         """Raise ``Mismatch`` if rows already have the field, with or without ``_id``."""
-        found = self.spelled_in(fields, name)
-        if found is not None:
-            raise Mismatch(f"the rows of {self.label} have a field {found!r} already.")
+        existing = self.find_name(fields, name)
+        if existing is not None:
+            raise Mismatch(f"the rows of {self.label} have a field {existing!r} already.")
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,7 @@ class FieldChange(Change):
 
 @dataclass(frozen=True)
 class RenameField(FieldChange):
-    """A field that has another name."""
+    """The renaming of a field."""
 
     old: str
     new: str
@@ -208,37 +211,37 @@ class RenameField(FieldChange):
         old = self.name_in(before, self.old)
         new = f"{self.new}_id" if old == f"{self.old}_id" else self.new
         self.require_free(before.keys() - {old}, self.new)
-        return {new if name == old else name: where for name, where in before.items()}
+        return {new if name == old else name: value for name, value in before.items()}
 
 
 @dataclass(frozen=True)
 class RemoveField(FieldChange):
-    """A field that is gone."""
+    """The removal of a field."""
 
     name: str
 
     def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
         """Return the other fields."""
-        gone = self.name_in(before, self.name)
-        return {name: where for name, where in before.items() if name != gone}
+        removed = self.name_in(before, self.name)
+        return {name: value for name, value in before.items() if name != removed}
 
 
 @dataclass(frozen=True)
 class AddField(FieldChange):
-    """A field that has the same value in every row."""
+    """The addition of a field that has the same value in every row."""
 
     name: str
     value: Any
 
     def fields(self, before: Mapping[str, Any], constant: Callable[[Any], Any]) -> Fields:
-        """Return the fields and the new one."""
+        """Return the fields with the new one."""
         self.require_free(before, self.name)
         return {**before, self.name: constant(self.value)}
 
 
 @dataclass(frozen=True)
 class RenameModel(Change):
-    """A model that was renamed, or moved to another app."""
+    """The renaming of a model, or its move to another app."""
 
     new: str
 
@@ -251,41 +254,41 @@ class RenameModel(Change):
         yield Record(self.renamed(label_of(record)), values_of(record))
 
     def renamed(self, label: str) -> str:
-        """Return the name of a model after the change; it may be given in lower case."""
+        """Return the label of a model after the change; ``label`` may be in lower case."""
         return self.new if _key(label) == _key(self.label) else label
 
     def natural(self, natural: Natural) -> Natural:
         """Return a reference by natural key after the change; default permissions follow."""
-        now = update_labels(self.renamed, natural)
-        if now != natural and now.model.lower() == PERMISSION:
-            codename, *label = now.key
+        changed = update_labels(self.renamed, natural)
+        if changed != natural and changed.model.lower() == PERMISSION:
+            codename, *label = changed.key
             for action in _ACTIONS:
                 if codename == f"{action}_{natural.key[-1]}":
-                    return Natural(now.model, (f"{action}_{label[-1]}", *label))
-        return now
+                    return Natural(changed.model, (f"{action}_{label[-1]}", *label))
+        return changed
 
 
 @dataclass(frozen=True)
 class RenameApp(RenameModel):
-    """An app with a new label: ``label`` is the old one, ``new`` the new one."""
+    """The renaming of an app from ``label`` to ``new``."""
 
     def concerns(self, label: str) -> bool:
         """Whether a model belongs to the app."""
         return label.startswith(f"{self.label}.")
 
     def renamed(self, label: str) -> str:
-        """Return the name of a model after the change."""
+        """Return the label of a model after the change."""
         return self.new + label.removeprefix(self.label) if self.concerns(label) else label
 
 
 @dataclass(frozen=True)
 class RenamePermissions(Change):
-    """The default permissions of a model that was renamed."""
+    """The renaming of the default permissions of a renamed model."""
 
     rename: RenameModel
 
     def records(self, record: Record) -> Iterator[Record]:
-        """Yield the permission, with the name of the model changed in its codename and name."""
+        """Yield the permission with the new name of the model in its codename and name."""
         old, new = (label.partition(".")[2] for label in (self.rename.label, self.rename.new))
         content_type = values_of(record).get("content_type_id")
         if isinstance(content_type, Natural) and content_type.key == _key(self.rename.new):
@@ -297,8 +300,8 @@ class RenamePermissions(Change):
         yield record
 
 
-def _is_one_field(label: str, name: str, other: str) -> bool:
-    """Whether two names may be one field, such as a foreign key with and without ``_id``."""
+def _are_same_field(label: str, name: str, other: str) -> bool:
+    """Whether two names may mean the same field: a foreign key with and without ``_id``."""
     try:
         model: ModelType = apps.get_model(label)
     except (LookupError, ValueError):
@@ -315,7 +318,7 @@ def _key(label: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class RemoveModel(Change):
-    """A model whose rows are dropped."""
+    """The removal of the rows of a model."""
 
     def function(self, before: CreateFunction) -> CreateFunction:
         """Return a create function that drops its rows."""
@@ -328,13 +331,13 @@ class RemoveModel(Change):
 
 @dataclass(frozen=True)
 class ChangeValues(Change):
-    """The values of a field, replaced with a mapping or a function."""
+    """The replacement of a field's values with a mapping or a function."""
 
     name: str
     values: Mapping[Any, Any] | Callable[[Any], Any]
 
     def function(self, before: CreateFunction) -> None:
-        """Return None if the field is there: every value is looked at; raises ``NoField``."""
+        """Return None, because values are changed by code; raises ``NoField``."""
         self.name_in(before.fields, self.name)
         return None
 
@@ -356,41 +359,41 @@ class ChangeValues(Change):
 
 @dataclass(frozen=True)
 class Override(Change):
-    """A function that replaces a create function; it gets the values of a row by name."""
+    """A function that replaces a create function and takes the values of a row by name."""
 
     create: Callable[..., Any]
-    _running: list[Record] = field(default_factory=list, init=False, compare=False)
+    _active: list[Record] = field(default_factory=list, init=False, compare=False)
 
     def concerns(self, label: str) -> bool:
-        """Whether the create function of that name makes the rows of a model."""
+        """Whether the function replaces the create function of a model."""
         return label == self.label or create_name(label) == self.create.__name__
 
     def function(self, before: CreateFunction) -> None:
-        """Return None if the row has the parameters of the function; raises ``Mismatch``."""
+        """Return None; raises ``Mismatch`` if a parameter of the function is no field of rows."""
         self._arguments(dict.fromkeys(before.fields))
         return None
 
     def records(self, record: Record) -> Iterator[Record | Model]:
-        """Yield the objects that the function makes of a record."""
-        if self._running:
+        """Yield the objects that the function returns for a record."""
+        if self._active:
             raise Mismatch(
                 f"{self.create.__name__}() calls itself by its name in the globals. It is given "
                 "what earlier steps have made of a row: "
                 f"return new(self.model({label_of(record)!r}), …)."
             )
-        self._running.append(record)
+        self._active.append(record)
         try:
-            made = list(flat(self.create(**self._arguments(values_of(record)))))
+            objects = list(flat(self.create(**self._arguments(values_of(record)))))
         finally:
-            self._running.clear()
-        yield from made
+            self._active.clear()
+        yield from objects
 
-    def left_out(self, fields: Iterable[str]) -> list[str]:
+    def dropped_fields(self, fields: Iterable[str]) -> list[str]:
         """Return the fields of a row that the function does not take."""
-        if any(one.kind is one.VAR_KEYWORD for one in self.parameters.values()):
+        if any(p.kind is p.VAR_KEYWORD for p in self.parameters.values()):
             return []
-        taken = {*self.parameters, *(name.rstrip("_") for name in self.parameters)}
-        return [name for name in fields if name not in taken]
+        names = {*self.parameters, *(name.rstrip("_") for name in self.parameters)}
+        return [name for name in fields if name not in names]
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -398,19 +401,19 @@ class Override(Change):
         return inspect.signature(self.create).parameters
 
     def _arguments(self, values: Fields) -> Fields:
-        given, left = {}, dict(values)
+        arguments, remaining = {}, dict(values)
         takes_all = False
         for name, parameter in self.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 takes_all = True
                 continue
             # A field called `class` is a parameter `class_`, as in the create functions of dumps.
-            found = name if name in left else name.rstrip("_")
-            if found in left:
-                given[name] = left.pop(found)
+            field_name = name if name in remaining else name.rstrip("_")
+            if field_name in remaining:
+                arguments[name] = remaining.pop(field_name)
             elif parameter.default is parameter.empty:
                 raise Mismatch(
                     f"{self.create.__name__}() takes {name!r}, but "
                     f"{NoField(self.label, name, values)} Give the parameter a default."
                 )
-        return {**given, **left} if takes_all else given
+        return {**arguments, **remaining} if takes_all else arguments

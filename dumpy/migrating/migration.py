@@ -40,11 +40,11 @@ from dumpy.text.words import Natural
 
 Create = Callable[..., Any]
 Handler = Callable[[Any], object]
-"""What is called with the loader."""
+"""A function that takes the loader."""
 KEY = "__dumpy_migration__"
 _CREATE = "create_"
-CLOSE = 0.9
-# The names of fields are short, and have no label of an app before them.
+_CLOSE = 0.9
+# Field names are shorter than labels.
 _CLOSE_FIELD = 0.75
 
 
@@ -58,56 +58,56 @@ class RowFunction:
         function = self.function
         if len(values) != len(function.parameters):
             parameters = ", ".join(function.parameters)
-            given = counted(len(values), "value")
-            raise TypeError(f"{function.name}() takes ({parameters}), not {given}.")
+            count = counted(len(values), "value")
+            raise TypeError(f"{function.name}() takes ({parameters}), not {count}.")
         if function.drops:
             return None
         return Record(function.model, by_field(function.fields, values))
 
 
 @dataclass(frozen=True)
-class Changed:
-    """A create function, and the changes of its results."""
+class ChangedFunction:
+    """A create function with the changes to its results."""
 
     create: Create
     changes: tuple[Change, ...]
 
     def __call__(self, *values: Any) -> Any:
         """Return one object, None, or a list of several."""
-        found = list(self.records(*values))
-        return found if len(found) > 1 else found[0] if found else None
+        records = list(self.records(*values))
+        return records if len(records) > 1 else records[0] if records else None
 
     def records(self, *values: Any) -> Iterator[Record | Model]:
         """Yield the records that a row becomes; raises ``MigrationError`` if a change fails."""
-        found: Iterable[Record | Model] = flat(self.create(*values))
+        records = flat(self.create(*values))
         for change in self.changes:
-            found = _changed(change, found)
-        return iter(found)
+            records = _apply(change, records)
+        return records
 
 
 @dataclass(frozen=True)
-class Today(Changed):
-    """A create function that makes instances of the current models."""
+class InstanceFunction(ChangedFunction):
+    """A changed create function that returns instances of the current models."""
 
     def records(self, *values: Any) -> Iterator[Model]:
         """Yield instances of the current models."""
         return map(instance_of, super().records(*values))
 
 
-def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record | Model]:
-    for one in given:
-        if isinstance(one, Record) and isinstance(change, RenameModel):
-            values = values_of(one)
-            values |= {name: map_references(was, change.natural) for name, was in values.items()}
-        if not isinstance(one, Record) or not change.concerns(label_of(one)):
-            yield one
+def _apply(change: Change, records: Iterable[Record | Model]) -> Iterator[Record | Model]:
+    for record in records:
+        if isinstance(record, Record) and isinstance(change, RenameModel):
+            values = values_of(record)
+            values |= {name: map_references(old, change.natural) for name, old in values.items()}
+        if not isinstance(record, Record) or not change.concerns(label_of(record)):
+            yield record
             continue
         try:
-            yield from change.records(one)
+            yield from change.records(record)
         except NoField as error:
             if change.is_strict:
                 raise MigrationError(change.step, str(error)) from error
-            yield one
+            yield record
         except MigrationError:
             raise
         except (Exception, SystemExit) as error:
@@ -115,13 +115,18 @@ def _changed(change: Change, given: Iterable[Record | Model]) -> Iterator[Record
 
 
 class Migration:
-    """The functions of one dump, changed step by step.
+    """The create functions of a dump, which the steps of a migrator change.
 
-    It ``has_arrived`` when steps have led to the version of the project.
+    A dump that ``is_complete`` has all models of its project.
 
-    ``functions`` maps the names of create functions to their data, or to None for code;
-    ``namespace`` is the globals of the dump; ``before_load`` and ``after_load`` are the handlers of
-    migrators. A dump that ``is_complete`` has all models.
+    Attributes:
+        namespace: the globals of the dump.
+        functions: the create functions by name; None for a function that is code.
+        before_load: the handlers to call before the first object is loaded.
+        after_load: the handlers to call when all rows are loaded.
+        skipped: a message for each change without effect, and for dropped values.
+        step: the name of the current step.
+        has_arrived: whether the steps have led to the version of the project.
     """
 
     def __init__(
@@ -136,7 +141,7 @@ class Migration:
         self.before_load: list[Handler] = []
         self.after_load: list[Handler] = []
         self.skipped: list[str] = []
-        self._missed: set[str] = set()
+        self._unknown_names: set[str] = set()
         self.step = ""
         self.has_arrived = False
         self._is_first = True
@@ -145,41 +150,44 @@ class Migration:
         self._changes: list[Change] = []
         self._labels: dict[str, str] = {}
         self._creates: dict[str, tuple[Create, int]] = {}
-        self._know_models()
-        self._know_functions()
+        self._replace_models()
+        self._collect_functions()
         namespace[KEY] = self
         namespace["resolve_model"] = DumpedModel
 
     def begin(self, step: str) -> None:
-        """Begin a step: the following changes belong to it."""
+        """Begin a step, to which the following changes belong."""
         self._is_first = not self.step
         self.step = step
         for name, (create, start) in self._creates.items():
-            self.namespace[name] = Changed(create, tuple(self._changes[start:]))
+            self.namespace[name] = ChangedFunction(create, tuple(self._changes[start:]))
 
     def end(self) -> None:
-        """Apply the changes that the step made to the namespace itself."""
+        """Take over the create functions that the step has put into the namespace itself."""
         for name, value in list(self.namespace.items()):
-            if name.startswith(_CREATE) and not isinstance(value, Changed) and callable(value):
+            if (
+                name.startswith(_CREATE)
+                and not isinstance(value, ChangedFunction)
+                and callable(value)
+            ):
                 self._creates[name] = (value, len(self._changes))
                 self.functions[name] = None
                 self._labels.setdefault(name, "")
 
     def finish(self) -> None:
-        """Let the functions of the namespace make instances of the current models.
+        """Make the functions of the namespace return instances of the current models.
 
-        Raises ``MigrationError`` for a typo; ``skipped`` gets other names that are missing, and
-        values that no function takes.
+        Raises ``MigrationError`` for a typo; other unknown names are added to ``skipped``.
         """
         labels = self._known_labels()
-        self.skipped += skipped(self._changes, self._original, labels, self._missed)
+        self.skipped += skipped_changes(self._changes, self._original, labels, self._unknown_names)
         for name, (create, start) in self._creates.items():
-            self.namespace[name] = Today(create, tuple(self._changes[start:]))
+            self.namespace[name] = InstanceFunction(create, tuple(self._changes[start:]))
 
     def add(self, change: Change) -> None:
-        """Add a change; raises ``MigrationError`` if the dump has nothing like it.
+        """Add a change; raises ``MigrationError`` if it names something that the dump should have.
 
-        Only a dump of the version that the step starts from must have everything that it names.
+        Only a dump of the version that the step starts from must have all names.
         """
         change = replace(change, is_strict=self._is_first)
         for name, function in self.functions.items():
@@ -187,58 +195,58 @@ class Migration:
                 continue
             try:
                 self.functions[name] = change.function(function)
-                self._note_dropped(change, function)
+                self._note_dropped_fields(change, function)
             except NoField as error:
-                self._miss(str(error))
+                self._refuse_name(str(error))
             except Mismatch as error:
                 raise MigrationError(self.step, str(error)) from error
         self._changes.append(change)
 
-    def _note_dropped(self, change: Change, before: CreateFunction) -> None:
-        """Report the values that no function takes: they may have been forgotten."""
-        if isinstance(change, Override) and (names := change.left_out(before.fields)):
+    def _note_dropped_fields(self, change: Change, before: CreateFunction) -> None:
+        """Add a message about the fields that an override does not take."""
+        if isinstance(change, Override) and (names := change.dropped_fields(before.fields)):
             self.skipped.append(
                 f"{self.step}: {change.create.__name__}() takes no {', '.join(names)}: the values "
                 f"of {before.model} are dropped."
             )
 
     def label(self, label: str) -> str:
-        """Return the label of a model as the dump or the project spells it."""
-        known = {one.lower(): one for one in self._known_labels()}
+        """Return the label of a model as the dump or the project writes it."""
+        known = {known.lower(): known for known in self._known_labels()}
         if label.lower() in known:
             return known[label.lower()]
         reason = f"neither the dump nor the project has a model {label!r}."
-        self._miss(reason, label, known.values())
+        self._refuse_name(reason, label, known.values())
         return label
 
-    def know(self, label: str) -> None:
+    def add_model(self, label: str) -> None:
         """Add a model that a step has introduced."""
         app_label, _, name = label.partition(".")
         names = Names().for_model(app_label, name)
         self.namespace.setdefault(names.variable, DumpedModel(label))
         self._labels[names.create] = label
 
-    def follow(self, old: str, new: str) -> None:
-        """Apply the functions of a model to its new name as well."""
+    def add_new_label(self, old: str, new: str) -> None:
+        """Add the new label of a model, whose functions create its rows from now on."""
         for name, label in list(self._labels.items()):
             if label == old:
                 self._labels[name] = new
-        self.know(new)
+        self.add_model(new)
 
     def label_of_function(self, name: str) -> str:
         """Return the model of a create function, or ``""`` if only its name is known."""
         if name not in self._labels:
-            self._miss(f"it overrides {name}(), which does not exist.", name, self._labels)
+            self._refuse_name(f"it overrides {name}(), which does not exist.", name, self._labels)
         return self._labels.get(name, "")
 
     def models_of(self, app_label: str) -> list[str]:
         """Return the known labels of the models of an app."""
-        labels = [one for one in self._known_labels() if one.partition(".")[0] == app_label]
+        labels = [label for label in self._known_labels() if label.startswith(f"{app_label}.")]
         if not labels:
-            self._miss(f"neither the dump nor the project has an app {app_label!r}.")
+            self._refuse_name(f"neither the dump nor the project has an app {app_label!r}.")
         return labels
 
-    def blamed(self, handler: Handler) -> Handler:
+    def guarded(self, handler: Handler) -> Handler:
         """Return a handler that raises ``MigrationError`` with the name of the step."""
         step = self.step
 
@@ -254,7 +262,7 @@ class Migration:
         return handle
 
     def natural(self, natural: Natural) -> Natural:
-        """Return a reference by natural key of the dump with the current names."""
+        """Return a reference by natural key with the current labels."""
         for rename in self._renames():
             natural = rename.natural(natural)
         return natural
@@ -268,30 +276,31 @@ class Migration:
         """Whether steps have changed a create function."""
         return self.functions.get(name) != self._original.get(name)
 
-    def _miss(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
-        """Refuse a name that a dump of the step's version should have.
+    def _refuse_name(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
+        """Raise ``MigrationError`` for a name that a dump of the step's version should have.
 
-        A single file has no empty tables, so there only a typo is refused.
+        A single file does not list empty tables, so only a typo is refused there.
         """
-        self._missed.add(name)
-        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else CLOSE)
+        self._unknown_names.add(name)
+        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else _CLOSE)
         if self._is_first and (self._is_complete or similar or not name):
             hint = f"Did you mean {similar[0]}?" if similar else ""
             raise MigrationError(self.step, reason, hint)
 
-    def _know_models(self) -> None:
+    def _replace_models(self) -> None:
+        """Replace the models in the namespace with stand-ins."""
         for name, value in list(self.namespace.items()):
             label = _label_of_variable(name, value)
             if label is not None:
                 self.namespace[name] = DumpedModel(label)
 
-    def _know_functions(self) -> None:
+    def _collect_functions(self) -> None:
         """Map create functions to their models."""
         for model in apps.get_models():
-            self.know(model._meta.label)
+            self.add_model(model._meta.label)
         for value in list(self.namespace.values()):
             if isinstance(value, DumpedModel):
-                self.know(value.label)
+                self.add_model(value.label)
         for name, value in self.namespace.items():
             if name.startswith(_CREATE) and callable(value):
                 self._creates[name] = (value, 0)
@@ -318,34 +327,38 @@ def _label_of_variable(name: str, value: object) -> str | None:
     return None
 
 
-def skipped(
+def skipped_changes(
     changes: Sequence[Change],
     functions: Mapping[str, CreateFunction],
     labels: Collection[str],
-    missed: Container[str],
+    unknown_names: Container[str],
 ) -> Iterator[str]:
-    """Yield a sentence for each change without effect; raise ``MigrationError`` for a typo.
+    """Yield a message for each change without effect; raise ``MigrationError`` for a typo.
 
-    ``functions`` are the functions of the dump, ``labels`` the models known at the end, and
-    ``missed`` the unknown models and functions that steps named. If another step mentions such a
-    name, older dumps lack it.
+    ``functions`` are the functions of the dump, ``labels`` the models known after all steps, and
+    ``unknown_names`` the unknown models and functions that steps have named. A name that another
+    step mentions is not a typo: older dumps lack it.
     """
     for change in changes:
         if change.is_strict or isinstance(change, RemoveField | RemoveModel):
             continue
-        others = [one for one in changes if one.step != change.step]
-        ending = [one for one in changes if isinstance(one, RenameModel | RemoveModel)]
-        named = {one.label for one in (*others, *ending) if one is not change} | {*labels}
+        mentions = (
+            other
+            for other in changes
+            if other is not change
+            and (other.step != change.step or isinstance(other, RenameModel | RemoveModel))
+        )
+        named = {other.label for other in mentions} | {*labels}
         name = change.create.__name__ if isinstance(change, Override) else ""
         if name and not change.label:
-            if name in missed and name not in map(create_name, named):
-                yield _refused(change, f"a function {name}()", name, map(create_name, labels))
-        elif change.label in missed and change.label not in named:
-            names = _names_of(change.label, changes)
+            if name in unknown_names and name not in map(create_name, named):
+                yield _skip_message(change, f"a function {name}()", name, map(create_name, labels))
+        elif change.label in unknown_names and change.label not in named:
+            names = _labels_of(change.label, changes)
             what = f"a model {change.label!r}"
-            sentence = _refused(change, what, change.label, {*labels} - names)
+            message = _skip_message(change, what, change.label, {*labels} - names)
             if not names.intersection(labels):
-                yield sentence
+                yield message
         elif isinstance(change, ChangeValues | RenameField):
             yield from _skipped_field(change, changes, functions)
 
@@ -355,7 +368,7 @@ def _skipped_field(
     changes: Sequence[Change],
     functions: Mapping[str, CreateFunction],
 ) -> Iterator[str]:
-    labels = _names_of(change.label, changes)
+    labels = _labels_of(change.label, changes)
     dumped = [function for function in functions.values() if function.model in labels]
     known = {name for function in dumped for name in function.fields}
     for model in apps.get_models() if dumped else ():
@@ -363,29 +376,29 @@ def _skipped_field(
     name, new = (change.old, change.new) if isinstance(change, RenameField) else (change.name, "")
     known_later = {
         field
-        for one in changes
-        if one is not change
-        and (one.step != change.step or isinstance(one, AddField | Override | RemoveField))
-        for field in _fields_of(one)
+        for other in changes
+        if other is not change
+        and (other.step != change.step or isinstance(other, AddField | Override | RemoveField))
+        for field in _fields_of(other)
     }
-    if dumped and not any(change.spelled_in(known | known_later, one) for one in (name, new)):
+    if dumped and not any(change.find_name(known | known_later, n) for n in (name, new)):
         what = f"a field {name!r} of {change.label}"
-        yield _refused(change, what, name, known | known_later, _CLOSE_FIELD)
+        yield _skip_message(change, what, name, known | known_later, _CLOSE_FIELD)
 
 
-def _refused(
-    change: Change, what: str, name: str, known: Iterable[str], cutoff: float = CLOSE
+def _skip_message(
+    change: Change, what: str, name: str, known: Iterable[str], cutoff: float = _CLOSE
 ) -> str:
-    """Return the message about a name; raises ``MigrationError`` if it is a typo of another one."""
-    # Names that differ in their numbers are meant to.
-    others = [one for one in known if re.sub(r"\d", "", one) != re.sub(r"\d", "", name)]
+    """Return the message about an unknown name; raises ``MigrationError`` if it is a typo."""
+    # Names that differ only in a number are not typos.
+    others = [other for other in known if re.sub(r"\d", "", other) != re.sub(r"\d", "", name)]
     for meant in get_close_matches(name, others, 1, cutoff):
         raise MigrationError(change.step, f"nothing has {what}.", f"Did you mean {meant}?")
     return f"{change.step}: nothing has {what}: skipped."
 
 
-def _names_of(label: str, changes: Sequence[Change]) -> set[str]:
-    """Return all labels of a model over the course of the changes."""
+def _labels_of(label: str, changes: Sequence[Change]) -> set[str]:
+    """Return all labels that a model has before, between and after the changes."""
     names = {label}
     for change in (*changes, *reversed(changes)):
         if isinstance(change, RenameModel):

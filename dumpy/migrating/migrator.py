@@ -54,7 +54,7 @@ class Migrator:
 
         The model need not exist any more.
         """
-        self._migration.know(label)
+        self._migration.add_model(label)
         return DumpedModel(label)
 
     def rename_field(self, label: str, old: str, new: str) -> None:
@@ -102,14 +102,14 @@ class Migrator:
             raise MigrationError(self._step, reason)
         change = RenameModel(self._step, self._label(old), new)
         self._migration.add(change)
-        self._migration.follow(change.label, new)
+        self._migration.add_new_label(change.label, new)
         self._migration.add(RenamePermissions(self._step, "auth.Permission", change))
 
     def rename_app(self, old: str, new: str) -> None:
         """Give an app a new label; its models, content types and permissions follow."""
         change = RenameApp(self._step, old, new)
         for label in self._migration.models_of(old):
-            self._migration.follow(label, change.renamed(label))
+            self._migration.add_new_label(label, change.renamed(label))
         self._migration.add(change)
 
     def remove_model(self, label: str) -> None:
@@ -121,7 +121,7 @@ class Migrator:
 
         Can be used as a decorator.
         """
-        self._migration.before_load.append(self._migration.blamed(handler))
+        self._migration.before_load.append(self._migration.guarded(handler))
         return handler
 
     def after_load(self, handler: Handler) -> Handler:
@@ -130,7 +130,7 @@ class Migrator:
         ``loader.using`` is the alias of the database, and ``loader.save(instance)`` loads another
         object. Can be used as a decorator.
         """
-        self._migration.after_load.append(self._migration.blamed(handler))
+        self._migration.after_load.append(self._migration.guarded(handler))
         return handler
 
     @property
