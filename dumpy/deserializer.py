@@ -16,7 +16,7 @@ from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_routed_to, routed_to
 from dumpy.loading.report import problem_of
-from dumpy.migrating.tables import MigratedDump, created, start
+from dumpy.migrating.tables import MigratedDump, created_objects, prepare_load
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.reading.program import Placed
@@ -153,7 +153,7 @@ def _at_once(dump: Dump, using: str, ignore: bool) -> Iterator[base.Deserialized
     content = _migrate(dump, loader, has_all_fields=False)
     for table in content.tables:
         if table.create is not None:
-            yield from _unsaved(created(table), using)
+            yield from _unsaved(created_objects(table), using)
         elif (layout := loader.layout(table)) is not None:
             for row in table.rows():
                 instance, place = layout.instance(row), layout.place_of(row.line)
@@ -197,7 +197,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     """Yield the objects of a load, which saves rows in batches."""
     content = _migrate(dump, loader)
     with routed_to(loader.using):
-        code = start(loader, content.migration)
+        code = prepare_load(loader, content.migration)
     if dump.migrations and not content.has_arrived:
         # After the load: if rows do not fit the models, the note would not help.
         rows = tuple((table.label, tuple(table.fields)) for table in content.tables)
@@ -207,7 +207,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     for table in content.tables:
         if table.create is not None:
             save = partial(code.save, table=table)
-            yield from _objects(created(table, loader.report.ignore), loader, save)
+            yield from _objects(created_objects(table, loader.report.ignore), loader, save)
         else:
             yield from _rows(table, loader)
     yield from _objects(content.objects(loader.report.ignore), loader, code.save)

@@ -17,8 +17,8 @@ from dumpy.checking.report import Finding, Findings
 from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
-from dumpy.migrating.chain import NoWay
-from dumpy.migrating.install import migrating, policy_here
+from dumpy.migrating.chain import NoStep
+from dumpy.migrating.install import current_policy, migrating
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.program import labels_in
 from dumpy.restoring.changes import Changes
@@ -67,7 +67,7 @@ class _Check:
         self.result = result
         self.using = using
         self.keeps_scratch = keeps_scratch
-        result.version = dump.version or policy_here().as_version
+        result.version = dump.version or current_policy().as_version
         result.manifest = dump.manifest
         result.is_edited = dump.is_edited
         result.rows = {entry.model: entry.rows for entry in dump.entries}
@@ -80,7 +80,7 @@ class _Check:
             reason = "it is a program, which only a rehearsal runs"
             hint, place = "check it without --no-rehearsal", self.dump.source.place(1)
             self.result.findings.append(Finding("code", "", reason, hint=hint, place=place))
-        if is_rehearsed and all(isinstance(error, NoWay) for error in self.result.damages):
+        if is_rehearsed and all(isinstance(error, NoStep) for error in self.result.damages):
             self._rehearse()
         elif is_rehearsed:
             is_damaged = any(isinstance(error, FixtureError) for error in self.result.damages)
@@ -113,11 +113,11 @@ class _Check:
     def _migrate(self) -> None:
         """Migrate the dump as far as the migrators of the project lead."""
         result = self.result
-        policy = replace(policy_here(), say=result.notes.append)
+        policy = replace(current_policy(), say=result.notes.append)
         try:
             with migrating(policy):
                 self.content.migrate()
-        except NoWay as error:
+        except NoStep as error:
             result.damages.append(error)
             result.arrived = str(error.arrived)
             result.notes.clear()

@@ -20,7 +20,7 @@ from packaging.version import Version
 from dumpy.checking.report import Finding, Findings
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
-from dumpy.migrating.chain import in_names, steps_of, version_of
+from dumpy.migrating.chain import step_version, steps_of, version_of
 from dumpy.writing.publishing import replaced
 
 _FILE = "migrators"
@@ -74,7 +74,7 @@ def step_for(result: Findings) -> Step | None:
             f"The dump is of version {source}, the project of {target}: a migrator runs for dumps "
             "of older versions only. Raise DUMPY['VERSION'] first."
         )
-    name = f"migrate_from_{in_names(source)}".replace(".", "_")
+    name = f"migrate_from_{step_version(source)}".replace(".", "_")
     # Each call depends on the ones before: models before fields, and names before values.
     findings = [finding for finding in result.stopping if finding.kind not in _BY_HAND]
     findings.sort(key=lambda f: _ORDER.index(f.kind) if f.kind in _ORDER else len(_ORDER))
@@ -161,7 +161,7 @@ def _with_method(path: Path, class_path: str, step: Step) -> str:
     if first.lineno == node.lineno:
         raise _by_hand(f"{path}:{node.lineno}: {name} has no body on lines of its own.", step)
     try:
-        existing = steps_of(import_string(class_path)).get(in_names(step.source))
+        existing = steps_of(import_string(class_path)).get(step_version(step.source))
     except ImportError as error:
         raise NotWritten(f"{path} cannot be imported: {error}.") from error
     if existing:

@@ -25,7 +25,7 @@ from dumpy.errors import (
 )
 from dumpy.loading.registry import TODAY
 from dumpy.loading.report import Rejects
-from dumpy.migrating.install import migrating, policy_here
+from dumpy.migrating.install import current_policy, migrating
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading.source import allow_programs
 from dumpy.restoring.compare import DumpedContent, stored_differences
@@ -92,7 +92,7 @@ def rehearse(content: Content, using: str, result: Findings, *, keeps_scratch: b
 
     allow_mismatch = result.arrived is not None
     proposal = propose if calls else None
-    policy = replace(policy_here(), allow_mismatch=allow_mismatch, proposal=proposal)
+    policy = replace(current_policy(), allow_mismatch=allow_mismatch, proposal=proposal)
     with ExitStack() as stack:
         try:
             require_permission(content.dump)

@@ -21,7 +21,7 @@ from dumpy.errors import (
     printable,
     printable_lines,
 )
-from dumpy.migrating.chain import NoWay
+from dumpy.migrating.chain import NoStep
 from dumpy.text.emit import UNMASKED
 from dumpy.text.manifest import Manifest
 from dumpy.text.words import Unwritable, source
@@ -238,7 +238,7 @@ def verdict(result: Findings) -> str:
     if any(isinstance(error, FixtureError) for error in result.damages):
         is_dump = result.rows or result.manifest is not None
         parts.append("the dump is damaged or edited" if is_dump else "it cannot be read as a dump")
-    if any(isinstance(error, NoWay) for error in result.damages):
+    if any(isinstance(error, NoStep) for error in result.damages):
         parts.append("no migrator leads to the version of the project")
     elif any(isinstance(error, ConfigurationError | MigrationError) for error in result.damages):
         parts.append("its rows cannot be migrated")

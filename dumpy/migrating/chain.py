@@ -21,8 +21,8 @@ def version_of(text: object) -> Version | None:
         return None
 
 
-def in_names(version: Version) -> Version:
-    """Return a version as used in names of methods: without its epoch and its local part."""
+def step_version(version: Version) -> Version:
+    """Return a version without epoch and local part, as in the names of methods."""
     return Version(version.public.rpartition("!")[2])
 
 
@@ -31,20 +31,20 @@ def steps_of(migrator: type) -> dict[Version, str]:
 
     Raises ``MigrationError`` for two steps from one version.
     """
-    found: dict[Version, str] = {}
+    steps: dict[Version, str] = {}
     for name in dir(migrator):
         match = _STEP.fullmatch(name)
         version = version_of(match[1].replace("_", ".")) if match else None
         if version is None:
             continue
-        if version in found:
-            raise MigrationError(found[version], f"{name} is a step from the same version.")
-        found[version] = name
-    return dict(sorted(found.items()))
+        if version in steps:
+            raise MigrationError(steps[version], f"{name} is a step from the same version.")
+        steps[version] = name
+    return dict(sorted(steps.items()))
 
 
-class NoWay(MigrationError):
-    """A version, ``arrived``, without a further step."""
+class NoStep(MigrationError):
+    """A migrator that has no step from the version ``arrived``."""
 
     def __init__(self, arrived: Version, reason: str, hint: str) -> None:
         super().__init__("", reason, hint)
@@ -54,27 +54,27 @@ class NoWay(MigrationError):
 def follow(source: Version, target: Version, migrator: type, run: Callable[[str], object]) -> None:
     """Run the steps of a migrator from one version to another, by the names of their methods.
 
-    ``run`` returns what the method returns. Raises ``MigrationError``; ``NoWay`` at a version from
-    which no step leads on.
+    ``run`` returns what the method returns. Raises ``MigrationError``; ``NoStep`` if a step is
+    missing.
     """
     steps, reached = steps_of(migrator), source
     while reached < target:
-        step = steps.get(in_names(reached))
+        step = steps.get(step_version(reached))
         if step is None:
             known = ", ".join(steps.values()) or "none"
-            name = f"migrate_from_{str(in_names(reached)).replace('.', '_')}"
-            raise NoWay(
+            name = f"migrate_from_{str(step_version(reached)).replace('.', '_')}"
+            raise NoStep(
                 reached,
                 f"The dump is of version {source}, the project of {target}, but "
                 f"{migrator.__name__} has no step from {reached}; its steps are: {known}.",
                 f"Write a method {name}(self, globals_dict) that returns the version it leads to. "
                 f"{_ALLOW}",
             )
-        reached = _reached(step, run(step), reached, target)
+        reached = _returned_version(step, run(step), reached, target)
 
 
-def _reached(step: str, returned: object, before: Version, target: Version) -> Version:
-    """Return the version that a step leads to; raises ``MigrationError``."""
+def _returned_version(step: str, returned: object, before: Version, target: Version) -> Version:
+    """Return the version that a step has returned; raises ``MigrationError``."""
     reached = version_of(returned)
     hint = "Return the version that it leads to, such as '1.2'."
     if reached is None:
@@ -88,7 +88,7 @@ def _reached(step: str, returned: object, before: Version, target: Version) -> V
     return reached
 
 
-def newer(source: Version, target: Version) -> MigrationError:
+def newer_dump_error(source: Version, target: Version) -> MigrationError:
     """Return the error for a dump that is newer than the project."""
     return MigrationError(
         "",

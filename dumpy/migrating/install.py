@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from dumpy.conf import configuration, imported, project_version
 from dumpy.errors import ConfigurationError, DumpyError, MigrationError, sentence
-from dumpy.migrating.chain import NoWay, follow, newer, steps_of, version_of
+from dumpy.migrating.chain import NoStep, follow, newer_dump_error, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump
@@ -30,12 +30,15 @@ _log = logging.getLogger("dumpy")
 
 @dataclass(frozen=True)
 class Policy:
-    """How to migrate.
+    """How to migrate a dump.
 
-    ``say`` gets each step, and ``verbose`` a message if there is none; ``allow_mismatch`` continues
-    without a step; ``is_off`` runs no migrators. ``proposal`` is a step that is not written yet: it
-    is called with the migrator after all steps. ``as_version`` is the version of a dump that names
-    none.
+    Attributes:
+        say: takes a message for each step.
+        verbose: takes the message that no step is needed.
+        allow_mismatch: whether a dump is loaded although a step is missing.
+        is_off: whether migrators are not run.
+        proposal: a step that is not written yet: called with the migrator after all steps.
+        as_version: the version of a dump that names none.
     """
 
     say: Callable[[str], object] = _log.info
@@ -59,8 +62,8 @@ def migrating(policy: Policy) -> Iterator[None]:
         _policy.reset(token)
 
 
-def policy_here() -> Policy:
-    """Return the current policy; without one, messages are logged."""
+def current_policy() -> Policy:
+    """Return the policy of the innermost ``migrating()`` block, or one that logs messages."""
     return _policy.get() or Policy()
 
 
@@ -79,9 +82,9 @@ def policy_of(
 
 
 def install_migrations(globals_dict: dict[str, Any]) -> None:
-    """Let migrators change the globals of a dump that is run; raises ``MigrationError``.
+    """Migrate the globals of a dump that is run; raises ``MigrationError``.
 
-    In a script that is run itself, this waits for ``restore()``, which knows the options.
+    If the dump is the main script, ``restore()`` migrates it later, when the options are known.
     """
     if globals_dict.get("__name__") == "__main__":
         globals_dict[_WAITS] = True
@@ -94,7 +97,7 @@ def migration_of_dump(dump: Dump) -> Migration | None:
     skeleton = dump.skeleton
     assert skeleton is not None
     if not skeleton.installs:
-        _say_not_asked(skeleton.version)
+        _warn_without_install(skeleton.version)
         return None
     namespace: dict[str, Any] = {**NAMES, "new": new, "resolve_model": resolve_model}
     namespace |= {name: MissingModel(label) for name, label in skeleton.models.items()}
@@ -102,9 +105,9 @@ def migration_of_dump(dump: Dump) -> Migration | None:
     return migrate(namespace, skeleton.functions, is_complete=dump.path is not None)
 
 
-def _say_not_asked(version: str | None) -> None:
+def _warn_without_install(version: str | None) -> None:
     """Report that the line that installs migrators was removed from an older dump."""
-    policy = policy_here()
+    policy = current_policy()
     source, target = version_of(version), version_of(project_version())
     if policy.is_off or source is None or target is None or source == target:
         return
@@ -125,24 +128,24 @@ def migrate(
     ``functions`` are the create functions that are data; a dump that ``is_complete`` has all models
     of its project. Raises ``MigrationError``.
     """
-    policy = policy_here()
-    way = None if policy.is_off else _way(_source(namespace, policy), policy)
-    if way is None and policy.proposal is None:
+    policy = current_policy()
+    route = None if policy.is_off else _route(_source_version(namespace, policy), policy)
+    if route is None and policy.proposal is None:
         return None
     migration = Migration(namespace, functions, is_complete=is_complete)
-    if way is not None:
-        _run(*way, migration, policy)
+    if route is not None:
+        _run(*route, migration, policy)
     if policy.proposal is not None:
         migration.begin("The proposed step")
         policy.proposal(Migrator(migration))
     migration.finish()
-    for skipped in migration.skipped:
-        policy.say(skipped)
+    for message in migration.skipped:
+        policy.say(message)
     return migration
 
 
-def _source(namespace: Mapping[str, Any], policy: Policy) -> object:
-    """Return the version of a dump; raises ``MigrationError`` if it is given twice."""
+def _source_version(namespace: Mapping[str, Any], policy: Policy) -> object:
+    """Return the version of a dump; raises ``MigrationError`` for a needless ``as_version``."""
     source = namespace.get("SOURCE_VERSION")
     if source is None or policy.as_version is None:
         return source or policy.as_version
@@ -150,8 +153,8 @@ def _source(namespace: Mapping[str, Any], policy: Policy) -> object:
     raise MigrationError("", reason)
 
 
-def waits(namespace: Mapping[str, Any]) -> bool:
-    """Whether a script that was run has called ``install_migrations()``."""
+def is_waiting(namespace: Mapping[str, Any]) -> bool:
+    """Whether a script has called ``install_migrations()``, which left it to ``restore()``."""
     return _WAITS in namespace
 
 
@@ -160,11 +163,11 @@ def migration_of(namespace: Mapping[str, Any]) -> Migration | None:
     return namespace.get(KEY)
 
 
-def _way(source: object, policy: Policy) -> tuple[Version, Version, type[Migrator]] | None:
-    """Return the versions to migrate from and to, and the migrator, or None if none is to run."""
+def _route(source: object, policy: Policy) -> tuple[Version, Version, type[Migrator]] | None:
+    """Return the source version, the target version and the migrator, or None without steps."""
     target, migrator = project_version(), _migrator()
     if source is None or target is None:
-        _say_unversioned(source, target, policy)
+        _warn_without_version(source, target, policy)
         return None
     old, new = version_of(source), version_of(target)
     if old is None or new is None:
@@ -173,7 +176,7 @@ def _way(source: object, policy: Policy) -> tuple[Version, Version, type[Migrato
     if old == new:
         policy.verbose(f"The dump is of version {old}, like the project: no migration is needed.")
     elif old > new and not policy.allow_mismatch:
-        raise newer(old, new)
+        raise newer_dump_error(old, new)
     elif old > new:
         policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
     elif migrator is None:
@@ -190,12 +193,12 @@ def _migrator() -> type[Migrator] | None:
     path = configuration().migration_class
     if path is None:
         return None
-    found = imported("MIGRATION_CLASS", path)
-    if not isinstance(found, type) or not issubclass(found, Migrator):
+    migrator = imported("MIGRATION_CLASS", path)
+    if not isinstance(migrator, type) or not issubclass(migrator, Migrator):
         raise ConfigurationError(
             f"DUMPY['MIGRATION_CLASS']: {path} is not a subclass of dumpy.Migrator."
         )
-    return found
+    return migrator
 
 
 def migrator_problems() -> Iterator[str]:
@@ -220,7 +223,7 @@ def migrator_problems() -> Iterator[str]:
             yield f"{migrator.__name__}.{name} must take (self, globals_dict)."
 
 
-def _say_unversioned(source: object, target: object, policy: Policy) -> None:
+def _warn_without_version(source: object, target: object, policy: Policy) -> None:
     if source is not None:
         policy.say(f"The dump is of version {source}, the project names none: nothing is migrated.")
     elif target is not None:
@@ -230,30 +233,35 @@ def _say_unversioned(source: object, target: object, policy: Policy) -> None:
 
 
 def _run(
-    source: Version, target: Version, made: type[Migrator], migration: Migration, policy: Policy
+    source: Version,
+    target: Version,
+    migrator_class: type[Migrator],
+    migration: Migration,
+    policy: Policy,
 ) -> None:
-    migrator = _called(f"{made.__name__}()", lambda: made(migration))
+    """Run the steps of a migrator."""
+    migrator = _call(f"{migrator_class.__name__}()", lambda: migrator_class(migration))
 
     def run(step: str) -> object:
         method = getattr(migrator, step)
         first_line = (method.__doc__ or "").strip().partition("\n")[0]
         policy.say(f"{step}: {first_line or 'it has no docstring.'}")
         migration.begin(step)
-        returned = _called(step, lambda: method(migration.namespace))
+        returned = _call(step, lambda: method(migration.namespace))
         migration.end()
         return returned
 
     try:
-        follow(source, target, made, run)
+        follow(source, target, migrator_class, run)
         migration.has_arrived = True
-    except NoWay as error:
+    except NoStep as error:
         if not policy.allow_mismatch:
             raise
         policy.say(error.reason)
 
 
-def _called(name: str, code: Callable[[], _Result]) -> _Result:
-    """Return what code of a migrator returns; raises ``MigrationError`` with a name."""
+def _call(name: str, code: Callable[[], _Result]) -> _Result:
+    """Call code of a migrator, and name it in a ``MigrationError`` for any exception."""
     try:
         return code()
     except MigrationError:

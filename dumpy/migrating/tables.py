@@ -1,4 +1,4 @@
-"""A dump as migrators have changed it, and the way of its objects into a load."""
+"""Migrated dumps, and the objects that code makes of their rows."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from dumpy.loading.loader import Loader
 
 
-def migrated(table: DumpedTable, migration: Migration | None) -> DumpedTable:
-    """Return a table that is data, as changed by a migration."""
+def migrated_table(table: DumpedTable, migration: Migration | None) -> DumpedTable:
+    """Return a table with the changes of a migration."""
     if migration is None:
         return table
-    first, then = table.update_reference, migration.natural
+    original, migrate = table.update_reference, migration.natural
     if not migration.has_renames:
-        renamed = first
+        update = original
     else:
-        renamed = then if first is None else lambda natural: then(first(natural))
+        update = migrate if original is None else lambda natural: migrate(original(natural))
     name = table.function.name
     if not migration.is_changed(name):
-        return replace(table, update_reference=renamed)
+        return replace(table, update_reference=update)
     function = migration.functions[name]
     if function is None:
         return replace(table, create=migration.namespace[name], is_migrated=True)
-    return replace(table, function=function, is_migrated=True, update_reference=renamed)
+    return replace(table, function=function, is_migrated=True, update_reference=update)
 
 
 @dataclass
 class MigratedDump:
-    """A dump with the rows of today: everything that loads a dump takes them from here.
+    """A dump with the changes of migrators: every load, restore and repair reads it.
 
     Attributes:
-        dump: the dump as it was written.
-        migration: what migrators have made of it.
+        dump: the original dump.
+        migration: the migration, or None without migrators.
     """
 
     dump: Dump
@@ -57,46 +57,48 @@ class MigratedDump:
 
     @property
     def makes_objects(self) -> bool:
-        """Whether it is a single file that is a program, so that it has objects and no tables."""
+        """Whether the dump is a single file that is a program: it has objects and no tables."""
         return self.dump.is_program and self.dump.path is None
 
     @property
     def has_arrived(self) -> bool:
-        """Whether migrators have made its rows those of the project's version."""
+        """Whether migrators have brought the dump to the version of the project."""
         return self.migration is not None and self.migration.has_arrived
 
     @cached_property
     def tables(self) -> Sequence[DumpedTable]:
         """The tables in the order of loading."""
-        return [migrated(table, self.migration) for table in self.dumped_tables()]
+        return [migrated_table(table, self.migration) for table in self.dumped_tables()]
 
     @property
     def data(self) -> Sequence[DumpedTable]:
-        """The tables whose rows are not made by code."""
+        """The tables without code."""
         return [table for table in self.tables if table.create is None]
 
     def migrate(self) -> None:
-        """Let migrators change what rows mean; a program is run for it."""
+        """Migrate the dump; a program is run for it."""
         self.migration = self.find_migration()
-        vars(self).pop("tables", None)  # They were those of before.
+        vars(self).pop("tables", None)  # Cached without the changes.
 
     def find_migration(self) -> Migration | None:
-        """Return what migrators make of the dump; raises ``MigrationError``."""
+        """Return the migration of the dump, or None; raises ``MigrationError``."""
         if self.dump.is_program:
             return migration_of(self._program.run())
         return migration_of_dump(self.dump)
 
     def dumped_tables(self) -> Sequence[DumpedTable]:
-        """Return the tables as they were written."""
+        """Return the original tables."""
         return self.dump.tables
 
-    def objects(self, note: Callable[[str], object] = lambda sentence: None) -> Iterator[Placed]:
-        """Yield the objects that a single file makes which is a program.
+    def objects(
+        self, report_dropped: Callable[[str], object] = lambda sentence: None
+    ) -> Iterator[Placed]:
+        """Yield the objects of a single file that is a program.
 
-        ``note`` gets a message about dropped rows.
+        ``report_dropped`` gets a message about dropped rows.
         """
         if self.makes_objects:
-            yield from self._program.objects(note)
+            yield from self._program.objects(report_dropped)
 
     @cached_property
     def _program(self) -> Program:
@@ -105,11 +107,15 @@ class MigratedDump:
 
 @dataclass
 class CodeObjects:
-    """The objects that code makes of a dump, on their way into a load.
+    """Saves the objects that code makes of a dump.
 
-    After a migration, those without a key are saved last, so that they do not take a key of a
-    dumped row. ``tables`` are the source tables of such objects, by model; rows of the tables in
-    ``keyed`` also became objects with a key.
+    After a migration, objects without a key are saved last, so that they do not take the key of a
+    dumped row.
+
+    Attributes:
+        keyless: the objects without a key, with their places.
+        tables: the tables that these objects come from, by model and create function.
+        keyed: the create functions that have also returned objects with a key.
     """
 
     loader: Loader
@@ -118,22 +124,22 @@ class CodeObjects:
     tables: dict[ModelType, dict[str, DumpedTable]] = field(default_factory=dict)
     keyed: set[str] = field(default_factory=set)
 
-    def save(self, one: Model, place: Place, table: DumpedTable | None = None) -> bool:
-        """Save an object, made of a row of a ``table`` or by itself; return whether it is saved."""
+    def save(self, instance: Model, place: Place, table: DumpedTable | None = None) -> bool:
+        """Save an object, which may come from a row of a table; return whether it is saved."""
         name = table.function.name if table is not None else ""
-        if not (self.is_migrated and one.pk is None and dumped_row(one)):
+        if not (self.is_migrated and instance.pk is None and dumped_row(instance)):
             self.keyed.add(name)
             is_changed = table is not None and table.is_migrated
-            return self.loader.save(one, place, is_changed=is_changed)
-        self.keyless.append((one, place))
+            return self.loader.save(instance, place, is_changed=is_changed)
+        self.keyless.append((instance, place))
         if table is not None:
-            self.tables.setdefault(type(one), {})[name] = table
+            self.tables.setdefault(type(instance), {})[name] = table
         return False
 
     def save_keyless(self, loader: Loader) -> None:
-        """Save the objects without a key, with keys after the dumped keys.
+        """Save the objects without a key, under keys above those of the dump.
 
-        A reference by the key that a row had in the dump must not lead to another row.
+        References to the old key of a row must not lead to another row.
         """
         engine = engine_of(connections[loader.using])
         engine.reset_sequences({type(instance) for instance, _place in self.keyless})
@@ -143,17 +149,17 @@ class CodeObjects:
             loader.save(instance, place, is_changed=True)
 
     def _free_keys(self, model: ModelType, using: str) -> Iterator[int | None]:
-        """Return keys above the lost keys of dumped rows, or None if any key will do."""
-        lost = [table for name, table in self.tables[model].items() if name not in self.keyed]
-        highest = max((_highest_dumped(table, model) for table in lost), default=0)
+        """Return keys above the dropped keys of rows, or None for any key."""
+        dropped = [table for name, table in self.tables[model].items() if name not in self.keyed]
+        highest = max((_highest_key(table, model) for table in dropped), default=0)
         if not highest:
             return repeat(None)
         stored: Any = QuerySet(model, using=using).aggregate(highest=Max("pk"))["highest"]
         return count(1 + max(highest, stored or 0))
 
 
-def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
-    """Return the highest lost key of the dumped rows, 0 if keys are not numbers."""
+def _highest_key(table: DumpedTable, model: ModelType) -> int:
+    """Return the highest key of the rows of a table, or 0 if keys are not numbers."""
     key = model._meta.pk
     if not isinstance(key, AutoField) or key.attname not in table.parameters:
         return 0
@@ -162,57 +168,57 @@ def _highest_dumped(table: DumpedTable, model: ModelType) -> int:
     return max((key for key in keys if type(key) is int), default=0)
 
 
-def start(loader: Loader, migration: Migration | None) -> CodeObjects:
-    """Give a loader the changes, and call the ``before_load`` handlers.
+def prepare_load(loader: Loader, migration: Migration | None) -> CodeObjects:
+    """Register the handlers of a migration with a loader, and call those of ``before_load``.
 
-    Returns what saves the objects that code makes. Raises ``MigrationError`` if a handler fails.
+    Return an object that saves the objects of code. Raises ``MigrationError``.
     """
     objects = CodeObjects(loader, is_migrated=migration is not None)
     loader.final_steps.append(objects.save_keyless)
     if migration is not None:
         if migration.after_load:
-            loader.after_load += [_free_keys, *migration.after_load]
+            loader.after_load += [_reset_sequences, *migration.after_load]
         for handler in migration.before_load:
             handler(loader)
     return objects
 
 
-def _free_keys(loader: Loader) -> None:
-    """Let objects that handlers make get free keys."""
-    loaded = {loader.registry.get(label) for label in loader.report.tables}
-    engine_of(connections[loader.using]).reset_sequences(loaded)
+def _reset_sequences(loader: Loader) -> None:
+    """Advance sequences, so that handlers can save new objects."""
+    models = {loader.registry.get(label) for label in loader.report.tables}
+    engine_of(connections[loader.using]).reset_sequences(models)
 
 
-def created(
-    table: DumpedTable, note: Callable[[str], object] = lambda sentence: None
+def created_objects(
+    table: DumpedTable, report_dropped: Callable[[str], object] = lambda sentence: None
 ) -> Iterator[tuple[Any, Place]]:
-    """Yield the objects that the function of a table makes of its rows, with places.
+    """Yield the objects that the create function of a table returns, with their places.
 
-    ``note`` gets a message about dropped rows. Raises ``FixtureError`` with the line.
+    ``report_dropped`` gets a message about dropped rows. Raises ``FixtureError`` with the line.
     """
     dropped = 0
     for row in table.rows():
         place = table.place(row.line)
-        made = _made(table, row, place)
-        dropped += not made
-        yield from ((one, place) for one in made)
+        instances = _call_create(table, row, place)
+        dropped += not instances
+        yield from ((instance, place) for instance in instances)
     if dropped:
-        note(f"{table.label}: dropped {counted(dropped, 'row')}.")
+        report_dropped(f"{table.label}: dropped {counted(dropped, 'row')}.")
 
 
-def _made(table: DumpedTable, row: Row, place: Place) -> list[Model]:
+def _call_create(table: DumpedTable, row: Row, place: Place) -> list[Model]:
     assert table.create is not None
     try:
-        given = table.create(*row.values)
-        is_several = isinstance(given, Iterable) and not isinstance(given, str | bytes | dict)
-        made = list(given) if is_several else [given]
+        result = table.create(*row.values)
+        is_several = isinstance(result, Iterable) and not isinstance(result, str | bytes | dict)
+        objects = list(result) if is_several else [result]
     except DumpyError as error:
         raise FixtureError(place, str(error)) from error
     except Exception as error:
         name = f"{table.function.name}: " if table.takes_any else ""
         raise FixtureError(place, f"{name}{sentence(error)}") from error
-    for one in made:
-        if not isinstance(one, Model | None):
-            reason = f"{table.function.name} gives {one!r:.100}, which is not an object."
+    for item in objects:
+        if not isinstance(item, Model | None):
+            reason = f"{table.function.name} gives {item!r:.100}, which is not an object."
             raise FixtureError(place, reason)
-    return [one for one in made if one is not None]
+    return [item for item in objects if item is not None]

@@ -20,7 +20,7 @@ from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import MissingRow, RowKey
 from dumpy.loading.registry import TODAY
-from dumpy.migrating.tables import MigratedDump, created
+from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
 from dumpy.repairing.choice import Choice, InvalidChoice
@@ -331,7 +331,7 @@ class Repair:
         self, dumped: DumpedTable, table: Table, reason_for: ReasonFor
     ) -> Iterator[Candidate]:
         """Yield the rows among those that a migrator creates."""
-        for instance, place in created(dumped):
+        for instance, place in created_objects(dumped):
             model: ModelType = type(instance)
             if table_of(model) is table:
                 values = self._special.translate(table, _values_of(table, instance))

@@ -12,7 +12,7 @@ from typing import Any
 from dumpy import reading
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, FixtureError, Place, counted
-from dumpy.migrating.install import migrate, migration_of, waits
+from dumpy.migrating.install import is_waiting, migrate, migration_of
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import MigratedDump
 from dumpy.reading import Dump, DumpedTable, Program
@@ -178,7 +178,7 @@ class Content(MigratedDump):
             self.namespace = _namespace(self.dump.path / RESTORE)
             # It is imported, so that it has waited for nobody.
             return migration_of(self.namespace)
-        return migrate(self.namespace, {}, is_complete=True) if waits(self.namespace) else None
+        return migrate(self.namespace, {}, is_complete=True) if is_waiting(self.namespace) else None
 
     @cached_property
     def _program(self) -> Program:

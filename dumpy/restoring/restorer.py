@@ -22,7 +22,7 @@ from dumpy.loading.registry import TODAY, each_routed_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
 from dumpy.loading.validation import Validation
-from dumpy.migrating.tables import created, start
+from dumpy.migrating.tables import created_objects, prepare_load
 from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
@@ -323,7 +323,7 @@ class Restorer:
             checks_objects=True,
         )
         loader.references.content_types = self.content.content_types
-        code = start(loader, self.content.migration)
+        code = prepare_load(loader, self.content.migration)
         for sentence in (*self.content.dump.left_out(), *self.plan.removals):
             loader.report.ignore(sentence)
         # Before the handlers of migrators, which may add rows that are not in the dump.
@@ -334,7 +334,9 @@ class Restorer:
                 if table.create is None:
                     self._load_table(table, loader)
                     continue
-                for instance, place in self._clearing_tables(created(table, loader.report.ignore)):
+                for instance, place in self._clearing_tables(
+                    created_objects(table, loader.report.ignore)
+                ):
                     code.save(instance, place, table)
         for instance, place in self._clearing_tables(self.content.objects(loader.report.ignore)):
             if isinstance(instance, Model):

@@ -18,7 +18,7 @@ from sites import Version as Code
 
 from dumpy import MigrationError, Migrator
 from dumpy.errors import ConfigurationError
-from dumpy.migrating.chain import NoWay, follow, steps_of
+from dumpy.migrating.chain import NoStep, follow, steps_of
 from music.models import Genre
 
 pytestmark = pytest.mark.django_db
@@ -222,7 +222,7 @@ def test_a_migrator_without_any_step_says_so(refuse: Load) -> None:
 @pytest.mark.parametrize("source", ["1.2rc1", "1.2.post1", "1.2+local", "1!1.2"])
 def test_the_step_that_is_missing_is_named_as_it_would_be_found(source: str) -> None:
     versions = Version(source), Version("1!2.0")
-    with pytest.raises(NoWay) as caught:
+    with pytest.raises(NoStep) as caught:
         follow(*versions, migrator(), never)
     name = caught.value.hint.split("Write a method ")[1].split("(")[0]
     assert name.isidentifier()

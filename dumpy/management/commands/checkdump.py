@@ -17,7 +17,7 @@ from dumpy.checking.reseal import reseal
 from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
 from dumpy.errors import DumpyError
-from dumpy.migrating.chain import NoWay
+from dumpy.migrating.chain import NoStep
 from dumpy.migrating.install import Policy, migrating
 
 
@@ -97,7 +97,7 @@ class Command(BaseCommand):
             return f"{step.text}\nTo add it to the project, use --write."
         message = write_step(step)
         # The project has the step now.
-        result.damages = [error for error in result.damages if not isinstance(error, NoWay)]
+        result.damages = [error for error in result.damages if not isinstance(error, NoStep)]
         return message
 
     def _reseal(self, path: Path, *, is_verbose: bool) -> None:
