@@ -221,7 +221,7 @@ class TableLoader:
         self._is_empty: bool | None = None
 
     def with_conflicting_row(self, problem: Problem, row: Row) -> Problem:
-        """Return the problem of a refused row with the row that has the same unique value."""
+        """Add the row that has the same unique value to the problem of a refused row."""
         names = [column.name for column in self.layout.columns]
         values = dict(zip(names, self.convert_row(row).python, strict=True))
         conflict = conflicting_row(self.table, values, self.using)
@@ -367,13 +367,13 @@ class TableLoader:
         columns = exchangeable(self.model, [self.layout.columns[i] for i in self.layout.changed])
         if not rows or not columns:
             return
-        connection, failures = connections[self.using], Failures()
+        connection = connections[self.using]
         values = [
             *([row.python[i] for row in rows] for i in self.layout.key),
             *(spare_values(column, len(rows), self.using) for column in columns),
         ]
         prepared = [
-            to_database(column, column_values, connection, failures)
+            to_database(column, column_values, connection)
             for column, column_values in zip([*key, *columns], values, strict=True)
         ]
         statements = Statements(self.model, [*key, *columns], self.using)

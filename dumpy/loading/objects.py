@@ -143,8 +143,8 @@ class PendingObject:
 
     def problem(self, using: str) -> Problem:
         """Return the problem of the object."""
-        error = self.error or RefusedRow("it was not tried.")
-        return problem_of(row_ref(self.instance, self.place), self.table, error, using)
+        assert self.error is not None
+        return problem_of(row_ref(self.instance, self.place), self.table, self.error, using)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
         """Yield the row of the object; a hand-written object has rows of its parents before it."""

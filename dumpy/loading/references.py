@@ -288,7 +288,7 @@ class References:
 
 @cache
 def natural_key_models(model: ModelType) -> frozenset[ModelType]:
-    """Return the models whose rows a natural key may depend on: the model and its parents."""
+    """Return the models whose rows a natural key may depend on, by way of foreign keys."""
     models: set[ModelType] = set()
     queue = [concrete(model)]
     while queue:

@@ -80,10 +80,10 @@ def to_python(
 
 
 def to_database(
-    column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper, failures: Failures
+    column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper
 ) -> Sequence[Any]:
-    """Return values of a field as the driver takes them."""
-    return prepare_values(column, values, preparation(column, connection), failures)
+    """Return values of a field, which were converted before, as the driver takes them."""
+    return prepare_values(column, values, preparation(column, connection), {})
 
 
 def prepare_values(
@@ -413,9 +413,10 @@ class LinkLoader:
         new = [link for link in links if link not in stored]
         removed = stored - links.keys()
         if new:
-            self._statements.insert(list(zip(*self._rows(new), strict=True)))
+            self._statements.insert(self._prepared(new))
         if removed:
-            self._statements.delete(self._rows(sorted(removed, key=repr)), (0, 1))
+            rows = list(zip(*self._prepared(sorted(removed, key=repr)), strict=True))
+            self._statements.delete(rows, (0, 1))
         return {source for source, _target in [*new, *removed]}
 
     def _keys(self, position: int, values: Any, failures: Failures) -> list[Any]:
@@ -442,12 +443,10 @@ class LinkLoader:
             for link in rows.filter(**{f"{source}__in": chunk}).values_list(source, target)
         }
 
-    def _rows(self, links: Sequence[tuple[Any, Any]]) -> list[tuple[Any, ...]]:
+    def _prepared(self, links: Sequence[tuple[Any, Any]]) -> list[Sequence[Any]]:
         connection = connections[self._references.using]
-        failures: Failures = {}
         columns = zip((self.link.source, self.link.target), zip(*links, strict=True), strict=True)
-        prepared = [to_database(column, values, connection, failures) for column, values in columns]
-        return list(zip(*prepared, strict=True))
+        return [to_database(column, values, connection) for column, values in columns]
 
     def require_queries(self) -> None:
         """Query existing links from now on: the load may have written some for the same rows."""
