@@ -99,21 +99,19 @@ class RowDiff:
     @property
     def kind(self) -> str:
         """The kind of the difference: ``"removed"``, ``"added"``, or ``"changed"``."""
-        if self.row.gone is None:
+        if self.row.before is None:
             return "added"
-        return "removed" if self.row.come is None else "changed"
+        return "removed" if self.row.after is None else "changed"
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
         """The fields that differ, if both dumps have the row."""
-        gone, come = self.row.gone, self.row.come
-        if gone is None or come is None:
+        before, after = self.row.before, self.row.after
+        if before is None or after is None:
             return ()
-        names = dict.fromkeys([*gone, *come])
-        fields = (
-            Change(name, gone.get(name, _MISSING), come.get(name, _MISSING)) for name in names
-        )
-        return tuple(change for change in fields if change.before != change.after)
+        names = dict.fromkeys([*before, *after])
+        pairs = ((name, before.get(name, _MISSING), after.get(name, _MISSING)) for name in names)
+        return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
 
     def __str__(self) -> str:
         changes = ", ".join(map(str, self.changes)) or self.kind

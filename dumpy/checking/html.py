@@ -122,13 +122,14 @@ def _references(label: str, labels: Iterable[str]) -> list[str]:
 
 def _row(row: RowDiff) -> dict[str, Any]:
     """Return a row for the template; long values are shortened at once, to save memory."""
-    gone, come = row.row.gone or {}, row.row.come or {}
-    one_sided = (Change(name, gone.get(name, ""), come.get(name, "")) for name in gone or come)
+    before, after = row.row.before or {}, row.row.after or {}
+    names = before or after
+    one_sided = (Change(name, before.get(name, ""), after.get(name, "")) for name in names)
     cells = row.changes or tuple(one_sided)
-    names = {cell.name for cell in cells}
+    shown = {cell.name for cell in cells}
     return {
         "key": row.key,
         "kind": row.kind,
         "cells": [Change(cell.name, *cell.shown) for cell in cells],
-        "same": [(name, cut(text)) for name, text in gone.items() if name not in names],
+        "same": [(name, cut(text)) for name, text in before.items() if name not in shown],
     }

@@ -40,14 +40,16 @@ class Keyed(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A row that only one side has, or that has other values: the cells of each side.
+    """A row that only one side has, or that differs.
 
-    ``place`` is that of the first side, if it has the row.
+    Attributes:
+        before, after: the cells of the first and the second side, None if it lacks the row.
+        place: the place of the row on the first side, if known.
     """
 
     key: Key
-    gone: Cells | None
-    come: Cells | None
+    before: Cells | None
+    after: Cells | None
     place: Place | None = None
 
 
