@@ -13,6 +13,7 @@ from django.core.management import sql
 from django.core.management.commands import flush
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
 
 def flush_quickly() -> None:
@@ -32,7 +33,9 @@ def flush_quickly() -> None:
 
 def _is_made(connection: BaseDatabaseWrapper) -> bool:
     """Whether this run has made the database, as pytest-django does only if a test needs it."""
-    return bool(connection.settings_dict["NAME"] == connection.creation._get_test_db_name())
+    name = str(connection.settings_dict["NAME"])
+    # Without xdist, the test database of a server has no other name than this prefix gives it.
+    return name.startswith(TEST_DATABASE_PREFIX) or name == connection.creation._get_test_db_name()
 
 
 def _rows_of_migrate(alias: str) -> list[tuple[Any, list[Any]]]:
