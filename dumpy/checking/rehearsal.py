@@ -165,9 +165,10 @@ def _refused(rows: Iterable[RejectedRow]) -> Iterator[Finding]:
         name = None if problem.kind == "waits" else problem.field or None
         groups.setdefault((problem.ref.label, name, problem.kind), []).append(row)
     for (label, name, kind), group in groups.items():
-        reason = group[0].problem.reason.removeprefix(f"{name}: ").rstrip(".")
+        first = group[0].problem
         yield Finding(
-            kind, label, reason, field=name, hint=_HINTS.get(kind, "change the values"),
+            kind, label, first.reason.removeprefix(f"{name}: ").rstrip("."), field=name,
+            hint=first.hint or _HINTS.get(kind, "change the values"),
             rows=len(group), values=0 if kind == "null" else len(group),
             examples=tuple(row.problem for row in group[:SHOWN]),
             proposal=_proposal(group, name, kind) if name and "," not in name else "",

@@ -68,11 +68,13 @@ class Refusal(NamedTuple):
         reason: The message of the database, in one line.
         kind: The kind of a ``Problem``.
         names: The columns in the message, or the constraint.
+        hint: What to do, or ``""``.
     """
 
     reason: str
     kind: str = "refused"
     names: Sequence[str] = ()
+    hint: str = ""
 
 
 class Rebuilt(NamedTuple):

@@ -43,6 +43,8 @@ _NAMES = (
     re.compile(r"(?:[Cc]olumn|for key) ([\w.`']+)"),
     re.compile(r"(?i:constraint) ([\w.`']+)"),
 )
+_INCORRECT_VALUE = 1366
+_INCORRECT_TEXT = re.compile(r"Incorrect string value: .* for column (?:`[^`]*`\.`([^`]*)`)?")
 _WITHOUT_TRANSACTIONS = """
     SELECT table_name, engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
@@ -146,6 +148,7 @@ class MySQL(ServerEngine):
             " ".join(reason.split()),
             _REFUSALS.get(number, "refused"),
             [name.rpartition(".")[2].strip("`' ") for name in names],
+            _character_set_hint(reason) if number == _INCORRECT_VALUE else "",
         )
 
     def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
@@ -295,3 +298,14 @@ def additional_database(name: str, purpose: str) -> str:
 def quote(name: str) -> str:
     """Quote a name as MySQL does."""
     return f"`{name.replace('`', '``')}`"
+
+
+def _character_set_hint(reason: str) -> str:
+    """Return how to store all characters, if a text has one that its column cannot store."""
+    match = _INCORRECT_TEXT.match(reason)
+    if match is None:
+        return ""
+    return (
+        "The character set of the column lacks a character of the text: "
+        f"ALTER TABLE {quote(match[1] or 'TABLE')} CONVERT TO CHARACTER SET utf8mb4"
+    )

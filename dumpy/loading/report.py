@@ -172,7 +172,8 @@ def problem_of(ref: RowRef, table: Table, error: Exception, using: str, name: st
         return _validation_problem(ref, table, error, name)
     if isinstance(error, Error):
         refusal = engine_of(connections[using]).refusal(error)
-        return Problem(ref, refusal.reason, refusal.kind, _fields(table, refusal.names or [name]))
+        field = _fields(table, refusal.names or [name])
+        return Problem(ref, refusal.reason, refusal.kind, field, refusal.hint)
     refused = error if isinstance(error, RefusedRow) else RefusedRow()
     return Problem(ref, reason_of(error), refused.kind, _fields(table, [refused.name or name]))
 

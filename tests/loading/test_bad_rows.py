@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, line_of, message, refusal, values
@@ -171,6 +172,24 @@ def test_a_text_that_is_too_long_for_the_engine_is_named_with_its_line(load: Loa
     assert problem.ref.key == 2
     assert problem.ref.place is not None
     assert problem.ref.place.line == line_of(text, "x" * 41)
+
+
+@pytest.mark.mysql
+@pytest.mark.django_db(transaction=True)
+def test_a_text_that_the_character_set_of_its_column_cannot_store_says_how_to_change_it(
+    load: Load,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE zoo_animal CONVERT TO CHARACTER SET utf8mb3")
+        try:
+            (problem,) = refusal(load, dump_of(rows("zoo.Animal", "id name", (2, "😀")))).problems
+            assert problem.ref.key == 2
+            command = problem.hint[problem.hint.index("ALTER TABLE") :]
+            assert command == "ALTER TABLE `zoo_animal` CONVERT TO CHARACTER SET utf8mb4"
+        finally:
+            cursor.execute("ALTER TABLE zoo_animal CONVERT TO CHARACTER SET utf8mb4")
+    load(dump_of(rows("zoo.Animal", "id name", (2, "😀"))))
+    assert values(Animal, "name") == ["😀"]
 
 
 @pytest.mark.postgresql
