@@ -109,10 +109,10 @@ def routed_to(using: str) -> Iterator[None]:
 def each_routed_to(using: str, items: Iterable[T]) -> Iterator[T]:
     """Yield items of an iterable, and route the queries of its code to a database."""
     iterator = iter(items)
-    end = object()
     while True:
         with routed_to(using):
-            item = next(iterator, end)
-        if item is end:
-            return
-        yield item  # type: ignore[misc]
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item

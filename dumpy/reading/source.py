@@ -250,13 +250,13 @@ def _stream_source(stream: Any, close: Callable[[], object] = lambda: None) -> S
 def _name(stream: Any) -> str | None:
     if stream is sys.stdin:
         return "<stdin>"
-    for attribute in ("name", "filename"):
-        name = getattr(stream, attribute, None)
-        if isinstance(name, str):
-            return name
-    # The files of bz2 and lzma have no name before Python 3.13.
-    inner = getattr(stream, "_fp", None)
-    return getattr(inner, "name", None) if isinstance(getattr(inner, "name", None), str) else None
+    # The files of bz2 and lzma have no name before Python 3.13, but the files inside have.
+    for file in (stream, getattr(stream, "_fp", None)):
+        for attribute in ("name", "filename"):
+            name = getattr(file, attribute, None)
+            if isinstance(name, str):
+                return name
+    return None
 
 
 def _reads_file(stream: Any, path: str) -> bool:
