@@ -181,8 +181,8 @@ class ObjectLoader:
         # The objects that the running hook wants to save; None outside of a hook.
         self._hook_items: list[PendingObject] | None = None
         self._may_flush = True
-        self._rows_with_natural_keys: defaultdict[tuple[Table, tuple[str, ...]], list[Row]] = (
-            defaultdict(list)
+        self._natural_rows: defaultdict[tuple[Table, tuple[str, ...]], list[Row]] = defaultdict(
+            list
         )
 
     @property
@@ -268,7 +268,7 @@ class ObjectLoader:
 
     def rows_with_natural_keys(self) -> Iterator[tuple[Layout, list[Row]]]:
         """Yield the primary keys and references by natural key of the saved objects, as rows."""
-        for (table, names), rows in self._rows_with_natural_keys.items():
+        for (table, names), rows in self._natural_rows.items():
             yield Layout(table, _positions((*table.key, *names))), rows
 
     def _save(self, item: PendingObject) -> None:
@@ -290,7 +290,7 @@ class ObjectLoader:
         values |= {n: keys for n, keys in row.links.items() if Natural in set(map(type, keys))}
         if values:
             key = [getattr(item.instance, name) for name in table.key]
-            rows = self._rows_with_natural_keys[table, tuple(values)]
+            rows = self._natural_rows[table, tuple(values)]
             rows.append(_row(item, [*key, *values.values()]))
 
     def _call_hook(self, instance: Model) -> None:

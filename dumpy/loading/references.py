@@ -169,9 +169,8 @@ class References:
         """
         if key.model not in self._is_known:
             self._is_known[key.model] = not self.had_rows(key.model)
-        return self._is_known[key.model] and (
-            key.value not in self._known_values[key.model, key.name]
-        )
+        is_known = self._is_known[key.model]
+        return is_known and key.value not in self._known_values[key.model, key.name]
 
     def require_queries(self, model: ModelType) -> bool:
         """Let ``is_new`` assume nothing of a model any more; return whether it did."""

@@ -97,9 +97,7 @@ class Block:
 
     def column(self, position: int | Constant) -> Sequence[object]:
         """Return the values of a field in all rows."""
-        if isinstance(position, int):
-            return self.columns[position]
-        return [position.value] * len(self)
+        return self.columns[position] if isinstance(position, int) else [position.value] * len(self)
 
     def row(self, index: int) -> Row:
         """Return one row."""
