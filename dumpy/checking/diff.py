@@ -23,10 +23,10 @@ from dumpy.reading import Dump
 from dumpy.restoring.compare import (
     Difference,
     by_model,
+    field_names,
     key_of,
     keyed,
     model_differences,
-    names_of,
     write_dump,
 )
 from dumpy.text.words import Unwritable, source
@@ -247,7 +247,7 @@ def _open_path(name: str) -> Dump:
 def values(dump: Dump) -> Iterator[str]:
     """Yield a line for each value of a dump, in the order of the file, for ``git diff``."""
     for label, tables in by_model(dump.tables).items():
-        names = names_of(tables)
+        names = field_names(tables)
         for row in keyed(tables, key_of(label, names), names):
             ref = f"{label}(pk={_key_text(row.key)})"
             yield from (f"{ref} {name} {text}" for name, text in row.cells.items())

@@ -19,7 +19,7 @@ from dumpy.checking.diff import open_data
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
-from dumpy.restoring.compare import Key, has_key, in_order, key_of
+from dumpy.restoring.compare import Key, compare_keys, has_key, key_of
 from dumpy.schema.tables import ModelType, table_of
 from dumpy.text.words import source
 
@@ -220,7 +220,7 @@ def _merge_rows(
     """Merge the rows of a create function."""
     lines: list[str] = []
     conflicts = 0
-    for key in sorted({*ours, *theirs}, key=cmp_to_key(in_order)):
+    for key in sorted({*ours, *theirs}, key=cmp_to_key(compare_keys)):
         our, their = _merge_row(base.get(key), ours.get(key), theirs.get(key))
         if our == their:
             lines.append(_line(name, our))

@@ -1,4 +1,4 @@
-"""Whether two contents are the same: by digests of their rows as text, or row by row, by key."""
+"""Compare the contents of dumps and databases, by digest or row by row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ABSENT = Constant(None)
 
 
 class Keyed(NamedTuple):
-    """A row: its key, the text of each value by the name of its field, and its place in a dump."""
+    """A row with its key, the texts of its values by field name, and its place in a dump."""
 
     key: Key
     cells: Cells
@@ -54,42 +54,42 @@ class Difference(NamedTuple):
 
 
 def differences(first: Iterator[Keyed], second: Iterator[Keyed]) -> Iterator[Difference]:
-    """Yield the differences of two sequences in the same order, each row read once."""
-    one, other = next(first, None), next(second, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and is_before(one.key, other.key)):
-            assert one is not None
-            yield Difference(one.key, one.cells, None, one.place)
-            one = next(first, None)
-        elif one is None or one.key != other.key:
+    """Yield the differences of two sequences of rows in the same order."""
+    row, other = next(first, None), next(second, None)
+    while row is not None or other is not None:
+        if other is None or (row is not None and is_before(row.key, other.key)):
+            assert row is not None
+            yield Difference(row.key, row.cells, None, row.place)
+            row = next(first, None)
+        elif row is None or row.key != other.key:
             yield Difference(other.key, None, other.cells)
             other = next(second, None)
         else:
-            if one.cells != other.cells:
-                yield Difference(one.key, one.cells, other.cells, one.place)
-            one, other = next(first, None), next(second, None)
+            if row.cells != other.cells:
+                yield Difference(row.key, row.cells, other.cells, row.place)
+            row, other = next(first, None), next(second, None)
 
 
-def is_before(one: Key, other: Key) -> bool:
-    """Whether a key comes before another one; keys that have no order are compared as texts."""
+def is_before(key: Key, other: Key) -> bool:
+    """Whether a key comes before another one; keys without an order are compared as texts."""
     try:
-        return one < other
+        return key < other
     except TypeError:
-        return repr(one) < repr(other)
+        return repr(key) < repr(other)
 
 
-def in_order(one: Key, other: Key) -> int:
+def compare_keys(key: Key, other: Key) -> int:
     """Compare two keys, for ``cmp_to_key``."""
-    return is_before(other, one) - is_before(one, other)
+    return is_before(other, key) - is_before(key, other)
 
 
 def by_model(tables: Iterable[DumpedTable]) -> dict[str, tuple[DumpedTable, ...]]:
-    """Return the tables whose rows are data, by the label of their model."""
-    found: dict[str, tuple[DumpedTable, ...]] = {}
+    """Return the tables without code by the label of their model."""
+    by_label: dict[str, tuple[DumpedTable, ...]] = {}
     for table in tables:
         if table.create is None and not table.drops:
-            found[table.label] = (*found.get(table.label, ()), table)
-    return found
+            by_label[table.label] = (*by_label.get(table.label, ()), table)
+    return by_label
 
 
 def model_differences(
@@ -98,29 +98,29 @@ def model_differences(
     second: Sequence[DumpedTable],
     ignored: Collection[str] = (),
 ) -> tuple[list[str], Iterator[Difference]]:
-    """Return the fields that one side alone has, and the rows that differ in the others.
+    """Return the fields that only one side has, and the rows that differ in the shared fields.
 
-    Rows are read as they are needed, but where they are not in the order of their keys: those are
-    held in memory. Differences in fields that are ``ignored`` are none.
+    ``ignored`` fields are not compared. Rows that are not in the order of their keys are held in
+    memory.
     """
-    sides = [names_of(tables) for tables in (first, second) if tables]
-    every = dict.fromkeys(name for side in sides for name in side)
-    shared = [name for name in every if all(name in side for side in sides)]
+    sides = [field_names(tables) for tables in (first, second) if tables]
+    names = dict.fromkeys(name for side in sides for name in side)
+    shared = [name for name in names if all(name in side for side in sides)]
     key = key_of(label, shared)
-    wanted = [name for name in shared if name not in ignored]
-    rows = differences(_ordered(first, key, wanted), _ordered(second, key, wanted))
-    return [name for name in every if name not in {*shared, *ignored}], rows
+    compared = [name for name in shared if name not in ignored]
+    rows = differences(_ordered(first, key, compared), _ordered(second, key, compared))
+    return [name for name in names if name not in {*shared, *ignored}], rows
 
 
-def names_of(tables: Iterable[DumpedTable]) -> list[str]:
+def field_names(tables: Iterable[DumpedTable]) -> list[str]:
     """Return the fields of the rows of some tables."""
     return list(dict.fromkeys(name for table in tables for name in table.fields))
 
 
 def key_of(label: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields of a primary key, or all ``names`` if they are without it.
+    """Return the fields of the primary key, or all ``names`` if they do not contain it.
 
-    The first field is taken for the key of a model that the project does not have.
+    The first field is the key of a model that the project does not have.
     """
     model = TODAY.find(label)
     key = table_of(model).key if model is not None else tuple(names[:1])
@@ -128,7 +128,7 @@ def key_of(label: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def has_key(label: str, names: Iterable[str]) -> bool:
-    """Return whether rows with these fields have their primary key, for all that is known."""
+    """Whether the fields contain the primary key, which is assumed of an unknown model."""
     model = TODAY.find(label)
     return model is None or set(table_of(model).key) <= set(names)
 
@@ -136,13 +136,13 @@ def has_key(label: str, names: Iterable[str]) -> bool:
 def keyed(
     tables: Iterable[DumpedTable], key: Sequence[str], names: Sequence[str]
 ) -> Iterator[Keyed]:
-    """Yield the rows of a model, with the values of these fields."""
+    """Yield the rows of a model with the values of some fields."""
     for table in tables:
         for block in table.blocks():
             keys = zip(*(_column(table, block, name) for name in key), strict=True)
             texts = zip(*(map(source, _column(table, block, name)) for name in names), strict=True)
-            for one, row, line in zip(keys, texts, block.lines, strict=True):
-                yield Keyed(one, dict(zip(names, row, strict=True)), block.place_of(line))
+            for row_key, row, line in zip(keys, texts, block.lines, strict=True):
+                yield Keyed(row_key, dict(zip(names, row, strict=True)), block.place_of(line))
 
 
 def _ordered(
@@ -151,7 +151,7 @@ def _ordered(
     rows = keyed(tables, key, names)
     if _is_ordered(tables, key):
         return rows
-    order = cmp_to_key(in_order)
+    order = cmp_to_key(compare_keys)
     return iter(sorted(rows, key=lambda row: order(row.key)))
 
 
@@ -182,7 +182,7 @@ def write_dump(dump: DatabaseDump, path: Path) -> None:
 
 @dataclass(frozen=True)
 class DumpedContent:
-    """All rows of a model in a dump, and their digest where the dump itself says it."""
+    """All rows of a model in a dump, with their digest if the manifest contains it."""
 
     label: str
     tables: tuple[DumpedTable, ...]
@@ -190,19 +190,19 @@ class DumpedContent:
 
     @property
     def fields(self) -> list[str]:
-        """The fields that have values of the rows in all tables, in the order of the rows."""
-        where = [table.fields for table in self.tables]
-        places = {name: at for name, at in where[0].items() if isinstance(at, int)}
-        given = (name for name in places if all(type(one.get(name)) is int for one in where))
-        return sorted(given, key=places.__getitem__)
+        """The fields that are values of the rows in all tables, in the order of the values."""
+        first, *others = (table.fields for table in self.tables)
+        positions = {name: index for name, index in first.items() if isinstance(index, int)}
+        names = (name for name in positions if all(type(o.get(name)) is int for o in others))
+        return sorted(names, key=positions.__getitem__)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether these are all values of the rows, in the same order, and no field has another."""
+    def is_plain(self) -> bool:
+        """Whether the rows consist of the values of these fields in this order."""
         fields = self.fields
         return all(
             len(table.fields) == table.width == len(fields)
-            and all(table.fields[name] == at for at, name in enumerate(fields))
+            and all(table.fields[name] == index for index, name in enumerate(fields))
             for table in self.tables
         )
 
@@ -210,18 +210,18 @@ class DumpedContent:
 def differing(
     contents: Iterable[DumpedContent], registry: Registry, using: str
 ) -> list[DumpedContent]:
-    """Return those whose text is not that of the rows in the database.
+    """Return the contents whose text differs from that of the rows in the database.
 
-    Fields that only one of them has are not compared. Left out are models that change their rows
-    themselves while they are loaded, and those to whose rows the database has given keys.
+    Only shared fields are compared. Models with hooks, which change rows while they are loaded,
+    and models whose keys the database has assigned are not compared.
     """
-    return [content for content in contents if _is_different(content, registry, using)]
+    return [content for content in contents if _differs(content, registry, using)]
 
 
 def stored_differences(content: DumpedContent, using: str) -> Iterator[Difference]:
-    """Yield the rows of a model that are not in the database as a dump has them.
+    """Yield the rows of a model that differ between a dump and the database.
 
-    The rows of the database are written to a file for it, which only errors pay.
+    The rows of the database are written to a temporary file.
     """
     rows = DatabaseDump([TODAY.get(content.label)], Options(using, all_rows=True))
     with TemporaryDirectory(prefix="dumpy-diff-") as directory:
@@ -233,43 +233,43 @@ def stored_differences(content: DumpedContent, using: str) -> Iterator[Differenc
 
 
 def rows_digest(tables: Iterable[DumpedTable], names: Sequence[str] | None = None) -> str:
-    """Return the digest of the rows of a dump, or of their values with some names."""
-    return digest_of(text for table in tables for text in _written(table, names))
+    """Return the digest of the rows of a dump, or of some of their fields."""
+    return digest_of(text for table in tables for text in _dumped_texts(table, names))
 
 
-def digest_of(arguments: Iterable[str]) -> str:
-    """Return the digest of rows, each as the text of its values."""
+def digest_of(rows: Iterable[str]) -> str:
+    """Return the digest of rows, given as texts of their values."""
     digest = manifests.digest()
-    for text in arguments:
+    for text in rows:
         digest.update(f"{text}\n".encode())
     return str(digest.hexdigest())
 
 
 def has_renamed_references(content: DumpedContent, table: Table) -> bool:
-    """Return whether rows may name models that have another name today."""
-    if all(one.update_reference is None for one in content.tables):
+    """Whether references to content types may name models that a migrator has renamed."""
+    if all(dumped.update_reference is None for dumped in content.tables):
         return False
     return any(c.references is not None and is_content_type(c.references) for c in table.columns)
 
 
-def _is_different(content: DumpedContent, registry: Registry, using: str) -> bool:
+def _differs(content: DumpedContent, registry: Registry, using: str) -> bool:
     table = table_of(registry.get(content.label))
-    given = content.fields
-    if hasattr(table.model, HOOK) or not set(table.key) <= set(given):
+    names = content.fields
+    if hasattr(table.model, HOOK) or not set(table.key) <= set(names):
         return False
-    shared = _part(table, given)
-    stored = digest_of(_stored(shared, using))
-    if content.is_whole and shared.names == given and not has_renamed_references(content, table):
+    shared = _shape_of_fields(table, names)
+    stored = digest_of(_stored_texts(shared, using))
+    if content.is_plain and shared.names == names and not has_renamed_references(content, table):
         if content.digest is not None:
             return content.digest != stored
-        # Rows that are as dumpy writes them are compared without reading their values.
-        if stored == digest_of(text for one in content.tables for text in one.arguments()):
+        # The text of canonical rows is compared without reading their values.
+        if stored == digest_of(text for dumped in content.tables for text in dumped.arguments()):
             return False
     return stored != rows_digest(content.tables, shared.names)
 
 
-def _part(table: Table, names: Iterable[str]) -> Shape:
-    """The columns and the links of a table that have these names, in this order."""
+def _shape_of_fields(table: Table, names: Iterable[str]) -> Shape:
+    """Return the shape of a table with some of its fields, in this order."""
     columns = {column.name: column for column in table.columns}
     links = {link.name: link for link in table.links}
     return Shape(
@@ -279,15 +279,15 @@ def _part(table: Table, names: Iterable[str]) -> Shape:
     )
 
 
-def _written(table: DumpedTable, names: Sequence[str] | None) -> Iterator[str]:
-    """Yield the values of the rows of a dump, all of them or those with some names."""
-    where = range(table.width) if names is None else [table.fields[name] for name in names]
+def _dumped_texts(table: DumpedTable, names: Sequence[str] | None) -> Iterator[str]:
+    """Yield the texts of the rows of a dump, of all values or of some fields."""
+    indexes = range(table.width) if names is None else [table.fields[name] for name in names]
     for row in table.rows():
-        yield ", ".join([source(row.values[at]) for at in where if isinstance(at, int)])
+        yield ", ".join([source(row.values[i]) for i in indexes if isinstance(i, int)])
 
 
-def _stored(shape: Shape, using: str) -> Iterator[str]:
-    """Yield the values of the rows in the database, as dumps have them."""
+def _stored_texts(shape: Shape, using: str) -> Iterator[str]:
+    """Yield the texts of the rows in the database."""
     writer = RowWriter(shape, NaturalKeys(using))
     for page in pages_of_query(shape, QuerySet(shape.table.model, using=using), using):
         yield from writer.arguments(page)
