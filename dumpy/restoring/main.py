@@ -1,4 +1,4 @@
-"""A restore as a command: arguments in, sentences out."""
+"""The command line of a restore: options, progress, and the final message."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _DRY_RUN = "Dry run complete: the restore would succeed. Nothing was changed."
 
 
 def main(script: str, namespace: dict[str, Any]) -> None:
-    """Restore the directory of a script; ends the process if that cannot be done.
+    """Restore the directory of a script, or exit with an error message.
 
-    ``namespace`` holds what the script has defined; it is empty if the script was not run.
+    ``namespace`` contains the globals of the script; it is empty if the script was not run.
     """
     parser = argparse.ArgumentParser(
         Path(script).name,
         description="Replace the contents of a database with this dump.",
-        # Who decides whether to run the script looks for the whole of an option.
+        # is_run_by_restore() looks for complete options.
         allow_abbrev=False,
     )
     parser.add_argument("-v", "--verbosity", type=int, choices=(0, 1, 2, 3), default=1)
@@ -50,12 +50,12 @@ def main(script: str, namespace: dict[str, Any]) -> None:
         restore(Path(script).resolve().parent, options, OutputWrapper(sys.stdout), namespace)
     except DumpyError as error:
         with suppress(OSError):
-            sys.stdout.flush()  # What came first is to be read first.
+            sys.stdout.flush()  # The output comes before the error.
         sys.exit(str(error))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that a restore has, of whatever it is."""
+    """Add the options of a restore."""
     add_options(parser, "--noinput", "--database", "--dry-run")
     parser.add_argument(
         THROUGH_MIGRATIONS,
@@ -81,11 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
-    """Whether a script is the ``restore.py`` of a dump that need not be run as it stands.
+def is_run_by_restore(script: Path, arguments: Sequence[str]) -> bool:
+    """Whether a script is the ``restore.py`` of a dump that ``main()`` reads or runs itself.
 
-    So is one that is data, one that is damaged, which ``main`` refuses, and one that has to find
-    the models of the past.
+    This is the case if it is data, if it is damaged, which ``main()`` refuses, and if it must find
+    the historical models.
     """
     is_program = is_program_file(script)
     is_of_dump = (script.parent / NAME).is_file() or is_program is not None
@@ -94,8 +94,8 @@ def needs_no_run(script: Path, arguments: Sequence[str]) -> bool:
     return THROUGH_MIGRATIONS in arguments or not (is_program and configuration().execute)
 
 
-def _content_at(path: Path, namespace: dict[str, Any] | None) -> Content:
-    """Return what a file, a directory, or its ``restore.py`` holds; raises ``DumpyError``."""
+def _open_content(path: Path, namespace: dict[str, Any] | None) -> Content:
+    """Return the content of a file, a directory, or its ``restore.py``; raises ``DumpyError``."""
     if namespace is not None:
         return content_of(path, namespace, is_run_again=not namespace)
     directory = dump_directory(path) if path.is_file() else path if path.is_dir() else None
@@ -115,35 +115,35 @@ def restore(
     stdout: OutputWrapper,
     namespace: dict[str, Any] | None = None,
 ) -> Report:
-    """Restore what a dump holds, as the options say; ``stdout`` is told what happens.
+    """Restore a dump with the options of the command, and write messages to ``stdout``.
 
-    ``namespace`` holds what the ``restore.py`` of a directory has defined, if that is being run.
-    Raises ``RestoreFailed``, whose sentence says what became of the database; ``RowsRejected`` for
-    rows that were kept out; ``DumpyError`` if all is done, but cannot be said.
+    ``namespace`` contains the globals of a ``restore.py`` that was run. Raises ``RestoreFailed``
+    with the state of the database, ``RowsRejected`` after a restore without some rows, and
+    ``DumpyError`` if the database is restored, but the output fails.
     """
     is_quiet = options.verbosity == 0 and not options.interactive
-    said = Said(stdout, 0 if is_quiet else 1)
+    output = Output(stdout, 0 if is_quiet else 1)
     outcome = _Outcome(is_dry=options.dry_run)
-    with outcome.told():
-        content = _content_at(path, namespace)
+    with outcome.adding_state():
+        content = _open_content(path, namespace)
         with content.dump:
-            outcome.restorer = restorer = _restorer(content, options, said)
-            report = _run(restorer, options, said)
+            outcome.restorer = restorer = _restorer_of(content, options, output)
+            report = _run(restorer, options, output)
             outcome.is_done = not options.dry_run
         try:
-            _say_end(restorer, report, said.line, is_dry=options.dry_run)
+            _say_result(restorer, report, output.line, is_dry=options.dry_run)
         except OSError as error:
             done = "Nothing was changed" if options.dry_run else "The database is restored"
-            raise _Untold(f"{done}, but that cannot be written: {error}") from error
+            raise _OutputFailed(f"{done}, but that cannot be written: {error}") from error
         return report
 
 
-class _Untold(DumpyError):
-    """An end that cannot be told."""
+class _OutputFailed(DumpyError):
+    """Output that failed after the restore was done."""
 
 
-class Said:
-    """What a restore says on the terminal: lines, and how far it is."""
+class Output:
+    """The output of a restore: lines and progress."""
 
     def __init__(self, stdout: OutputWrapper, verbosity: int) -> None:
         self._stdout = stdout
@@ -152,17 +152,17 @@ class Said:
         self._expected: Callable[[], int] | None = None
 
     def line(self, text: str) -> None:
-        """Say a sentence."""
+        """Write a line."""
         self._progress.clear()
         if self._verbosity > 0:
             self._stdout.write(printable_lines(text))
 
     def expect(self, expected: Callable[[], int]) -> None:
-        """Expect as many rows as a function says when it comes to them."""
+        """Set the function that counts the rows to load; it is called before the first row."""
         self._expected = expected
 
     def rows(self, name: str, count: int) -> None:
-        """Say that rows of a table are in, or with 0 that they are about to be loaded."""
+        """Show that rows of a table are loaded, or with 0 that its load begins."""
         if self._expected is not None:
             self._progress = Progress(self._stdout, self._verbosity, self._expected())
             self._expected = None
@@ -174,7 +174,7 @@ class Said:
 
 
 class _Outcome:
-    """The state of the database after a restore that failed, for its message."""
+    """The result of a restore, and the state of the database for error messages."""
 
     def __init__(self, *, is_dry: bool) -> None:
         self.is_dry = is_dry
@@ -183,72 +183,72 @@ class _Outcome:
 
     @property
     def sentence(self) -> str:
-        """What became of the database."""
+        """A sentence on the state of the database."""
         if self.is_done:
             return "The database is restored."
         return self.restorer.database_state if self.restorer else UNCHANGED
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Let what ends the block say what became of the database."""
+    def adding_state(self) -> Iterator[None]:
+        """Add the state of the database to errors that end the block."""
         try:
             yield
-        except (UnknownOutcome, _Untold):
+        except (UnknownOutcome, _OutputFailed):
             raise
         except LoadError as error:
             is_invalid = any(problem.is_invalid for problem in error.problems)
             hint = "To restore rows that only the validation refuses, add --quick.\n"
             raise RestoreFailed(f"{error}\n{hint if is_invalid else ''}{self.sentence}") from error
         except (DumpyError, DatabaseError, OSError) as error:
-            if self.is_done:  # rows that were kept out
+            if self.is_done:  # The rejected rows are reported.
                 raise
             raise RestoreFailed(f"{error}\n{self.sentence}") from error
         except SystemExit as error:
-            said = f"In code of the dump: {sentence(error)}"
-            raise RestoreFailed(f"{said}\n{self.sentence}") from error
+            message = f"In code of the dump: {sentence(error)}"
+            raise RestoreFailed(f"{message}\n{self.sentence}") from error
         except KeyboardInterrupt as error:
             self.is_done |= isinstance(error, InterruptedAfter) and not self.is_dry
             sys.stderr.write(f"\nInterrupted. {self.sentence}\n")
             sys.exit(130)
 
 
-def _restorer(content: Content, options: argparse.Namespace, said: Said) -> Restorer:
+def _restorer_of(content: Content, options: argparse.Namespace, output: Output) -> Restorer:
     if options.keep_going and options.through_migrations:
         raise RestoreFailed("--keep-going and --through-migrations cannot be used together.")
     if content.dump.is_edited:
-        said.line("restore.py was edited since it was written.")
+        output.line("restore.py was edited since it was written.")
     plan = PlanThroughMigrations if options.through_migrations else Plan
     return Restorer(
         content,
         plan(content, options.database),
-        said.line,
+        output.line,
         validation=options.validation,
         rejects=Rejects() if options.keep_going else None,
         drop=options.drop,
-        progress=said.rows,
+        progress=output.rows,
     )
 
 
-def _run(restorer: Restorer, options: argparse.Namespace, said: Said) -> Report:
-    policy = policy_of(vars(options), said.line)
-    said.expect(lambda: sum(restorer.content.row_counts.values()))
+def _run(restorer: Restorer, options: argparse.Namespace, output: Output) -> Report:
+    policy = policy_of(vars(options), output.line)
+    output.expect(lambda: sum(restorer.content.row_counts.values()))
 
     def confirm(summary: Summary) -> None:
         for line in summary.lines():
-            said.line(line)
+            output.line(line)
         if not options.dry_run:
-            _ask(options.database, summary, said.line)
+            _confirm(options.database, summary, output.line)
 
-    with migrating(policy), allow_programs([], said.line):
+    with migrating(policy), allow_programs([], output.line):
         return restorer.run(
             dry_run=options.dry_run, confirm=confirm if options.interactive else None
         )
 
 
-def _say_end(
+def _say_result(
     restorer: Restorer, report: Report, say: Callable[[str], object], *, is_dry: bool
 ) -> None:
-    """Say how it ended; raises ``DumpyError`` if that is not all well."""
+    """Write the numbers of rows; raises ``DumpyError`` if rows were rejected."""
     for line in report.ignored:
         say(line)
     for label, counts in report.tables.items():
@@ -260,8 +260,8 @@ def _say_end(
     say(_DRY_RUN if is_dry else "Restored.")
 
 
-def _ask(using: str, summary: Summary, say: Callable[[str], object]) -> None:
-    """Ask; raises ``RestoreFailed`` unless the answer is yes."""
+def _confirm(using: str, summary: Summary, say: Callable[[str], object]) -> None:
+    """Ask for confirmation; raises ``RestoreFailed`` unless the answer is yes."""
     name, host = engine_of(connections[using]).location()
     rows = counted(sum(summary.row_counts.values()), "row")
     say(f"This replaces the database {name} on {host or 'this machine'}: {rows}.")

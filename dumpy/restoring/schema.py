@@ -1,4 +1,4 @@
-"""The schema of the project, from nothing."""
+"""The schema of the project."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from dumpy.loading.references import referenced_keys
 from dumpy.schema.tables import ModelType
 
 MIGRATIONS = "django_migrations"
-_EXISTS = " To drop the existing table or view: --drop NAME."
+_DROP_HINT = " To drop the existing table or view: --drop NAME."
 
 
 class NotAtomic(RestoreFailed):
-    """A migration that is not atomic, and has failed in the transaction of a restore."""
+    """A non-atomic migration that has failed in the transaction of a restore."""
 
 
 class Migrate(migrate.Command):
@@ -38,7 +38,7 @@ class Migrate(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
-        """Let a migration do in one transaction what it does in transactions of its own."""
+        """Adapt the operations of a migration to the transaction of a restore."""
         super().migration_progress_callback(action, migration, fake)
         if action == "apply_start":
             self._migration = migration
@@ -58,11 +58,11 @@ class Migrate(migrate.Command):
         except (Exception, SystemExit) as error:
             what = f"The migration {self._migration}" if self._migration else "Migrating"
             is_within = connections[self.database].in_atomic_block
-            is_apart = is_within and self._migration and not self._migration.atomic
-            said = f"{what} has failed: {sentence(error)}"
+            is_non_atomic = is_within and self._migration and not self._migration.atomic
+            message = f"{what} has failed: {sentence(error)}"
             if "already exists" in str(error):
-                raise RestoreFailed(said + _EXISTS) from error
-            raise (NotAtomic if is_apart else RestoreFailed)(said) from error
+                raise RestoreFailed(message + _DROP_HINT) from error
+            raise (NotAtomic if is_non_atomic else RestoreFailed)(message) from error
 
     def migrate(self, **options: Any) -> None:
         """Migrate to the newest migrations."""
@@ -70,9 +70,9 @@ class Migrate(migrate.Command):
 
 
 def build(using: str, command: Migrate | None = None) -> None:
-    """Make all tables of the project, by migrations and for apps without them.
+    """Create all tables of the project, also of apps without migrations.
 
-    A ``command`` may take the place of ``migrate``. Raises ``RestoreFailed``.
+    ``command`` replaces the command ``migrate``. Raises ``RestoreFailed``.
     """
     engine = engine_of(connections[using])
 
@@ -86,9 +86,9 @@ def build(using: str, command: Migrate | None = None) -> None:
 
 
 def add_permissions(using: str) -> None:
-    """Let models have the permissions that they lack, as after a migration.
+    """Create the missing permissions of the models, as after a migration.
 
-    What other receivers of ``post_migrate`` make came with the schema, and gave way to the dump.
+    The dump has replaced the rows of other receivers of ``post_migrate``.
     """
     if apps.is_installed("django.contrib.auth"):
         from django.contrib.auth.management import create_permissions
@@ -98,24 +98,24 @@ def add_permissions(using: str) -> None:
 
 
 def update_content_types(model: ModelType, using: str) -> None:
-    """Make the content types that are missing, and remove those of no model that nothing needs."""
+    """Create missing content types, and delete unused ones without a model."""
     from django.contrib.contenttypes.management import create_contenttypes
 
     for config in apps.get_app_configs():
         create_contenttypes(config, verbosity=0, interactive=False, using=using)
     rows: QuerySet[Any] = QuerySet(model, using=using)
-    gone = {row.pk for row in rows if row.model_class() is None}
-    rows.filter(pk__in=gone - referenced_keys(model, gone, using))._raw_delete(using)
+    stale = {row.pk for row in rows if row.model_class() is None}
+    rows.filter(pk__in=stale - referenced_keys(model, stale, using))._raw_delete(using)
 
 
 def tables_of(apps: Apps) -> set[str]:
-    """Return the names of all tables that the models of a registry have."""
+    """Return the names of the tables of all managed models."""
     models = apps.get_models(include_auto_created=True)
     return {model._meta.db_table for model in models if model._meta.managed}
 
 
 def delete_rows(using: str, tables: Iterable[str]) -> None:
-    """Delete the rows that migrations put into tables, which the dump's rows replace."""
+    """Delete all rows of the tables that exist."""
     engine = engine_of(connections[using])
     engine.execute(
         *(f"DELETE FROM {engine.quote(table)}" for table in engine.existing_tables(tables))
@@ -125,16 +125,17 @@ def delete_rows(using: str, tables: Iterable[str]) -> None:
 def models_with_tables(
     using: str, models: Iterable[ModelType], unmanaged: Iterable[ModelType] = ()
 ) -> list[ModelType]:
-    """Return the models whose tables are there, and of those without migrations the given ones."""
-    mine = {*(model for model in models if model._meta.managed), *unmanaged}
-    found = engine_of(connections[using]).existing_tables(model._meta.db_table for model in mine)
-    return [model for model in mine if model._meta.db_table in found]
+    """Return the managed models, and the given unmanaged models, whose tables exist."""
+    candidates = {*(model for model in models if model._meta.managed), *unmanaged}
+    names = [model._meta.db_table for model in candidates]
+    existing = engine_of(connections[using]).existing_tables(names)
+    return [model for model in candidates if model._meta.db_table in existing]
 
 
 def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[str]:
     """Return the columns of a model that its table does not have.
 
-    The table itself is asked: SQLite does not list the ``rowid`` that each of its tables has.
+    A query finds them, because SQLite does not list the ``rowid`` of a table.
     """
     table, names = model._meta.db_table, [str(f.column) for f in model._meta.local_concrete_fields]
     if _has_columns(connection, table, names):
@@ -143,7 +144,7 @@ def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[s
 
 
 def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[str]) -> bool:
-    # In quotes alone, SQLite takes the name of a column that is not there for a text.
+    # SQLite reads a quoted name without a table as a string if the column does not exist.
     quote = connection.ops.quote_name
     columns = ", ".join(f"t.{quote(name)}" for name in names)
     try:
@@ -157,13 +158,13 @@ def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[st
 
 
 def clear_caches(connection: BaseDatabaseWrapper) -> None:
-    """Clear what content types, sites, and types of extensions remember of a database."""
+    """Clear the caches of rows and of the types of the database."""
     clear_row_caches()
     engine_of(connection).forget_types()
 
 
 def clear_row_caches() -> None:
-    """Clear what managers, such as those of content types and sites, remember of rows."""
+    """Clear the caches of managers, such as those of content types and sites."""
     for model in apps.get_models():
         clear = getattr(model._default_manager, "clear_cache", None)
         if clear is not None:
@@ -171,16 +172,16 @@ def clear_row_caches() -> None:
 
 
 def is_current(using: str) -> bool:
-    """Return whether all migrations are applied and all models find their columns."""
+    """Whether all migrations are applied and all columns of the models exist."""
     connection = connections[using]
     try:
         executor = MigrationExecutor(connection)
         is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
         raise
-    except Exception:  # a migration is code; building the schema says what is wrong with it
+    except Exception:  # Building the schema reports errors in migrations.
         return False
-    if not is_migrated or _has_newer(connection, executor.loader):
+    if not is_migrated or _is_newer(connection, executor.loader):
         return False
     return all(
         not missing_columns(connection, model)
@@ -191,10 +192,10 @@ def is_current(using: str) -> bool:
     )
 
 
-def _has_newer(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> bool:
-    """Whether the last migration that is applied of an app is unknown: newer code made it.
+def _is_newer(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> bool:
+    """Whether the last applied migration of an app is unknown, so that newer code has applied it.
 
-    Names before the last may be those of migrations that a squashed one has replaced.
+    Earlier names may be those of migrations that a squashed migration has replaced.
     """
     recorder = MigrationRecorder(connection)
     if not recorder.has_table():

@@ -1,4 +1,4 @@
-"""The database to restore: what happens in it happens wholly, or not at all."""
+"""The database of a restore, whose content is replaced completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from dumpy.errors import RestoreFailed
 from dumpy.restoring.schema import MIGRATIONS, tables_of
 
 UNCHANGED = "The database is as it was."
-_IN_THE_WAY = (
+_LOCKED = (
     "Another session uses the tables, and did not release them in time. End that session, or "
     "wait until it ends, and restore again."
 )
-_WITHIN = "A restore needs its own transaction: call it outside of atomic()."
-_LOST = "The connection was lost during the commit:"
+_IN_TRANSACTION = "A restore needs its own transaction: call it outside of atomic()."
+_CONNECTION_LOST = "The connection was lost during the commit:"
 _UNKNOWN = "it is unknown whether the database was restored. Check it, or restore it again."
 
 
 class UnknownOutcome(RestoreFailed):
-    """A restore that may have been done, or not."""
+    """A restore that may be complete or rolled back."""
 
 
 @contextmanager
 def lock_timeout(using: str) -> Iterator[None]:
-    """Read in the block what others may have locked; wait for them for a limited time.
+    """Wait in the block for the locks of other sessions, for a limited time.
 
-    Raises ``RestoreFailed`` if they do not release it in time.
+    Raises ``RestoreFailed`` if they do not release the locks.
     """
     connection = connections[using]
     engine = engine_of(connection)
@@ -45,7 +45,7 @@ def lock_timeout(using: str) -> Iterator[None]:
     except DatabaseError as error:
         if not engine.is_locked_out(error):
             raise
-        raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
+        raise RestoreFailed(f"{error}\n{_LOCKED}") from error
 
 
 @contextmanager
@@ -56,17 +56,17 @@ def replacing(
     emptied: Sequence[str] = (),
     dry_run: bool = False,
 ) -> Iterator[None]:
-    """Run the block where tables may be replaced: they are rebuilt, or their rows are deleted.
+    """Run the block in a transaction in which tables are rebuilt or emptied.
 
-    Other sessions see the old rows until the block ends. If the block fails, if the process dies,
-    and after a dry run, the database is as it was. Raises ``RestoreFailed`` if other sessions are
-    locking the tables, ``UnknownOutcome`` if the connection was lost during the commit.
+    Other sessions see the old rows until the block ends. The database is unchanged if the block
+    fails, if the process is killed, and after a dry run. Raises ``RestoreFailed`` if other sessions
+    lock the tables, and ``UnknownOutcome`` if the connection was lost during the commit.
     """
     connection = connections[using]
     engine = engine_of(connection)
     if connection.in_atomic_block:
-        raise RestoreFailed(_WITHIN)
-    held = None
+        raise RestoreFailed(_IN_TRANSACTION)
+    driver_connection = None
     try:
         with (
             engine.rebuilding(rebuilt, is_dry=dry_run)
@@ -78,80 +78,81 @@ def replacing(
                 engine.require_restorable(emptied)
                 engine.restart_sequences(emptied)
             yield
-            held = connection.connection
+            driver_connection = connection.connection
     except DatabaseError as error:
-        # Django may have made a new connection by now.
-        is_known = held is None or (connection.connection is held and connection.is_usable())
+        # Django may have opened another connection since.
+        is_known = driver_connection is None or (
+            connection.connection is driver_connection and connection.is_usable()
+        )
         if not is_known:
-            raise UnknownOutcome(f"{error}\n{_LOST} {_UNKNOWN}") from error
+            raise UnknownOutcome(f"{error}\n{_CONNECTION_LOST} {_UNKNOWN}") from error
         if not engine.is_locked_out(error):
             raise
-        raise RestoreFailed(f"{error}\n{_IN_THE_WAY}") from error
+        raise RestoreFailed(f"{error}\n{_LOCKED}") from error
 
 
 @contextmanager
 def without_triggers(
     connection: BaseDatabaseWrapper, triggers: Sequence[Trigger]
 ) -> Iterator[None]:
-    """Keep triggers from running in the block, which is a transaction."""
+    """Disable triggers in the block, which must be in a transaction."""
     engine = engine_of(connection)
-    quiet = [trigger for trigger in triggers if trigger.off]
-    engine.execute(*(trigger.off for trigger in quiet))
+    disabled = [trigger for trigger in triggers if trigger.off]
+    engine.execute(*(trigger.off for trigger in disabled))
     yield
-    if quiet:
-        # PostgreSQL alters no table with pending foreign keys.
+    if disabled:
+        # PostgreSQL cannot alter a table with pending foreign key checks.
         connection.check_constraints()
-    engine.execute(*(trigger.on for trigger in quiet))
+    engine.execute(*(trigger.on for trigger in disabled))
 
 
 def known_tables(
     connection: BaseDatabaseWrapper, planned: Collection[str], recorded: Apps
 ) -> frozenset[str]:
-    """Return the names of the tables that Django knows, whether they are there or not.
+    """Return the tables of the plan, of the current models, and of the ``recorded`` models.
 
-    These are those ``planned``, those of today's models, and those of the ``recorded`` ones.
+    They need not exist.
     """
-    today = connection.introspection.django_table_names()
-    return frozenset({*today, *planned, *tables_of(recorded), MIGRATIONS})
+    current = connection.introspection.django_table_names()
+    return frozenset({*current, *planned, *tables_of(recorded), MIGRATIONS})
 
 
 def require_rebuildable(using: str, tables: Collection[str], drop: Collection[str]) -> None:
-    """Raise ``RestoreFailed`` with all that would go with tables, but for what may be dropped."""
+    """Raise ``RestoreFailed`` if dropping tables would destroy objects that ``drop`` lacks."""
     engine = engine_of(connections[using])
-    there = engine.existing_tables({*tables, *drop})
+    existing = engine.existing_tables({*tables, *drop})
     unknown = sorted({*drop} - engine.tables(drop).keys())
     if unknown:
         raise RestoreFailed(f"--drop: there is no table or view {', '.join(map(repr, unknown))}.")
-    found = [
+    losses = [
         f"{sentence} To drop it: --drop {name}" if name else sentence
-        for name, sentence in engine.objects_lost_by_dropping(there)
+        for name, sentence in engine.objects_lost_by_dropping(existing)
         if name not in drop
     ]
-    if found:
+    if losses:
         raise RestoreFailed(
             "The database is at other migrations than the project: its tables must be rebuilt, "
             "and the following would be lost.\n"
-            + "\n".join(found)
+            + "\n".join(losses)
             + "\nIf no migration creates it again, create it yourself after the restore. Or "
             "restore into an empty database."
         )
 
 
 def require_references(connection: BaseDatabaseWrapper, tables: Collection[str]) -> None:
-    """Raise ``RestoreFailed`` if rows of tables other than these refer to rows that are gone."""
-    found = {*engine_of(connection).dangling(tables)}
-    if found:
-        named = ", ".join(f"{table!r} to {target!r}" for table, target in sorted(found))
+    """Raise ``RestoreFailed`` if rows of other tables refer to rows that no longer exist."""
+    if dangling := {*engine_of(connection).dangling(tables)}:
+        keys = ", ".join(f"{table!r} to {target!r}" for table, target in sorted(dangling))
         raise RestoreFailed(
             "Foreign keys of tables outside of the dump refer to rows that are not in the dump: "
-            f"{named}. Delete these rows, or restore into an empty database."
+            f"{keys}. Delete these rows, or restore into an empty database."
         )
 
 
 def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> list[str]:
-    """Return the columns that neither today's models nor the ``recorded`` ones know.
+    """Return the columns that neither the current nor the ``recorded`` models have.
 
-    They were added by hand, or by migrations that were made again under the same names.
+    They were added by hand, or by migrations that were written again under the same names.
     """
     known: dict[str, set[str]] = {}
     migrated = {model._meta.db_table for model in recorded.get_models(include_auto_created=True)}
@@ -168,12 +169,12 @@ def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> 
 
 
 def recorded_apps(connection: BaseDatabaseWrapper) -> Apps:
-    """Return the models as they are after the migrations that the database says are applied."""
+    """Return the historical models after the migrations that the database has recorded."""
     try:
         loader = MigrationLoader(connection, ignore_no_migrations=True)
         applied = [key for key in loader.applied_migrations or () if key in loader.graph.nodes]
         return loader.project_state(applied).apps if applied else Apps()
     except DatabaseError:
         raise
-    except Exception:  # building the schema says what is wrong with migrations
+    except Exception:  # Building the schema reports errors in migrations.
         return Apps()

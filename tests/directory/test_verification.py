@@ -14,7 +14,7 @@ from sites import Site
 
 from dumpy import reading
 from dumpy.errors import FixtureError
-from dumpy.restoring.main import needs_no_run
+from dumpy.restoring.main import is_run_by_restore
 from dumpy.text.manifest import RESTORE
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -175,7 +175,7 @@ def test_a_restore_script_that_is_cut_anywhere_is_not_run_but_refused(
     lines = script.read_text().splitlines(keepends=True)
     for number in range(len(lines)):
         script.write_text("".join(lines[:number]))
-        assert needs_no_run(script, [])
+        assert is_run_by_restore(script, [])
         with pytest.raises(FixtureError):
             reading.open(dump)
     script.write_text("".join(lines[:5]))

@@ -13,7 +13,7 @@ from django.core.management.base import OutputWrapper
 from sites import Site
 
 from dumpy import console
-from dumpy.restoring.main import Said
+from dumpy.restoring.main import Output
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = pytest.mark.django_db
@@ -197,7 +197,7 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr(console, "_SECONDS", -1)
-    said = Said(OutputWrapper(stream), 1)
+    said = Output(OutputWrapper(stream), 1)
     said.expect(lambda: 200)
     said.rows("shop.Sale", 0)
     said.rows("shop.Sale", 50)

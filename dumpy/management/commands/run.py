@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dumpy.errors import DumpyError, FixtureError, Place, sentence
 from dumpy.reading.source import dump_directory, is_program_file, require_first_line
-from dumpy.restoring.main import main, needs_no_run
+from dumpy.restoring.main import is_run_by_restore, main
 from dumpy.scripting import execfile
 from dumpy.text.manifest import RESTORE
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         saved = sys.argv
         sys.argv = [script, *args]
         try:
-            if needs_no_run(Path(script), args):
+            if is_run_by_restore(Path(script), args):
                 main(script, {})
             else:
                 if (
