@@ -18,7 +18,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import MissingRow, RowKey
+from dumpy.loading.references import MissingRow, RowKey, dangling_references
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
@@ -388,8 +388,18 @@ class Repair:
             self._result.problems += error.problems
         else:
             self._restore_links()
+            self._result.problems += self._lost_targets()
         for label, counts in self._loader.report.tables.items():
             self._result.restored[label] += counts.inserted
+
+    def _lost_targets(self) -> Iterator[Problem]:
+        """Yield a problem for each restored row that refers to a row that was deleted meanwhile."""
+        # MySQL does not check the constraints of these rows when the transaction ends.
+        for table in {row.table for row in self._rows.values()}:
+            for dangling in dangling_references(table, self._using):
+                key = dangling.pk if isinstance(dangling.pk, tuple) else (dangling.pk,)
+                if row := self._rows.get((table.label, key)):
+                    yield Problem(row.ref, str(dangling), "reference", dangling.name)
 
     def _dangling(self, row: Candidate) -> Iterator[Problem]:
         """Yield a problem for each foreign key to a row that will not exist."""

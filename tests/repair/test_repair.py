@@ -20,6 +20,7 @@ from sites import NewSite, Site, Version
 
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
+from dumpy.loading.loader import Loader
 from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.tables import table_of
 from music.models import Album, Artist, Employee, Genre, MediaType, Playlist, Track
@@ -354,6 +355,25 @@ def test_a_row_that_stands_in_the_way_stays_and_nothing_is_restored(dump: Path) 
     assert "music_mediatype.py" in reason
     assert reason.endswith("\nThe database is as it was.")
     assert contents() == before
+
+
+@pytest.mark.sql
+def test_a_row_that_somebody_else_deletes_meanwhile_is_an_error(
+    dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MariaDB and MySQL do not check foreign keys at the end of a transaction."""
+    Track.objects.filter(pk=1).delete()
+
+    def finish(loader: Loader) -> None:
+        whole(loader)
+        with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM music_mediatype")
+
+    whole = Loader.finish
+    monkeypatch.setattr(Loader, "finish", finish)
+    _said, reason = failed(dump, "music.Track", "1")
+    assert "refers to a row of music.MediaType that does not exist." in reason
+    assert not Track.objects.filter(pk=1).exists()
 
 
 def test_what_is_neither_here_nor_in_the_dump_is_an_error(tmp_path: Path) -> None:
