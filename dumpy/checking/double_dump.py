@@ -25,7 +25,7 @@ from dumpy.restoring.compare import Keyed, by_model, differences
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch, scratch_directory
+from dumpy.restoring.scratch import build_scratch, kept_name, scratch, scratch_directory
 from dumpy.schema.tables import ModelType, Table, is_content_type
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.directory import DirectoryDump
@@ -103,7 +103,7 @@ class DoubleDumpTest:
         rows = {entry.model: entry.rows for entry in first.entries}
         for label, parts in by_model(first.tables).items():
             rows.setdefault(label, sum(part.row_count for part in parts))
-        kept = name_to_keep(self.using) if self.keeps_scratch else ""
+        kept = kept_name(self.using) if self.keeps_scratch else ""
         with scratch(self.using, kept):
             self.say("restoring in a scratch database")
             content = Content(first)

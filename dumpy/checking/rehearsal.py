@@ -32,7 +32,7 @@ from dumpy.restoring.compare import DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.scratch import build_scratch, name_to_keep, scratch
+from dumpy.restoring.scratch import build_scratch, kept_name, scratch
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import single, table_of
 
@@ -97,7 +97,7 @@ def rehearse(content: Content, using: str, result: Findings, *, keeps_scratch: b
         try:
             require_permission(content.dump)
             missing = list(_missing_tables(content, using))
-            kept = name_to_keep(using) if keeps_scratch else ""
+            kept = kept_name(using) if keeps_scratch else ""
             stack.enter_context(scratch(using, kept))
         except FixtureError as error:
             result.damages.append(error)

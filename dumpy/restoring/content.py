@@ -1,4 +1,4 @@
-"""A dump as a restore needs it: its rows, what migrators make of them, and what code makes."""
+"""The content of a dump for a restore: its rows, migrations and models."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from dumpy.text.manifest import RESTORE, TableEntry
 
 @dataclass
 class Content(MigratedDump):
-    """What a restore is given: a verified directory, or a single file.
+    """The content of a verified directory or a single file.
 
     Attributes:
-        namespace: the globals of a ``restore.py`` that is a program, if it was run.
-        is_run_again: whether it has to be run when it is known which models it will find.
+        namespace: the globals of a ``restore.py`` that is a program and was run.
+        is_run_again: whether ``restore.py`` is run when the models to load with are known.
     """
 
     namespace: dict[str, Any] = field(default_factory=dict)
@@ -46,78 +46,78 @@ class Content(MigratedDump):
 
     @cached_property
     def past(self) -> Past:
-        """How far the dump had come; raises ``RestoreFailed`` if migrations cannot be read."""
+        """The migrations of the dump; raises ``RestoreFailed`` if migrations cannot be read."""
         return Past(self.migrations)
 
     @cached_property
     def changes(self) -> Changes:
-        """What migrations of the project have changed since the dump was made."""
+        """The changes by migrations since the dump was made."""
         return Changes(self.past)
 
     @property
     def skipped(self) -> Sequence[tuple[MigrationKey, str]]:
-        """The migrations that the rows need, and nothing applies, with what they do."""
+        """The migrations whose effect on rows a restore does not repeat, with descriptions."""
         return [] if self.has_arrived else list(self.changes.skipped(self._fields))
 
     @property
     def unknown(self) -> Mapping[MigrationKey, str]:
-        """The migrations that the dump names and the project lacks, each with a sentence."""
+        """A message for each migration that the dump names and the project does not have."""
         return {} if self.has_arrived else self.past.unknown
 
     @property
     def _fields(self) -> Mapping[str, Collection[str] | None]:
-        """The fields of rows by the labels of their models, None where code makes them."""
-        found: dict[str, Collection[str] | None] = dict.fromkeys(self.labels)
+        """The fields of the rows by the labels of their models; None if code makes the rows."""
+        fields: dict[str, Collection[str] | None] = dict.fromkeys(self.labels)
         if not self.dump.is_program:
             for label, tables in by_model(self.tables).items():
-                found[label] = set.intersection(*(set(table.fields) for table in tables))
-        return found
+                fields[label] = set.intersection(*(set(table.fields) for table in tables))
+        return fields
 
     @cached_property
     def removals(self) -> Sequence[str]:
         """A sentence for each migration that removes values or rows of the dump."""
         removed = self.changes.removed
-        found: dict[MigrationKey, list[str]] = {}
-        moved = ", unless a data migration moves it" if self.changes.scripts else ""
+        places: dict[MigrationKey, list[str]] = {}
+        exception = ", unless a data migration moves it" if self.changes.scripts else ""
         values: dict[str, Counter[str]] = {}
         for ((app, model), name), key in removed.items():
             label = f"{app}.{model}"
-            tables = [one for one in self.tables if one.label.lower() == label]
+            tables = [table for table in self.tables if table.label.lower() == label]
             if name and label not in values:
-                names = [other for of, other in removed if other and of == (app, model)]
-                values[label] = self._values(tables, names)
-            count = values[label][name] if name else sum(one.row_count for one in tables)
+                names = [n for removed_model, n in removed if n and removed_model == (app, model)]
+                values[label] = self._count_values(tables, names)
+            count = values[label][name] if name else sum(table.row_count for table in tables)
             if count:
-                what = ".".join(filter(None, [tables[0].label, name]))
-                gone = counted(count, "value" if name else "row")
-                found.setdefault(key, []).append(f"{what} ({gone})")
+                place = ".".join(filter(None, [tables[0].label, name]))
+                number = counted(count, "value" if name else "row")
+                places.setdefault(key, []).append(f"{place} ({number})")
         return [
-            f"{'.'.join(key)} removes what the dump has in {', '.join(places)}{moved}."
-            for key, places in found.items()
+            f"{'.'.join(key)} removes what the dump has in {', '.join(texts)}{exception}."
+            for key, texts in places.items()
         ]
 
-    def _values(self, tables: Iterable[DumpedTable], names: Sequence[str]) -> Counter[str]:
-        """Return how many rows have a value in each field, by the name that the field had then."""
+    def _count_values(self, tables: Iterable[DumpedTable], names: Sequence[str]) -> Counter[str]:
+        """Return the number of values in each historical field that are not empty."""
         counts: Counter[str] = Counter()
         for table in tables:
-            then = self.changes.old_table(table.label)
-            own = then.names if then is not None else {}
-            where = {own.get(one, one): at for one, at in table.fields.items()}
-            columns = [(name, where.get(own.get(name, name))) for name in names]
+            old_table = self.changes.old_table(table.label)
+            aliases = old_table.names if old_table is not None else {}
+            indexes = {aliases.get(name, name): index for name, index in table.fields.items()}
+            columns = [(name, indexes.get(aliases.get(name, name))) for name in names]
             for block in table.blocks() if columns else ():
-                for name, at in columns:
-                    if isinstance(at, int):
-                        counts[name] += count_filled(block.columns[at])
+                for name, index in columns:
+                    if isinstance(index, int):
+                        counts[name] += count_filled(block.columns[index])
         return counts
 
     @property
     def content_types(self) -> Mapping[str, int]:
-        """The primary keys of the content types of the source, by label, if it says so."""
+        """The primary keys of the source's content types by label, if the manifest has them."""
         return self.dump.manifest.content_types if self.dump.manifest else {}
 
     @property
     def labels(self) -> Sequence[str]:
-        """The labels of the models whose rows the dump has."""
+        """The labels of the models that have rows in the dump."""
         if self.makes_objects:
             return labels_in(self.dump)
         if self.dump.is_program and not self.namespace:
@@ -126,7 +126,7 @@ class Content(MigratedDump):
 
     @property
     def row_counts(self) -> Mapping[str, int]:
-        """The number of rows of each model, by its label after migrators."""
+        """The number of rows of each model after migrators, by label."""
         counts: Counter[str] = Counter()
         for table in self.tables:
             counts[table.label] += 0 if table.drops else table.row_count
@@ -134,18 +134,22 @@ class Content(MigratedDump):
 
     @property
     def empty(self) -> Sequence[str]:
-        """The models without rows, by the manifest."""
-        return [entry.model for entry in self.dump.entries if not entry.rows and self._lists(entry)]
+        """The labels of the models without rows, according to the manifest."""
+        return [
+            entry.model for entry in self.dump.entries if not entry.rows and self._is_listed(entry)
+        ]
 
     @property
     def unlisted(self) -> Sequence[str]:
-        """The tables of the database whose rows the dump has, and does not list to be loaded."""
-        entries = [entry for entry in self.dump.entries if entry.rows and not self._lists(entry)]
+        """The database tables whose rows are in the dump, but not listed to be loaded."""
+        entries = [
+            entry for entry in self.dump.entries if entry.rows and not self._is_listed(entry)
+        ]
         return [name for entry in entries for name in entry.db_tables]
 
     @property
     def comparable(self) -> Sequence[DumpedContent]:
-        """The rows that are data, whose content is compared when they are loaded."""
+        """The contents to compare after the load: rows without code."""
         digests = {
             frozenset(file.name for file in entry.files): entry.digest
             for entry in self.dump.entries
@@ -158,25 +162,26 @@ class Content(MigratedDump):
         ]
 
     def dumped_tables(self) -> Sequence[DumpedTable]:
-        """Return the tables as they were written, with the functions of a program that was run."""
+        """Return the original tables, with the functions of a program that was run."""
         if not self.dump.is_program or self.dump.path is None:
             return self.dump.tables
         namespace = self.migration.namespace if self.migration else self.namespace
-        return [one for name in self._listed() for one in self.dump.tables_of(name, namespace)]
+        files = self._listed_files()
+        return [table for name in files for table in self.dump.tables_of(name, namespace)]
 
-    def _listed(self) -> Sequence[str]:
+    def _listed_files(self) -> Sequence[str]:
         return self.dump.listed(self.namespace.get("TABLES") if self.dump.is_program else None)
 
-    def _lists(self, entry: TableEntry) -> bool:
-        return set(self._listed()).issuperset(file.name for file in entry.files)
+    def _is_listed(self, entry: TableEntry) -> bool:
+        return set(self._listed_files()).issuperset(file.name for file in entry.files)
 
     def find_migration(self) -> Migration | None:
-        """Return what migrators make of the dump; runs what code there is."""
+        """Return the migration of the dump, or None; a program is run."""
         if not self.dump.is_program or self.dump.path is None:
             return super().find_migration()
         if self.is_run_again:
-            self.namespace = _namespace(self.dump.path / RESTORE)
-            # It is imported, so that it has waited for nobody.
+            self.namespace = _run_script(self.dump.path / RESTORE)
+            # The script is run as an import, so its migration is complete.
             return migration_of(self.namespace)
         return migrate(self.namespace, {}, is_complete=True) if is_waiting(self.namespace) else None
 
@@ -189,10 +194,10 @@ class Content(MigratedDump):
 def content_of(
     path: Path, namespace: dict[str, Any] | None = None, *, is_run_again: bool = False
 ) -> Content:
-    """Verify a directory, or read a single file, which may be compressed.
+    """Open and verify a directory or a single file, which may be compressed.
 
-    ``namespace`` holds the globals of a ``restore.py`` that was run. Raises ``FixtureError``, also
-    if it is not a dump.
+    ``namespace`` contains the globals of a ``restore.py`` that was run. Raises ``FixtureError``,
+    also for a file that is not a dump.
     """
     dump = reading.open(path)
     require_dump(dump)
@@ -203,21 +208,21 @@ def content_of(
 
 
 def require_dump(dump: Dump) -> None:
-    """Raise ``FixtureError`` for a fixture that is written by hand."""
+    """Raise ``FixtureError`` for a hand-written fixture."""
     if dump.outline is None:
         hint = f"To add its objects to a database: manage.py loaddata {dump.source.path}"
         raise FixtureError(dump.source.place(1), "it is a program, not a dump.", hint)
 
 
 def require_permission(dump: Dump) -> None:
-    """Raise ``FixtureError`` for a program where none may be run."""
+    """Raise ``FixtureError`` for a program if the settings do not allow programs."""
     if dump.is_program and not configuration().execute:
         reason = "it is a program, and DUMPY['EXECUTE'] is False, so it was not run."
         raise FixtureError(dump.source.place(1), reason)
 
 
-def _namespace(script: Path) -> dict[str, Any]:
-    """Return the names that a script defines; it runs as if it were imported."""
+def _run_script(script: Path) -> dict[str, Any]:
+    """Run a script as if it were imported, and return its globals."""
     namespace: dict[str, Any] = {"__name__": "", "__file__": str(script), "execfile": execfile}
     announce(str(script))
     try:

@@ -1,4 +1,4 @@
-"""Which schema a restore builds, with which models it loads, and what comes after."""
+"""The plans of a restore: the schema that it builds, and the models that it loads with."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _SAME_VERSION = (
     "DUMPY['VERSION'], so that a migrator runs."
 )
 THROUGH_MIGRATIONS = "--through-migrations"
-_THROUGH = (
+_THROUGH_HINT = (
     "The dump is older than the migrations of the project. To load it with the models of its time "
     f"and migrate it, add {THROUGH_MIGRATIONS}."
 )
 _SKIPPED = "Since the dump was made, migrations have changed rows, which a restore does not do:"
 _NOT_THROUGH = "The dump cannot be restored through the migrations; nothing was written."
-_REDIRECTED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
+_RETARGETED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
 @dataclass
 class Plan:
-    """A restore into the schema of the project: rows that do not fit its models are an error.
+    """A restore into the current schema; rows must fit the current models.
 
     Attributes:
         registry: the models to load with.
-        is_lenient: whether rows that lack what later migrations do are loaded as they are.
-        not_atomic_hint: what to do first if a migration cannot run in the transaction of a restore.
+        is_lenient: whether rows are loaded although migrations have changed rows since.
+        not_atomic_hint: the hint for a migration that cannot run in a transaction.
     """
 
     not_atomic_hint: ClassVar[str] = (
@@ -59,23 +59,23 @@ class Plan:
 
     @property
     def tables(self) -> set[str]:
-        """The tables that are made before the rows are loaded."""
+        """The tables of the schema to load into."""
         return schema.tables_of(self.registry.apps)
 
     @property
     def past_tables(self) -> set[str]:
-        """The tables at the time of the dump; its rows replace those that migrations put there."""
-        labels = {*self.content.empty, *(one._meta.label for one in self.content.past.models())}
+        """The tables that existed when the dump was made; its rows replace those of migrations."""
+        labels = {*self.content.empty, *(model._meta.label for model in self.content.past.models())}
         models = [model for model in TODAY.find_all(labels) if model._meta.managed]
         return {name for model in models for name in table_of(model).db_tables}
 
     @property
     def new_tables(self) -> set[str]:
-        """The tables that came later: if they are there, their rows stay."""
-        then = self.content.past.models() if self.content.past.has_newer_migrations else []
-        known = {model._meta.label_lower for model in then}
+        """The tables that are newer than the dump, and keep their rows."""
+        past = self.content.past.models() if self.content.past.has_newer_migrations else []
+        known = {model._meta.label_lower for model in past}
         known |= {label.lower() for label in self.content.labels}
-        apps = {model._meta.app_label for model in then}
+        apps = {model._meta.app_label for model in past}
         return {
             name
             for model in self.registry.models()
@@ -84,19 +84,19 @@ class Plan:
         }
 
     def is_current(self) -> bool:
-        """Return whether the database has the schema that would be built."""
+        """Whether the database has the schema of the plan."""
         return schema.is_current(self.using)
 
     def context(self) -> AbstractContextManager[object]:
-        """Return the context in which code of the dump runs."""
+        """Return the context for code of the dump."""
         return nullcontext()
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
-        """Raise ``DumpyError`` if rows do not fit the models; nothing is written yet."""
-        errors = [*self._mismatches(tables), *self._redirected(tables)]
+        """Raise ``DumpyError`` if the rows do not fit the models, before the first write."""
+        errors = [*self._mismatches(tables), *self._retargeted(tables)]
         skipped = [] if self.is_lenient else list(self.content.unknown.values())
-        if not self.is_lenient and (said := self.content.skipped):
-            skipped += [_SKIPPED, *(f"  {'.'.join(key)}: {what}" for key, what in said)]
+        if not self.is_lenient and (changes := self.content.skipped):
+            skipped += [_SKIPPED, *(f"  {'.'.join(key)}: {change}" for key, change in changes)]
         if not errors:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
@@ -120,25 +120,25 @@ class Plan:
             return [error]
         return []
 
-    def _redirected(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
+    def _retargeted(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
         for table in tables:
-            for found in self.content.changes.retargeted_fields(table.label, table.fields):
-                place = table.declared_at(found.name)
-                reason = f"{found.label}.{found.name} {found.reason}."
-                yield FixtureError(place, reason, _REDIRECTED.format(found.step))
+            for field in self.content.changes.retargeted_fields(table.label, table.fields):
+                place = table.declared_at(field.name)
+                reason = f"{field.label}.{field.name} {field.reason}."
+                yield FixtureError(place, reason, _RETARGETED.format(field.step))
 
     def build(self) -> None:
-        """Make the schema that the rows are loaded into."""
+        """Build the schema."""
         schema.build(self.using)
 
     def finish(self, say: Callable[[str], object]) -> None:
-        """Do what is left when the rows are in, and found to be those of the dump."""
-        # Otherwise a permission that somebody has deleted would come back.
-        if self._has_moved_on():
+        """Finish the restore after the rows are loaded and compared."""
+        # Permissions that were deleted in the source stay deleted otherwise.
+        if self._is_newer_than_dump():
             schema.add_permissions(self.using)
 
-    def _has_moved_on(self) -> bool:
-        """Whether there are migrations or models of which the dump knows nothing."""
+    def _is_newer_than_dump(self) -> bool:
+        """Whether the project has migrations or models that the dump does not know."""
         dumped = self.content.migrations
         known = {*map(str.lower, (*self.content.labels, *self.content.empty)), *LEFT_OUT}
         return last_migrations(self.using, dumped) != dict(dumped) or any(
@@ -149,17 +149,17 @@ class Plan:
 
     @property
     def hint(self) -> str:
-        """Another way for a dump that does not fit, or ``""``."""
+        """The hint for a dump that does not fit the models, or ``""``."""
         return through_advice(self.content)
 
     @property
     def removals(self) -> Sequence[str]:
-        """Sentences about values of the dump that are not kept: none, or rows are refused."""
+        """No messages: a dump whose values cannot be kept is refused."""
         return ()
 
 
 def through_advice(content: Content) -> str:
-    """Return what to type for a dump that does not fit the models, and what it would cost."""
+    """Return the advice to restore through migrations, with the values that they remove."""
     past = content.past
     if (
         configuration().migration_class
@@ -167,21 +167,21 @@ def through_advice(content: Content) -> str:
         or past.problems(content.labels)
     ):
         return ""
-    return " ".join([_THROUGH, *content.removals])
+    return " ".join([_THROUGH_HINT, *content.removals])
 
 
 def skipped_advice(content: Content) -> str:
-    """Return what to do about migrations that nothing applies."""
-    ways, skipped = ["let a step of a migrator do the same"], content.skipped
-    has_way = bool(skipped) and not content.past.problems(content.labels)
-    if has_way:
-        ways.insert(0, f"add {THROUGH_MIGRATIONS}")
-    apps = {app for app, _name in (*(key for key, _said in skipped), *content.unknown)}
+    """Return the advice about migrations that a restore does not repeat."""
+    options, skipped = ["let a step of a migrator do the same"], content.skipped
+    is_possible = bool(skipped) and not content.past.problems(content.labels)
+    if is_possible:
+        options.insert(0, f"add {THROUGH_MIGRATIONS}")
+    apps = {app for app, _name in (*(key for key, _change in skipped), *content.unknown)}
     leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
-    lost = content.removals
-    apply = f"To apply them, {', or '.join(ways)}. " if skipped else ""
-    cost = f" With {THROUGH_MIGRATIONS}: {' '.join(lost)}" if has_way and lost else ""
+    removals = content.removals
+    apply = f"To apply them, {', or '.join(options)}. " if skipped else ""
+    cost = f" With {THROUGH_MIGRATIONS}: {' '.join(removals)}" if is_possible and removals else ""
     return (
         f"{apply}If the rows of this dump are those of today as they stand, write into "
         f"SOURCE_MIGRATIONS of {content.dump.source.place().file}: {names}.{cost}"
@@ -189,22 +189,22 @@ def skipped_advice(content: Content) -> str:
 
 
 class PlanThroughMigrations(Plan):
-    """A restore into the schema of the dump; the migrations since then come after.
+    """A restore into the historical schema, which is then migrated.
 
-    Raises ``RestoreFailed`` if that schema cannot be made.
+    Raises ``RestoreFailed`` if the historical schema cannot be built.
     """
 
     not_atomic_hint = "Restore the dump with the code of its time, then run manage.py migrate."
 
     def __init__(self, content: Content, using: str) -> None:
-        found = content.past.problems(content.labels)
-        if found or content.past.registry is None:
-            raise RestoreFailed("\n".join([_NOT_THROUGH, *found]))
+        problems = content.past.problems(content.labels)
+        if problems or content.past.registry is None:
+            raise RestoreFailed("\n".join([_NOT_THROUGH, *problems]))
         super().__init__(content, using, content.past.registry)
 
     @property
     def past_tables(self) -> set[str]:
-        """All tables, because the current models belong to other migrations."""
+        """All tables."""
         return self.tables
 
     @property
@@ -214,35 +214,35 @@ class PlanThroughMigrations(Plan):
 
     @property
     def hint(self) -> str:
-        """No other way: this is it."""
+        """No hint: the restore already goes through the migrations."""
         return ""
 
     @property
     def removals(self) -> Sequence[str]:
-        """Sentences about values of the dump that migrations remove."""
+        """A sentence for each migration that removes values of the dump."""
         return self.content.removals
 
     def is_current(self) -> bool:
-        """Return False: the schema of the past is always built."""
+        """Return False: the historical schema is always built."""
         return False
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        """Let code find the models of the past, and no migrator run."""
+        """Let code find the historical models, and run no migrator."""
         with migrating(Policy(is_off=True)), resolving(self.registry.get):
             yield
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
-        """Compare rows with the models of the past."""
+        """Compare rows with the historical models."""
         Loader(self.using, registry=self.registry).check(tables, is_built=False)
 
     def build(self) -> None:
-        """Make the tables of the past."""
+        """Build the historical schema."""
         schema.build(self.using, MigrateTo(self.content.past))
 
     def finish(self, say: Callable[[str], object]) -> None:
         """Migrate."""
         say("migrating to today's models")
         schema.build(self.using)
-        found = schema.models_with_tables(self.using, TODAY.models())
-        engine_of(connections[self.using]).reset_sequences(found)
+        models = schema.models_with_tables(self.using, TODAY.models())
+        engine_of(connections[self.using]).reset_sequences(models)

@@ -1,4 +1,4 @@
-"""A database for one purpose: it takes the place of the live one for a while, and is gone."""
+"""Scratch databases, which replace the database of a connection for a block."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from dumpy.restoring import schema
 from dumpy.writing.publishing import locked_directory, stale
 
 _MARK = ".dumpy-scratch"
-_SHOWN = 80
+_MAX_SQL = 80
 
-# What is quoted says nothing of what a statement does. Comments of MySQL with a ! are code.
+# Strings, names and comments do not affect the kind of a statement. In MySQL, /*! is code.
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*"|`[^`]*`|--[^\n]*|/\*(?!!).*?\*/""", re.DOTALL)
 _READS = re.compile(
     r"[\s(]*(SELECT|WITH|VALUES|SHOW|EXPLAIN|DESC|DESCRIBE|PRAGMA|DECLARE|FETCH|CLOSE|SET"
@@ -43,7 +43,7 @@ _WRITES = re.compile(
     r"|\bPRAGMA\b(?!\s+foreign_keys\b).*=",
     re.IGNORECASE | re.DOTALL,
 )
-_OTHERS = (
+_OTHER_DATABASE = (
     "the scratch database replaces only {!r}. A migration, a receiver, or a router writes to "
     "another database: let it write to the one that it is given (schema_editor.connection.alias, "
     "using)."
@@ -52,11 +52,10 @@ _OTHERS = (
 
 @contextmanager
 def scratch(using: str, kept: str = "") -> Iterator[None]:
-    """Let the connection ``using`` lead to a new database until the block ends.
+    """Connect ``using`` to a new database in the block; other connections are read-only.
 
-    It is empty, or a copy of the ``kept`` database of that name, if there is one. Everything that
-    asks for that connection is led there: models, migrations, receivers. The other connections can
-    only be read. Raises ``RestoreFailed`` if the connection leads anywhere else.
+    The database is empty, or a copy of the database ``kept`` if that exists. Raises
+    ``RestoreFailed`` if the connection leads to another database.
     """
     connection = connections[using]
     if connection.in_atomic_block:
@@ -68,24 +67,24 @@ def scratch(using: str, kept: str = "") -> Iterator[None]:
     schemas = engine.schemas()
     with ExitStack() as stack:
         name = stack.enter_context(_database(engine, kept))
-        stack.enter_context(_leading_to(connection, name))
-        _require(engine, name)
+        stack.enter_context(_connected_to(connection, name))
+        _require_connected(engine, name)
         engine.execute(*schemas)
         others = [alias for alias in connections if alias != using]
-        stack.enter_context(reading_only(others, _OTHERS.format(using)))
+        stack.enter_context(reading_only(others, _OTHER_DATABASE.format(using)))
         yield
 
 
 @contextmanager
 def scratch_directory(purpose: str) -> Iterator[Path]:
-    """Make a directory that is removed afterwards, and remove those of killed processes.
+    """Create a directory for the block, and remove the directories of killed processes.
 
-    A process holds a lock on what it uses.
+    A process locks its directory.
     """
     prefix = f"dumpy-{purpose}-"
-    found = Path(tempfile.gettempdir()).glob(f"{prefix}*")
-    # Somebody else may call a directory so.
-    for leftover in stale(path for path in found if (path / _MARK).is_file()):
+    paths = Path(tempfile.gettempdir()).glob(f"{prefix}*")
+    # Other directories may have the same prefix.
+    for leftover in stale(path for path in paths if (path / _MARK).is_file()):
         shutil.rmtree(leftover, ignore_errors=True)
     with locked_directory(prefix) as directory:
         (directory / _MARK).touch()
@@ -94,7 +93,7 @@ def scratch_directory(purpose: str) -> Iterator[Path]:
 
 @contextmanager
 def _database(engine: Engine, kept: str) -> Iterator[str]:
-    """Make a database, yield its name, and drop it afterwards."""
+    """Create a database for the block; yield its name."""
     if isinstance(engine, ServerEngine):
         with engine.scratch_database(kept) as name:
             yield name
@@ -107,9 +106,9 @@ def _database(engine: Engine, kept: str) -> Iterator[str]:
 
 
 def build_scratch(using: str, labels: Iterable[str], kept: str = "") -> None:
-    """Make all tables of the project in a scratch database, also of the unmanaged models given.
+    """Create all tables of the project in a scratch database, and those of unmanaged models.
 
-    A copy of the schema is kept under a name, unless the database is itself such a copy.
+    ``labels`` names the unmanaged models. A copy is kept under the name ``kept``, if any.
     """
     connection = connections[using]
     if not (kept and schema.is_current(using)):
@@ -117,15 +116,15 @@ def build_scratch(using: str, labels: Iterable[str], kept: str = "") -> None:
         if kept:
             engine_of(connection).keep(kept)
     models = [model for model in TODAY.find_all(labels) if not model._meta.managed]
-    found = engine_of(connection).tables(model._meta.db_table for model in models)
+    existing = engine_of(connection).tables(model._meta.db_table for model in models)
     with connection.schema_editor() as editor:
         for model in models:
-            if model._meta.db_table not in found:
+            if model._meta.db_table not in existing:
                 editor.create_model(model)
 
 
-def name_to_keep(using: str) -> str:
-    """Return the name of the database to keep: it depends on everything that the schema does."""
+def kept_name(using: str) -> str:
+    """Return the name of the database to keep: a digest of all that the schema depends on."""
     connection, digest = connections[using], hashlib.sha256()
     versions = django.get_version(), settings.INSTALLED_APPS, settings.AUTH_USER_MODEL
     digest.update(repr(versions).encode())
@@ -135,44 +134,45 @@ def name_to_keep(using: str) -> str:
         digest.update(Path(inspect.getfile(type(migration))).read_bytes())
     for model in apps.get_models(include_auto_created=True):
         meta = model._meta
-        columns = [(one.column, one.db_type(connection)) for one in meta.local_concrete_fields]
+        columns = [(f.column, f.db_type(connection)) for f in meta.local_concrete_fields]
         names = meta.label, meta.db_table, meta.permissions, meta.default_permissions
         digest.update(repr((names, columns)).encode())
-    place = hashlib.sha256(repr(engine_of(connection).location()).encode())
-    return f"dumpy_kept_{place.hexdigest()[:8]}_{digest.hexdigest()[:16]}"
+    location = hashlib.sha256(repr(engine_of(connection).location()).encode())
+    return f"dumpy_kept_{location.hexdigest()[:8]}_{digest.hexdigest()[:16]}"
 
 
 @contextmanager
-def _leading_to(connection: Any, name: str) -> Iterator[None]:
-    kept = connection.settings_dict
+def _connected_to(connection: Any, name: str) -> Iterator[None]:
+    """Connect to another database in the block."""
+    original = connection.settings_dict
     live, connection.connection = connection.connection, None
-    # The connections of a pool lead to the live database.
-    options = {key: value for key, value in kept["OPTIONS"].items() if key != "pool"}
-    # Connections of other threads have the same settings, and stay where they are.
-    connection.settings_dict = {**kept, "NAME": name, "OPTIONS": options}
+    # A pool has connections to the live database.
+    options = {key: value for key, value in original["OPTIONS"].items() if key != "pool"}
+    # A copy, because other threads share the settings.
+    connection.settings_dict = {**original, "NAME": name, "OPTIONS": options}
     schema.clear_caches(connection)
     try:
         yield
     finally:
         connection.close()
-        connection.settings_dict = kept
+        connection.settings_dict = original
         connection.connection = live
         schema.clear_caches(connection)
 
 
-def _require(engine: Engine, name: str) -> None:
-    found = engine.name()
-    if found != name and not (os.path.exists(name) and os.path.samefile(found, name)):
-        raise RestoreFailed(f"The connection leads to {found!r}, not to the scratch database.")
+def _require_connected(engine: Engine, name: str) -> None:
+    actual = engine.name()
+    if actual != name and not (os.path.exists(name) and os.path.samefile(actual, name)):
+        raise RestoreFailed(f"The connection leads to {actual!r}, not to the scratch database.")
 
 
 @contextmanager
 def rolled_back(alias: str) -> Iterator[None]:
-    """Undo what is written to a database when the block ends; the connection stays open in it."""
+    """Roll back the block, in which the connection stays open."""
     atomic = transaction.atomic(using=alias)
-    # As in a TestCase: a durable block and a dump are allowed in it.
+    # As in a TestCase, so that durable blocks and dumps are allowed.
     atomic._from_testcase = True  # type: ignore[attr-defined]
-    # The end of each TestCase class closes all connections.
+    # Each TestCase class closes all connections at its end.
     with atomic, mock.patch.object(connections[alias], "close"):
         yield
         transaction.set_rollback(True, using=alias)
@@ -180,13 +180,13 @@ def rolled_back(alias: str) -> Iterator[None]:
 
 @contextmanager
 def reading_only(aliases: Iterable[str], reason: str) -> Iterator[None]:
-    """Let statements that do more than read raise ``RestoreFailed`` until the block ends."""
+    """Raise ``RestoreFailed`` for statements in the block that do more than read."""
 
     def execute(run: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         if not reads_only(str(sql)):
             alias = context["connection"].alias
             raise RestoreFailed(
-                f"{alias!r} must stay as it is: {reason} Refused: {sql!s:.{_SHOWN}}"
+                f"{alias!r} must stay as it is: {reason} Refused: {sql!s:.{_MAX_SQL}}"
             )
         return run(sql, params, many, context)
 
@@ -197,9 +197,9 @@ def reading_only(aliases: Iterable[str], reason: str) -> Iterator[None]:
 
 
 def reads_only(sql: str) -> bool:
-    """Whether all statements of a text read, or are about the connection."""
-    blank = _QUOTED.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "x", sql)
-    statements = [one for one in blank.split(";") if one.strip()]
+    """Whether all statements of a text only read or control the connection."""
+    blank = _QUOTED.sub(lambda match: " " if match[0].startswith(("--", "/*")) else "x", sql)
+    statements = [statement for statement in blank.split(";") if statement.strip()]
     return bool(statements) and all(
-        _READS.match(one) and not _WRITES.search(one) for one in statements
+        _READS.match(statement) and not _WRITES.search(statement) for statement in statements
     )

@@ -1,4 +1,4 @@
-"""Both sides of a restore: the rows here, and the rows in the dump."""
+"""The summary of a restore: the rows in the database and in the dump."""
 
 from __future__ import annotations
 
@@ -27,42 +27,42 @@ _SESSION = "sessions.Session"
 
 @dataclass(frozen=True)
 class Summary:
-    """Says what a restore replaces, and what goes, so that a person can say no.
+    """Shows the rows that a restore replaces and removes, for the confirmation.
 
     Attributes:
-        going: the tables whose rows come back neither with the dump nor with migrations.
-        makes_rows: whether code makes rows, which cannot be counted.
+        lost_tables: the tables whose rows neither the dump nor a migration restores.
+        makes_rows: whether code makes rows, which are not counted.
     """
 
     using: str
     content: Content
-    going: Collection[str]
+    lost_tables: Collection[str]
     makes_rows: bool
 
     def warnings(self) -> Iterator[str]:
-        """Yield a sentence for each kind of rows that go, and have none in the dump."""
+        """Yield a sentence for each kind of rows and values that the restore loses."""
         dump = self.content.dump
         if dump.is_subset:
-            way = (
+            advice = (
                 "write it with dumpdata --format=py, and load it with loaddata"
                 if dump.path
                 else f"manage.py loaddata {dump.source.path}"
             )
             yield (
                 "The dump is a subset of a database: a restore deletes all other rows of this "
-                f"one. To keep them: {way}."
+                f"one. To keep them: {advice}."
             )
         if dump.is_masked:
             yield "The dump is masked: values of some fields are not those of its source."
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
-        sessions = {name for name, one in self._models.items() if one._meta.label == _SESSION}
+        sessions = {name for name, model in self._models.items() if model._meta.label == _SESSION}
         known = {name for entry in dump.entries for name in entry.db_tables} | sessions
-        if rows := by_label(self._going(self._models.keys() - known)):
+        if rows := by_label(self._count_lost(self._models.keys() - known)):
             yield f"Not in the dump, emptied by the restore{code}: {rows}."
-        if rows := by_label(self._going(unlisted)):
+        if rows := by_label(self._count_lost(unlisted)):
             yield f"Not listed in restore.py, emptied by the restore{code}: {rows}."
-        if count := sum(self._counts(sessions).values()):
+        if count := sum(self._count_rows(sessions).values()):
             yield f"{counted(count, 'session')} will be deleted: all users have to log in again."
 
     def lines(self) -> Iterator[str]:
@@ -72,42 +72,41 @@ class Summary:
             label: (self.row_counts.get(label, 0), dumped.get(label, 0))
             for label in sorted({*self.row_counts, *dumped})
         }
-        alike = {label: rows for label, rows in sides.items() if len({*rows}) == 1}
+        same = {label: rows for label, rows in sides.items() if len({*rows}) == 1}
         yield f"{'':<40} {'rows here':>13} {'in the dump':>13}"
-        for label, (here, there) in sides.items():
-            if label not in alike:
-                yield f"{label:<40} {here:>13,} {there:>13,}"
-        if count := sum(here > 0 for here, _there in alike.values()):
-            same = sum(here for here, _there in alike.values())
+        for label, (here, dump) in sides.items():
+            if label not in same:
+                yield f"{label:<40} {here:>13,} {dump:>13,}"
+        if count := sum(here > 0 for here, _dump in same.values()):
+            rows = sum(here for here, _dump in same.values())
             models = f"{counted(count, 'model')} with the same number of rows"
-            yield f"{models:<40} {same:>13,} {same:>13,}"
+            yield f"{models:<40} {rows:>13,} {rows:>13,}"
         yield f"{'total':<40} {sum(self.row_counts.values()):>13,} {sum(dumped.values()):>13,}"
         yield _age(self.content)
 
     @cached_property
     def row_counts(self) -> Mapping[str, int]:
-        """The rows of the models in the tables that are replaced, by label."""
-        return self._counts(self._models)
+        """The numbers of rows in the tables to replace, by label."""
+        return self._count_rows(self._models)
 
     @cached_property
     def _models(self) -> Mapping[str, ModelType]:
-        """The models by the tables that are emptied or rebuilt."""
+        """The models of the tables to replace, by table."""
         labels = {*self.content.labels}
-        found = {
-            one._meta.db_table: one
-            for one in apps.get_models()
-            if (one._meta.managed or one._meta.label in labels)
-            and not one._meta.proxy
-            and (one._meta.label_lower not in LEFT_OUT or one._meta.label == _SESSION)
+        models = {
+            model._meta.db_table: model
+            for model in apps.get_models()
+            if (model._meta.managed or model._meta.label in labels)
+            and not model._meta.proxy
+            and (model._meta.label_lower not in LEFT_OUT or model._meta.label == _SESSION)
         }
-        return {
-            name: found[name] for name in engine_of(connections[self.using]).existing_tables(found)
-        }
+        existing = engine_of(connections[self.using]).existing_tables(models)
+        return {name: models[name] for name in existing}
 
-    def _going(self, tables: Collection[str]) -> Mapping[str, int]:
-        return self._counts({*tables}.intersection(self.going))
+    def _count_lost(self, tables: Collection[str]) -> Mapping[str, int]:
+        return self._count_rows({*tables}.intersection(self.lost_tables))
 
-    def _counts(self, tables: Collection[str]) -> Mapping[str, int]:
+    def _count_rows(self, tables: Collection[str]) -> Mapping[str, int]:
         return {
             model._meta.label: QuerySet(model, using=self.using).count()
             for name, model in self._models.items()
@@ -116,7 +115,7 @@ class Summary:
 
 
 def by_label(rows: Mapping[str, int]) -> str:
-    """Return labels with their numbers of rows, if there are any."""
+    """Return the labels that have rows, with the numbers of rows."""
     return ", ".join(
         f"{label} ({counted(count, 'row')})" for label, count in rows.items() if count > 0
     )
@@ -125,9 +124,9 @@ def by_label(rows: Mapping[str, int]) -> str:
 def _age(content: Content) -> str:
     path = Path(content.dump.source.path or "")
     path = path if content.dump.path is None else content.dump.path / NAME
-    made = datetime.fromtimestamp(os.path.getmtime(path))
+    written = datetime.fromtimestamp(os.path.getmtime(path))
     with override("en"):
-        age = timesince(made, depth=1).replace("\xa0", " ")
+        age = timesince(written, depth=1).replace("\xa0", " ")
     version = content.dump.version
     source = f"version {version}" if version else "a project without a version"
-    return f"The dump is of {source}, written {age} ago ({made:%Y-%m-%d %H:%M})."
+    return f"The dump is of {source}, written {age} ago ({written:%Y-%m-%d %H:%M})."
