@@ -257,10 +257,10 @@ class References:
 
     def _row(self, natural: Natural) -> Model:
         model = self.registry.get(natural.model)
-        if is_content_type(model):
-            return self._content_type(model, natural)
-        self._resolved_models.add(concrete(model))
         try:
+            if is_content_type(model):
+                return self._content_type(model, natural)
+            self._resolved_models.add(concrete(model))
             return self.registry.by_natural_key(model, natural.key, self.using)
         except ObjectDoesNotExist as error:
             raise MissingRow(natural) from error
@@ -273,10 +273,7 @@ class References:
         rows: QuerySet[Model] = QuerySet(model, using=self.using)
         if model._meta.parents:
             # The rows of a model that inherits from ContentType are in the dump.
-            try:
-                return rows.get(app_label=app_label, model=name)
-            except ObjectDoesNotExist as error:
-                raise MissingRow(natural) from error
+            return rows.get(app_label=app_label, model=name)
         label = f"{app_label}.{name}"
         defaults = {"pk": self.content_types[label]} if label in self.content_types else {}
         row, is_new = rows.get_or_create(app_label=app_label, model=name, defaults=defaults)
