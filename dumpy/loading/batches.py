@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef, reason_of
-from dumpy.loading.conflicts import conflicting_row, exchangeable, spare_values
+from dumpy.loading.conflicts import conflicting_row, exchangeable_columns, spare_values
 from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.statements import (
     Failures,
@@ -364,7 +364,8 @@ class TableLoader:
     def _write_spare_values(self, rows: list[ConvertedRow]) -> None:
         """Set unique values of stored rows to values that no row has."""
         key = [self.layout.columns[i] for i in self.layout.key]
-        columns = exchangeable(self.model, [self.layout.columns[i] for i in self.layout.changed])
+        changed = [self.layout.columns[i] for i in self.layout.changed]
+        columns = exchangeable_columns(self.model, changed)
         if not rows or not columns:
             return
         connection = connections[self.using]

@@ -81,7 +81,7 @@ def unique_foreign_keys(model: ModelType) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(keys[name] for name in names) for names in sets)
 
 
-def exchangeable(model: ModelType, columns: Sequence[Column]) -> list[Column]:
+def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Column]:
     """Return a column of each unique constraint of a model, preferably a nullable one.
 
     NULL conflicts with no other row.

@@ -191,7 +191,7 @@ class Pending:
         """Retry rows and objects that wait for instances, whose rows are not saved yet."""
         if not any(isinstance(key, Natural) for key in self._waiting):
             return False
-        provisional = provisional_keys(instances, self.references.resolve)
+        provisional = _provisional_keys(instances, self.references.resolve)
         ready = [key for key in self._waiting if key in provisional]
         for natural, instance in provisional.items():
             self.references.add_provisional(natural, instance)
@@ -315,7 +315,7 @@ def _keys_of(instance: Model) -> list[Hashable]:
     return [*row_keys(instance), *_natural_key(instance)]
 
 
-def provisional_keys(
+def _provisional_keys(
     instances: Iterable[Model], resolve: Callable[[Natural, str], Any]
 ) -> dict[Natural, Model]:
     """Return the instances whose natural key is known before they are saved, by natural key.

@@ -48,7 +48,7 @@ _DUPLICATE = (
     "has a row with the same key, and one of the two would be lost. Give one of them another key."
 )
 Redirects = dict[ModelType, dict[object, object]]
-"""Of each model, the primary keys in the dump of rows that have another one in the database."""
+"""The keys of existing rows by the primary keys of the dump that they replace, for each model."""
 
 
 class RowKey(NamedTuple):
@@ -135,7 +135,7 @@ class References:
         self._provisional: dict[Natural, Model] = {}
         self._used_provisional: set[Natural] = set()
         self._known_values: defaultdict[tuple[ModelType, str], set[object]] = defaultdict(set)
-        # The models whose rows are all in _known_values.
+        # Whether all rows of a model are in _known_values.
         self._is_known: dict[ModelType, bool] = {}
         self._had_rows: dict[ModelType, bool] = {}
         self._expected: set[ModelType] = set()
