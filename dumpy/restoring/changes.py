@@ -24,8 +24,8 @@ from dumpy.schema.tables import Column, Table, table_of
 
 ModelKey = tuple[str, str]
 """The app label and the lower-case name of a model."""
-Place = tuple[ModelKey, str]
-"""A model and the name of a field, or ``""`` for the model itself."""
+FieldKey = tuple[ModelKey, str]
+"""The key of a model and the name of a field, or ``""`` for the model itself."""
 # A statement that changes no row: it is run when the schema is built. CREATE TABLE … AS inserts
 # rows, and ANALYZE runs other statements on MariaDB.
 _NO_ROWS = re.compile(
@@ -82,18 +82,18 @@ class Changes:
     Attributes:
         past: the migrations of the dump, or None if the migrations cannot be read.
         scripts: a description of the Python and SQL code of each migration that runs any.
-        removed: the migrations that remove fields and models, by their places in the dump.
+        removed: the migrations that remove fields and models, by their keys in the dump.
     """
 
     past: Past | None
     scripts: dict[MigrationKey, list[str]] = field(default_factory=dict)
-    removed: dict[Place, MigrationKey] = field(default_factory=dict)
-    # The last migration that alters a field, by the place of the field in the dump.
-    _altered: dict[Place, MigrationKey] = field(default_factory=dict)
-    # The new place, or None if it is removed, by the place in the dump, with the last migration.
-    _renames: dict[Place, tuple[MigrationKey, Place | None]] = field(default_factory=dict)
-    # The place in the dump, or the added field, by the place after the migrations so far.
-    _origins: dict[Place, Place | _AddedField] = field(default_factory=dict)
+    removed: dict[FieldKey, MigrationKey] = field(default_factory=dict)
+    # The last migration that alters a field, by the key of the field in the dump.
+    _altered: dict[FieldKey, MigrationKey] = field(default_factory=dict)
+    # The last migration, and the new key or None after a removal, by the key in the dump.
+    _renames: dict[FieldKey, tuple[MigrationKey, FieldKey | None]] = field(default_factory=dict)
+    # The key in the dump, or the added field, by the key after the migrations so far.
+    _origins: dict[FieldKey, FieldKey | _AddedField] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, operation in self.past.operations if self.past else ():
@@ -121,8 +121,8 @@ class Changes:
 
     def new_name(self, label: str, name: str) -> str | None:
         """Return the current name of a field, or None if it was removed."""
-        place = _model_key(label), name
-        _migration, new = self._renames.get(place, (None, place))
+        field_key = _model_key(label), name
+        _migration, new = self._renames.get(field_key, (None, field_key))
         return new[1] if new else None
 
     def added_value(self, label: str, name: str) -> Any:
@@ -222,8 +222,9 @@ class Changes:
                     self._track_names(key, state_operation)
             case ops.RenameModel():
                 old, new = (app, operation.old_name_lower), (app, operation.new_name_lower)
-                for place in [place for place in self._origins if place[0] == old and place[1]]:
-                    self._origins[new, place[1]] = self._origins.pop(place)
+                names = [name for model, name in self._origins if model == old and name]
+                for name in names:
+                    self._origins[new, name] = self._origins.pop((old, name))
                 self._rename(key, (old, ""), (new, ""))
             case ops.DeleteModel():
                 self._rename(key, ((app, operation.name_lower), ""), None)
@@ -231,20 +232,20 @@ class Changes:
                 self._track_field(key, (app, operation.model_name_lower), operation)
 
     def _track_field(self, key: MigrationKey, model: ModelKey, operation: FieldOperation) -> None:
-        place = model, operation.name
+        field_key = model, operation.name
         match operation:
             case ops.AddField():
-                self._origins[place] = _AddedField(key, _initial_value(operation.field))
+                self._origins[field_key] = _AddedField(key, _initial_value(operation.field))
             case ops.AlterField():
-                origin = self._origin(place)
+                origin = self._origin(field_key)
                 if not isinstance(origin, _AddedField):
                     self._altered[origin] = key
                 elif origin.value is None and not operation.field.null:
-                    self._origins[place] = _AddedField(key, _initial_value(operation.field))
+                    self._origins[field_key] = _AddedField(key, _initial_value(operation.field))
             case ops.RenameField():
                 self._rename(key, (model, operation.old_name), (model, operation.new_name))
             case ops.RemoveField():
-                self._rename(key, place, None)
+                self._rename(key, field_key, None)
 
     def _track_effects(self, key: MigrationKey, operation: Operation) -> None:
         """Record the effects of an operation on the database."""
@@ -271,13 +272,13 @@ class Changes:
         if description:
             self.scripts.setdefault(key, []).append(description)
 
-    def _track_removal(self, key: MigrationKey, place: Place) -> None:
-        origin = self._origin(place)
+    def _track_removal(self, key: MigrationKey, field_key: FieldKey) -> None:
+        origin = self._origin(field_key)
         if not isinstance(origin, _AddedField):
             self.removed[origin] = key
 
-    def _rename(self, key: MigrationKey, old: Place, new: Place | None) -> None:
-        """Record that a model or field gets a new place, or None if it is removed."""
+    def _rename(self, key: MigrationKey, old: FieldKey, new: FieldKey | None) -> None:
+        """Record that a model or field gets a new key, or None if it is removed."""
         origin = self._origin(old)
         self._origins.pop(old, None)
         if new is not None:
@@ -285,13 +286,13 @@ class Changes:
         if not isinstance(origin, _AddedField):
             self._renames[origin] = key, new
 
-    def _origin(self, place: Place) -> Place | _AddedField:
-        """Return the place of a model or field in the dump, or the added field."""
-        model, name = place
-        if name and place not in self._origins:
+    def _origin(self, field_key: FieldKey) -> FieldKey | _AddedField:
+        """Return the key of a model or field in the dump, or the added field."""
+        model, name = field_key
+        if name and field_key not in self._origins:
             origin = self._origins.get((model, ""))
             return (model if origin is None or isinstance(origin, _AddedField) else origin[0]), name
-        return self._origins.get(place, place)
+        return self._origins.get(field_key, field_key)
 
 
 def _columns(table: Table | None) -> Mapping[str | None, Column]:

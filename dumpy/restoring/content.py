@@ -77,7 +77,7 @@ class Content(MigratedDump):
     def removals(self) -> Sequence[str]:
         """A sentence for each migration that removes values or rows of the dump."""
         removed = self.changes.removed
-        places: dict[MigrationKey, list[str]] = {}
+        removals: dict[MigrationKey, list[str]] = {}
         exception = ", unless a data migration moves it" if self.changes.scripts else ""
         values: dict[str, Counter[str]] = {}
         for ((app, model), name), key in removed.items():
@@ -88,12 +88,12 @@ class Content(MigratedDump):
                 values[label] = self._count_values(tables, names)
             count = values[label][name] if name else sum(table.row_count for table in tables)
             if count:
-                place = ".".join(filter(None, [tables[0].label, name]))
+                path = ".".join(filter(None, [tables[0].label, name]))
                 number = counted(count, "value" if name else "row")
-                places.setdefault(key, []).append(f"{place} ({number})")
+                removals.setdefault(key, []).append(f"{path} ({number})")
         return [
             f"{'.'.join(key)} removes what the dump has in {', '.join(texts)}{exception}."
-            for key, texts in places.items()
+            for key, texts in removals.items()
         ]
 
     def _count_values(self, tables: Iterable[DumpedTable], names: Sequence[str]) -> Counter[str]:
