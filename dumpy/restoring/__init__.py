@@ -1,4 +1,4 @@
-"""An emptied database, filled from a directory, or as it was."""
+"""Replaces the content of a database with a dump, completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def restore(namespace: dict[str, Any]) -> None:
-    """Restore the directory of a ``restore.py`` that is run; ``namespace`` are its globals.
+    """Restore the directory of a ``restore.py`` that is run; ``namespace`` contains its globals.
 
-    Reads ``sys.argv``; ends the process with status 1 if the database could not be restored.
+    Reads ``sys.argv``; exits with status 1 if the restore fails.
     """
     from dumpy.restoring.main import main
 

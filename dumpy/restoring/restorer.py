@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -123,20 +122,21 @@ class Restorer:
 
     def _replace(self, dry_run: bool) -> Report:
         """Replace the content of the database in one transaction."""
-        with ExitStack() as stack:
-            stack.callback(schema.clear_caches, connections[self.using])
-            if self._keeps_schema:
-                emptied = self._emptied_tables()
-                stack.enter_context(replacing(self.using, emptied=emptied, dry_run=dry_run))
-            else:
-                rebuilt = Rebuilt(self._known_tables, self._unmanaged_tables(), self.drop)
-                stack.enter_context(replacing(self.using, rebuilt=rebuilt, dry_run=dry_run))
-            report = self._restore()
-            if self.rejects and self.rejects.rows and not dry_run:
-                # Written before the commit: if the file cannot be written, nothing is restored.
-                rows, path = self.rejects.rows, _path_of(self.content)
-                self.rejected = write_rejected(rows, self.using, path)
-            return report
+        rebuilt, emptied = None, []
+        if self._keeps_schema:
+            emptied = self._emptied_tables()
+        else:
+            rebuilt = Rebuilt(self._known_tables, self._unmanaged_tables(), self.drop)
+        try:
+            with replacing(self.using, rebuilt=rebuilt, emptied=emptied, dry_run=dry_run):
+                report = self._restore()
+                if self.rejects and self.rejects.rows and not dry_run:
+                    # Written before the commit: if the file cannot be written, nothing is restored.
+                    rows, path = self.rejects.rows, _path_of(self.content)
+                    self.rejected = write_rejected(rows, self.using, path)
+                return report
+        finally:
+            schema.clear_caches(connections[self.using])
 
     def _migrate(self) -> None:
         """Migrate as ``manage.py migrate`` does, outside of a transaction."""
