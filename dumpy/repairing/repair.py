@@ -208,6 +208,11 @@ class Repair:
             if not isinstance(value, _NOT_KEYS)
         }
         models = {row.table.model for row in rows}
+        for row in rows:
+            # Rows that refer to the row of a parent model refer to this row.
+            for parent in _parent_keys(row.table, row.values):
+                parents.setdefault(parent, f"it refers to {row}.")
+                models.add(parent.model)
         for table in dict.fromkeys(map(table_of, apps.get_models())):
             columns = [column for column in table.columns if column.references in models]
             generic_keys = list(generic_keys_of(table))
@@ -506,6 +511,16 @@ def _target(column: Column, values: Values) -> RowKey | None:
     if column.references is None or value is None or isinstance(value, _NOT_KEYS):
         return None
     return RowKey(column.references, column.parent_field.attname, value)
+
+
+def _parent_keys(table: Table, values: Values) -> Iterator[RowKey]:
+    """Yield the keys of the rows of parent models that belong to a row with these values."""
+    for reference in references_of(table):
+        value = values.get(reference.own[0])
+        if reference.is_parent and value is not None and not isinstance(value, _NOT_KEYS):
+            name = reference.to[0]
+            yield RowKey(reference.target.model, name, value)
+            yield from _parent_keys(reference.target, {name: value})
 
 
 def _composite_references(table: Table) -> Iterator[Reference]:

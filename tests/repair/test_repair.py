@@ -357,6 +357,16 @@ def test_a_row_that_stands_in_the_way_stays_and_nothing_is_restored(dump: Path) 
     assert contents() == before
 
 
+def test_children_of_the_row_of_a_parent_model_are_children_of_the_row(tmp_path: Path) -> None:
+    parrot = zoo.Parrot.objects.create(pk=4, name="a", wingspan=1)
+    zoo.Note.objects.create(pk=1, target=zoo.Creature.objects.get(pk=4))
+    called("dump2py", str(tmp_path / "dump"), "zoo", verbosity=0)
+    zoo.Note.objects.all().delete()
+    parrot.delete()
+    repaired(tmp_path / "dump", "zoo.Parrot", "4", "--with-children")
+    assert zoo.Note.objects.get().target == zoo.Creature.objects.get(pk=4)
+
+
 @pytest.mark.sql
 def test_a_row_that_somebody_else_deletes_meanwhile_is_an_error(
     dump: Path, monkeypatch: pytest.MonkeyPatch
