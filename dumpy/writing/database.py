@@ -200,9 +200,10 @@ class DatabaseDump:
         """The fields of tables with rows that look personal and have no mask."""
         if self._masking is None:
             return []
+        # A directory is described when its tables are read, except for those that cannot be read.
         return [
             name
-            for table in self.tables
+            for table in self._read_tables or self.tables
             if (names := self._masking.personal(table))
             and any(rows.exists() for rows in self.querysets(table))
             for name in names

@@ -19,17 +19,21 @@ from zoo.models import Crate, Nation
 
 
 @pytest.mark.django_db(transaction=True)
-def test_columns_that_no_field_has_are_named() -> None:
+def test_columns_that_no_field_has_are_named(tmp_path: Path) -> None:
+    """Also if the last file of a directory is full, so that no row is left to be looked for."""
+    Genre.objects.create(pk=3, name="Rock")
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE music_genre ADD COLUMN extra integer")
     try:
         said = called("dumpdata", "music.Genre", format="py").err
+        full = called("dump2py", str(tmp_path / "dump"), "music.Genre", max_row_count=1).err
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE music_genre DROP COLUMN extra")
     assert said == (
         "music.Genre: columns of 'music_genre' without a field are not in the dump: extra.\n"
     )
+    assert full == said
 
 
 @pytest.mark.django_db

@@ -457,6 +457,16 @@ def test_fields_that_look_personal_and_are_not_masked_are_named_by_a_check(
         assert "zoo.Checkup.email" not in line
 
 
+def test_a_table_that_is_left_out_is_not_named_as_unmasked(
+    checkup: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("masks_of_zoo.CheckupMask", mask_of("zoo.Checkup", email=None))
+    monkeypatch.setattr(zoo.Checkup._meta.get_field("ip"), "column", "no_such_column")
+    with pytest.raises(CommandError, match="is complete except for zoo"):
+        called("dump2py", str(tmp_path / "dump"), tolerate=True, mask=f"{MASKS}.CheckupMask")
+    assert "zoo.Checkup.ip" not in (tmp_path / "dump" / "restore.py").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["born", "date_of_birth", "telephone", "work_phone", "ip_2"])
 def test_a_name_looks_personal(name: str) -> None:
     assert PERSONAL.search(name)
