@@ -25,7 +25,7 @@ from dumpy.schema.tables import table_of
 from dumpy.text.words import Natural
 
 Save = Callable[[Model, Place], bool]
-"""Saves an object in a load; returns whether it was saved, or deferred."""
+"""Saves an object in a load, or defers it; returns whether it was saved."""
 
 
 class DumpedObject(base.DeserializedObject):

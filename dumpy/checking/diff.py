@@ -186,8 +186,7 @@ class Diff:
             )
             for row in (RowDiff(label, difference) for difference in differences):
                 setattr(model, row.kind, getattr(model, row.kind) + 1)
-                is_reordered = [change.is_reordered for change in row.changes]
-                model.reordered += bool(is_reordered) and all(is_reordered)
+                model.reordered += bool(row.changes) and all(c.is_reordered for c in row.changes)
                 yield row
         self.models = {label: model for label, model in self.models.items() if model}
 

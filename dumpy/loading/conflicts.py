@@ -86,7 +86,7 @@ def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Co
 
     NULL conflicts with no other row.
     """
-    exchangeable: list[Column] = []
+    found: list[Column] = []
     sets: list[Any] = list(_unique_sets(model))
     for constraint in model._meta.constraints:
         if isinstance(constraint, UniqueConstraint):
@@ -100,9 +100,9 @@ def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Co
             for column in columns
             if {column.name, column.field.name} & {*names} and (column.field.null or column.types)
         ]
-        if candidates and not any(column in exchangeable for column in candidates):
-            exchangeable.append(min(candidates, key=_exchange_order))
-    return exchangeable
+        if candidates and not any(column in found for column in candidates):
+            found.append(min(candidates, key=_exchange_order))
+    return found
 
 
 def _exchange_order(column: Column) -> tuple[bool, bool]:

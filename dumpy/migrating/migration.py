@@ -212,7 +212,7 @@ class Migration:
 
     def label(self, label: str) -> str:
         """Return the label of a model as the dump or the project writes it."""
-        known = {known.lower(): known for known in self._known_labels()}
+        known = {name.lower(): name for name in self._known_labels()}
         if label.lower() in known:
             return known[label.lower()]
         reason = f"neither the dump nor the project has a model {label!r}."

@@ -407,7 +407,7 @@ class _Loader(MigrationLoader):
 def _render(state: ProjectState) -> Apps:
     """Return the models of a state; those of apps without migrations get their relations."""
     apps: Any = state.apps
-    real_models = [(state.app_label, state.name_lower) for state in apps.real_models]
+    real_models = [(model.app_label, model.name_lower) for model in apps.real_models]
     with apps.bulk_update():
         for key in real_models:
             apps.unregister_model(*key)
