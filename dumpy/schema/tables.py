@@ -215,7 +215,7 @@ class Table:
     @cached_property
     def references(self) -> Mapping[str, Column]:
         """Return the columns that refer to other rows, those of links too, by name in rows."""
-        columns = {one.name: one for one in self.columns if one.references is not None}
+        columns = {column.name: column for column in self.columns if column.references is not None}
         return columns | {link.name: link.target for link in self.links}
 
     @cached_property

@@ -161,11 +161,11 @@ class ColumnWriter:
 
     def _refusal(self, value: object, key: object, reason: str) -> UnwritableField:
         name, field = self.column.name, type(self.column.field)
-        said = (
+        message = (
             f"the value of {name!r}, of type {type(value).__name__}, cannot be written: "
             f"{field.__module__}.{field.__qualname__}: {reason}"
         )
-        return UnwritableField(RowRef(self.label, key), said, _GIVE_TEXT, name)
+        return UnwritableField(RowRef(self.label, key), message, _GIVE_TEXT, name)
 
 
 class StoredWriter(ColumnWriter):

@@ -190,7 +190,7 @@ def _fault(manager: Any, natural: Natural, pk: object) -> str:
         return f"get_by_natural_key() fails for {key}: {sentence(error)}"
     if keys == [pk]:
         return ""
-    rows = ", ".join(f"pk={found!r}" for found in keys[:10])
+    rows = ", ".join(f"pk={value!r}" for value in keys[:10])
     count = "another row, " if len(keys) == 1 else f"{len(keys)} rows: "
     return f"{key} leads to {count}{rows}."
 

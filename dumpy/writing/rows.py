@@ -240,35 +240,39 @@ def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -
     """Return JSON values as texts, JSON null apart from SQL NULL, which look alike."""
     encoder = column.target.encoder
     pairs = list(zip(instances, values, strict=True))
-    nulls: set[object] = set()
-    # Of a new object, None is NULL.
-    doubtful = [one for one, value in pairs if value is None and one._state.db]
+    with_json_null: set[object] = set()
+    # In a new object, None is NULL.
+    doubtful = [instance for instance, value in pairs if value is None and instance._state.db]
     if doubtful and column.field.null:
         rows: QuerySet[Any] = QuerySet(type(doubtful[0]), using=doubtful[0]._state.db)
-        there = rows.filter(
-            pk__in=[one.pk for one in doubtful], **{f"{column.name}__isnull": False}
-        )
-        nulls.update(there.values_list("pk", flat=True))
-    return [
-        None
-        if value is None and column.field.null and not (one._state.db and one.pk in nulls)
-        else json.dumps(None if hasattr(value, "as_sql") else value, cls=encoder)
-        for one, value in pairs
-    ]
+        keys = [instance.pk for instance in doubtful]
+        not_null = rows.filter(pk__in=keys, **{f"{column.name}__isnull": False})
+        with_json_null.update(not_null.values_list("pk", flat=True))
+
+    def text(instance: Model, value: Any) -> str | None:
+        is_stored = bool(instance._state.db) and instance.pk in with_json_null
+        if value is None and column.field.null and not is_stored:
+            return None
+        return json.dumps(None if hasattr(value, "as_sql") else value, cls=encoder)
+
+    return list(map(text, instances, values))
 
 
 def _links(link: Link, instances: Sequence[Model]) -> list[list[Any]]:
-    prefetched = [getattr(one, "_prefetched_objects_cache", {}).get(link.name) for one in instances]
+    caches = (getattr(instance, "_prefetched_objects_cache", {}) for instance in instances)
+    prefetched = [cache.get(link.name) for cache in caches]
     unread = [
         instance.pk
         for instance, targets in zip(instances, prefetched, strict=True)
         if targets is None and instance.pk is not None
     ]
-    found: dict[object, list[Any]] = {}
+    keys_by_source: dict[object, list[Any]] = {}
     if unread:
-        found = linked(link, unread, instances[0]._state.db or DEFAULT_DB_ALIAS)
+        keys_by_source = linked(link, unread, instances[0]._state.db or DEFAULT_DB_ALIAS)
     return [
-        found.get(instance.pk, []) if targets is None else [target.pk for target in targets]
+        keys_by_source.get(instance.pk, [])
+        if targets is None
+        else [target.pk for target in targets]
         for instance, targets in zip(instances, prefetched, strict=True)
     ]
 
