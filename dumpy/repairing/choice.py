@@ -43,6 +43,8 @@ class Condition:
         """Whether a value of the dump meets the condition; a natural key is text with dots."""
         if self.operator in ("<", ">"):
             (limit,) = self.values
+            if isinstance(value, bool) != isinstance(limit, bool):
+                return False
             try:
                 return bool(value < limit if self.operator == "<" else value > limit)
             except TypeError:  # None, or a natural key
@@ -50,7 +52,7 @@ class Condition:
         if isinstance(value, Natural):
             is_equal = ".".join(map(str, value.key)) in self.texts
         else:
-            is_equal = value in self.values
+            is_equal = _distinct(value) in map(_distinct, self.values)
         return is_equal != (self.operator == "!=")
 
     def __str__(self) -> str:
@@ -74,6 +76,15 @@ class Choice:
     def __str__(self) -> str:
         keys = [f"the key {' or '.join(map(str, self.keys))}"] if self.keys else []
         return ", ".join([*keys, *map(str, self.conditions)])
+
+
+def _distinct(value: Any) -> Any:
+    """Return a value of JSON in which booleans are not equal to numbers."""
+    if isinstance(value, bool):
+        return str(value), bool
+    if isinstance(value, list):
+        return list(map(_distinct, value))
+    return {k: _distinct(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def choice_of(label: str, keys: Sequence[str], conditions: Sequence[str]) -> Choice:

@@ -324,6 +324,22 @@ def test_rows_are_chosen_by_json_and_by_the_name_of_a_content_type(tmp_path: Pat
     assert [one.pk for one in zoo.Note.objects.all()] == [1]
 
 
+def test_true_in_json_is_not_the_number_one(tmp_path: Path) -> None:
+    plans = [True, 1, [True], [1], {"a": True}, {"a": 1}]
+    zoo.Diet.objects.bulk_create(zoo.Diet(pk=pk, plan=plan) for pk, plan in enumerate(plans))
+    called("dump2py", str(tmp_path / "dump"), "zoo", verbosity=0)
+    for condition, pks in {
+        "plan=1": [1],
+        "plan=true": [0],
+        "plan=[1]": [3],
+        'plan={"a": true}': [4],
+        "plan>0": [1],
+    }.items():
+        zoo.Diet.objects.all().delete()
+        repaired(tmp_path / "dump", "zoo.Diet", f"--where={condition}")
+        assert [diet.pk for diet in zoo.Diet.objects.order_by("pk")] == pks, condition
+
+
 def test_keys_and_values_choose_together(dump: Path) -> None:
     Track.objects.all().delete()
     repaired(dump, "music.Track", "1", "2", "--where=milliseconds=2")
