@@ -179,7 +179,7 @@ class ModelComparison:
 class _FieldComparison:
     """Compares the fields of a model in a dump with those of its table in the project."""
 
-    models: ModelComparison
+    comparison: ModelComparison
     dumped: ModelRows
     table: Table
 
@@ -218,7 +218,7 @@ class _FieldComparison:
     @cached_property
     def old_columns(self) -> Mapping[str, Column | Link]:
         """The columns and links of the model when the dump was made, if known, by all names."""
-        if (table := self.models.changes.old_table(self.dumped.label)) is None:
+        if (table := self.comparison.changes.old_table(self.dumped.label)) is None:
             return {}
         columns = {column.name: column for column in _columns(table)}
         return {name: columns[own] for name, own in table.names.items()}
@@ -230,7 +230,7 @@ class _FieldComparison:
         for name in self.unknown:
             if name in self.old_columns:
                 old = self.old_columns[name]
-                new = self.models.changes.new_name(self.dumped.label, str(old.field.name))
+                new = self.comparison.changes.new_name(self.dumped.label, str(old.field.name))
                 column = self.added.get(self.table.names.get(new or "", ""))
                 if column is not None and _kind(column) == _kind(old):
                     renamed[name] = column.name, False
@@ -310,7 +310,7 @@ class _FieldComparison:
         """
         labels: dict[str, str] = {}
         references = referenced_models(self.table)
-        for other in map(table_of, self.models.added):
+        for other in map(table_of, self.comparison.added):
             if other.model in references or self.table.model in referenced_models(other):
                 labels |= {c.name: other.label for c in other.columns if c.name not in other.key}
                 for own in self.table.model._meta.local_many_to_many:
@@ -324,7 +324,7 @@ class _FieldComparison:
         columns = [column for column in self.added.values() if _kind(column) == kind]
         target = _target(self.old_columns[name]) if name in self.old_columns else None
         if target is not None:
-            label = self.models.changes.new_label(target._meta.label) or target._meta.label
+            label = self.comparison.changes.new_label(target._meta.label) or target._meta.label
             targets = ((column, _target(column)) for column in columns)
             return next((column for column, to in targets if to and to._meta.label == label), None)
         similar = [c for c in columns if _similarity(name, str(c.field.name)) >= 0.5]
@@ -340,7 +340,7 @@ class _FieldComparison:
         )  # fmt: skip
         if filling or not is_keyed:
             return finding
-        value = self.models.changes.added_value(self.table.label, str(column.field.name))
+        value = self.comparison.changes.added_value(self.table.label, str(column.field.name))
         # Other values have names that a migrator would have to import.
         is_literal = isinstance(value, str | int | float)
         suffix = f", which a migration has filled with {literal(value)}" if is_literal else ""

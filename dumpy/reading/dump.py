@@ -56,7 +56,7 @@ _CONTENT_TYPE, PERMISSION = "contenttypes.contenttype", "auth.permission"
 _MAX_MANIFEST_BYTES = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
-_CACHE = "__pycache__"
+_PYCACHE = "__pycache__"
 _MODULE_SUFFIXES = tuple(all_suffixes())
 _DUMP_LINES = re.compile(
     rb"^(# dumpy: |SOURCE_(VERSION|MIGRATIONS) = |loader\.save\(create_)", re.MULTILINE
@@ -554,7 +554,7 @@ class Dump:
         """Yield an error for each file of a directory dump that differs from the manifest."""
         if self.path is None:
             return
-        expected = {*self.files, RESTORE, manifests.NAME, _CACHE}
+        expected = {*self.files, RESTORE, manifests.NAME, _PYCACHE}
         for path in sorted(self.path.iterdir()):
             # A restore.py that is run would import other modules from its directory.
             is_importable = path.is_dir() or path.name.endswith(_MODULE_SUFFIXES)

@@ -105,7 +105,7 @@ class RepairResult:
 
     Attributes:
         restored: the number of restored rows, by model.
-        ignored: the number of chosen rows that exist, by model.
+        ignored: the number of rows that exist already, by model.
         children: the number of rows that refer to restored rows, by model, if they are not
             restored, too.
         notes: sentences about links and migrators.

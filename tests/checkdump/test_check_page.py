@@ -19,7 +19,7 @@ from music.models import Artist
 
 pytestmark = pytest.mark.django_db
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></p>{{ check }}\x1b\u202e\ud800"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></p>{{ total }}\x1b\u202e\ud800"
 
 
 def page_of(path: Path, page: Path) -> Page:
@@ -94,7 +94,7 @@ def test_hostile_findings_cannot_inject_markup(tmp_path: Path) -> None:
     plain, hostile = page("plain"), page(HOSTILE)
     assert hostile.elements == plain.elements
     assert hostile.attributes == plain.attributes
-    assert "{{ check }}" in hostile.text
+    assert "{{ total }}" in hostile.text
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence_after_the_report(
