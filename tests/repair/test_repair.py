@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,19 @@ def test_rows_are_chosen_by_json_and_by_the_name_of_a_content_type(tmp_path: Pat
     repaired(tmp_path / "dump", "zoo.Note", "--where=content_type=music.artist")
     assert [one.pk for one in zoo.Diet.objects.all()] == [1]
     assert [one.pk for one in zoo.Note.objects.all()] == [1]
+
+
+def test_a_time_without_an_offset_is_in_the_current_time_zone(tmp_path: Path) -> None:
+    """In Tallinn, it is two hours earlier in UTC."""
+    for hour in (3, 4, 5):
+        moment = datetime(2026, 1, 1, hour, tzinfo=timezone.utc)
+        zoo.OptionalCheckup.objects.create(pk=hour, moment=moment)
+    called("dump2py", str(tmp_path / "dump"), "zoo", verbosity=0)
+    for sign, pks in {"=": [4], "!=": [3, 5], "<": [3], ">": [5]}.items():
+        zoo.OptionalCheckup.objects.all().delete()
+        repaired(tmp_path / "dump", "zoo.OptionalCheckup", f"--where=moment{sign}2026-01-01 06:00")
+        found = zoo.OptionalCheckup.objects.order_by("pk")
+        assert [checkup.pk for checkup in found] == pks, sign
 
 
 def test_true_in_json_is_not_the_number_one(tmp_path: Path) -> None:
