@@ -133,7 +133,7 @@ class Plan:
 
     def finish(self, say: Callable[[str], object]) -> None:
         """Finish the restore after the rows are loaded and compared."""
-        # Permissions that were deleted in the source stay deleted otherwise.
+        # Not always: permissions that were deleted in the source must stay deleted.
         if self._is_newer_than_dump():
             schema.add_permissions(self.using)
 

@@ -108,7 +108,7 @@ class DirectoryDump:
                 file, rows = self._write_rows(directory / name, table, names, parts)
                 files.append(file)
                 count += rows
-            next(parts, None)  # If the last file is full, the end of the rows is not read yet.
+            next(pages, None)  # If the last file is full, the end of the rows is not read yet.
         fields = self._dump.shape(table).names
         self._functions.append(self._names.declaration(names, table.label, fields))
         entry = manifests.TableEntry(
