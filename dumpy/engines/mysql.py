@@ -305,7 +305,8 @@ def _character_set_hint(reason: str) -> str:
     match = _INCORRECT_TEXT.match(reason)
     if match is None:
         return ""
+    name = quote(match[1]) if match[1] else "…"
     return (
         "The character set of the column lacks a character of the text: "
-        f"ALTER TABLE {quote(match[1] or 'TABLE')} CONVERT TO CHARACTER SET utf8mb4"
+        f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4"
     )
