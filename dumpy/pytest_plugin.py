@@ -12,8 +12,8 @@ Django, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -185,6 +185,7 @@ def _dumpy_marker(request: pytest.FixtureRequest) -> Generator[None]:
         if _is_a("TestCase", item):
             stack.enter_context(_loaded_until_closed(*levels))
         else:
+            stack.enter_context(_sequences_reset_first(item))
             _load(levels)
         yield
 
@@ -309,6 +310,29 @@ def _loaded_until_closed(*levels: Level) -> ExitStack:
             stack.enter_context(rolled_back(alias))
         _load(levels)
         return stack.pop_all()
+
+
+@contextmanager
+def _sequences_reset_first(item: pytest.Item) -> Generator[None]:
+    """Reset the sequences that a TransactionTestCase would reset after the rows are loaded."""
+    from django.core.management.color import no_style
+    from django.db import connections
+
+    case: Any = getattr(item, "cls", None)
+    if not (_is_a("TransactionTestCase", item) and case.reset_sequences):
+        yield
+        return
+    for alias in _aliases([Level("", "", (), tuple(case.databases))]):
+        connection = connections[alias]
+        with connection.cursor() as cursor:
+            sequences = connection.introspection.sequence_list()
+            for statement in connection.ops.sequence_reset_by_name_sql(no_style(), sequences):
+                cursor.execute(statement)
+    case.reset_sequences = False
+    try:
+        yield
+    finally:
+        case.reset_sequences = True
 
 
 def _aliases(levels: Iterable[Level]) -> list[str]:

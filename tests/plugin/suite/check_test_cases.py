@@ -59,6 +59,16 @@ class ClassTests(TestCase):
         assert self.names == ["Assam", "Espresso", "Sencha"]
 
 
+class ResettingTests(TransactionTestCase):
+    """A new row has a key after those of the rows, although sequences are reset."""
+
+    reset_sequences = True
+
+    def test_a_new_row_has_the_next_key(self):
+        keys = set(Product.objects.values_list("pk", flat=True))
+        assert Product.objects.create(name="Oolong").pk > max(keys)
+
+
 class CommittingTests(TransactionTestCase):
     """Each test has the rows committed, and they are flushed after it."""
 
