@@ -60,13 +60,22 @@ class ClassTests(TestCase):
 
 
 class ResettingTests(TransactionTestCase):
-    """A new row has a key after those of the rows, although sequences are reset."""
+    """A new row has a key after those of the rows, although sequences are reset.
+
+    Django resets them for the first test when the class begins, and for the others when they run.
+    """
 
     reset_sequences = True
 
-    def test_a_new_row_has_the_next_key(self):
+    def assert_new_row_is_last(self):
         keys = set(Product.objects.values_list("pk", flat=True))
         assert Product.objects.create(name="Oolong").pk > max(keys)
+
+    def test_a_new_row_has_the_next_key(self):
+        self.assert_new_row_is_last()
+
+    def test_a_new_row_of_another_test_has_the_next_key(self):
+        self.assert_new_row_is_last()
 
 
 class CommittingTests(TransactionTestCase):
