@@ -275,9 +275,9 @@ class Pending:
         objects = self._loader.objects
         items = [item for _key, item in self._waiting_objects() if objects.may_be_incomplete(item)]
         resolve = self.references.resolve
-        items = [item for item in items if _has_resolvable_key(item.instance, resolve)] or items
-        for item in items:
-            if objects.save_incomplete(item):
+        with_key = [item for item in items if _has_resolvable_key(item.instance, resolve)]
+        for item in with_key or items:
+            if objects.save_incomplete(item, has_key=item in with_key):
                 self.flush()
                 self.process(self._pop_waiting(_keys_of(item.instance)))
         return bool(items)

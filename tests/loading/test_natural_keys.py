@@ -275,6 +275,25 @@ def test_a_natural_key_with_a_list_in_it_is_refused_with_its_row(load: Load) -> 
     assert ("zoo.Nation", 1) in [(one.ref.label, one.ref.key) for one in error.problems]
 
 
+@pytest.mark.parametrize("form", [as_dump, as_program])
+def test_a_row_without_its_parent_never_replaces_the_row_at_the_root(
+    load: Load, form: Callable[[str], str]
+) -> None:
+    Folder.objects.create(pk=1, name="a", code="1")
+    Folder.objects.create(pk=2, name="b", code="2")
+    text = dump_of(
+        rows(
+            "zoo.Folder", "name parent_id code",
+            "'a', None, '2'",
+            f"'c', {folder('a', None)}, '1'",
+            f"'b', {folder('c', 'a')}, '3'",
+        )
+    )  # fmt: skip
+    problems = refusal(load, form(text)).problems
+    assert "zoo.Folder(pk=2) has the same code" in problems[0].reason
+    assert values(Folder, "pk", "name", "code") == [(1, "a", "1"), (2, "b", "2")]
+
+
 RASMUS = rows("zoo.Mascot", "id name nation_id", "5, 'Rasmus', natural('zoo.Nation', 'Estonia')")
 
 
