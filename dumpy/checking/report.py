@@ -208,9 +208,11 @@ def _lines(result: Findings) -> Iterator[str]:
     yield ""
     for kind, title in _TITLES.items():
         names = [_name(finding) for finding in brief if finding.kind == kind]
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        # Each field that is not masked has to be looked at.
+        count = len(names) if kind == "not-masked" else _MAX_NAMES
+        more = f" and {len(names) - count} more" if len(names) > count else ""
         if names:
-            yield f"{title}: {', '.join(names[:_MAX_NAMES])}{more}."
+            yield f"{title}: {', '.join(names[:count])}{more}."
     yield from filter(None, (result.advice, result.unrehearsed))
 
 
