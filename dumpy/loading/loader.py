@@ -245,12 +245,12 @@ class Loader:
             if layout is None or self._is_included(layout.model)
         ]
         places = {layout.model: dumped.declared_at() for dumped, layout in pairs if layout}
-        # A restore, which builds the tables later, may lose nothing.
+        # Only loaddata has the option --ignorenonexistent, and only it asks the router.
         errors = [
             error
             for dumped, layout in pairs
             for error in mismatches(
-                dumped, layout, may_be_ignored=is_built, has_all_fields=has_all_fields
+                dumped, layout, may_be_ignored=self.asks_router, has_all_fields=has_all_fields
             )
         ]
         errors += lost_keys({dumped: layout for dumped, layout in pairs if layout})

@@ -16,6 +16,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from dumps import module, rows
 from running import Project, Undone, called, contents, dumped
 from sites import NewSite, Site, Version
 
@@ -170,6 +171,17 @@ def test_nothing_is_changed_unless_it_is_meant(dump: Path) -> None:
 
 def test_at_verbosity_0_only_errors_are_said(dump: Path) -> None:
     assert called("repair", str(dump), "music.Track", "1", really=True, verbosity=0).out == ""
+
+
+def test_a_field_that_does_not_exist_is_named_with_what_can_be_done_in_a_repair(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "dump.py"
+    path.write_text(module(rows("music.Genre", "id name mood", (1, "Rock", "loud"))), "utf-8")
+    with pytest.raises((CommandError, DumpyError), match="has no field 'mood'") as caught:
+        called("repair", str(path), "music.Genre", "1")
+    assert "Comment the line out" in str(caught.value)
+    assert "--ignorenonexistent" not in str(caught.value)
 
 
 def test_rows_that_exist_are_ignored_and_not_changed(dump: Path) -> None:
