@@ -44,7 +44,11 @@ _NAMES = (
     re.compile(r"(?i:constraint) ([\w.`']+)"),
 )
 _INCORRECT_VALUE = 1366
-_INCORRECT_TEXT = re.compile(r"Incorrect string value: .* for column (?:`[^`]*`\.`([^`]*)`)?")
+_INCORRECT_TEXT = re.compile(r"Incorrect string value: .* for column (?:`[^`]*`\.(`[^`]*`)\.)?")
+_CHARACTER_SET = (
+    "The character set of the column lacks a character of the text: "
+    "ALTER TABLE {} CONVERT TO CHARACTER SET utf8mb4"
+)
 _WITHOUT_TRANSACTIONS = """
     SELECT table_name, engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine NOT IN (
@@ -303,10 +307,4 @@ def quote(name: str) -> str:
 def _character_set_hint(reason: str) -> str:
     """Return how to store all characters, if a text has one that its column cannot store."""
     match = _INCORRECT_TEXT.match(reason)
-    if match is None:
-        return ""
-    name = quote(match[1]) if match[1] else "…"
-    return (
-        "The character set of the column lacks a character of the text: "
-        f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4"
-    )
+    return _CHARACTER_SET.format(match[1] or "…") if match else ""
