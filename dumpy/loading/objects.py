@@ -128,7 +128,6 @@ class PendingObject:
         error: the error of the last attempt.
         is_changed: whether its model has changed since the dump.
         is_incomplete: whether its row was saved without references to rows that do not exist yet.
-        had_no_key: whether its natural key depended on these rows, so that its row was inserted.
     """
 
     instance: Model
@@ -136,7 +135,6 @@ class PendingObject:
     error: Exception | None = None
     is_changed: bool = False
     is_incomplete: bool = False
-    had_no_key: bool = False
 
     @property
     def table(self) -> Table:
@@ -253,12 +251,9 @@ class ObjectLoader:
             for name, natural in row.references.items()
         )
 
-    def save_incomplete(self, item: PendingObject, *, has_key: bool) -> bool:
-        """Save a row without references to rows that do not exist; return whether it was saved.
-
-        ``has_key`` says whether its natural key is known without these references.
-        """
-        item.is_incomplete, item.had_no_key = True, not has_key
+    def save_incomplete(self, item: PendingObject) -> bool:
+        """Save a row without references to rows that do not exist; return whether it was saved."""
+        item.is_incomplete = True
         row = cast(DumpedRow, dumped_row(item.instance))
         available = {k: v for k, v in row.references.items() if self._references.is_available(v)}
         try:
@@ -267,7 +262,7 @@ class ObjectLoader:
             raise
         except Exception as error:
             raise_if_locked_out(error, self._using)
-            item.error, item.had_no_key = error, False
+            item.error = error
             return False
         return True
 
@@ -430,7 +425,7 @@ class ObjectLoader:
         if not item.is_incomplete:
             self._loader.validate(instance, row.names, is_changed=item.is_changed)
         if not set(table.key) <= set(row.names):
-            instance.pk = self._stored_key(item, row) or instance.pk
+            instance.pk = stored_key(instance, self._using) or instance.pk
             if is_new := instance._state.adding and not self._is_stored(instance):
                 self._insert(item)
             self._require_links(item, row, is_written=is_new)
@@ -452,21 +447,6 @@ class ObjectLoader:
         else:
             loader, values = self._table_loader(item, row)
             loader.add(values)
-
-    def _stored_key(self, item: PendingObject, row: DumpedRow) -> Any:
-        """Return the primary key of the row with the natural key of an object, or None."""
-        if not item.had_no_key:
-            return stored_key(item.instance, self._using)
-        if row is not dumped_row(item.instance):
-            # Without its references, the natural key would be that of another row.
-            return None
-        key = stored_key(item.instance, self._using)
-        if item.instance.pk is not None and key not in (None, item.instance.pk):
-            raise RefusedRow(
-                f"the row with pk={key!r} has its natural key, which depends on rows that were "
-                "loaded later. Dump without --natural-primary."
-            )
-        return key
 
     def _require_links(self, item: PendingObject, row: DumpedRow, *, is_written: bool) -> None:
         """Raise ``MissingRow`` if a linked row does not exist, after saving the row without links.

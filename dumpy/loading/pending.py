@@ -270,14 +270,17 @@ class Pending:
         """Save rows without the references that they wait for; return whether there were any.
 
         Rows without primary keys that refer to each other by natural key need this. They wait on,
-        to be completed. Rows whose natural key can be resolved without these references come first.
+        to be completed. Their natural key must not depend on these references: without them, it
+        would be that of another row.
         """
-        objects = self._loader.objects
-        items = [item for _key, item in self._waiting_objects() if objects.may_be_incomplete(item)]
-        resolve = self.references.resolve
-        with_key = [item for item in items if _has_resolvable_key(item.instance, resolve)]
-        for item in with_key or items:
-            if objects.save_incomplete(item, has_key=item in with_key):
+        objects, resolve = self._loader.objects, self.references.resolve
+        items = [
+            item
+            for _key, item in self._waiting_objects()
+            if objects.may_be_incomplete(item) and _has_resolvable_key(item.instance, resolve)
+        ]
+        for item in items:
+            if objects.save_incomplete(item):
                 self.flush()
                 self.process(self._pop_waiting(_keys_of(item.instance)))
         return bool(items)
