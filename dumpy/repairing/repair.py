@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
@@ -18,7 +19,7 @@ from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, LoadError, Place, Problem, RowRef, counted
 from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
-from dumpy.loading.references import MissingRow, RowKey, dangling_references
+from dumpy.loading.references import MissingRow, dangling_references
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
@@ -34,7 +35,6 @@ from dumpy.schema.references import (
     references_of,
 )
 from dumpy.schema.tables import (
-    Column,
     Link,
     ModelType,
     Table,
@@ -58,6 +58,14 @@ ReasonFor = Callable[[Values], str]
 """Returns the reason to restore a row with these values, ``""`` if there is none."""
 
 
+class Target(NamedTuple):
+    """A row that other rows refer to, by the values of the columns that they refer to."""
+
+    table: Table
+    names: tuple[str, ...]
+    values: tuple[object, ...]
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A row of the dump that is restored if it is missing in the database.
@@ -77,12 +85,12 @@ class Candidate:
     @property
     def key(self) -> tuple[object, ...]:
         """The values of the primary key."""
-        return tuple(self.values[name] for name in self.table.key)
+        return _values(self.table.key, self.values)
 
     @property
-    def identity(self) -> tuple[str, tuple[object, ...]]:
-        """The label of the model, and the values of the primary key."""
-        return self.table.label, self.key
+    def identity(self) -> Target:
+        """The row as the target of references to its primary key."""
+        return Target(self.table, self.table.key, self.key)
 
     @property
     def ref(self) -> RowRef:
@@ -92,11 +100,11 @@ class Candidate:
     def __str__(self) -> str:
         return f"{self.table.label}(pk={single(self.key)!r})"
 
-    def targets(self) -> Iterator[tuple[Column, RowKey]]:
+    def targets(self) -> Iterator[tuple[Reference, Target]]:
         """Yield the rows that foreign keys refer to, except by natural key."""
-        for column in self.table.columns:
-            if (key := _target(column, self.values)) is not None:
-                yield column, key
+        for reference in references_of(self.table):
+            if (target := _target(reference, self.values)) is not None:
+                yield reference, target
 
 
 @dataclass
@@ -129,9 +137,9 @@ class Repair:
         self._using = using
         self._loader = Loader(using)
         self._result = RepairResult()
-        # The rows to restore, and keys that other rows use to refer to them.
-        self._rows: dict[tuple[str, tuple[object, ...]], Candidate] = {}
-        self._new_keys: set[RowKey] = set()
+        # The rows to restore, and the targets that exist or will exist then.
+        self._rows: dict[Target, Candidate] = {}
+        self._available: set[Target] = set()
         self._special = SpecialKeys(self._all_values, using)
 
     def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> RepairResult:
@@ -174,7 +182,7 @@ class Repair:
             if not rows:
                 raise InvalidChoice(f"{table.label}: the dump has no row with {choice}.")
             return rows
-        rows = self._find_by(table, key, dict.fromkeys(choice.keys, _CHOSEN))
+        rows = self._find_by(table, (key,), {(value,): _CHOSEN for value in choice.keys})
         for pk in sorted(choice.keys - {row.key[0] for row in rows}, key=str):
             ref = RowRef(table.label, pk)
             self._result.problems.append(Problem(ref, "the dump has no such row."))
@@ -185,13 +193,11 @@ class Repair:
         if row.identity in self._rows:
             return False
         is_matched = not any(isinstance(value, UnmatchedKey) for value in row.key)
-        query: QuerySet[Any] = QuerySet(row.table.model, using=self._using)
-        if is_matched and query.filter(**dict(zip(row.table.key, row.key, strict=True))).exists():
+        if is_matched and self._will_exist(row.identity):
             self._result.ignored[row.table.label] += 1
             return False
         self._rows[row.identity] = row
-        if len(row.key) == 1:
-            self._new_keys.add(RowKey(row.table.model, row.table.key[0], row.key[0]))
+        self._available.add(row.identity)
         return True
 
     def _children(
@@ -201,34 +207,25 @@ class Repair:
 
         If ``is_strict``, raises ``InvalidChoice`` for a row that refers by natural key.
         """
-        parents: dict[RowKey | None, str] = {
-            RowKey(row.table.model, name, value): f"it refers to {row}."
-            for row in rows
-            for name, value in row.values.items()
-            if not isinstance(value, _NOT_KEYS)
-        }
-        models = {row.table.model for row in rows}
+        reasons: dict[Target | None, str] = {}
         for row in rows:
             # Rows that refer to the row of a parent model refer to this row.
-            for parent in _parent_keys(row.table, row.values):
-                parents.setdefault(parent, f"it refers to {row}.")
-                models.add(parent.model)
+            for target in (row.identity, *_parents(row.table, row.values)):
+                reasons.setdefault(target, f"it refers to {row}.")
+        tables = {target.table for target in reasons if target is not None}
         for table in dict.fromkeys(map(table_of, apps.get_models())):
-            columns = [column for column in table.columns if column.references in models]
+            references = [item for item in references_of(table) if item.target in tables]
             generic_keys = list(generic_keys_of(table))
-            composites = {
-                reference.own: reasons
-                for reference in _composite_references(table)
-                if (reasons := _reasons_by_key(reference, rows))
-            }
-            if not (columns or generic_keys or composites) or is_special(table.model):
+            if not (references or generic_keys) or is_special(table.model):
                 continue
-            names = {column.name for column in columns}.union(*composites)
+            for reference, row in product(references, rows):
+                if row.table is reference.target:
+                    target = Target(row.table, reference.to, _values(reference.to, row.values))
+                    reasons.setdefault(target, f"it refers to {row}.")
+            names = {name for reference in references for name in reference.own}
             for key in generic_keys:
                 names |= {key.content_type.name, key.object_id.name}
-            reason_for = partial(
-                _child_reason, table, columns, generic_keys, composites, parents, is_strict
-            )
+            reason_for = partial(_child_reason, table, references, generic_keys, reasons, is_strict)
             for row in self._find(table, names, reason_for):
                 if row.identity not in seen:
                     seen.add(row.identity)
@@ -237,70 +234,46 @@ class Repair:
     def _add_needed(self, rows: list[Candidate]) -> None:
         """Add the rows that ``rows`` refer to, directly or through other rows, if missing."""
         while rows:
-            needed: defaultdict[tuple[ModelType, str], dict[object, str]] = defaultdict(dict)
+            needed: defaultdict[Any, dict[tuple[object, ...], str]] = defaultdict(dict)
             for row in rows:
                 generic_keys = generic_keys_of(row.table)
-                keys = [key for _column, key in row.targets()]
-                keys += filter(None, (_generic_target(key, row.values) for key in generic_keys))
-                for key in keys:
-                    if not (self._will_exist(key) or is_special(key.model)):
+                targets = [target for _reference, target in row.targets()]
+                targets += filter(None, (_generic_target(key, row.values) for key in generic_keys))
+                for target in targets:
+                    if not (self._will_exist(target) or is_special(target.table.model)):
                         reason = f"{row} refers to it."
-                        needed[key.model, key.name].setdefault(key.value, reason)
-            composites = self._composite_targets(rows)
+                        needed[target.table, target.names].setdefault(target.values, reason)
             rows = []
-            for (model, name), reasons in needed.items():
-                for row in self._find_by(table_of(model), name, reasons):
+            for (table, names), reasons in needed.items():
+                for row in self._find_by(table, names, reasons):
+                    key = _values(names, row.values)
+                    reasons.pop(key, None)
                     if self._add(row):
-                        self._new_keys.add(RowKey(model, name, row.values[name]))
+                        self._available.add(Target(table, names, key))
                         rows.append(row)
-            for (table, names), reasons in composites.items():
-                rows += filter(self._add, self._find_composite(table, names, reasons))
+                if len(names) > 1:
+                    # No database has a constraint for them, so this is no problem.
+                    self._result.notes += [
+                        f"{table.label}({', '.join(names)}={key!r}) is neither in the database nor "
+                        f"in the dump: {reason}"
+                        for key, reason in reasons.items()
+                    ]
 
-    def _composite_targets(
-        self, rows: Iterable[Candidate]
-    ) -> Mapping[tuple[Table, tuple[str, ...]], dict[object, str]]:
-        """Return the reasons to restore missing rows that composite foreign keys refer to.
-
-        They are by the table and the names of columns, then by the values of these columns.
-        """
-        needed: defaultdict[tuple[Table, tuple[str, ...]], dict[object, str]] = defaultdict(dict)
-        for row in rows:
-            for reference in _composite_references(row.table):
-                key = _values(reference.own, row.values)
-                query: QuerySet[Any] = QuerySet(reference.target.model, using=self._using)
-                if None not in key and not (
-                    (reference.target.label, key) in self._rows
-                    or query.filter(**dict(zip(reference.to, key, strict=True))).exists()
-                ):
-                    needed[reference.target, reference.to].setdefault(key, f"{row} refers to it.")
-        return needed
-
-    def _find_composite(
-        self, table: Table, names: tuple[str, ...], reasons: Mapping[object, str]
+    def _find_by(
+        self, table: Table, names: tuple[str, ...], reasons: Mapping[tuple[object, ...], str]
     ) -> list[Candidate]:
-        """Return the rows for the values of several columns, and note the values without a row."""
-        rows = list(self._find(table, names, lambda row: reasons.get(_values(names, row), "")))
-        found = {_values(names, row.values) for row in rows}
-        self._result.notes += [
-            f"{table.label}({', '.join(names)}={key!r}) is neither in the database nor in the "
-            f"dump: {reason}"
-            for key, reason in reasons.items()
-            if key not in found
-        ]
-        return rows
-
-    def _find_by(self, table: Table, name: str, reasons: Mapping[object, str]) -> list[Candidate]:
-        """Return the rows for the values of a unique field, each with the reason for its value."""
+        """Return the rows for the values of unique columns, each with the reason for its values."""
 
         def reason_for(values: Values) -> str:
-            return reasons.get(values.get(name), "")
+            return reasons.get(_values(names, values), "")
 
-        if len(reasons) <= _FEW:
+        if len(reasons) <= _FEW and len(names) == 1:
             # It is faster to search few values as text, but they may be written differently.
-            rows = list(self._find(table, {name}, reason_for, reasons))
-            if {row.values[name] for row in rows}.issuperset(reasons):
+            searched = [value for (value,) in reasons]
+            rows = list(self._find(table, names, reason_for, searched))
+            if {_values(names, row.values) for row in rows}.issuperset(reasons):
                 return rows
-        return list(self._find(table, {name}, reason_for))
+        return list(self._find(table, names, reason_for))
 
     def _find(
         self,
@@ -369,9 +342,15 @@ class Repair:
     def _all_values(self, model: ModelType) -> Iterator[Values]:
         return (row.values for row in self._find(table_of(model), (), lambda values: _CHOSEN))
 
-    def _will_exist(self, key: RowKey) -> bool:
+    def _will_exist(self, target: Target) -> bool:
         """Whether a row exists in the database, or is going to be restored."""
-        return key in self._new_keys or self._loader.references.exists(key)
+        if target not in self._available:
+            rows: QuerySet[Any] = QuerySet(target.table.model, using=self._using)
+            values = dict(zip(target.names, target.values, strict=True))
+            if not rows.filter(**values).exists():
+                return False
+            self._available.add(target)
+        return True
 
     def _load(self) -> None:
         for table in load_order({row.table.model for row in self._rows.values()}):
@@ -402,8 +381,8 @@ class Repair:
         # MySQL does not check the constraints of these rows when the transaction ends.
         for table in {row.table for row in self._rows.values()}:
             for dangling in dangling_references(table, self._using):
-                key = dangling.pk if isinstance(dangling.pk, tuple) else (dangling.pk,)
-                if row := self._rows.get((table.label, key)):
+                key: Any = dangling.pk if len(table.key) > 1 else (dangling.pk,)
+                if row := self._rows.get(Target(table, table.key, key)):
                     yield Problem(row.ref, str(dangling), "reference", dangling.name)
 
     def _dangling(self, row: Candidate) -> Iterator[Problem]:
@@ -411,12 +390,12 @@ class Repair:
         # The loader leaves this to the database for instances. Here are few, so they are checked.
         reasons = [
             (
-                str(column.field.name),
-                f"{column.name}={key.value!r} refers to a row of {key.model._meta.label} that is "
-                "neither in the database nor in the dump.",
+                reference.name,
+                f"{reference.own[0]}={single(target.values)!r} refers to a row of "
+                f"{target.table.label} that is neither in the database nor in the dump.",
             )
-            for column, key in row.targets()
-            if getattr(column.field, "db_constraint", True) and not self._will_exist(key)
+            for reference, target in row.targets()
+            if _is_checked(row.table, reference) and not self._will_exist(target)
         ]
         for name, value in row.values.items():
             is_list = isinstance(value, list)
@@ -429,12 +408,12 @@ class Repair:
         """Return the links of a row to rows that will exist; note how many are left out."""
         values, model = row.values[link.name], link.target.references
         assert model is not None
-        name = link.target.parent_field.attname
+        table, names = table_of(model), (link.target.parent_field.attname,)
         keys = [(value, self._linked_key(link, value)) for value in values]
         existing = [
             value
             for value, key in keys
-            if key is not None and self._will_exist(RowKey(model, name, key))
+            if key is not None and self._will_exist(Target(table, names, (key,)))
         ]
         if len(existing) < len(values):
             count = len(values) - len(existing)
@@ -505,43 +484,35 @@ class Repair:
             yield "The after_load handlers of migrators are not run."
 
 
-def _target(column: Column, values: Values) -> RowKey | None:
-    """Return the row that a foreign key refers to, None if it is null or a natural key."""
-    value = values.get(column.name)
-    if column.references is None or value is None or isinstance(value, _NOT_KEYS):
-        return None
-    return RowKey(column.references, column.parent_field.attname, value)
-
-
-def _parent_keys(table: Table, values: Values) -> Iterator[RowKey]:
-    """Yield the keys of the rows of parent models that belong to a row with these values."""
-    for reference in references_of(table):
-        value = values.get(reference.own[0])
-        if reference.is_parent and value is not None and not isinstance(value, _NOT_KEYS):
-            name = reference.to[0]
-            yield RowKey(reference.target.model, name, value)
-            yield from _parent_keys(reference.target, {name: value})
-
-
-def _composite_references(table: Table) -> Iterator[Reference]:
-    """Yield the foreign keys of a table that have several columns."""
-    return (reference for reference in references_of(table) if len(reference.own) > 1)
-
-
-def _reasons_by_key(reference: Reference, rows: Iterable[Candidate]) -> dict[object, str]:
-    """Return the reasons to restore rows that refer to ``rows``, by the values of the reference."""
-    return {
-        _values(reference.to, row.values): f"it refers to {row}."
-        for row in rows
-        if row.table is reference.target
-    }
-
-
 def _values(names: Iterable[str], values: Values) -> tuple[object, ...]:
     return tuple(values.get(name) for name in names)
 
 
-def _generic_target(generic_key: GenericKey, values: Values) -> RowKey | None:
+def _target(reference: Reference, values: Values) -> Target | None:
+    """Return the row that a foreign key refers to, None if it is null or a natural key."""
+    key = _values(reference.own, values)
+    if any(value is None or isinstance(value, _NOT_KEYS) for value in key):
+        return None
+    return Target(reference.target, reference.to, key)
+
+
+def _parents(table: Table, values: Values) -> Iterator[Target]:
+    """Yield the rows of parent models that belong to a row with these values."""
+    for reference in references_of(table):
+        target = _target(reference, values) if reference.is_parent else None
+        if target is not None:
+            yield target
+            yield from _parents(target.table, dict(zip(target.names, target.values, strict=True)))
+
+
+def _is_checked(table: Table, reference: Reference) -> bool:
+    """Whether the database checks a foreign key; it checks none of several columns."""
+    if len(reference.own) > 1:
+        return False
+    return bool(getattr(table.column(reference.own[0]).field, "db_constraint", True))
+
+
+def _generic_target(generic_key: GenericKey, values: Values) -> Target | None:
     """Return the row that a generic foreign key refers to, None if there is none."""
     content_type = values.get(generic_key.content_type.name)
     pk = values.get(generic_key.object_id.name)
@@ -550,35 +521,32 @@ def _generic_target(generic_key: GenericKey, values: Values) -> RowKey | None:
     model = TODAY.find(".".join(map(str, content_type.key)))
     if model is None or len(table_of(model).key) > 1:
         return None
-    name = table_of(model).key[0]
+    table = table_of(model)
     with suppress(ValidationError, ValueError, TypeError):
-        return RowKey(model, name, table_of(model).column(name).target.to_python(pk))
+        return Target(table, table.key, (table.column(table.key[0]).target.to_python(pk),))
     return None
 
 
 def _child_reason(
     table: Table,
-    columns: Iterable[Column],
+    references: Iterable[Reference],
     generic_keys: Iterable[GenericKey],
-    composites: Mapping[tuple[str, ...], Mapping[object, str]],
-    parents: Mapping[RowKey | None, str],
+    reasons: Mapping[Target | None, str],
     is_strict: bool,
     values: Values,
 ) -> str:
-    """Return the reason to restore a row that refers to one of ``parents``, ``""`` if none."""
-    for column in columns:
-        if is_strict and isinstance(values.get(column.name), Natural):
-            assert column.references is not None
+    """Return the reason to restore a row that refers to a row in ``reasons``, ``""`` if none."""
+    for reference in references:
+        if is_strict and any(isinstance(values.get(name), Natural) for name in reference.own):
             raise InvalidChoice(
-                f"--with-children: rows of {table.label} refer to {column.references._meta.label} "
+                f"--with-children: rows of {table.label} refer to {reference.target.label} "
                 f"by natural key. Choose them: manage.py repair PATH {table.label} "
-                f"--where {column.field.name}=KEY, the parts of the natural key with dots."
+                f"--where {reference.name}=KEY, the parts of the natural key with dots."
             )
-        if reason := parents.get(_target(column, values)):
+        if reason := reasons.get(_target(reference, values)):
             return reason
-    reasons = [parents.get(_generic_target(key, values)) for key in generic_keys]
-    reasons += [by_key.get(_values(own, values)) for own, by_key in composites.items()]
-    return next(filter(None, reasons), "")
+    targets = (_generic_target(key, values) for key in generic_keys)
+    return next(filter(None, map(reasons.get, targets)), "")
 
 
 def _candidate(table: Table, values: Values, place: Place, reason: str) -> Candidate:
