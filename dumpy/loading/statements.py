@@ -73,7 +73,7 @@ def to_python(
     if has_other_types or not types.isdisjoint(_WRAPPER_TYPES):
         values = _each(column, values, failures, _converter(column))
     if column.types == INSTANTS and not _match_use_tz(values):
-        return _each(column, values, failures, lambda at: _checked(column, at, _localized(at)))
+        return _each(column, values, failures, lambda at: _checked(column, at, localized(at)))
     if column.types == DECIMALS and not _have_places(column, values):
         return _each(column, values, failures, partial(_require_places, column))
     return values
@@ -261,7 +261,7 @@ def _match_use_tz(values: Sequence[Any]) -> bool:
     return is_naive <= {not settings.USE_TZ}
 
 
-def _localized(value: datetime.datetime) -> datetime.datetime:
+def localized(value: datetime.datetime) -> datetime.datetime:
     """Make an instant aware or naive, as ``USE_TZ`` says, in the default time zone."""
     if settings.USE_TZ:
         return timezone.make_aware(value) if value.tzinfo is None else value

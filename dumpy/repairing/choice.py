@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.utils.timezone import is_naive, make_aware
 
 from dumpy.errors import DumpyError
+from dumpy.loading.statements import localized
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, is_special, table_of
 from dumpy.text.words import JSON_NULL, Natural
 
@@ -147,10 +146,8 @@ def _value(column: Column, text: str) -> object:
     try:
         if column.is_json:
             return JSON_NULL if (value := json.loads(text)) is None else value
-        found: object = column.target.to_python(text)
-        if isinstance(found, datetime) and settings.USE_TZ and is_naive(found):
-            return make_aware(found)
-        return found
+        value = column.target.to_python(text)
+        return localized(value) if isinstance(value, datetime) else value
     except (ValidationError, ValueError, TypeError) as error:
         hint = ": write JSON." if column.is_json else "."
         reason = f"{text!r} is not a valid value for {column.field.name!r}{hint}"
