@@ -315,19 +315,12 @@ def _loaded_until_closed(*levels: Level) -> ExitStack:
 @contextmanager
 def _sequences_reset_first(item: pytest.Item) -> Generator[None]:
     """Reset the sequences that a TransactionTestCase would reset after the rows are loaded."""
-    from django.core.management.color import no_style
-    from django.db import connections
-
     case: Any = getattr(item, "cls", None)
     if not (_is_a("TransactionTestCase", item) and case.reset_sequences):
         yield
         return
-    for alias in _aliases([Level("", "", (), tuple(case.databases))]):
-        connection = connections[alias]
-        with connection.cursor() as cursor:
-            sequences = connection.introspection.sequence_list()
-            for statement in connection.ops.sequence_reset_by_name_sql(no_style(), sequences):
-                cursor.execute(statement)
+    for alias in case._databases_names(include_mirrors=False):
+        case._reset_sequences(alias)
     case.reset_sequences = False
     try:
         yield
