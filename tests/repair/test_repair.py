@@ -17,8 +17,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from dumps import module, rows
+from hostels import hostel
 from running import Project, Undone, called, contents, dumped
-from sites import NewSite, Site, Version
+from sites import NewSite, Site
 
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
@@ -739,51 +740,30 @@ def test_a_link_of_another_row_by_a_natural_key_that_leads_nowhere_is_not_made(
     assert not zoo.Mascot.objects.get().allies.exists()
 
 
-HOSTEL = """
-from django.db import models
-
-
-class Room(models.Model):
-    pk = models.CompositePrimaryKey("house", "number")
-    house = models.IntegerField()
-    number = models.IntegerField()
-
-
-class Bed(models.Model):
-    house = models.IntegerField()
-    number = models.IntegerField()
-    room = models.ForeignObject(
-        Room, models.CASCADE, from_fields=["house", "number"], to_fields=["house", "number"]
-    )
-"""
-BEDS = """
-from hostel.models import Bed, Room
+DUMP_AND_LOSE = """
 from django.core.management import call_command
 
-for number in (7, 8):
-    Bed.objects.create(pk=number, room=Room.objects.create(house=1, number=number))
 call_command("dump2py", "dump", verbosity=0)
 Room.objects.filter(number=8).delete()
 """
 
 
 @pytest.fixture(scope="module")
-def hostel(new_site: NewSite) -> Site:
+def robbed(new_site: NewSite) -> Site:
     """A site that has lost a room and its bed."""
-    apps = {"INSTALLED_APPS": ["dumpy", "hostel"]}
-    return new_site("beds", Version({"hostel/models.py": HOSTEL}, apps, BEDS))
+    return new_site("beds", hostel(DUMP_AND_LOSE))
 
 
 def test_a_row_that_is_needed_by_a_composite_foreign_key_is_restored(
-    hostel: Site, tmp_path: Path, unblocked: None
+    robbed: Site, tmp_path: Path, unblocked: None
 ) -> None:
-    said = hostel.copied(tmp_path / "site").succeed("repair", "dump", "hostel.Bed", "8", "--really")
+    said = robbed.copied(tmp_path / "site").succeed("repair", "dump", "hostel.Bed", "8", "--really")
     assert "hostel.Room                              1 restored" in said
 
 
 def test_children_by_a_composite_foreign_key_are_restored(
-    hostel: Site, tmp_path: Path, unblocked: None
+    robbed: Site, tmp_path: Path, unblocked: None
 ) -> None:
     arguments = ["repair", "dump", "hostel.Room", "--where=number=8", "--with-children", "--really"]
-    said = hostel.copied(tmp_path / "site").succeed(*arguments)
+    said = robbed.copied(tmp_path / "site").succeed(*arguments)
     assert "hostel.Bed                               1 restored" in said

@@ -13,8 +13,9 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.base import CommandError
 from dumps import calls
+from hostels import hostel
 from running import called, dumped, loaded
-from sites import NewSite, Version
+from sites import NewSite
 
 from dumpy.writing import subset as subsets
 from zoo import models as zoo
@@ -121,34 +122,8 @@ def test_primary_keys_that_are_foreign_keys_are_followed(animals: None) -> None:
     ]
 
 
-HOSTEL = """
-from django.db import models
-
-
-class Room(models.Model):
-    pk = models.CompositePrimaryKey("house", "number")
-    house = models.IntegerField()
-    number = models.IntegerField()
-
-
-class Bed(models.Model):
-    house = models.IntegerField()
-    number = models.IntegerField()
-    room = models.ForeignObject(
-        Room, models.CASCADE, from_fields=["house", "number"], to_fields=["house", "number"]
-    )
-"""
-BEDS = """
-from hostel.models import Bed, Room
-
-for number in (7, 8):
-    Bed.objects.create(pk=number, room=Room.objects.create(house=1, number=number))
-"""
-
-
 def test_foreign_keys_to_a_composite_key_are_followed(new_site: NewSite, unblocked: None) -> None:
-    apps = {"INSTALLED_APPS": ["dumpy", "hostel"]}
-    site = new_site("hostel", Version({"hostel/models.py": HOSTEL}, apps, BEDS))
+    site = new_site("hostel", hostel())
     text = site.succeed("dumpdata", "--format=py", "--only=hostel.Bed:8")
     assert calls(text) == ["hostel_bed(8, 1, 8)", "hostel_room(1, 8)"]
 
