@@ -46,7 +46,7 @@ _NAMES = (
 _INCORRECT_VALUE = 1366
 _INCORRECT_TEXT = re.compile(r"Incorrect string value: .* for column (?:`[^`]*`\.(`[^`]*`)\.)?")
 _CHARACTER_SET = (
-    "The character set of the column lacks a character of the text: "
+    "The character set of the column does not have all characters of the text. To store them: "
     "ALTER TABLE {} CONVERT TO CHARACTER SET utf8mb4"
 )
 _WITHOUT_TRANSACTIONS = """
