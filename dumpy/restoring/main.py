@@ -17,7 +17,7 @@ from dumpy.conf import configuration
 from dumpy.console import Progress, add_options, confirmed
 from dumpy.ending import InterruptedAfter, cleaning_up
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, LoadError, RestoreFailed, counted, printable_lines, sentence
+from dumpy.errors import DumpyError, LoadError, RestoreFailed, printable_lines, sentence
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.validation import Validation
 from dumpy.migrating.install import migrating, policy_of
@@ -25,7 +25,6 @@ from dumpy.reading.source import allow_programs, dump_directory, is_program_file
 from dumpy.restoring.content import Content, content_of
 from dumpy.restoring.plans import THROUGH_MIGRATIONS, Plan, PlanThroughMigrations
 from dumpy.restoring.restorer import Restorer
-from dumpy.restoring.summary import Summary
 from dumpy.restoring.target import UNCHANGED, UnknownOutcome
 from dumpy.text.manifest import NAME, RESTORE
 
@@ -233,11 +232,11 @@ def _run(restorer: Restorer, options: argparse.Namespace, output: Output) -> Rep
     policy = policy_of(vars(options), output.line)
     output.expect(lambda: sum(restorer.content.row_counts.values()))
 
-    def confirm(summary: Summary) -> None:
-        for line in summary.lines():
+    def confirm(lines: Sequence[str]) -> None:
+        for line in lines:
             output.line(line)
         if not options.dry_run:
-            _confirm(options.database, summary, output.line)
+            _confirm(options.database)
 
     with migrating(policy), allow_programs([], output.line):
         return restorer.run(
@@ -260,10 +259,8 @@ def _say_result(
     say(_DRY_RUN if is_dry else "Restored.")
 
 
-def _confirm(using: str, summary: Summary, say: Callable[[str], object]) -> None:
+def _confirm(using: str) -> None:
     """Ask for confirmation; raises ``RestoreFailed`` unless the answer is yes."""
     name, host = engine_of(connections[using]).location()
-    rows = counted(sum(summary.row_counts.values()), "row")
-    say(f"This replaces the database {name} on {host or 'this machine'}: {rows}.")
-    if not confirmed("Replace the contents of this database?"):
+    if not confirmed(f"Replace the contents of the database {name} on {host or 'this machine'}?"):
         raise RestoreFailed("Not restored.")

@@ -89,13 +89,13 @@ class Restorer:
         return engine_of(connections[self.using])
 
     def run(
-        self, *, dry_run: bool = False, confirm: Callable[[Summary], object] | None = None
+        self, *, dry_run: bool = False, confirm: Callable[[Sequence[str]], object] | None = None
     ) -> Report:
         """Restore the dump.
 
-        ``confirm`` is called with the summary before the first write; an error that it raises ends
-        the restore. Raises ``DumpyError`` or ``DatabaseError``; ``database_state`` describes the
-        database then.
+        ``confirm`` is called with the lines of the summary before the first write; an error that it
+        raises ends the restore. Raises ``DumpyError`` or ``DatabaseError``; ``database_state``
+        describes the database then.
         """
         with self.plan.context():
             self.content.migrate()
@@ -105,11 +105,10 @@ class Restorer:
                 if not self._keeps_schema:
                     require_rebuildable(self.using, self._known_tables, self.drop)
                 summary = self._summarize()
-                if confirm is not None:
-                    # Counted here, so that no lock is held while the user decides.
-                    summary.row_counts  # noqa: B018
+                # Rows are counted here, so that no lock is held while the user decides.
+                lines = list(summary.lines()) if confirm is not None else []
             if confirm is not None:
-                confirm(summary)
+                confirm(lines)
             try:
                 return self._replace(dry_run)
             except NotAtomic as error:

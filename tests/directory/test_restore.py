@@ -105,9 +105,12 @@ def test_it_asks_first_and_means_no(site: Site, dump: Path, typed: str) -> None:
     before = site.contents()
     done = site.manage("run", dump / "restore.py", typed=typed)
     assert done.returncode == 1
-    (rows,) = re.findall(r"^total +([\d,]+) +[\d,]+$", done.stdout, re.MULTILINE)
-    assert str(site.databases["default"]["NAME"]) in done.stdout
-    assert f": {rows} rows.\nReplace the contents of this database? [y/N] " in done.stdout
+    assert re.search(r"^total +[\d,]+ +[\d,]+$", done.stdout, re.MULTILINE)
+    name = site.databases["default"]["NAME"]
+    assert re.search(
+        rf"Replace the contents of the database {re.escape(str(name))} on .+\? \[y/N\] ",
+        done.stdout,
+    )
     assert site.contents() == before
 
 

@@ -51,7 +51,7 @@ def test_it_asks_first_and_means_no(first: Site, typed: str) -> None:
     before = first.contents()
     done = first.manage("restore", first.the_file, typed=typed)
     assert done.returncode == 1
-    assert "This replaces the database" in done.stdout
+    assert "Replace the contents of the database" in done.stdout
     assert "Not restored." in done.stderr
     assert first.contents() == before
 

@@ -314,7 +314,7 @@ def test_values_that_migrations_remove_are_counted_before_and_after_a_restore(si
     site.write({"shop/models.py": NO_SLUG})
     migration(site, REMOVED)
     said = site.succeed("restore", site.the_file, THROUGH, input="y\n")
-    before, _, after = said.partition("Replace the contents of this database?")
+    before, _, after = said.partition("Replace the contents of the database")
     assert f"{LOST}." in before
     assert f"{LOST}." in after
     assert f"{LOST}." in site.restore(site.the_dump, THROUGH, "--dry-run")

@@ -55,7 +55,7 @@ def test_the_database_may_be_named_by_a_file_of_options(first: Site) -> None:
     text = (first.directory / "site_settings.py").read_text()
     first.write({"site_settings.py": f"{text}DATABASES = {{'default': {given!r}}}\n"})
     done = first.manage("restore", first.the_file, typed="y\n")
-    assert f"This replaces the database {first.databases['default']['NAME']} on " in done.stdout
+    assert f"the contents of the database {first.databases['default']['NAME']} on " in done.stdout
     assert done.returncode == 0, done.stderr
     assert first.execute("SELECT id, price FROM shop_product ORDER BY id") == [(1, 11), (7, 22)]
 
@@ -77,5 +77,5 @@ def test_the_question_names_the_host(first: Site) -> None:
     host = first.databases["default"].get("HOST") or "this machine"
     name = first.databases["default"]["NAME"]
     done = first.manage("restore", first.the_file, typed="n\n")
-    assert f"This replaces the database {name} on {host}: " in done.stdout
+    assert f"Replace the contents of the database {name} on {host}?" in done.stdout
     assert settings.ENGINE == "sqlite" or host != "this machine"
