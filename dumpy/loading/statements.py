@@ -83,7 +83,8 @@ def to_database(
     column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper
 ) -> Sequence[Any]:
     """Return values of a field, which were converted before, as the driver takes them."""
-    return prepare_values(column, values, preparation(column, connection), {})
+    prepare = preparation(column, connection)
+    return [v if v is None or prepare is None else prepare(v) for v in values]
 
 
 def prepare_values(
