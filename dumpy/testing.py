@@ -11,7 +11,6 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from dumpy.checking.diff import DATABASE, comparing, totals
 from dumpy.errors import SHOWN, counted
-from dumpy.restoring.compare import write_dump
 from dumpy.restoring.schema import delete_rows
 from dumpy.restoring.scratch import rolled_back
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -37,12 +36,12 @@ def assert_round_trip(*labels: str, database: str = DEFAULT_DB_ALIAS) -> None:
     dump = DatabaseDump(select(labels, [], database), Options(database, all_rows=True))
     with TemporaryDirectory(prefix="dumpy-trip-") as directory, rolled_back(database):
         before, after = Path(directory, "before.py"), Path(directory, "after.py")
-        write_dump(dump, before)
+        dump.save(before)
         with connections[database].constraint_checks_disabled():
             names = (name for table in dump.tables for name in table.db_tables)
             delete_rows(database, names)
         call_command("loaddata", before, database=database, verbosity=0)
-        write_dump(dump, after)
+        dump.save(after)
         lines = _differences(str(before), str(after))
     if lines:
         raise AssertionError("\n".join(["Rows that differ after the round trip:", *lines]))

@@ -28,7 +28,6 @@ from dumpy.checking.report import SHOWN
 from dumpy.engines import engine_of
 from dumpy.errors import DumpyError, sentence
 from dumpy.reading.source import is_program_file
-from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
 from dumpy.schema.instances import has_receivers
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -158,7 +157,7 @@ class Converter:
             call_command("loaddata", fixture, database=self._using, verbosity=0)
             seconds = time.process_time() - start
             models = select([], [], self._using)
-            write_dump(DatabaseDump(models, Options(self._using, all_rows=True)), target)
+            DatabaseDump(models, Options(self._using, all_rows=True)).save(target)
         return seconds
 
     def _reset_sequences(self) -> None:

@@ -27,7 +27,6 @@ from dumpy.restoring.compare import (
     key_of,
     keyed,
     model_differences,
-    write_dump,
 )
 from dumpy.text.words import Unwritable, source
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -271,7 +270,7 @@ def _dump_database(alias: str, labels: Sequence[str], path: Path) -> dict[str, i
         aliases = ", ".join(connections)
         raise DumpyError(f"There is no database {alias!r} in DATABASES. Name one of: {aliases}.")
     models, options = select([], [], alias), Options(using=alias, all_rows=True)
-    write_dump(DatabaseDump(TODAY.find_all(labels) if labels else models, options), path)
+    DatabaseDump(TODAY.find_all(labels) if labels else models, options).save(path)
     app_labels = {label.partition(".")[0] for label in labels}
     others = [
         model

@@ -174,12 +174,6 @@ def _column(table: DumpedTable, block: Block, name: str) -> Sequence[object]:
     return block.column(table.fields.get(name, _ABSENT))
 
 
-def write_dump(dump: DatabaseDump, path: Path) -> None:
-    """Write a dump to a file of this process; raises ``DumpyError``."""
-    with dump.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
-        dump.write(file)
-
-
 @dataclass(frozen=True)
 class DumpedContent:
     """All rows of a model in a dump, with their digest if the manifest contains it."""

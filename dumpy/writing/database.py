@@ -8,6 +8,7 @@ from collections.abc import Container, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import IO, Any
 
 from django.apps import apps
@@ -158,6 +159,11 @@ class DatabaseDump:
             if progress is not None:
                 progress.update(count)
         module.end()
+
+    def save(self, path: Path) -> None:
+        """Write the dump of a new snapshot to a temporary file; raises as ``write()`` does."""
+        with self.snapshot(), path.open("w", encoding="utf-8", newline="\n") as file:
+            self.write(file)
 
     def description(self, version: str | None) -> str:
         """Return the first line of the dump's docstring."""

@@ -13,7 +13,6 @@ from django.core.serializers.base import DeserializationError
 from django.db import Error
 
 from dumpy.checking.fixtures import READERS, to_dump
-from dumpy.restoring.compare import write_dump
 from dumpy.restoring.scratch import rolled_back
 from dumpy.testing import assert_same_data
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -34,7 +33,7 @@ def loaded(label: str, fixture: Path, dumped: Path) -> None:
     dump = DatabaseDump(select([label], [], "other"), Options("other", all_rows=True))
     with rolled_back("other"):
         call_command("loaddata", fixture, database="other", verbosity=0)
-        write_dump(dump, dumped)
+        dump.save(dumped)
 
 
 def dumped_as(format: str, label: str, *, natural: bool) -> bytes:
