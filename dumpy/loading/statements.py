@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from copy import copy
 from decimal import Decimal
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from django.utils import timezone
 from dumpy.conf import require_trusted
 from dumpy.engines import engine_of
 from dumpy.loading.references import References
-from dumpy.schema.stored import as_stored, encoded, is_same_stored
+from dumpy.schema.stored import as_stored, encoded, is_same_json, is_same_stored
 from dumpy.schema.tables import (
     DECIMALS,
     INSTANTS,
@@ -100,23 +101,13 @@ def prepare_values(
 def is_same(column: Column, value: object, stored: object) -> bool:
     """Whether a value equals the stored value, which ``as_stored`` reads; JSON by its content."""
     if column.is_json and isinstance(stored, str) and value is not None:
-        written = _json_writer(column)(value)
-        return written == stored or _sorted_json(written) == _sorted_json(stored)
+        return is_same_json(_json_writer(column)(value), stored)
     if column.is_encoded:
         return is_same_stored(value, stored)
     if type(value) is not type(stored):
         return False
     # A nan does not equal itself, and 0.0 equals -0.0.
     return repr(value) == repr(stored) if type(value) is float else value == stored
-
-
-def _sorted_json(text: str) -> str:
-    """Return a text that is the same for equal JSON texts; numbers keep all digits."""
-
-    def in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return dict(sorted(dict(pairs).items()))
-
-    return repr(json.loads(text, parse_float=Decimal, object_pairs_hook=in_order))
 
 
 def is_kept(value: object, converted: object) -> bool:
@@ -340,7 +331,7 @@ class Statements:
         names = [column.name for column in self.columns]
         for row in rows:
             stored: QuerySet[Any] = QuerySet(self.model, using=self.using)
-            values = {names[i]: _field_value(row[i]) for i in changed}
+            values = {names[i]: _field_value(self.columns[i], row[i]) for i in changed}
             stored.filter(**{names[i]: row[i] for i in key}).update(**values)
 
     def delete(self, rows: Tuples, key: Sequence[int]) -> None:
@@ -356,17 +347,29 @@ class Statements:
             cursor.executemany(sql, rows)
 
     def _insert_with_django(self, rows: Tuples) -> None:
-        names = [column.name for column in self.columns]
         objects: list[Any] = [
-            SimpleNamespace(**dict(zip(names, map(_field_value, row), strict=True))) for row in rows
+            SimpleNamespace(
+                **{
+                    column.name: _field_value(column, value)
+                    for column, value in zip(self.columns, row, strict=True)
+                }
+            )
+            for row in rows
         ]
         query = InsertQuery(self.model)
         query.insert_values([column.field for column in self.columns], objects, raw=True)
         query.get_compiler(using=self.using).execute_sql()
 
 
-def _field_value(value: Any) -> Any:
-    return Value(None, JSONField()) if value is JSON_NULL else value
+def _field_value(column: Column, value: Any) -> Any:
+    """Return a value for Django's compiler, which would encode a value again."""
+    if value is JSON_NULL:
+        return Value(None, JSONField())
+    if not column.is_encoded:
+        return value
+    field: Any = copy(column.field)
+    field.get_db_prep_save = lambda encoded_value, connection: encoded_value
+    return Value(value, field)
 
 
 def _placeholder_module(column: Column) -> str:

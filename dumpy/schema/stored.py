@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Field, Func, TextField
 
 from dumpy.schema.tables import Column
+from dumpy.text.words import SCALARS
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -90,15 +93,50 @@ def is_stored_alike(
 
 def is_same_stored(value: Any, stored: Any) -> bool:
     """Whether ``value``, prepared for the driver, equals ``stored``, returned by the driver."""
-    value = getattr(value, "obj", value)  # psycopg's wrapper of bytes and JSON
-    if isinstance(value, memoryview | bytearray):
-        value = bytes(value)
+    if type(value) is type(stored) is list:
+        return len(value) == len(stored) and all(map(is_same_stored, value, stored))
+    is_json, value = hasattr(value, "dumps"), _unwrapped(value)
+    if is_json and type(stored) is str:
+        return is_same_json(value, stored)
     if type(value) is type(stored):
-        return bool(value == stored)
+        return value is stored or bool(value == stored)
     try:
         return Decimal(str(value)) == Decimal(str(stored))
     except InvalidOperation:
         return False
+
+
+def as_returned(prepared: Any, value: Any) -> Any:
+    """Return a value, which was prepared for the driver, as the driver would return it.
+
+    This is ``value`` itself if that is not known, and for a part of an array that has more
+    dimensions than its field, of which the field makes a text.
+    """
+    if type(prepared) is type(value) is list:
+        return [
+            inner if type(inner) is list and type(given) is str else as_returned(given, inner)
+            for given, inner in zip(prepared, value, strict=True)
+        ]
+    prepared = _unwrapped(prepared)
+    return prepared if type(prepared) in SCALARS else value
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return bytes, or JSON as text, from the wrappers of psycopg or psycopg2."""
+    inner = getattr(value, "obj", getattr(value, "adapted", value))
+    if hasattr(value, "dumps"):
+        return value.dumps(inner)
+    return bytes(inner) if isinstance(inner, memoryview | bytearray) else inner
+
+
+def is_same_json(first: str, second: str) -> bool:
+    """Whether two texts are the same JSON, whatever the order of keys; numbers have all digits."""
+
+    def in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return dict(sorted(dict(pairs).items()))
+
+    read = partial(json.loads, parse_float=Decimal, object_pairs_hook=in_order)
+    return first == second or repr(read(first)) == repr(read(second))
 
 
 def _coordinates(column: Column, value: object) -> bytes:

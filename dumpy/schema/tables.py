@@ -57,8 +57,10 @@ _CONVERSIONS = (
     "get_db_prep_save",
 )
 
-# A field that defines one of these methods wraps its values in SQL.
+# A field that defines one of these methods wraps its values in SQL. Arrays only cast them.
 _WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
+_DJANGO = "django.db.models."
+_CASTS = "django.contrib.postgres."
 
 
 # The models whose rows Django creates in a new database, with the columns of their natural keys.
@@ -134,7 +136,7 @@ class Column:
     @cached_property
     def wraps_sql(self) -> bool:
         """Whether a custom field wraps its values in SQL, as geometries do."""
-        return _overrides(type(self.target), _WRAPPERS)
+        return _overrides(type(self.target), _WRAPPERS, _DJANGO, _CASTS)
 
     @cached_property
     def key_owner(self) -> ModelType | None:
@@ -147,7 +149,9 @@ class Column:
         if self.is_json:
             return None
         for base, types in _TYPES:
-            if isinstance(self.target, base) and not _overrides(type(self.target), _CONVERSIONS):
+            if isinstance(self.target, base) and not _overrides(
+                type(self.target), _CONVERSIONS, _DJANGO
+            ):
                 return types
         return None
 
@@ -331,8 +335,8 @@ def _column_of(model: ModelType, name: str) -> Column:
     return Column(field)
 
 
-def _overrides(field_class: type[Any], names: tuple[str, ...]) -> bool:
-    """Whether a field overrides one of Django's methods."""
+def _overrides(field_class: type[Any], names: tuple[str, ...], *plain: str) -> bool:
+    """Whether a field has one of the methods from a module without these prefixes."""
     methods = filter(None, (getattr(field_class, name, None) for name in names))
     modules = [getattr(method, "__module__", None) or "" for method in methods]
-    return not all(module.startswith("django.db.models.") for module in modules)
+    return not all(module.startswith(plain) for module in modules)

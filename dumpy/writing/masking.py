@@ -27,7 +27,7 @@ from django.utils.timezone import is_aware
 from dumpy.errors import DumpFailed, RowRef, UnreadableValue, UnwritableRow, sentence
 from dumpy.masks import Mask
 from dumpy.schema.references import generic_keys_of
-from dumpy.schema.stored import encoded
+from dumpy.schema.stored import as_returned, encoded
 from dumpy.schema.tables import Column, ModelType, Table, table_of
 from dumpy.text.words import JSON_NULL, source
 from dumpy.writing.columns import ColumnWriter, Keys
@@ -168,7 +168,8 @@ class MaskedWriter:
         if column.is_json:
             return plain.texts([json.dumps(cleaned, cls=column.target.encoder)], [key])[0]
         if column.is_encoded:
-            return plain.texts([encoded(column, cleaned, connections[plain.using])], [key])[0]
+            stored = encoded(column, cleaned, connections[plain.using])
+            return plain.texts([as_returned(stored, cleaned)], [key])[0]
         return plain.written([cleaned], [key])[0]
 
     def _refusal(self, key: object, reason: str) -> UnwritableRow:

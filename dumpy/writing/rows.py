@@ -17,7 +17,7 @@ from django.db.models import IntegerField, Model, QuerySet
 from dumpy.engines import engine_of
 from dumpy.errors import RowRef
 from dumpy.schema.references import generic_keys_of
-from dumpy.schema.stored import encoded
+from dumpy.schema.stored import as_returned, encoded
 from dumpy.schema.tables import (
     Column,
     Link,
@@ -29,7 +29,6 @@ from dumpy.schema.tables import (
     key_owner,
 )
 from dumpy.text.strings import escape_non_ascii
-from dumpy.text.words import SCALARS
 from dumpy.writing.columns import ColumnWriter, LinkWriter, Note, ReferenceWriter, StoredWriter
 from dumpy.writing.masking import MaskedWriter, Masking
 from dumpy.writing.natural import NaturalKeys
@@ -230,10 +229,10 @@ def _attributes(column: Column, instances: Sequence[Model]) -> Sequence[Any]:
 
 def _as_stored(column: Column, instance: Model, value: Any) -> Any:
     """Return a value as the database would give it, if that can be known."""
-    stored = value
     with suppress(Exception):  # a value that the field refuses is refused when it is written
-        stored = encoded(column, value, connections[instance._state.db or DEFAULT_DB_ALIAS])
-    return stored if type(stored) in SCALARS else value
+        connection = connections[instance._state.db or DEFAULT_DB_ALIAS]
+        return as_returned(encoded(column, value, connection), value)
+    return value
 
 
 def _json_texts(column: Column, instances: Sequence[Model], values: list[Any]) -> Sequence[Any]:

@@ -13,12 +13,14 @@ from django.core.serializers import deserialize
 from django.core.serializers.base import SerializationError
 from django.db import connection
 from django.db.models import Model
+from django.db.models.expressions import RawSQL
 from running import Said, called, loaded
 from writing_tools import dumped, put, reload, row, stored
 
 from dumpy.errors import UnwritableField
+from dumpy.loading.statements import Statements
 from dumpy.schema.stored import is_same_stored
-from zoo.fields import Colour, ColourField, Point, Size
+from zoo.fields import Colour, ColourField, Point, SetField, Size
 from zoo.models import Basket, Collar, Diet, Plumage, Waypoint
 
 pytestmark = pytest.mark.django_db
@@ -99,6 +101,70 @@ def test_an_instance_of_a_row_gives_a_stored_value_to_the_database_as_it_is(tmp_
     Basket.objects.all().delete()
     instance.save()
     assert stored(Basket, "fruits") == ["'pear,apple'"]
+
+
+ARRAYS = [
+    ("tags", "{{a,NULL},{c,d}}", "stored([['a', None], ['c', 'd']])"),
+    ("grid", "{1,2}", "[1, 2]"),
+    ("grid", "{{{1},{2}}}", "stored([[[1], [2]]])"),
+    ("ratios", "{{NaN},{-0}}", "stored([[nan], [-0.0]])"),
+    ("ratios", "{NaN,-0}", "[nan, -0.0]"),
+    ("plans", '{"{\\"a\\": [1]}","[\\"b\\"]","null"}', "[{'a': [1]}, ['b'], None]"),
+    ("plans", '{1,NULL,"null"}', "stored(['1', None, 'null'])"),
+    ("plans", "{1.10,12345678901234567890.5}", "stored(['1.10', '12345678901234567890.5'])"),
+]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(("field", "text", "source"), ARRAYS)
+def test_an_array_keeps_its_dimensions_and_nulls_and_the_digits_of_json(
+    field: str, text: str, source: str, tmp_path: Path
+) -> None:
+    from pgzoo.models import Catalogue
+
+    def texts() -> list[tuple[str]]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {field}::text FROM pgzoo_catalogue")
+            return cursor.fetchall()
+
+    put(Catalogue(pk=1))
+    Catalogue.objects.update(**{field: RawSQL("%s", [text])})
+    dump = called("dumpdata", "pgzoo.Catalogue", format="py").out
+    (tmp_path / "dump.py").write_text(dump, encoding="utf-8")
+    assert f" {source}, " in row(dump)
+    Catalogue.objects.update(**{field: []})
+    for _ in ("updated", "inserted"):
+        loaded(tmp_path / "dump.py")
+        assert texts() == [(text,)]
+        Catalogue.objects.all().delete()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("field", "text", "source"), [case for case in ARRAYS if 'NULL,"' not in case[1]][:-1]
+)
+def test_an_array_of_an_instance_is_written_like_that_of_its_row(
+    field: str, text: str, source: str
+) -> None:
+    from pgzoo.models import Catalogue
+
+    put(Catalogue(pk=1))
+    Catalogue.objects.update(**{field: RawSQL("%s", [text])})
+    assert f" {source}, " in row(dumped(Catalogue.objects.all()))
+
+
+def test_a_value_of_a_custom_field_is_encoded_once_where_django_writes_the_sql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Statements, "wants_python", True)
+    monkeypatch.setattr(SetField, "get_prep_value", lambda _field, value: f"{value},")
+    put(Basket(pk=1, fruits="apple"))
+    (tmp_path / "dump.py").write_text(called("dumpdata", "zoo.Basket", format="py").out)
+    Basket.objects.update(optional_fruits="pear")
+    for _ in ("updated", "inserted"):
+        loaded(tmp_path / "dump.py")
+        assert stored(Basket, "fruits") == ["'apple,'"]
+        Basket.objects.all().delete()
 
 
 @pytest.mark.parametrize(
