@@ -48,6 +48,7 @@ from dumpy.text.skeleton import (
     Skeleton,
     interpret,
     interpret_table,
+    sketch,
 )
 from dumpy.text.words import Natural
 from dumpy.text.words import source as written
@@ -430,6 +431,17 @@ class Dump:
         """Whether the dump must be run."""
         return self.skeleton is None
 
+    @cached_property
+    def sketch(self) -> Skeleton | None:
+        """The skeleton, or what the statements of a program say that have its shape.
+
+        None for a hand-written fixture. Raises ``FixtureError`` for a program that is not Python.
+        """
+        if self.skeleton is not None or self.outline is None:
+            return self.skeleton
+        with _locating_errors(self.source):
+            return sketch(self.outline)
+
     @property
     def is_subset(self) -> bool:
         """Whether the dump has only a part of the rows of a database."""
@@ -448,9 +460,10 @@ class Dump:
 
     @property
     def migrations(self) -> Mapping[str, str]:
-        """The newest migration of each app of the source; empty for a program without manifest."""
-        described = self.skeleton or self.manifest
-        return described.migrations if described else {}
+        """The newest migration of each app of the source."""
+        if self.sketch is None or (self.is_program and not self.sketch.migrations):
+            return self.manifest.migrations if self.manifest else {}
+        return self.sketch.migrations
 
     @cached_property
     def tables(self) -> list[DumpedTable]:
@@ -495,7 +508,8 @@ class Dump:
         file = self.files[name]
         if self.skeleton is None:
             label = next((entry.model for entry in self.entries if name in _names(entry)), "")
-            return file.tables(namespace or {}, label)
+            tables = file.tables(namespace or {}, label)
+            return [replace(table, update_reference=self.update_reference) for table in tables]
         return list(self._tables(file.source, file.parts, self.skeleton.files.get(name, 1)))
 
     def _tables(self, source: Source, parts: Sequence[Part], line: int) -> Iterator[DumpedTable]:
@@ -505,11 +519,12 @@ class Dump:
         for name, run in _parts_by_function(parts):
             function, listed_at = self.skeleton.functions[name], self.source.place(line)
             table = DumpedTable(function, source, run, self.source, listed_at, style, missing)
-            yield replace(table, update_reference=self._update_reference)
+            yield replace(table, update_reference=self.update_reference)
 
     @cached_property
-    def _update_reference(self) -> Callable[[Natural], Natural] | None:
-        return label_updater(self.skeleton.models) if self.skeleton else None
+    def update_reference(self) -> Callable[[Natural], Natural] | None:
+        """The function that updates references to edited labels, or None if there are none."""
+        return label_updater(self.sketch.models) if self.sketch else None
 
     @property
     def entries(self) -> Sequence[TableEntry]:

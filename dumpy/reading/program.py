@@ -15,12 +15,13 @@ from typing import Any
 from django.db.models import Model
 
 from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
-from dumpy.reading.dump import Dump, row_lines, without_comments
+from dumpy.reading.dump import Dump, map_references, row_lines, without_comments
 from dumpy.reading.source import announce, execution_hint
+from dumpy.schema.instances import dumped_row
 from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
-from dumpy.text.skeleton import migrations_in, models_in
-from dumpy.text.words import NAMES
+from dumpy.text.skeleton import models_in
+from dumpy.text.words import NAMES, Natural
 
 _MAX_BYTES = 64 * 2**20
 _ROWS_NAME = "__dumpy_rows__"
@@ -50,6 +51,7 @@ class Program:
             reason = f"the first line is not {FIRST_LINE!r}, so it is a program, not a dump."
             raise FixtureError(self.source.place(1), reason, hint)
         self._code = self._compile(dump)
+        self._update_reference = dump.update_reference
 
     def run(self) -> dict[str, Any]:
         """Run the program without its ``objects()``; return its globals.
@@ -102,7 +104,10 @@ class Program:
     def _flatten(self, value: Any, place: Place) -> Iterator[Placed]:
         if value is None:
             return
-        if isinstance(value, Model | FlushDeferredObjects) or value is FlushDeferredObjects:
+        if isinstance(value, Model):
+            _update_references(value, self._update_reference)
+            yield value, place
+        elif isinstance(value, FlushDeferredObjects) or value is FlushDeferredObjects:
             yield value, place
         elif isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
             raise FixtureError(
@@ -226,14 +231,17 @@ def syntax_tree(dump: Dump) -> ast.Module:
     return ast.parse(text, source.path or source.name)
 
 
+def _update_references(instance: Model, update: Callable[[Natural], Natural] | None) -> None:
+    """Update the references by natural key of an instance that ``new`` has made."""
+    row = dumped_row(instance)
+    if row is not None and update is not None:
+        row.references = {name: update(natural) for name, natural in row.references.items()}
+        row.links = {name: map_references(links, update) for name, links in row.links.items()}
+
+
 def labels_in(dump: Dump) -> list[str]:
     """Return the labels of the models that a program names, without running it."""
     return list(dict.fromkeys(models_in(syntax_tree(dump))))
-
-
-def migrations_named(dump: Dump) -> dict[str, str]:
-    """Return the newest migrations that a program names, without running it."""
-    return migrations_in(syntax_tree(dump))
 
 
 def _bound_names(statement: ast.stmt) -> set[str]:

@@ -16,7 +16,7 @@ from dumpy.migrating.install import is_waiting, migrate, migration_of
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import MigratedDump
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.program import labels_in, migrations_named
+from dumpy.reading.program import labels_in
 from dumpy.reading.source import allow_programs, announce
 from dumpy.restoring.changes import Changes, count_filled
 from dumpy.restoring.compare import DumpedContent, by_model
@@ -40,8 +40,6 @@ class Content(MigratedDump):
     @property
     def migrations(self) -> Mapping[str, str]:
         """The newest migration of each app when the dump was made."""
-        if self.makes_objects:
-            return migrations_named(self.dump)
         return self.dump.migrations
 
     @cached_property

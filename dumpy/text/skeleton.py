@@ -18,6 +18,7 @@ from . import words
 from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET, UNMASKED
 from .outline import (
     SAVED,
+    YIELDED,
     Extent,
     Outline,
     RowStyle,
@@ -181,6 +182,19 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
     return module
 
 
+def sketch(outline: Outline) -> Skeleton:
+    """Return what the statements of a program say that have the shape of data.
+
+    Raises FormatError if it is not Python.
+    """
+    module = _Module(outline=outline, style=YIELDED, bound={"new", "resolve_model"})
+    for statement in statements(outline, is_whole=True):
+        if isinstance(statement, ast.Assign):
+            with suppress(NotData):
+                _module_statement(module, statement)
+    return module
+
+
 def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:
     """Return the rows of a table file; raises NotData if it is code.
 
@@ -202,17 +216,6 @@ def models_in(tree: ast.Module) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Name(id="resolve_model"), args=[ast.Constant(value=str(label))]):
                 yield label
-
-
-def migrations_in(tree: ast.Module) -> dict[str, str]:
-    """Return SOURCE_MIGRATIONS of a program, or an empty dict if its value is code."""
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id="SOURCE_MIGRATIONS")], value=value):
-                with suppress(ValueError, TypeError):
-                    items = dict(ast.literal_eval(value)).items()
-                    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, str)}
-    return {}
 
 
 def _refuse(node: ast.stmt | ast.expr | ast.keyword, reason: str) -> NoReturn:

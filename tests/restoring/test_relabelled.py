@@ -12,7 +12,15 @@ pytestmark = pytest.mark.django_db
 OF_PRODUCTS = """
 from django.contrib.contenttypes.models import ContentType
 from shop.models import Product
+from django.contrib.auth.models import Group, Permission
 Product.objects.filter(pk=7).update(about=ContentType.objects.get_for_model(Product))
+Group.objects.get().permissions.add(Permission.objects.get(codename="view_product"))
+"""
+PERMISSIONS = """
+from django.contrib.auth.models import Group
+rows = Group.objects.get().permissions.values_list("content_type__app_label",
+    "content_type__model", "codename")
+print(sorted(map(".".join, rows)))
 """
 EDITS = {
     "resolve_model('shop.Product')": "resolve_model('shop.Item')",
@@ -54,3 +62,32 @@ def test_so_are_those_of_a_single_file(site: Site) -> None:
     site.succeed("flush", "--noinput")
     site.succeed("loaddata", site.the_file)
     assert site.execute(ABOUT) == [("shop", "item")]
+
+
+def run_as_programs(site: Site) -> None:
+    for name in ("dump.py", "dump/restore.py"):
+        site.edit(name, ("# dumpy: format 1", "# dumpy: program 1"))
+
+
+def test_so_are_those_of_programs(site: Site) -> None:
+    run_as_programs(site)
+    for restore in (lambda: site.restore(site.the_dump), site.restore_file):
+        said = restore()
+        assert "a content type was made" not in said
+        assert site.execute(ABOUT) == [("shop", "item")]
+    site.succeed("flush", "--noinput")
+    site.succeed("loaddata", site.the_file)
+    assert site.execute(ABOUT) == [("shop", "item")]
+
+
+def test_and_those_of_a_row_that_is_code(site: Site) -> None:
+    run_as_programs(site)
+    site.edit("dump.py", ("create_shop_product(7, 'two'", "create_shop_product(6 + 1, 'two'"))
+    site.restore_file()
+    assert site.execute(ABOUT) == [("shop", "item")]
+
+
+def test_a_group_keeps_its_permissions_for_a_renamed_model(site: Site) -> None:
+    run_as_programs(site)
+    site.restore(site.the_dump)
+    assert site.shell(PERMISSIONS) == "['shop.item.view_product', 'shop.sale.view_sale']\n"

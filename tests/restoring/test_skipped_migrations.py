@@ -230,6 +230,15 @@ def test_a_restore_goes_on_if_the_dump_is_said_to_need_no_migration(site: Site) 
     assert rows(site) == [("N", "S", 5)]
 
 
+def test_so_does_that_of_a_program(site: Site) -> None:
+    migration(site, RUNS)
+    site.edit("dump/restore.py", ("# dumpy: format 1", "# dumpy: program 1"))
+    assert "write into SOURCE_MIGRATIONS" in site.refuse(site.the_dump)
+    site.edit("dump/restore.py", ("'shop': '0001_initial'", "'shop': '0002_later'"))
+    site.restore(site.the_dump)
+    assert rows(site) == [("N", "S", 5)]
+
+
 def test_a_chain_of_migrators_that_arrives_has_done_what_migrations_do(site: Site) -> None:
     migration(site, RUNS)
     site.write({"migrators.py": MIGRATOR})
