@@ -84,7 +84,6 @@ _REFERENCES = """
 class MySQL(ServerEngine):
     """A database on a server of MySQL or MariaDB."""
 
-    lossy = (DateField, TimeField)
     code_points = "utf8mb4_bin"
     streams = False
     copies = False

@@ -16,7 +16,8 @@ from typing import Any
 from django.db import transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython, RunSQL
-from django.db.models import AutoField
+from django.db.models import AutoField, DurationField, F, TextField
+from django.db.models.functions import Cast
 from django.db.utils import Error, InternalError
 
 from dumpy.engines.base import (
@@ -30,7 +31,7 @@ from dumpy.engines.base import (
     reference_message,
 )
 from dumpy.errors import RestoreFailed
-from dumpy.schema.tables import ModelType
+from dumpy.schema.tables import Column, ModelType
 
 _LOCK = 0x64756D7079
 # A lock timeout; a deadlock.
@@ -210,7 +211,10 @@ class PostgreSQL(ServerEngine):
     right_to_create = "ALTER ROLE … CREATEDB"
 
     def _begin(self, tables: Sequence[str]) -> list[str]:
-        statements = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
+        statements = [
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            "SET LOCAL intervalstyle = 'postgres'",
+        ]
         # A table without the right to read cannot be locked; reading it raises its own error.
         if lockable := self.column(_READABLE, [[*map(self.quote, tables)]]):
             # A snapshot does not protect against TRUNCATE and ALTER.
@@ -219,6 +223,15 @@ class PostgreSQL(ServerEngine):
 
     def _isolation_level(self) -> str:
         return str(self.column("SHOW transaction_isolation")[0])
+
+    def as_driven(self, column: Column) -> Any:
+        """Return the expression that reads a column, with durations as text.
+
+        The driver would turn months into 30 days; Django's parser refuses them.
+        """
+        if isinstance(column.target, DurationField) and column.types is not None:
+            return Cast(F(column.name), TextField())
+        return super().as_driven(column)
 
     @cached_property
     def _can_copy(self) -> bool:

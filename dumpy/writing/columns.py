@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property, partial
 from json import JSONDecoder
@@ -117,6 +117,9 @@ class ColumnWriter:
                 (value,) = _datetimes([value])
             decoded = self._decode(value)
             if decoded is None and not self.column.is_encoded:
+                raise ValidationError(_not_valid(self.column, value))
+            # SQLite stores any number in a column of microseconds.
+            if type(value) is float and type(decoded) is timedelta and value % 1:
                 raise ValidationError(_not_valid(self.column, value))
         except Exception as error:
             raise self._unreadable(key, error) from error

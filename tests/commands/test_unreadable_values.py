@@ -42,6 +42,7 @@ MISTAKEN = [
     ("moment", 20240131),
     ("moment", "2024-01-31 09:30:00+02:00"),
     ("hour", 930),
+    ("duration", 1.5),
     ("uuid", 5),
 ]
 
@@ -81,6 +82,26 @@ def test_what_mysql_takes_for_a_value_is_named(column: str, value: object, tmp_p
     checkups(column, value)
     expected = f"zoo.OptionalCheckup(pk=2): the value of '{column}' cannot be read: "
     assert expected in refused("dump2py", str(tmp_path / "dump"), "zoo.OptionalCheckup")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("value", ["1 mon", "2 years -1 mons 3 days 04:05:06"])
+def test_an_interval_of_months_is_named_and_not_taken_for_days(value: str) -> None:
+    checkups("duration", value)
+    said = refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
+    assert "zoo.OptionalCheckup(pk=2): the value of 'duration' cannot be read: “" in said
+    assert "Correct it in the database, or leave the model out with --exclude." in said
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("style", ["postgres", "sql_standard", "iso_8601"])
+def test_an_interval_is_read_in_every_style_of_the_server(style: str) -> None:
+    checkups("duration", "-1 day -02:03:04.000005")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('intervalstyle', %s, false)", [style])
+    text = dumped("zoo.OptionalCheckup")
+    assert "timedelta(days=-2, seconds=79015, microseconds=999995)" in text
+    connection.close()
 
 
 @pytest.mark.sqlite
