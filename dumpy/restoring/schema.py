@@ -144,12 +144,13 @@ def missing_columns(connection: BaseDatabaseWrapper, model: ModelType) -> list[s
 
 
 def _has_columns(connection: BaseDatabaseWrapper, table: str, names: Iterable[str]) -> bool:
-    # SQLite reads a quoted name without a table as a string if the column does not exist.
+    # SQLite reads a quoted name without a table as a string if the column does not exist. MariaDB
+    # cannot rename a column with a CHECK if the first query of a new table gave it an alias.
     quote = connection.ops.quote_name
-    columns = ", ".join(f"t.{quote(name)}" for name in names)
+    columns = ", ".join(f"{quote(table)}.{quote(name)}" for name in names)
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(f"SELECT {columns} FROM {quote(table)} t WHERE 1 = 0")
+            cursor.execute(f"SELECT {columns} FROM {quote(table)} WHERE 1 = 0")
     except DatabaseError as error:
         if engine_of(connection).is_locked_out(error):
             raise

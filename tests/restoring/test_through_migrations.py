@@ -7,9 +7,13 @@ import re
 import shutil
 
 import pytest
+from django.db import connections, models
+from django.test.utils import isolate_apps
 from dumps import resealed
 from past_site import LATER, ROWS, rows
 from sites import Site
+
+from dumpy.restoring.schema import missing_columns
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
 pytestmark = [pytest.mark.django_db, pytest.mark.django]
@@ -536,3 +540,23 @@ def test_it_is_not_suggested_for_a_dump_that_is_not_older(first: Site) -> None:
     said = first.refuse(first.the_dump)
     assert "shop.Product has no field 'cost'" in said
     assert "--through-migrations" not in said
+
+
+@pytest.mark.mysql
+@pytest.mark.django_db(transaction=True)
+@isolate_apps("zoo")
+def test_a_column_with_a_check_can_be_renamed_once_its_columns_are_known() -> None:
+    class Bill(models.Model):
+        items = models.JSONField(null=True)
+        paid = models.JSONField(null=True)
+
+        class Meta:
+            app_label = "zoo"
+
+    connection = connections["default"]
+    with connection.schema_editor() as editor:
+        editor.create_model(Bill)
+        assert missing_columns(connection, Bill) == []
+        editor.execute("ALTER TABLE zoo_bill RENAME COLUMN items TO things")
+        assert missing_columns(connection, Bill) == ["items"]
+        editor.delete_model(Bill)
