@@ -80,6 +80,8 @@ class _Check:
             reason = "it is a program, which only a rehearsal runs"
             hint, place = "check it without --no-rehearsal", self.dump.source.place(1)
             self.result.findings.append(Finding("code", "", reason, hint=hint, place=place))
+        with _collecting_damage(self.result):
+            self.result.notes += self.dump.left_out()
         if is_rehearsed and all(isinstance(error, NoStep) for error in self.result.damages):
             self._rehearse()
         elif is_rehearsed:
@@ -91,8 +93,6 @@ class _Check:
         result = self.result
         self._migrate()
         models = self._models()
-        with _collecting_damage(result):
-            result.notes += self.dump.left_out()
         changes = Changes(None)
         with _collecting_damage(result):
             changes = self.content.changes

@@ -538,25 +538,27 @@ class Dump:
         return [entry for entry in self.entries if entry.rows and not _names(entry) <= {*listed}]
 
     def left_out(self) -> Iterator[str]:
-        """Yield a sentence for each table or field that the skeleton leaves out."""
-        if self.skeleton is None:
+        """Yield a sentence for each table or field that the skeleton leaves out.
+
+        For a program, these are the fields whose parameters its create functions do not use.
+        """
+        if self.sketch is None:
             return
-        for entry in self.unlisted:
+        for entry in () if self.is_program else self.unlisted:
             reason = f"{entry.model} is not listed in TABLES, or not all of it"
             rows = counted(entry.rows, "row")
             yield f"{self.source.place()}: {reason}: its rows are left out ({rows})."
-        for section in self.skeleton.unlisted:
+        for section in self.sketch.unlisted:
             if count := sum(part.rows for part in section.parts):
                 rows = counted(count, "row")
                 reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
                 yield f"{place}: {reason}: its rows are left out ({rows})."
-        counts: Counter[str] = Counter()
-        for table in self.tables:
-            counts[table.function.name] += table.row_count
-        for name, count in (+counts).items():
+        for name, count in (+self._row_counts()).items():
             rows = counted(count, "row")
-            function = self.skeleton.functions[name]
+            function = self.sketch.functions.get(name)
+            if function is None:
+                continue
             place = self.source.place(function.line)
             if function.drops:
                 yield f"{place}: {name} returns nothing: its rows are left out ({rows})."
@@ -564,6 +566,17 @@ class Dump:
                 unused = ", ".join(function.unused)
                 verb = "is" if len(function.unused) == 1 else "are"
                 yield f"{place}: {function.model}: {unused} {verb} left out ({rows})."
+
+    def _row_counts(self) -> Counter[str]:
+        """Return the number of rows that call each create function."""
+        counts: Counter[str] = Counter()
+        for table in self.tables:
+            counts[table.function.name] += table.row_count
+        outlines = [self.outline, *(file.outline for file in self.files.values())]
+        for outline in outlines if self.is_program else ():
+            for block in outline.blocks if outline is not None else ():
+                counts[block.function] += block.rows
+        return counts
 
     def verify(self) -> Iterator[FixtureError]:
         """Yield an error for each file of a directory dump that differs from the manifest."""

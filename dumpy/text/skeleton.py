@@ -185,14 +185,31 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
 def sketch(outline: Outline) -> Skeleton:
     """Return what the statements of a program say that have the shape of data.
 
-    Raises FormatError if it is not Python.
+    A create function that is code has a field for each parameter that the code uses. Raises
+    FormatError if the program is not Python.
     """
     module = _Module(outline=outline, style=YIELDED, bound={"new", "resolve_model"})
     for statement in statements(outline, is_whole=True):
-        if isinstance(statement, ast.Assign):
-            with suppress(NotData):
-                _module_statement(module, statement)
+        match statement:
+            case ast.Assign():
+                with suppress(NotData):
+                    _module_statement(module, statement)
+            case ast.FunctionDef(name=name) if name.startswith("create_"):
+                try:
+                    _module_statement(module, statement)
+                except NotData:
+                    module.functions[name] = _used_parameters(module, statement)
     return module
+
+
+def _used_parameters(module: _Module, node: ast.FunctionDef) -> CreateFunction:
+    """Return a create function that is code, with the parameters that the code uses as fields."""
+    parameters = tuple(argument.arg for argument in node.args.args)
+    used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    fields = {name: position for position, name in enumerate(parameters) if name in used}
+    variables = {f"create_{variable.lower()}": variable for variable in module.models}
+    label = module.models.get(variables.get(node.name, ""), node.name)
+    return CreateFunction(node.name, label, parameters, fields, {}, node.lineno)
 
 
 def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple[Part, ...]:

@@ -396,6 +396,17 @@ def test_fields_and_tables_that_an_edit_leaves_out_are_named(site: Site, dump: P
     assert "shop.Artist is not listed in TABLES" in said
 
 
+def test_so_are_fields_that_a_program_does_not_use(site: Site, dump: Path) -> None:
+    edit_program(
+        dump,
+        ("        similar=similar", "        #imilar=similar"),
+        ("        title=title", "        title=title.upper()"),
+    )
+    sentence = "shop.Album: similar is left out (25 rows)"
+    assert sentence in site.succeed("checkdump", dump)
+    assert site.restore(dump).count(sentence) == 2
+
+
 def test_code_beside_a_model_that_was_removed_needs_one_line(site: Site, dump: Path) -> None:
     change_models(site, MODELS[MODELS.index("class Album") :], "")
     edit_program(dump, ("        name=name", "        name=name.upper()"))

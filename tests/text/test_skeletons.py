@@ -11,7 +11,7 @@ import pytest
 from text_dumps import DUMP, changed, outline_of, skeleton_of
 
 from dumpy.text.outline import YIELDED, Extent, parse, split
-from dumpy.text.skeleton import Constant, InlineRow, NotData, Skeleton, interpret
+from dumpy.text.skeleton import Constant, InlineRow, NotData, Skeleton, interpret, sketch
 from dumpy.text.words import inf
 
 
@@ -265,6 +265,17 @@ def test_the_placeholders_are_statements_of_the_tree() -> None:
     exec(compile(tree, "<dump>", "exec"), names)
     given = [list(section) for section in names["objects"]()]  # type: ignore[operator]
     assert given == [["rows 0"], ["rows 1"]]
+
+
+def test_a_sketch_of_a_program_has_what_is_data_and_the_parameters_that_code_uses() -> None:
+    text = changed("format 1", "program 1").replace("**{'class': class_},", "")
+    text = text.replace("id=id,", "id=id + 1,").replace(
+        "from dumpy.dump", "import os\nfrom dumpy.dump"
+    )
+    program = sketch(outline_of(text))
+    assert program.migrations == {"music": "0003_playlist"}
+    track = program.functions["create_music_track"]
+    assert (track.model, track.unused) == ("music.Track", ["class_"])
 
 
 def test_the_tree_of_a_program_is_not_data_but_can_be_compiled() -> None:
