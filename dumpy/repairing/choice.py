@@ -52,7 +52,7 @@ class Condition:
             except TypeError:  # None, or a natural key
                 return False
         if isinstance(value, Natural):
-            is_equal = ".".join(map(str, value.key)) in self.texts
+            is_equal = joined_key(value) in self.texts
         else:
             is_equal = _distinct(value) in map(_distinct, self.values)
         return is_equal != (self.operator == "!=")
@@ -78,6 +78,11 @@ class Choice:
     def __str__(self) -> str:
         keys = [f"the key {' or '.join(map(str, self.keys))}"] if self.keys else []
         return ", ".join([*keys, *map(str, self.conditions)])
+
+
+def joined_key(reference: Natural) -> str:
+    """Return the parts of a natural key with dots between them, as in conditions."""
+    return ".".join(map(str, reference.key))
 
 
 def _distinct(value: Any) -> Any:

@@ -24,7 +24,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
-from dumpy.repairing.choice import Choice, InvalidChoice
+from dumpy.repairing.choice import Choice, Condition, InvalidChoice, joined_key
 from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.instances import dumped_row, new
 from dumpy.schema.references import (
@@ -181,12 +181,31 @@ class Repair:
             rows = list(self._find(table, names, lambda row: _CHOSEN if row in choice else ""))
             if not rows:
                 raise InvalidChoice(f"{table.label}: the dump has no row with {choice}.")
+            for condition in choice.conditions:
+                self._require_natural_key(condition, rows)
             return rows
         rows = self._find_by(table, (key,), {(value,): _CHOSEN for value in choice.keys})
         for pk in sorted(choice.keys - {row.key[0] for row in rows}, key=str):
             ref = RowRef(table.label, pk)
             self._result.problems.append(Problem(ref, "the dump has no such row."))
         return rows
+
+    def _require_natural_key(self, condition: Condition, rows: Iterable[Candidate]) -> None:
+        """Raise ``InvalidChoice`` if every row differs from a key because it is a primary key."""
+        name, equal = condition.name, replace(condition, operator="=")
+        keys = (row.values[name] for row in rows if condition.operator == "!=")
+        key = next((key for key in keys if isinstance(key, Natural)), None)
+        (table,) = {row.table for row in rows}
+
+        def reason_for(values: Values) -> str:
+            return _CHOSEN if name in values and equal.is_met(values[name]) else ""
+
+        if key and not any(self._find(table, {*table.key, name}, reason_for)):
+            raise InvalidChoice(
+                f"--where {condition}: the dump refers to {key.model} by natural key, such as "
+                f"{joined_key(key)}, and has no row with {equal}. Write the parts of the natural "
+                "key with dots, or leave the condition out: every row meets it."
+            )
 
     def _add(self, row: Candidate) -> bool:
         """Add a row to those to restore if it is missing; return whether it was added."""

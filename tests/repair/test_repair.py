@@ -716,6 +716,25 @@ def test_of_children_that_refer_by_natural_key_it_is_said_how_to_choose_them(
     assert zoo.Mascot.objects.get().nation_id == 1
 
 
+def test_an_inequality_to_a_primary_key_is_refused_where_the_dump_has_natural_keys(
+    natural_dump: Path,
+) -> None:
+    with pytest.raises(DumpyError) as caught:
+        repaired(natural_dump, "zoo.Mascot", where=["nation!=1"])
+    assert str(caught.value) == (
+        "--where nation_id!=1: the dump refers to zoo.Nation by natural key, such as A, and has no "
+        "row with nation_id=1. Write the parts of the natural key with dots, or leave the "
+        "condition out: every row meets it."
+    )
+    other = zoo.Nation.objects.get(name="B")
+    zoo.Mascot.objects.create(pk=2, name="Boar", nation=other)
+    options = {"use_natural_foreign_keys": True, "format": "py", "verbosity": 0}
+    natural_dump.write_text(called("dumpdata", "zoo.Mascot", **options).out, encoding="utf-8")
+    zoo.Mascot.objects.all().delete()
+    repaired(natural_dump, "zoo.Mascot", where=["nation!=A"])
+    assert zoo.Mascot.objects.get().nation_id == 2
+
+
 def test_links_by_natural_key_come_back_with_a_row(natural_dump: Path) -> None:
     zoo.Mascot.allies.through.objects.all().delete()
     zoo.Nation.objects.filter(pk=2).delete()
