@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, partial
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -331,6 +332,12 @@ def reason_of(error: Exception) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the question whether a similar name was meant, or ``""`` if there is none."""
+    similar = get_close_matches(name, list(names), 1)
+    return f"Did you mean {similar[0]}?" if similar else ""
 
 
 def _more(items: Sequence[object], indent: str = "") -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
+from django.db.migrations import operations as ops
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
-from dumpy.errors import DumpyError, MigrationError, counted, sentence
+from dumpy.errors import DumpyError, MigrationError, counted, sentence, suggestion
 from dumpy.migrating.changes import (
     AddField,
     Change,
@@ -43,9 +45,7 @@ Handler = Callable[[Any], object]
 """A function that takes the loader."""
 KEY = "__dumpy_migration__"
 _CREATE = "create_"
-_CLOSE = 0.9
-# Field names are shorter than labels.
-_CLOSE_FIELD = 0.75
+_REMOVED = "If the project had it once, let a later step name it: remove_model() or remove_field()."
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,6 @@ class Migration:
         self.before_load: list[Handler] = []
         self.after_load: list[Handler] = []
         self.skipped: list[str] = []
-        self._unknown_names: set[str] = set()
         self.step = ""
         self.has_arrived = False
         self._is_first = True
@@ -177,10 +176,10 @@ class Migration:
     def finish(self) -> None:
         """Make the functions of the namespace return instances of the current models.
 
-        Raises ``MigrationError`` for a typo; other unknown names are added to ``skipped``.
+        Raises ``MigrationError`` for a name that is misspelt.
         """
-        labels = self._known_labels()
-        self.skipped += skipped_changes(self._changes, self._original, labels, self._unknown_names)
+        functions, labels = self._original.values(), self._known_labels()
+        self.skipped += unknown_names(self._changes, functions, labels)
         for name, (create, start) in self._creates.items():
             self.namespace[name] = InstanceFunction(create, tuple(self._changes[start:]))
 
@@ -279,13 +278,10 @@ class Migration:
     def _refuse_name(self, reason: str, name: str = "", known: Iterable[str] = ()) -> None:
         """Raise ``MigrationError`` for a name that a dump of the step's version should have.
 
-        A single file does not list empty tables, so only a typo is refused there.
+        A single file does not list empty tables.
         """
-        self._unknown_names.add(name)
-        similar = get_close_matches(name, known, 1, 0.6 if self._is_complete else _CLOSE)
-        if self._is_first and (self._is_complete or similar or not name):
-            hint = f"Did you mean {similar[0]}?" if similar else ""
-            raise MigrationError(self.step, reason, hint)
+        if self._is_first and (self._is_complete or not name):
+            raise MigrationError(self.step, reason, suggestion(name, known))
 
     def _replace_models(self) -> None:
         """Replace the models in the namespace with stand-ins."""
@@ -327,74 +323,105 @@ def _label_of_variable(name: str, value: object) -> str | None:
     return None
 
 
-def skipped_changes(
-    changes: Sequence[Change],
-    functions: Mapping[str, CreateFunction],
-    labels: Collection[str],
-    unknown_names: Container[str],
+def unknown_names(
+    changes: Sequence[Change], functions: Iterable[CreateFunction], labels: Iterable[str]
 ) -> Iterator[str]:
-    """Yield a message for each change without effect; raise ``MigrationError`` for a typo.
+    """Yield a message for each change of a model, function or field that nothing else has.
 
-    ``functions`` are the functions of the dump, ``labels`` the models known after all steps, and
-    ``unknown_names`` the unknown models and functions that steps have named. A name that another
-    step mentions is not a typo: older dumps lack it.
+    Dumps of older versions may lack it. Then the project, one of its migrations, or a change that
+    renames or removes it has the name, or else it is misspelt: raises ``MigrationError``, unless
+    the app has no migrations. ``functions`` are the functions of the dump, ``labels`` the labels of
+    models known after all steps.
     """
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        known[label.lower()] = set()
+    for function in functions:
+        known[function.model.lower()].update(function.fields)
+    for model in apps.get_models():
+        known[model._meta.label_lower].update(table_of(model).names)
+    if not any(_unknown_name(change, changes, known) for change in changes):
+        return
+    historical = historical_fields()
+    for label, names in historical.items():
+        known[label].update(names)
+    of_apps_with_migrations = tuple(
+        {f"{_CREATE}{label.partition('.')[0]}_" for label in historical}
+    )
     for change in changes:
-        if change.is_strict or isinstance(change, RemoveField | RemoveModel):
-            continue
-        mentions = (
-            other
-            for other in changes
-            if other is not change
-            and (other.step != change.step or isinstance(other, RenameModel | RemoveModel))
-        )
-        named = {other.label for other in mentions} | {*labels}
-        name = change.create.__name__ if isinstance(change, Override) else ""
-        if name and not change.label:
-            if name in unknown_names and name not in map(create_name, named):
-                yield _skip_message(change, f"a function {name}()", name, map(create_name, labels))
-        elif change.label in unknown_names and change.label not in named:
-            names = _labels_of(change.label, changes)
-            what = f"a model {change.label!r}"
-            message = _skip_message(change, what, change.label, {*labels} - names)
-            if not names.intersection(labels):
-                yield message
-        elif isinstance(change, ChangeValues | RenameField):
-            yield from _skipped_field(change, changes, functions)
+        if error := _unknown_name(change, changes, known):
+            if _function_name(change).startswith(of_apps_with_migrations):
+                raise error
+            yield f"{change.step}: {error.reason} It is skipped."
 
 
-def _skipped_field(
-    change: ChangeValues | RenameField,
-    changes: Sequence[Change],
-    functions: Mapping[str, CreateFunction],
-) -> Iterator[str]:
-    labels = _labels_of(change.label, changes)
-    dumped = [function for function in functions.values() if function.model in labels]
-    known = {name for function in dumped for name in function.fields}
-    for model in apps.get_models() if dumped else ():
-        known |= set(table_of(model).names) if model._meta.label in labels else set()
-    name, new = (change.old, change.new) if isinstance(change, RenameField) else (change.name, "")
-    known_later = {
-        field
-        for other in changes
-        if other is not change
-        and (other.step != change.step or isinstance(other, AddField | Override | RemoveField))
-        for field in _fields_of(other)
-    }
-    if dumped and not any(change.find_name(known | known_later, n) for n in (name, new)):
-        what = f"a field {name!r} of {change.label}"
-        yield _skip_message(change, what, name, known | known_later, _CLOSE_FIELD)
+def _unknown_name(
+    change: Change, changes: Sequence[Change], known: Mapping[str, Iterable[str]]
+) -> MigrationError | None:
+    """Return the error for a change whose model, function or field nothing else has, or None.
+
+    ``known`` has the names of the fields of each model by label, in lower case.
+    """
+    if not isinstance(change, AddField | ChangeValues | Override | RenameField):
+        return None
+    others = [other for other in changes if other is not change]
+    labels = {*known, *(other.label.lower() for other in others if isinstance(other, RemoveModel))}
+    own = {label.lower() for label in _labels_of(change.label, changes)}
+    if isinstance(change, Override) and not change.label:
+        name, names = _function_name(change), set(map(create_name, labels))
+        return None if name in names else _misspelt(change, f"a function {name}()", name, names)
+    if own.isdisjoint(labels):
+        current = [model._meta.label for model in apps.get_models()]
+        return _misspelt(change, f"a model {change.label!r}", change.label, current)
+    related = [other for other in others if other.label.lower() in {*own, ""}]
+    fields = {name for label in own for name in known.get(label, ())}
+    fields |= {name for other in related for name in _fields_of(other)}
+    if not fields or not isinstance(change, ChangeValues | RenameField):
+        return None
+    name, *new = (change.old, change.new) if isinstance(change, RenameField) else (change.name,)
+    if any(change.find_name(fields, alias) for alias in (name, *new)):
+        return None
+    return _misspelt(change, f"a field {name!r} of {change.label}", name, fields)
 
 
-def _skip_message(
-    change: Change, what: str, name: str, known: Iterable[str], cutoff: float = _CLOSE
-) -> str:
-    """Return the message about an unknown name; raises ``MigrationError`` if it is a typo."""
-    # Names that differ only in a number are not typos.
-    others = [other for other in known if re.sub(r"\d", "", other) != re.sub(r"\d", "", name)]
-    for meant in get_close_matches(name, others, 1, cutoff):
-        raise MigrationError(change.step, f"nothing has {what}.", f"Did you mean {meant}?")
-    return f"{change.step}: nothing has {what}: skipped."
+def _function_name(change: Change) -> str:
+    """Return the name of the create function of a change."""
+    return change.create.__name__ if isinstance(change, Override) else create_name(change.label)
+
+
+def _misspelt(change: Change, what: str, name: str, names: Iterable[str]) -> MigrationError:
+    return MigrationError(change.step, f"nothing has {what}.", suggestion(name, names) or _REMOVED)
+
+
+def historical_fields() -> dict[str, set[str]]:
+    """Return the names of the fields that the migrations of the project have ever had.
+
+    They are by label of the model, in lower case.
+    """
+    fields: defaultdict[str, set[str]] = defaultdict(set)
+
+    def add(app: str, operation: Operation) -> None:
+        match operation:
+            case ops.SeparateDatabaseAndState() | ops.RunSQL():
+                for state_operation in operation.state_operations:
+                    add(app, state_operation)
+            case ops.CreateModel():
+                names = (name for name, _field in operation.fields)
+                fields[f"{app}.{operation.name_lower}"].update(names)
+            case ops.RenameModel():
+                old = fields[f"{app}.{operation.old_name_lower}"]
+                fields[f"{app}.{operation.new_name_lower}"].update(old)
+            case ops.RenameField():
+                fields[f"{app}.{operation.model_name_lower}"].add(operation.new_name)
+            case ops.AddField():
+                fields[f"{app}.{operation.model_name_lower}"].add(operation.name)
+
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    for (app, _name), migration in sorted(loader.disk_migrations.items()):
+        for operation in migration.operations:
+            add(app, operation)
+    return fields
 
 
 def _labels_of(label: str, changes: Sequence[Change]) -> set[str]:
@@ -408,8 +435,9 @@ def _labels_of(label: str, changes: Sequence[Change]) -> set[str]:
 
 
 def _fields_of(change: Change) -> set[str]:
+    """Return the names of the fields that a change adds, renames, removes, or takes."""
     if isinstance(change, Override):
         return set(change.parameters)
     if isinstance(change, RenameField):
         return {change.old, change.new}
-    return {change.name} if isinstance(change, AddField | ChangeValues | RemoveField) else set()
+    return {change.name} if isinstance(change, AddField | RemoveField) else set()

@@ -7,14 +7,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import chain, starmap
 from types import CodeType, GeneratorType, ModuleType, TracebackType
 from typing import Any
 
 from django.db.models import Model
 
-from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence, suggestion
 from dumpy.reading.dump import Dump, map_references, row_lines, without_comments
 from dumpy.reading.source import announce, execution_hint
 from dumpy.schema.instances import dumped_row
@@ -170,9 +169,8 @@ class Program:
         names = [name for name in self._module.__dict__ if name.startswith("create_")]
         if block.function in names:
             return self._module.__dict__[block.function]
-        similar = get_close_matches(block.function, names, 1)
-        hint = f"Did you mean {similar[0]}?" if similar else ""
         reason = f"there is no function {block.function}."
+        hint = suggestion(block.function, names)
         raise FixtureError(self.source.place(block.first_line), reason, hint)
 
     def _call(self, create: Any, values: tuple[object, ...]) -> Sequence[Any]:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn, TypeGuard
+
+from dumpy.errors import suggestion
 
 from . import words
 from .emit import FLUSH, IMPORTED, INSTALL, MAIN, MASKED, SUBSET, UNMASKED
@@ -465,9 +466,9 @@ def _rows(module: _Module, body: Sequence[ast.stmt]) -> tuple[Part, ...]:
     parts = tuple(_part(module.outline, module.style, statement, evaluate) for statement in body)
     for part, statement in zip(parts, body, strict=True):
         if part.function not in module.functions:
-            similar = get_close_matches(part.function, module.functions, 1)
-            hint = f" Did you mean {similar[0]}?" if similar else ""
-            raise NotData(statement.lineno, f"there is no function {part.function}.{hint}")
+            reason = f"there is no function {part.function}."
+            hint = suggestion(part.function, module.functions)
+            raise NotData(statement.lineno, f"{reason} {hint}".rstrip())
     return parts
 
 

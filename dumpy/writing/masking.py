@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from importlib import import_module
 from itertools import chain
 from typing import Any
@@ -24,7 +23,14 @@ from django.db.models import F, UniqueConstraint
 from django.utils.module_loading import import_string
 from django.utils.timezone import is_aware
 
-from dumpy.errors import DumpFailed, RowRef, UnreadableValue, UnwritableRow, sentence
+from dumpy.errors import (
+    DumpFailed,
+    RowRef,
+    UnreadableValue,
+    UnwritableRow,
+    sentence,
+    suggestion,
+)
 from dumpy.masks import Mask
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import as_returned, encoded
@@ -228,8 +234,9 @@ def _table_of_mask(mask: type[Mask]) -> Table:
         model_class: ModelType = apps.get_model(model) if isinstance(model, str) else model
         table, is_abstract = table_of(model_class), model_class._meta.abstract
     except (LookupError, ValueError, AttributeError) as error:
-        hint = _suggestion(str(model), (other._meta.label for other in apps.get_models()))
-        raise DumpFailed(f"{_place(mask)}: there is no model {model!r}.{hint}") from error
+        hint = suggestion(str(model), (other._meta.label for other in apps.get_models()))
+        reason = f"{_place(mask)}: there is no model {model!r}."
+        raise DumpFailed(f"{reason} {hint}".rstrip()) from error
     if is_abstract:
         reason = "is abstract: write a mask for each model that inherits from it."
         raise DumpFailed(f"{_place(mask)}: {table.label} {reason}")
@@ -246,8 +253,8 @@ def _methods_of_mask(mask: type[Mask], table: Table) -> Iterator[tuple[str, Meth
         method, reason = getattr(instance, name), ""
         if name not in fields:
             reason = (
-                f"{table.label} has no field {name!r} with a column of its own."
-                f"{_suggestion(name, fields)} A field of a parent model is masked in a mask of it."
+                f"{table.label} has no field {name!r} with a column of its own. A field of a "
+                f"parent model is masked in a mask of it. {suggestion(name, fields)}".rstrip()
             )
         elif method is not None and not callable(method):
             reason = f"it must be a method or None, not {method!r}."
@@ -297,8 +304,3 @@ def _unique_names(model: ModelType) -> set[str]:
 
 def _place(mask: type[Mask]) -> str:
     return f"{inspect.getfile(mask)}: {mask.__name__}"
-
-
-def _suggestion(name: str, names: Iterable[str]) -> str:
-    close = get_close_matches(name, list(names), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -165,7 +165,7 @@ def test_a_mask_of_an_unknown_model_is_refused_with_file_and_spelling(
 ) -> None:
     said = refusal("music.Artits")
     assert "test_masks.py: TestMask" in said
-    assert "there is no model 'music.Artits'. Did you mean 'music.Artist'?" in said
+    assert "there is no model 'music.Artits'. Did you mean music.Artist?" in said
 
 
 @isolate_apps("zoo")
@@ -185,9 +185,9 @@ def test_a_mask_of_an_abstract_model_is_refused_as_it_would_mask_nothing(
 
 
 def test_a_mask_of_an_unknown_field_is_refused_with_spelling(refusal: Callable[..., str]) -> None:
-    assert "no field 'nmae' with a column of its own. Did you mean 'name'?" in refusal(
-        "music.Artist", nmae=lambda _self, _value: ""
-    )
+    said = refusal("music.Artist", nmae=lambda _self, _value: "")
+    assert "no field 'nmae' with a column of its own." in said
+    assert said.endswith("Did you mean name?")
 
 
 @pytest.mark.parametrize(
