@@ -396,13 +396,24 @@ class Repair:
             self._result.restored[label] += counts.inserted
 
     def _lost_targets(self) -> Iterator[Problem]:
-        """Yield a problem for each restored row that refers to a row that was deleted meanwhile."""
+        """Yield a problem for each restored row or link to a row that was deleted meanwhile."""
         # MySQL does not check the constraints of these rows when the transaction ends.
-        for table in {row.table for row in self._rows.values()}:
+        restored = {row.table for row in self._rows.values()}
+        for table in restored:
             for dangling in dangling_references(table, self._using):
                 key: Any = dangling.pk if len(table.key) > 1 else (dangling.pk,)
                 if row := self._rows.get(Target(table, table.key, key)):
                     yield Problem(row.ref, str(dangling), "reference", dangling.name)
+        for link in (link for model in apps.get_models() for link in table_of(model).links):
+            through: QuerySet[Any] = QuerySet(link.through, using=self._using)
+            ends = list(references_of(table_of(link.through)))
+            if restored.isdisjoint(end.target for end in ends):
+                continue
+            for dangling in dangling_references(table_of(link.through), self._using):
+                for linked, end in product(through.filter(pk=dangling.pk).values(), ends):
+                    target = Target(end.target, end.to, _values(end.own, linked))
+                    if row := self._rows.get(target):
+                        yield Problem(row.ref, f"{link.name}: {dangling}", "reference", link.name)
 
     def _dangling(self, row: Candidate) -> Iterator[Problem]:
         """Yield a problem for each foreign key to a row that will not exist."""

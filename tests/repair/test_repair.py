@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -24,6 +25,7 @@ from sites import NewSite, Site
 from dumpy.dump import natural
 from dumpy.errors import DumpyError
 from dumpy.loading.loader import Loader
+from dumpy.repairing.repair import Repair
 from dumpy.repairing.special import SpecialKeys, UnmatchedKey
 from dumpy.schema.tables import table_of
 from music.models import Album, Artist, Employee, Genre, MediaType, Playlist, Track
@@ -416,17 +418,35 @@ def test_a_row_that_somebody_else_deletes_meanwhile_is_an_error(
 ) -> None:
     """MariaDB and MySQL do not check foreign keys at the end of a transaction."""
     Track.objects.filter(pk=1).delete()
-
-    def finish(loader: Loader) -> None:
-        whole(loader)
-        with connection.constraint_checks_disabled(), connection.cursor() as cursor:
-            cursor.execute("DELETE FROM music_mediatype")
-
-    whole = Loader.finish
-    monkeypatch.setattr(Loader, "finish", finish)
+    delete_meanwhile(monkeypatch, Loader, "finish", "music_mediatype")
     _said, reason = failed(dump, "music.Track", "1")
     assert "refers to a row of music.MediaType that does not exist." in reason
     assert not Track.objects.filter(pk=1).exists()
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize(("lost", "other"), [("track", "playlist"), ("playlist", "track")])
+def test_a_row_with_links_that_somebody_else_deletes_meanwhile_is_an_error(
+    lost: str, other: str, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = apps.get_model("music", lost)
+    model.objects.filter(pk=2).delete()
+    delete_meanwhile(monkeypatch, Repair, "_restore_links", f"music_{other}")
+    _said, reason = failed(dump, model._meta.label, "2")
+    assert f"playlists: {other}_id=" in reason
+    assert not model.objects.filter(pk=2).exists()
+
+
+def delete_meanwhile(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, table: str) -> None:
+    """Empty a table after a method has run, as another session would."""
+
+    def call(*arguments: object) -> None:
+        whole(*arguments)
+        with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table}")
+
+    whole = getattr(owner, name)
+    monkeypatch.setattr(owner, name, call)
 
 
 def test_what_is_neither_here_nor_in_the_dump_is_an_error(tmp_path: Path) -> None:
