@@ -7,26 +7,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from django.apps import apps
-from django.db import router
-
 from dumpy import reading
-from dumpy.checking.names import ModelComparison, ModelRows
 from dumpy.checking.rehearsal import rehearse
-from dumpy.checking.report import Finding, Findings
+from dumpy.checking.report import Findings
 from dumpy.conf import project_version
 from dumpy.errors import ConfigurationError, FixtureError, MigrationError, RestoreFailed
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.chain import NoStep
 from dumpy.migrating.install import current_policy, migrating
-from dumpy.reading import Dump, DumpedTable
+from dumpy.reading import Dump
 from dumpy.reading.program import labels_in
 from dumpy.restoring.changes import Changes
 from dumpy.restoring.content import Content, require_dump
+from dumpy.restoring.findings import Finding
+from dumpy.restoring.names import ModelComparison, ModelRows, added_models, models_of
 from dumpy.restoring.plans import skipped_advice, through_advice
-from dumpy.schema.tables import ModelType, table_of
+from dumpy.schema.tables import table_of
 from dumpy.text.manifest import NAME, RESTORE
-from dumpy.writing.database import LEFT_OUT
 
 
 def check(
@@ -96,7 +93,7 @@ class _Check:
         changes = Changes(None)
         with _collecting_damage(result):
             changes = self.content.changes
-        comparison = ModelComparison(models, self._added(models), changes)
+        comparison = ModelComparison(models, added_models(self.dump, models, self.using), changes)
         result.findings += comparison.findings()
         result.findings += _without_migration(models, comparison)
         result.findings += _read_by_code(models)
@@ -128,14 +125,12 @@ class _Check:
 
     def _models(self) -> list[ModelRows]:
         """Count all rows, and return those that are data, by create function."""
-        groups: dict[tuple[int, str], list[DumpedTable]] = {}
+        models: list[ModelRows] = []
         with _collecting_damage(self.result):
             for table in self.content.tables:
                 if table.create is not None:
                     self._count(ModelRows([table]))
-                elif not table.drops:
-                    groups.setdefault((table.function.line, table.label), []).append(table)
-        models = [ModelRows(tables) for tables in groups.values()]
+            models = models_of(self.content.data)
         for model in models:
             self._count(model)
         return models
@@ -145,21 +140,6 @@ class _Check:
             model.count()
         if self.result.manifest is None:
             self.result.rows[model.label] = self.result.rows.get(model.label, 0) + model.rows
-
-    def _added(self, models: Sequence[ModelRows]) -> list[ModelType]:
-        """Return the models of the project that the dump does not mention."""
-        labels = {model.label for model in models} | {entry.model for entry in self.dump.entries}
-        labels |= {*self.dump.skeleton.models.values()} if self.dump.skeleton else set()
-        labels |= {*self.dump.manifest.left_out} if self.dump.manifest else set()
-        known = {*(label.lower() for label in labels), *LEFT_OUT}
-        return [
-            model
-            for model in apps.get_models()
-            if model._meta.label_lower not in known
-            and not (model._meta.proxy or model._meta.swapped)
-            and model._meta.managed
-            and router.allow_migrate_model(self.using, model)
-        ]
 
     def _unmasked(self) -> Iterator[Finding]:
         """Yield the fields of a masked dump that look personal and have no mask."""

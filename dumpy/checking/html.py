@@ -15,10 +15,10 @@ from django.template import Context, Engine
 
 import dumpy
 from dumpy.checking.diff import Change, Diff, RowDiff, cut
-from dumpy.checking.names import referenced_models
 from dumpy.checking.report import Findings, verdict
 from dumpy.errors import DumpyError, printable_lines
 from dumpy.loading.registry import TODAY
+from dumpy.restoring.names import referenced_models
 from dumpy.schema.tables import table_of
 from dumpy.writing.publishing import replaced
 

@@ -17,10 +17,11 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from packaging.version import Version
 
-from dumpy.checking.report import Finding, Findings
+from dumpy.checking.report import Findings
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
 from dumpy.migrating.chain import step_version, steps_of, version_of
+from dumpy.restoring.findings import Finding
 from dumpy.writing.publishing import replaced
 
 _FILE = "migrators"

@@ -12,7 +12,7 @@ from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.diff import RowDiff
-from dumpy.checking.report import SHOWN, Finding, Findings, NoScratch, literal
+from dumpy.checking.report import SHOWN, Findings, NoScratch
 from dumpy.engines import engine_of
 from dumpy.errors import (
     DumpyError,
@@ -30,6 +30,7 @@ from dumpy.migrating.migrator import Migrator
 from dumpy.reading.source import allow_programs
 from dumpy.restoring.compare import DumpedContent, stored_differences
 from dumpy.restoring.content import Content, require_permission
+from dumpy.restoring.findings import Finding, literal
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
 from dumpy.restoring.scratch import build_scratch, kept_name, scratch

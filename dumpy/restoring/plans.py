@@ -18,7 +18,9 @@ from dumpy.migrating.install import Policy, migrating
 from dumpy.reading import DumpedTable
 from dumpy.restoring import schema
 from dumpy.restoring.content import Content
+from dumpy.restoring.findings import Finding
 from dumpy.restoring.history import MigrateTo
+from dumpy.restoring.names import ModelComparison, added_models, models_of
 from dumpy.schema.instances import resolving
 from dumpy.schema.tables import table_of
 from dumpy.writing.database import LEFT_OUT, last_migrations, select
@@ -101,6 +103,7 @@ class Plan:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
             return
+        errors = [*self._naming_new_fields(errors, tables)]
         hints = [*filter(None, [self.hint]), *skipped]
         version = self.content.dump.version
         if version is not None and version == project_version():
@@ -126,6 +129,23 @@ class Plan:
                 place = table.declared_at(field.name)
                 reason = f"{field.label}.{field.name} {field.reason}."
                 yield FixtureError(place, reason, _RETARGETED.format(field.step))
+
+    def _naming_new_fields(
+        self, errors: Sequence[FixtureError], tables: Sequence[DumpedTable]
+    ) -> Iterator[FixtureError]:
+        """Yield errors; that of a removed field names the field or model that may have its values.
+
+        Rows are only counted for models with errors.
+        """
+        places, models = {error.place for error in errors}, models_of(tables)
+        for model in models:
+            if not places.isdisjoint(map(model.place, model.fields)):
+                model.count()
+        added = added_models(self.content.dump, models, self.using)
+        findings = ModelComparison(models, added, self.content.changes).findings()
+        moved = {f.place: f for f in findings if f.kind == "field-removed" and f.to}
+        for error in errors:
+            yield _moved(moved[error.place]) if error.place in moved else error
 
     def build(self) -> None:
         """Build the schema."""
@@ -156,6 +176,15 @@ class Plan:
     def removals(self) -> Sequence[str]:
         """No messages: a dump whose values cannot be kept is refused."""
         return ()
+
+
+def _moved(finding: Finding) -> FixtureError:
+    """Return the error for a field whose values may be in another field or model today."""
+    assert finding.place is not None
+    reason = f"{finding.model}.{finding.field}: {finding.reason}."
+    hint = [f"{finding.hint[0].upper()}{finding.hint[1:]}", "Or in a migrator:"]
+    steps = (f"  {step}" for step in finding.step.splitlines())
+    return FixtureError(finding.place, reason, "\n  ".join(["", *hint, *steps]))
 
 
 def through_advice(content: Content) -> str:

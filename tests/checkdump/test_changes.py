@@ -108,12 +108,10 @@ def restored(site: Site) -> None:
 def restored_as_program(site: Site, found: dict[str, Any]) -> None:
     """Paste the line of a finding's hint into a copy of the dump, as it says, and restore that."""
     shutil.copytree(site.directory / "dump", site.directory / "program")
-    place, _, hint = found["hint"].partition(": make the first line")
-    path, _, line = place.rpartition(":")
-    pasted = hint.partition("this one: ")[2]
-    script = site.directory / path.replace("dump/", "program/")
+    place, pasted = found["place"], found["hint"].partition("this one: ")[2]
+    script = site.directory / place["file"].replace("dump/", "program/")
     lines = script.read_text(encoding="utf-8").splitlines()
-    lines[0], lines[int(line) - 1] = "# dumpy: program 1", f"        {pasted}"
+    lines[0], lines[place["line"] - 1] = "# dumpy: program 1", f"        {pasted}"
     script.write_text("\n".join([*lines, ""]), encoding="utf-8")
     site.succeed("restore", "program", "--noinput")
 
@@ -171,7 +169,7 @@ def test_a_foreign_key_that_is_a_many_to_many_field_now_keeps_its_links(
         models=OLD.replace(old, new),
     )
     (found,) = checked(site)
-    assert (found["field"], found["to"], found["action"]) == ("author_id", name, "migrate")
+    assert (found["field"], found["to"], found["action"]) == ("author_id", name, "edit")
     assert f"was a foreign key, and may be the many-to-many field {name} now" in found["reason"]
     assert "New fields" not in site.manage("checkdump", "dump").stdout
     restored_as_program(site, found)

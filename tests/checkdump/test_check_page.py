@@ -14,7 +14,8 @@ from pages import Page
 from running import called, dumped
 
 from dumpy.checking.html import write_check
-from dumpy.checking.report import Finding, Findings
+from dumpy.checking.report import Findings
+from dumpy.restoring.findings import Finding
 from music.models import Artist
 
 pytestmark = pytest.mark.django_db

@@ -86,3 +86,24 @@ def test_a_list_of_a_parameter_is_refused_as_code(shop: Site) -> None:
     said = shop.refuse(shop.the_dump)
     assert "[kind_id] is computed from the parameter kind_id." in said
     assert "write '# dumpy: program 1' as its first line" in said
+
+
+def test_a_restore_names_the_new_field_and_both_ways_to_keep_the_values(shop: Site) -> None:
+    said = shop.refuse(shop.the_dump)
+    assert "kind_id: was a foreign key, and may be the many-to-many field kinds now." in said
+    assert "this one: kinds=[] if kind_id is None else [kind_id],\n" in said
+    assert '  self.rename_field("shop.Item", "kind_id", "kinds")\n' in said
+    assert "Comment the line out" not in said
+
+
+def test_it_names_a_foreign_key_that_was_a_many_to_many_field_too(shop: Site) -> None:
+    shop.succeed("migrate", "--run-syncdb", "-v0")
+    shop.shell(
+        "from shop.models import Item, Kind\n"
+        "Item.objects.create(name='saw').kinds.create(name='tool')"
+    )
+    shop.dump("dump")
+    shop.become(BEFORE)
+    said = shop.refuse(shop.the_dump)
+    assert "kinds: was a many-to-many field, and may be the foreign key kind_id now" in said
+    assert "this one: kind_id=kinds[0] if kinds else None,\n" in said

@@ -9,15 +9,18 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
+from django.db import router
 from django.db.models import NOT_PROVIDED
 
-from dumpy.checking.report import Call, Finding, literal
 from dumpy.errors import Place
 from dumpy.loading.batches import default_of
 from dumpy.loading.registry import TODAY
-from dumpy.reading import DumpedTable
+from dumpy.reading import Dump, DumpedTable
 from dumpy.restoring.changes import Changes, count_filled
+from dumpy.restoring.findings import Call, Finding, literal
 from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
+from dumpy.writing.database import LEFT_OUT
 
 _SIMILAR = 0.6
 _LINKS, _KEY, _VALUE = "links", "key", "value"
@@ -75,6 +78,31 @@ class ModelRows:
                     self.filled[name] += count_filled(values)
                     if any(type(value) is list for value in values):
                         self.lists.add(name)
+
+
+def models_of(tables: Iterable[DumpedTable]) -> list[ModelRows]:
+    """Return the rows of tables without code by create function."""
+    groups: dict[tuple[int, str], list[DumpedTable]] = {}
+    for table in tables:
+        if not table.drops:
+            groups.setdefault((table.function.line, table.label), []).append(table)
+    return [*map(ModelRows, groups.values())]
+
+
+def added_models(dump: Dump, models: Iterable[ModelRows], using: str) -> list[ModelType]:
+    """Return the models of the project that a dump with rows of ``models`` does not mention."""
+    labels = {model.label for model in models} | {entry.model for entry in dump.entries}
+    labels |= {*dump.skeleton.models.values()} if dump.skeleton else set()
+    labels |= {*dump.manifest.left_out} if dump.manifest else set()
+    known = {*(label.lower() for label in labels), *LEFT_OUT}
+    return [
+        model
+        for model in apps.get_models()
+        if model._meta.label_lower not in known
+        and not (model._meta.proxy or model._meta.swapped)
+        and model._meta.managed
+        and router.allow_migrate_model(using, model)
+    ]
 
 
 @dataclass
@@ -295,8 +323,8 @@ class _FieldComparison:
         label, names = literal(self.table.label), (literal(name), literal(column.name))
         return replace(
             finding, reason=f"was {old}, and may be the {new}", to=column.name,
-            hint=f"{finding.place}: make the first line of the file '# dumpy: program 1', and this "
-            f"one: {line}", place=None, call=None, is_guess=True,
+            hint=f"make the first line of the file '# dumpy: program 1', and this one: {line}",
+            call=None, is_guess=True,
             proposal=f"self.change_values({label}, {names[0]}, {change})\n"
             f"self.rename_field({label}, {', '.join(names)})",
         )  # fmt: skip
