@@ -15,6 +15,7 @@ from django.utils import timezone
 from dumpy.engines import engine_of
 from dumpy.errors import LoadError, LockedOut, Place, Problem, RowRef, reason_of
 from dumpy.loading.conflicts import conflicting_row, exchangeable_columns, spare_values
+from dumpy.loading.references import dumped_key
 from dumpy.loading.report import Counts, RefusedRow, problem_of
 from dumpy.loading.statements import (
     Failures,
@@ -30,7 +31,7 @@ from dumpy.loading.statements import (
 from dumpy.reading import DumpedTable
 from dumpy.reading.dump import Block, Row
 from dumpy.schema.instances import RejectedRow, new
-from dumpy.schema.tables import Column, Field, ModelType, Table, single
+from dumpy.schema.tables import Column, Field, ModelType, Table
 from dumpy.text.skeleton import Fields, by_field
 from dumpy.text.words import Natural
 
@@ -124,8 +125,7 @@ class Layout:
 
     def ref(self, row: Row) -> RowRef:
         """Return the row reference of a row, with the primary key in the dump."""
-        values = self.values_by_name(row)
-        key = single([values.get(name) for name in self.table.key])
+        key = dumped_key(self.table, self.values_by_name(row))
         return RowRef(self.table.label, key, self.place_of(row.line))
 
     def rejected(self, row: Row, problem: Problem) -> RejectedRow:

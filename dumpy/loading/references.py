@@ -23,6 +23,7 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections, router
 from django.db.models import Exists, Model, OuterRef, QuerySet
 
+from dumpy.conf import require_trusted
 from dumpy.engines import engine_of
 from dumpy.errors import Place, Problem, RowRef
 from dumpy.loading.registry import TODAY, Registry
@@ -35,12 +36,13 @@ from dumpy.schema.tables import (
     Table,
     chunks,
     concrete,
+    from_text,
     is_content_type,
     single,
     table_of,
 )
 from dumpy.text.skeleton import by_field
-from dumpy.text.words import Natural
+from dumpy.text.words import FieldText, Natural
 
 # Larger caches are cleared, so that memory stays flat.
 _CACHE_SIZE = 100_000
@@ -551,6 +553,21 @@ def row_places(
             continue
         fields = {name: dumped_table.fields[name] for name in table.key}
         for row in dumped_table.rows():
-            key = single(list(by_field(fields, row.values).values()))
+            key = dumped_key(table, by_field(fields, row.values))
             if keys is None or str(key) in keys:
                 yield key, dumped_table.place(row.line)
+
+
+def dumped_key(table: Table, values: Mapping[str, Any]) -> object:
+    """Return the primary key of a row of a dump, like that of its instance if that is known."""
+
+    def read(name: str) -> Any:
+        value = values.get(name)
+        if type(value) is FieldText:
+            column = table.column(name)
+            with suppress(Exception):  # a custom field may raise anything
+                require_trusted(column.target, value.text)
+                return from_text(column, value.text)
+        return value
+
+    return single([read(name) for name in table.key])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 
 from dumpy.errors import RowRef, UnreadableValue, UnwritableField, sentence
 from dumpy.schema.stored import decoder, encoded, is_same_stored, is_stored_alike
-from dumpy.schema.tables import FLOAT_DIGITS, INSTANTS, Column, Link, from_text, text_of
+from dumpy.schema.tables import FLOAT_DIGITS, INSTANTS, Column, from_text, text_of
 from dumpy.text.strings import LONG, quote
 from dumpy.text.words import JSON_NULL, FieldText, Stored, Unwritable, source, writer_of
 from dumpy.writing.natural import NaturalKeys, plain_text
@@ -232,24 +232,30 @@ class ReferenceWriter:
 class LinkWriter:
     """Writes lists of primary keys or natural keys; keys that lead nowhere stay as they are."""
 
-    def __init__(self, link: Link, natural_keys: NaturalKeys | None) -> None:
-        self._link = link
+    def __init__(self, keys: ColumnWriter, natural_keys: NaturalKeys | None) -> None:
+        self._keys = keys
         self._natural_keys = natural_keys
 
     def texts(self, values: Sequence[list[Any]], _keys: Keys) -> list[str]:
-        """Return the source of each list."""
-        target = self._link.target
+        """Return the source of each list; raises ``UnwritableField``."""
+        distinct = list({value for row in values for value in row})
+        if self._natural_keys is None and _INTEGERS.issuperset(map(type, distinct)):
+            return [repr(sorted(row)) for row in values]
+        written = self._keys.written(self._keys.python(distinct, distinct), distinct)
+        texts = dict(zip(distinct, written, strict=True))
         if self._natural_keys is None:
-            if {type(value) for row in values for value in row} <= _INTEGERS:
-                return [repr(sorted(row)) for row in values]
-            return [
-                f"[{', '.join(source(_convert(target, key)) for key in sorted(row))}]"
-                for row in values
-            ]
-        keys = {value for row in values for value in row}
-        natural = _natural_sources(target, self._natural_keys, keys)
-        texts = {value: natural.get(value) or source(_convert(target, value)) for value in keys}
-        return [f"[{', '.join(sorted(texts[value] for value in row))}]" for row in values]
+            rows = [[texts[value] for value in _in_order(row, texts)] for row in values]
+        else:
+            texts |= _natural_sources(self._keys.column, self._natural_keys, set(distinct))
+            rows = [sorted(texts[value] for value in row) for row in values]
+        return [f"[{', '.join(row)}]" for row in rows]
+
+
+def _in_order(values: list[Any], texts: Mapping[Any, str]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:  # values of a custom field may have no order
+        return sorted(values, key=texts.__getitem__)
 
 
 def _natural_sources(

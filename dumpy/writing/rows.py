@@ -27,6 +27,7 @@ from dumpy.schema.tables import (
     has_natural_key,
     is_content_type,
     key_owner,
+    table_of,
 )
 from dumpy.text.strings import escape_non_ascii
 from dumpy.writing.columns import ColumnWriter, LinkWriter, Note, ReferenceWriter, StoredWriter
@@ -337,7 +338,8 @@ class RowWriter:
     def _link_writer(self, link: Link) -> LinkWriter:
         model = link.target.references
         assert model is not None
-        return LinkWriter(link, self._natural_keys if self.shape.is_natural(model) else None)
+        keys = ColumnWriter(table_of(model).label, link.target, self._natural_keys.using)
+        return LinkWriter(keys, self._natural_keys if self.shape.is_natural(model) else None)
 
     def _verify_keys(self, page: Page) -> None:
         """Verify that no row needs primary keys that are left out; raises ``UnwritableRow``."""

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, fixture_of, values
+from sites import NewSite, Version
 
 from dumpy.errors import LoadError, RowsRejected
 from zoo.fields import Point
@@ -310,6 +311,48 @@ def test_a_reason_with_line_ends_and_words_of_the_format_is_one_comment(load: Lo
     text = dump_of(rows("zoo.Perch", "id bird place", f"1, 'a', {nasty}"))
     corrected(load, rejected(load, text), (f"{nasty})", "4)"))
     assert values(Perch, "bird") == ["a"]
+
+
+MAPS = """
+from django.db import models
+from zoo.fields import PointField
+
+
+class Corner(models.Model):
+    point = PointField(primary_key=True)
+
+
+class Path(models.Model):
+    start = PointField(primary_key=True)
+    end = models.ForeignKey(Corner, models.CASCADE)
+    corners = models.ManyToManyField(Corner, related_name="+")
+"""
+FILL = """
+from maps.models import Corner, Path
+from zoo.fields import Point
+
+corners = [Corner.objects.create(point=Point(x, 0.0)) for x in (1.0, 2.0, 3.0)]
+for corner in corners:
+    Path.objects.create(start=corner.point, end=corner).corners.set(corners[:2])
+"""
+
+
+def test_a_row_whose_key_is_a_custom_field_is_rejected_alone(
+    new_site: NewSite, unblocked: None
+) -> None:
+    settings = {"INSTALLED_APPS": ["dumpy", "maps"]}
+    site = new_site("maps", Version({"maps/models.py": MAPS}, settings, FILL))
+    site.succeed("dumpdata", "maps", "--format=py", "-o", "dump.py")
+    dump = site.the_file.read_text(encoding="utf-8")
+    corners = "[field_text('1.0,0.0'), field_text('2.0,0.0')]"
+    path = f"(field_text('3.0,0.0'), field_text('3.0,0.0'), {corners})"
+    site.edit("dump.py", (path, path.replace("2.0", "9.0")))
+    for table in ("maps_path_corners", "maps_path", "maps_corner"):
+        site.execute(f"DELETE FROM {table}")
+    assert "1 row was rejected" in site.fail("loaddata", "dump.py", "--keep-going")
+    site.edit("dump-rejected.py", ("9.0", "2.0"))
+    site.succeed("loaddata", "dump-rejected.py")
+    assert site.succeed("dumpdata", "maps", "--format=py") == dump
 
 
 def test_standard_input_is_refused(load: Load) -> None:
