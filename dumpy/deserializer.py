@@ -11,11 +11,20 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model, QuerySet
 
 from dumpy import reading
-from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
+from dumpy.errors import (
+    SHOWN,
+    FixtureError,
+    FixtureErrors,
+    LoadError,
+    Place,
+    Problem,
+    RestoreFailed,
+)
 from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_routed_to, routed_to
 from dumpy.loading.report import problem_of
+from dumpy.migrating.install import no_version_hint
 from dumpy.migrating.tables import MigratedDump, created_objects, prepare_load
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Block, Row
@@ -135,9 +144,10 @@ def Deserializer(
         with dump:
             yield from _at_once(dump, using, ignorenonexistent)
         return
-    loader = shared_loader(using) or Loader(
-        using, ignore_nonexistent=ignorenonexistent, asks_router=True
-    )
+    loader = shared_loader(using)
+    if loader is None:
+        loader = Loader(using, ignore_nonexistent=ignorenonexistent, asks_router=True)
+        loader.offers_options = True  # Django's own loaddata has them.
     loader.keep_open(dump)
     try:
         yield from _in_batches(dump, loader)
@@ -218,7 +228,11 @@ def _migrate(dump: Dump, loader: Loader, *, has_all_fields: bool = True) -> Migr
     content = MigratedDump(dump)
     with routed_to(loader.using):
         content.migrate()
-    loader.check(content.data, has_all_fields=has_all_fields)
+        try:
+            loader.check(content.data, has_all_fields=has_all_fields)
+        except (FixtureError, FixtureErrors) as error:
+            error.hint = "\n".join(filter(None, [error.hint, no_version_hint(dump)]))
+            raise
     return content
 
 

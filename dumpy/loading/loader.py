@@ -122,6 +122,8 @@ class Loader:
 
     # Whether the deserializer may yield blocks of rows instead of objects.
     takes_blocks = False
+    # Whether hints may name the options of loaddata.
+    offers_options = False
 
     # A script passes the alias only.
     #
@@ -245,12 +247,11 @@ class Loader:
             if layout is None or self._is_included(layout.model)
         ]
         places = {layout.model: dumped.declared_at() for dumped, layout in pairs if layout}
-        # Only loaddata has the option --ignorenonexistent, and only it asks the router.
         errors = [
             error
             for dumped, layout in pairs
             for error in mismatches(
-                dumped, layout, may_be_ignored=self.asks_router, has_all_fields=has_all_fields
+                dumped, layout, may_be_ignored=self.offers_options, has_all_fields=has_all_fields
             )
         ]
         errors += lost_keys({dumped: layout for dumped, layout in pairs if layout})
@@ -271,7 +272,9 @@ class Loader:
         existing = engine_of(connections[self.using]).tables(names) if names else {}
         self._has_table |= {model for model in places if model._meta.db_table in existing}
         missing = places.keys() - self._has_table
-        return [no_table(model, places[model], self.using) for model in missing]
+        return [
+            no_table(model, places[model], self.using, self.offers_options) for model in missing
+        ]
 
     def require_table(self, model: ModelType, place: Place | None) -> None:
         """Raise ``FixtureError`` if the table of a model does not exist."""

@@ -101,16 +101,17 @@ def _is_rename(unknown: list[str], required: list[Column]) -> bool:
     return unknown[0].endswith("_id") == (required[0].references is not None)
 
 
-def no_table(model: ModelType, place: Place, using: str) -> FixtureError:
+def no_table(model: ModelType, place: Place, using: str, may_be_excluded: bool) -> FixtureError:
     """Return the error for a model without a table in the database."""
+    exclude = f", or leave the model out with --exclude {model._meta.label}"
     return FixtureError(
         place,
         f"the table {model._meta.db_table!r} of {model._meta.label} does not exist in the database "
         f"{using!r}.",
         f"Create it first: manage.py migrate --database {using}"
         if model._meta.managed
-        else "No migration creates it, because the model is unmanaged: create it first, or leave "
-        f"the model out with --exclude {model._meta.label}",
+        else "No migration creates it, because the model is unmanaged: create it first"
+        f"{exclude if may_be_excluded else '.'}",
     )
 
 

@@ -10,7 +10,6 @@ from packaging.version import InvalidVersion, Version
 from dumpy.errors import MigrationError
 
 _STEP = re.compile(r"migrate_from_(\w+)")
-_ALLOW = "To load the rows as they are, use --allow-version-mismatch."
 
 
 def version_of(text: object) -> Version | None:
@@ -67,8 +66,7 @@ def follow(source: Version, target: Version, migrator: type, run: Callable[[str]
                 reached,
                 f"The dump is of version {source}, the project of {target}, but "
                 f"{migrator.__name__} has no step from {reached}; its steps are: {known}.",
-                f"Write a method {name}(self, globals_dict) that returns the version it leads to. "
-                f"{_ALLOW}",
+                f"Write a method {name}(self, globals_dict) that returns the version it leads to.",
             )
         reached = _returned_version(step, run(step), reached, target)
 
@@ -93,5 +91,5 @@ def newer_dump_error(source: Version, target: Version) -> MigrationError:
     return MigrationError(
         "",
         f"The dump is of version {source}, which is newer than that of the project, {target}.",
-        f"Update the project first. {_ALLOW}",
+        "Update the project first.",
     )

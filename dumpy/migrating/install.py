@@ -39,6 +39,7 @@ class Policy:
         is_off: whether migrators are not run.
         proposal: a step that is not written yet: called with the migrator after all steps.
         as_version: the version of a dump that names none.
+        offers_options: whether hints may name the options of a command.
     """
 
     say: Callable[[str], object] = _log.info
@@ -47,6 +48,13 @@ class Policy:
     is_off: bool = False
     proposal: Callable[[Any], object] | None = None
     as_version: str | None = None
+    offers_options: bool = True
+
+    def refusal(self, error: MigrationError) -> MigrationError:
+        """Return the error for a dump of another version, with the option that loads its rows."""
+        if self.offers_options:
+            error.hint += " To load the rows as they are, use --allow-version-mismatch."
+        return error
 
 
 _policy: ContextVar[Policy | None] = ContextVar("dumpy_policy", default=None)
@@ -144,6 +152,18 @@ def migrate(
     return migration
 
 
+def no_version_hint(dump: Dump) -> str:
+    """Return what to do about the rows of a dump without a version, or ``""`` if it has one."""
+    policy = current_policy()
+    if policy.as_version or dump.version or not configuration().migration_class:
+        return ""
+    option = " or use --as-version" if policy.offers_options else ""
+    return (
+        "Migrators change only dumps that name their version: write it into SOURCE_VERSION of "
+        f"{dump.source.name}{option}."
+    )
+
+
 def _source_version(namespace: Mapping[str, Any], policy: Policy) -> object:
     """Return the version of a dump; raises ``MigrationError`` for a needless ``as_version``."""
     source = namespace.get("SOURCE_VERSION")
@@ -176,7 +196,7 @@ def _route(source: object, policy: Policy) -> tuple[Version, Version, type[Migra
     if old == new:
         policy.verbose(f"The dump is of version {old}, like the project: no migration is needed.")
     elif old > new and not policy.allow_mismatch:
-        raise newer_dump_error(old, new)
+        raise policy.refusal(newer_dump_error(old, new))
     elif old > new:
         policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
     elif migrator is None:
@@ -256,7 +276,7 @@ def _run(
         migration.has_arrived = True
     except NoStep as error:
         if not policy.allow_mismatch:
-            raise
+            raise policy.refusal(error) from None
         policy.say(error.reason)
 
 

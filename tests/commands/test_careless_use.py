@@ -93,7 +93,7 @@ def test_a_missing_table_is_named_with_what_makes_it(species: Path) -> None:
     said = refusal(species, text.replace("latin=latin", "name=latin"))
     assert "the table 'zoo_dodo' of zoo.Dodo does not exist in the database 'default'" in said
     assert "No migration creates it, because the model is unmanaged: create it first" in said
-    hint = no_table(zoo.Species, Place("dump.py"), "other").hint
+    hint = no_table(zoo.Species, Place("dump.py"), "other", True).hint
     assert hint == "Create it first: manage.py migrate --database other"
 
 

@@ -220,6 +220,18 @@ def test_a_fixture_that_refers_to_rows_of_another_is_converted_with_it(site: Sit
     assert "alone.py loads" in site.succeed("convertfixtures", "alone", "--with", "authors")
 
 
+def test_a_needed_dump_that_does_not_fit_is_refused_without_options_of_loaddata(site: Site) -> None:
+    write(site, "tags.json", {"model": "books.tag", "pk": 1, "fields": {"name": "epic"}})
+    site.succeed("convertfixtures", "tags", "--delete")
+    site.edit("books/fixtures/tags.py", ("name=name", "title=name"))
+    book = {"model": "books.book", "pk": 5, "fields": {"title": "Odyssey", "author": 1}}
+    write(site, "alone.json", book)
+    said = site.fail("convertfixtures", "alone", "--with", "tags")
+    assert "alone.json was not converted: " in said
+    assert "books.Tag has no field 'title'." in said
+    assert "--" not in said
+
+
 def test_a_fixture_is_tried_again_after_those_that_it_may_refer_to(site: Site) -> None:
     author = {"model": "books.author", "fields": {"name": "Homer"}}
     son = {"model": "books.author", "fields": {"name": "Hesiod", "parent": ["Homer"]}}

@@ -146,8 +146,7 @@ def test_a_newer_dump_is_refused_before_the_first_write(
     said = refuse(source, target, NEVER)
     assert said == (
         f"The dump is of version {source}, which is newer than that of the project, {target}. "
-        "Update the project first. "
-        "To load the rows as they are, use --allow-version-mismatch."
+        "Update the project first."
     )
 
 
@@ -208,8 +207,7 @@ def test_a_chain_that_does_not_arrive_lists_the_steps(refuse: Load) -> None:
     assert said == (
         "The dump is of version 1.0, the project of 2.0, but TestMigrator has no step from 1.1; "
         "its steps are: migrate_from_1_0, migrate_from_1_2. "
-        "Write a method migrate_from_1_1(self, globals_dict) that returns the version it leads to. "
-        "To load the rows as they are, use --allow-version-mismatch."
+        "Write a method migrate_from_1_1(self, globals_dict) that returns the version it leads to."
     )
 
 
@@ -423,9 +421,20 @@ def test_restore_refuses_a_newer_dump_unless_it_is_allowed(shop: Site) -> None:
     configure(shop, "0.9")
     said = shop.refuse(shop.the_dump)
     assert "The dump is of version 1.0, which is newer than that of the project, 0.9." in said
+    assert "To load the rows as they are, use --allow-version-mismatch." in said
     assert "The database is as it was." in said
     shop.restore(shop.the_dump, "--allow-version-mismatch")
     assert notes(shop) == [(5, "kept")]
+
+
+def test_a_load_of_a_dump_without_a_version_says_where_to_name_it(shop: Site) -> None:
+    configure(shop, "1.2")
+    edits = ("SOURCE_VERSION = '1.0'", "SOURCE_VERSION = None"), ("        text=", "        word=")
+    shop.edit("dump.py", *edits)
+    said = shop.refused("loaddata", shop.the_file)
+    assert "write it into SOURCE_VERSION of " in said
+    assert "dump.py or use --as-version." in said
+    assert ", or use --ignorenonexistent." in said
 
 
 def test_restore_of_a_file_refuses_a_chain_that_does_not_arrive_unless_it_is_allowed(
@@ -434,6 +443,7 @@ def test_restore_of_a_file_refuses_a_chain_that_does_not_arrive_unless_it_is_all
     configure(shop, "1.2")
     said = shop.refused("restore", shop.the_file, "-b")
     assert "its steps are: migrate_from_1_0." in said
+    assert "To load the rows as they are, use --allow-version-mismatch." in said
     shop.succeed("restore", shop.the_file, "-b", "--allow-version-mismatch")
     assert notes(shop) == [(5, "KEPT")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,17 +85,24 @@ class Command(loaddata.Command):
         )
         # Django shows its progress for each row.
         loader.takes_blocks = self.verbosity < 3
+        loader.offers_options = self._is_typed
         self._loader = loader
         with sharing(loader), routed_to(self.using):
             super().loaddata(fixture_labels)
         return loader
+
+    @property
+    def _is_typed(self) -> bool:
+        """Whether the command was typed: code cannot follow hints that name its options."""
+        return bool(getattr(self, "_called_from_command_line", False))
 
     def _policy(self) -> Policy:
         def write(sentence: str, verbosity: int = 1) -> None:
             if self.verbosity >= verbosity:
                 self.stdout.write(printable_lines(sentence))
 
-        return policy_of(self.options, write, partial(write, verbosity=2))
+        policy = policy_of(self.options, write, partial(write, verbosity=2))
+        return replace(policy, offers_options=self._is_typed)
 
     def load_label(self, fixture_label: str) -> None:
         """Load the fixtures of a label; a program may run if it is named with its ``.py``."""
