@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, partial
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.core.management.base import CommandError
 from django.core.serializers.base import DeserializationError, SerializationError
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, IntegrityError
 
 SHOWN = 100
 _FEW = 20
+_FEWEST = 3
 # Values in a message: messages that differ only in values have the same cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
 # A long text in quotes, or a word that is too long for a path.
@@ -173,10 +173,8 @@ class LoadError(DumpyError, DeserializationError):
         """Return a line for each cause of many problems, the most frequent one first."""
         if len(self.problems) <= _FEW:
             return []
-        cause = cache(partial(_VALUE.sub, "…"))
-        causes = Counter((problem.ref.label, cause(problem.reason)) for problem in self.problems)
-        frequent = causes.most_common(_FEW)
-        lines = [f"  {number} of {model}: {reason}" for (model, reason), number in frequent]
+        causes = self._by_cause()
+        lines = [f"  {len(same)} of {model}: {reason}" for (model, reason), same in causes[:_FEW]]
         lines += [f"  … and {len(causes) - _FEW} more causes."] if len(causes) > _FEW else []
         if any(problem.kind == "reference" for problem in self.problems):
             lines.append(
@@ -184,6 +182,23 @@ class LoadError(DumpyError, DeserializationError):
                 "rows that a default manager hides."
             )
         return [*lines, "In detail:"]
+
+    def _by_cause(self) -> list[tuple[tuple[str, str], list[Problem]]]:
+        """Return the problems by model and reason, those of the most frequent cause first."""
+        cause, causes = cache(partial(_VALUE.sub, "…")), dict[tuple[str, str], list[Problem]]()
+        for problem in self.problems:
+            causes.setdefault((problem.ref.label, cause(problem.reason)), []).append(problem)
+        return sorted(causes.items(), key=lambda item: -len(item[1]))
+
+    def brief(self) -> str:
+        """Return a short message, with one object for each of the most frequent causes."""
+        causes = self._by_cause()
+        lines = [f"{counted(len(self.problems), 'object')} could not be loaded."]
+        for _cause, (first, *others) in causes[:_FEWEST]:
+            lines.append(f"  {first}{f' And {len(others)} more like it.' if others else ''}")
+        more = f"  … and {len(causes) - _FEWEST} more causes."
+        text = "\n".join([*lines, *([more] if len(causes) > _FEWEST else [])])
+        return printable_lines(_shortened(text))
 
 
 @dataclass(eq=False, repr=False)
@@ -304,6 +319,19 @@ class RowsRejected(DumpyError):
 
 class DumpFailed(DumpyError):
     """A dump could not be made, for example because a default manager raised an exception."""
+
+
+def lacks_rows(error: BaseException) -> bool:
+    """Whether a load failed because a row does not exist that another one refers to."""
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    return any(
+        isinstance(cause, ObjectDoesNotExist)
+        or (isinstance(cause, IntegrityError) and "foreign key" in str(cause).lower())
+        or (isinstance(cause, LoadError) and any(p.kind == "reference" for p in cause.problems))
+        for cause in causes
+    )
 
 
 def sentence(error: BaseException) -> str:

@@ -341,6 +341,8 @@ def _load(levels: Sequence[Level]) -> None:
     from django.core.serializers.base import DeserializationError
     from django.db import Error, transaction
 
+    from dumpy.errors import LoadError, lacks_rows
+
     with ExitStack() as stack:
         for alias in _aliases(levels):
             stack.enter_context(transaction.atomic(using=alias))
@@ -350,8 +352,11 @@ def _load(levels: Sequence[Level]) -> None:
                     _loaddata(level.names, alias)
             except (CommandError, DeserializationError, Error) as error:
                 names = ", ".join(map(repr, level.names))
-                hint = DUMPDATA_HINT if str(error).startswith("No fixture named ") else ""
-                reason = f"@pytest.mark.dumpy({names}): {error}{hint}"
+                text = error.brief() if isinstance(error, LoadError) else str(error)
+                hint = DUMPDATA_HINT if text.startswith("No fixture named ") else ""
+                if lacks_rows(error):
+                    hint = f"\nIf another fixture has these rows, name it, too: dumpy({names}, …)"
+                reason = f"@pytest.mark.dumpy({names}): {text}{hint}"
                 raise pytest.fail.Exception(reason, pytrace=False) from None
 
 

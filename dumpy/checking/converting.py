@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ObjectDoesNotExist
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.core.management.color import no_style
 from django.core.management.commands import loaddata
 from django.core.serializers import get_public_serializer_formats
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from dumpy.checking.diff import RowDiff, comparing
 from dumpy.checking.fixtures import READERS, has_constant_default, rename_fixtures, to_dump
 from dumpy.checking.report import SHOWN
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, sentence
+from dumpy.errors import DumpyError, LoadError, lacks_rows, sentence
 from dumpy.reading.source import is_program_file
 from dumpy.restoring.scratch import build_scratch, rolled_back, scratch, scratch_directory
 from dumpy.schema.instances import has_receivers
@@ -91,16 +90,17 @@ class Converter:
             if not converted:
                 break
             self._needed += [fixture.path for fixture in converted]
-            remaining = [f for f in remaining if f in errors and _lacks_rows(errors[f])]
+            remaining = [f for f in remaining if f in errors and lacks_rows(errors[f])]
         return errors
 
     def reason(self, fixture: Fixture, error: BaseException) -> str:
         """Return why a fixture was not converted."""
         # The temporary file is deleted when the command ends.
         path = re.escape(str(self._directory / "converted.py"))
-        reason = re.sub(rf"{path}:\d+: ", "", sentence(error))
+        reason = error.brief() if isinstance(error, LoadError) else sentence(error)
+        reason = re.sub(rf"{path}:\d+: ", "", reason)
         reason = re.sub(path, fixture.target.name, reason)
-        return f"{fixture} was not converted: {reason}{_WITH if _lacks_rows(error) else ''}"
+        return f"{fixture} was not converted: {reason}{_WITH if lacks_rows(error) else ''}"
 
     def _convert(self, fixture: Fixture, *, is_dry: bool) -> str:
         """Write the dump of a fixture, and return a sentence about it.
@@ -268,15 +268,3 @@ def _varying_fields(row: RowDiff) -> set[tuple[str, str, str]]:
         for label, key, name in _fields(row)
         if name in fields and not has_constant_default(fields[name])
     }
-
-
-def _lacks_rows(error: BaseException) -> bool:
-    """Whether a load failed because a referenced row does not exist."""
-    causes = [error]
-    while cause := causes[-1].__cause__ or causes[-1].__context__:
-        causes.append(cause)
-    return any(
-        isinstance(cause, ObjectDoesNotExist)
-        or (isinstance(cause, IntegrityError) and "foreign key" in str(cause).lower())
-        for cause in causes
-    )

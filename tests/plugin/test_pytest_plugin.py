@@ -121,6 +121,7 @@ def test_without_pytest_django_the_mark_says_what_to_install(ran: Ran) -> None:
         ("test_database_of_a_class", "the class must have the database, too"),
         ("test_first", "@pytest.mark.dumpy('tea', 'dangling'): Problem installing fixtures"),
         ("test_second", "@pytest.mark.dumpy('tea', 'dangling'): Problem installing fixtures"),
+        ("test_rows_of_another_fixture", "name it, too: dumpy('orders', 'tea', …)"),
         ("test_dangling_committed", "@pytest.mark.dumpy('dangling'): Problem installing"),
     ],
 )  # fmt: skip
@@ -129,8 +130,18 @@ def test_a_mark_that_cannot_be_followed_says_why(faulty: str, name: str, said: s
     assert said in found
 
 
+def test_rows_that_are_not_there_take_a_line_for_each_cause(faulty: str) -> None:
+    assert len(re.findall(r"orders\.py:\d+: .* does not exist\.", faulty)) == 1
+    assert "And 29 more like it." in faulty
+
+
+def test_a_mark_is_not_told_of_options_that_it_does_not_have(faulty: str) -> None:
+    assert "has no field 'title'" in faulty
+    assert "--" not in faulty.partition("has no field 'title'")[2].partition("\n___")[0]
+
+
 def test_a_load_that_fails_leaves_nothing_and_stops_no_other_test(faulty: str) -> None:
-    assert "3 passed, 10 errors" in faulty
+    assert "3 passed, 12 errors" in faulty
     assert "Traceback" not in faulty
 
 

@@ -48,6 +48,16 @@ def test_dangling_committed():
     raise AssertionError
 
 
+@pytest.mark.dumpy("orders", "tea")
+def test_rows_of_another_fixture():
+    raise AssertionError
+
+
+@pytest.mark.dumpy("renamed")
+def test_unknown_field():
+    raise AssertionError
+
+
 class FaultyTests(TestCase):
     """Marks in a class of Django."""
 
