@@ -27,7 +27,7 @@ from dumpy.text.manifest import Manifest
 SHOWN = 3
 _MAX_NAMES = 5
 _FIELD_WIDTH = 20
-# The kinds of findings that are listed by name only.
+# The kinds of findings that are listed by name only, unless they have a hint.
 _TITLES = {
     "field-added": "New fields, nothing to do",
     "model-added": "Not in the dump, nothing to do",
@@ -102,7 +102,7 @@ def _lines(result: Findings) -> Iterator[str]:
         return
     yield from _tables(result)
     yield from _versions(result)
-    brief = [f for f in result.findings if f.kind in _TITLES and not f.stops]
+    brief = [f for f in result.findings if f.kind in _TITLES and not (f.stops or f.hint)]
     detailed = [finding for finding in result.findings if finding not in brief]
     # The findings of the rehearsal come with those of the same model.
     for label in dict.fromkeys(finding.model for finding in detailed):

@@ -19,7 +19,7 @@ from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
 from dumpy.restoring.changes import Changes, count_filled
 from dumpy.restoring.findings import Call, Finding, literal
-from dumpy.schema.tables import Column, Link, ModelType, Table, table_of
+from dumpy.schema.tables import Column, Link, ModelType, Table, is_special, table_of
 from dumpy.writing.database import LEFT_OUT
 
 _SIMILAR = 0.6
@@ -36,12 +36,14 @@ class ModelRows:
         rows: the number of rows.
         filled: the number of values that are not empty, by the name of an unknown field.
         lists: the names of unknown fields with lists of links.
+        targets: the models that the rows refer to.
     """
 
     tables: Sequence[DumpedTable]
     rows: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     lists: set[str] = field(default_factory=set)
+    targets: set[ModelType | None] = field(default_factory=set)
 
     @property
     def label(self) -> str:
@@ -64,15 +66,24 @@ class ModelRows:
         Raises ``FixtureError`` for a row that cannot be read.
         """
         model = TODAY.find(self.label)
-        known = table_of(model).names if model is not None else {}
+        table = table_of(model) if model is not None else None
+        known = table.names if table is not None else {}
+        references = {
+            self.fields[name]: table.references[known[name]].references
+            for name in self.fields.keys() & known.keys()
+            if table is not None and known[name] in table.references
+        }
         unknown = {
             position: name
             for name, position in self.fields.items()
             if name not in known and isinstance(position, int)
         }
-        for table in self.tables:
-            for block in table.blocks():
+        for dumped in self.tables:
+            for block in dumped.blocks():
                 self.rows += len(block)
+                for position, target in references.items():
+                    if target not in self.targets and any(block.column(position)):
+                        self.targets.add(target)
                 for position, name in unknown.items():
                     values = block.columns[position]
                     self.filled[name] += count_filled(values)
@@ -142,7 +153,18 @@ class ModelComparison:
                 )  # fmt: skip
         for model in self.added:
             if model._meta.label not in known:
-                yield Finding("model-added", model._meta.label, "is not in the dump", stops=False)
+                yield self._new_model(model)
+
+    def _new_model(self, model: ModelType) -> Finding:
+        finding = Finding("model-added", model._meta.label, "is not in the dump", stops=False)
+        referring = [dumped.label for dumped in self.models if model in dumped.targets]
+        # A restore keeps or makes the rows of special models.
+        if not referring or is_special(model):
+            return finding
+        reason = f"is not in the dump, but rows of {', '.join(referring)} refer to it"
+        return replace(
+            finding, reason=reason, hint="dump it as well, unless a migration makes its rows"
+        )
 
     def current_label(self, dumped: ModelRows) -> tuple[str | None, bool]:
         """Return the label of a model in the project, None if it was removed.

@@ -6,10 +6,12 @@ No test here has a database: none is needed.
 from __future__ import annotations
 
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import override_settings
 from drift_dumps import checked
 from dumps import Rows, rows, write
@@ -185,3 +187,13 @@ def test_links_are_not_dropped_where_no_migration_tells_what_became_of_them(dump
     assert (found["field"], found["to"], found["guess"]) == ("list_id", "playlists", True)
     assert "may be the many-to-many field playlists now" in found["reason"]
     assert "remove_field" not in found["step"]
+
+
+def test_a_model_that_rows_refer_to_is_said_to_be_needed(dump: Path) -> None:
+    write(dump, rows("music.Album", "id title artist_id", (1, "A", None), (2, "B", 1)))
+    out = StringIO()
+    call_command("checkdump", str(dump), NAMES, stdout=out)
+    artist, others = out.getvalue().split("Not in the dump, nothing to do: ")
+    assert "music.Artist\n" in artist
+    assert "is not in the dump, but rows of music.Album refer to it" in artist
+    assert "music.Artist" not in others
