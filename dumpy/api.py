@@ -115,11 +115,11 @@ def write(
     if max_row_count < 1:
         raise ValueError("max_row_count must be at least 1.")
     target = Path(path)
-    models = select(labels, exclude, database)
     choices = {"only": [*only], "where": [*where], "with_children": [*with_children]}
     selection = chosen(labels, needed=needed, **choices)
-    options = Options(database, natural_foreign, natural_primary, True, (), selection, mask)
-    dump = DatabaseDump(models, options)
+    whole = not (labels and ".py" in target.suffixes)
+    options = Options(database, natural_foreign, natural_primary, True, (), selection, mask, whole)
+    dump = DatabaseDump(select(labels, exclude, database), options)
     if ".py" in target.suffixes:
         with dump.snapshot(), replaced(target) as stream:
             dump.write(stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Container, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +48,7 @@ class Options:
         keys: the primary keys of ``--pks``.
         selection: the chosen rows of a subset; None for all rows.
         mask: the dotted path of the masks; None for no masks.
+        to_restore: whether the dump is to replace a database, with or without some apps.
     """
 
     using: str
@@ -57,6 +58,7 @@ class Options:
     keys: tuple[str, ...] = ()
     selection: Selection | None = None
     mask: str | None = None
+    to_restore: bool = False
 
 
 class DatabaseDump:
@@ -323,12 +325,16 @@ class DatabaseDump:
         return dict(sorted(keys.items()))
 
     def migrations(self) -> dict[str, str]:
-        """Return the last applied migration of each app of the dump, and of apps without rows."""
+        """Return the last applied migration of each app of the dump, and of apps without rows.
+
+        If the dump is to be restored, also of each app whose migrations depend on theirs, and may
+        have changed their rows.
+        """
         labels = {table.model._meta.app_label for table in self.tables}
         labels |= {app.label for app in apps.get_app_configs()} - {
             model._meta.app_label for model in select([], [], self.using) if model._meta.managed
         }
-        return last_migrations(self.using, labels)
+        return last_migrations(self.using, labels, with_dependents=self._options.to_restore)
 
 
 def select(labels: Sequence[str], excluded: Iterable[str], using: str) -> list[ModelType]:
@@ -377,8 +383,13 @@ def _unapplied_migrations(using: str) -> list[str]:
     return []
 
 
-def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
-    """Return the last applied migration of each app in a database, sorted by app."""
+def last_migrations(
+    using: str, app_labels: Iterable[str], *, with_dependents: bool = False
+) -> dict[str, str]:
+    """Return the last applied migration of each app in a database, sorted by app.
+
+    With ``with_dependents``, also of the apps with applied migrations that depend on these apps.
+    """
     applied = set(MigrationRecorder(connections[using]).applied_migrations())
     # The graph cannot be built if a migration depends on an app that the project has removed.
     loader = MigrationLoader(None, load=False)
@@ -389,6 +400,15 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
         if migration.replaces and applied.issuperset(migration.replaces):
             applied.add(key)
             replaced.update(dict.fromkeys(migration.replaces, key))
+    labels, unseen = set(app_labels), set(app_labels) if with_dependents else set()
+    while unseen:
+        unseen = {
+            app
+            for app, name in applied.intersection(migrations).difference(replaced)
+            if app not in labels
+            and any(parent in labels for parent, _name in migrations[app, name].dependencies)
+        }
+        labels |= unseen
     followed = {
         replaced.get(parent, parent)
         for key in applied.difference(replaced).intersection(migrations)
@@ -398,7 +418,7 @@ def last_migrations(using: str, app_labels: Container[str]) -> dict[str, str]:
     last = [
         (key in migrations and key not in replaced, *key)
         for key in applied - followed
-        if key[0] in app_labels
+        if key[0] in labels
     ]
     # Migrations without a file come first, so that migrations with a file replace them.
     by_app = {app: name for _is_on_disk, app, name in sorted(last)}

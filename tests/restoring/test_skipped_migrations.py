@@ -264,6 +264,47 @@ def test_a_check_names_the_migration_and_still_rehearses_the_rows(site: Site) ->
     assert not report["fine"]
 
 
+TAX = """
+from django.db import migrations, models
+
+
+def in_cents(apps, schema_editor):
+    items = apps.get_model("shop", "Item").objects.using(schema_editor.connection.alias)
+    items.update(count=models.F("count") * 100)
+
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.CreateModel("Rate", [("id", models.BigAutoField(primary_key=True))]),
+        migrations.RunPython(in_cents),
+    ]
+"""
+
+
+@pytest.mark.parametrize("option", ["-v0", THROUGH])
+def test_the_migrations_of_an_app_that_is_left_out_are_no_newer_than_the_dump(
+    option: str, made_site: Site, tmp_path: Path, unblocked: None
+) -> None:
+    site = made_site.copied(tmp_path / "site")
+    models = "from django.db import models\n\n\nclass Rate(models.Model):\n    pass\n"
+    site.write({"tax/models.py": models, "tax/migrations/0001_initial.py": TAX})
+    site.install("tax")
+    site.succeed("migrate", "-v0")
+    site.dump("dump", "--exclude", "tax")
+    site.succeed("dumpdata", "--exclude=tax", "--format=py", "-o", "dump.py")
+    names = "SOURCE_MIGRATIONS = {'shop': '0001_initial', 'tax': '0001_initial'}"
+    assert names in site.the_file.read_text(encoding="utf-8")
+    assert names.replace(", 'tax': '0001_initial'", "") in site.succeed(
+        "dumpdata", "shop", "--format=py"
+    )
+    site.restore(site.the_dump, option)
+    assert rows(site) == [("N", "S", 500)]
+    site.restore_file(option)
+    assert rows(site) == [("N", "S", 500)]
+
+
 def test_the_double_dump_test_of_an_old_dump_refuses_it_too(site: Site) -> None:
     site.succeed("migrate", "-v0")
     migration(site, RUNS)

@@ -68,7 +68,9 @@ class Command(BaseCommand):
         with failing("", is_traced=options["traceback"]):
             models = select(options["labels"], options["exclude"], using)
             selection = chosen(options["labels"], **subset_options(options))
-            dump_options = Options(using=using, all_rows=True, selection=selection, mask=mask)
+            dump_options = Options(
+                using, all_rows=True, selection=selection, mask=mask, to_restore=True
+            )
             source = DatabaseDump(models, dump_options)
         with failing("Unable to dump the database: ", is_traced=options["traceback"]):
             left_out = self._dump(directory, source, options)

@@ -117,4 +117,5 @@ def _options(app_labels: tuple[str, ...], options: dict[str, Any]) -> Options:
         keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
         selection=selection,
         mask=options["mask"],
+        to_restore=not app_labels,
     )
