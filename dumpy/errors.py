@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -345,6 +346,22 @@ def sentence(error: BaseException) -> str:
     else:
         text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def line_of(error: BaseException, filename: str) -> int | None:
+    """Return the line of a file at which its code has raised an exception, or None."""
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        return error.lineno
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == filename]
+    return lines[-1] if lines else None
+
+
+def code_hint(error: BaseException, function: object) -> str:
+    """Return a hint with the line of a function that has raised an exception, or ``""``."""
+    code = getattr(function, "__code__", None)
+    line = line_of(error, code.co_filename) if code is not None else None
+    return f"See {code.co_filename}:{line}." if code is not None and line is not None else ""
 
 
 def reason_of(error: Exception) -> str:

@@ -180,9 +180,9 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"  {finding.field or '':<{_FIELD_WIDTH}} {finding.sentence}"
     indent = " " * (_FIELD_WIDTH + 3)
     yield from (f"{indent}{line}" for line in finding.example_lines)
-    if finding.hint:
-        place = f"{finding.place}: " if finding.place else ""
-        yield f"{indent}{place}{finding.hint}"
+    if finding.hint or finding.place:
+        place = str(finding.place or "")
+        yield indent + ": ".join(filter(None, (place, finding.hint)))
     steps = finding.step.splitlines()
     if len(steps) == 1:
         yield f"{indent}or in a migrator: {finding.step}"

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.models import AutoField, Max, Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, code_hint, counted, sentence
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.reading import Dump, DumpedTable, Program
@@ -216,7 +216,8 @@ def _call_create(table: DumpedTable, row: Row, place: Place) -> list[Model]:
         raise FixtureError(place, str(error)) from error
     except Exception as error:
         name = f"{table.function.name}: " if table.takes_any else ""
-        raise FixtureError(place, f"{name}{sentence(error)}") from error
+        hint = code_hint(error, table.create)
+        raise FixtureError(place, f"{name}{sentence(error)}", hint) from error
     for item in objects:
         if not isinstance(item, Model | None):
             reason = f"{table.function.name} gives {item!r:.100}, which is not an object."

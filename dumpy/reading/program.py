@@ -8,12 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, starmap
-from types import CodeType, GeneratorType, ModuleType, TracebackType
+from types import CodeType, GeneratorType, ModuleType
 from typing import Any
 
 from django.db.models import Model
 
-from dumpy.errors import DumpyError, FixtureError, Place, counted, sentence, suggestion
+from dumpy.errors import (
+    DumpyError,
+    FixtureError,
+    Place,
+    code_hint,
+    counted,
+    line_of,
+    sentence,
+    suggestion,
+)
 from dumpy.reading.dump import Dump, map_references, row_lines, without_comments
 from dumpy.reading.source import announce, execution_hint
 from dumpy.schema.instances import dumped_row
@@ -177,7 +186,8 @@ class Program:
         try:
             return (create(*values),)
         except Exception as error:
-            raise FixtureError(self.source.place(self._row_line), sentence(error)) from error
+            place, hint = self.source.place(self._row_line), code_hint(error, create)
+            raise FixtureError(place, sentence(error), hint) from error
 
     def _run_row(self, line: int, text: str) -> Sequence[Any]:
         """Run a row as code; return the values that it yields."""
@@ -199,16 +209,8 @@ class Program:
             place = self.source.place(error.lineno)
             raise FixtureError(place, f"{error.msg}.") from error
         except (Exception, SystemExit) as error:
-            line = self._line_of(error.__traceback__)
+            line = line_of(error, self._filename)
             raise FixtureError(self.source.place(line), sentence(error)) from error
-
-    def _line_of(self, traceback: TracebackType | None) -> int | None:
-        line = None
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == self._filename:
-                line = traceback.tb_lineno
-            traceback = traceback.tb_next
-        return line
 
 
 def syntax_tree(dump: Dump) -> ast.Module:

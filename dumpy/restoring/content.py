@@ -11,7 +11,7 @@ from typing import Any
 
 from dumpy import reading
 from dumpy.conf import configuration
-from dumpy.errors import DumpyError, FixtureError, Place, counted
+from dumpy.errors import DumpyError, FixtureError, Place, counted, line_of, sentence
 from dumpy.migrating.install import is_waiting, migrate, migration_of
 from dumpy.migrating.migration import Migration
 from dumpy.migrating.tables import MigratedDump
@@ -228,5 +228,6 @@ def _run_script(script: Path) -> dict[str, Any]:
     except DumpyError:
         raise
     except (Exception, SystemExit) as error:
-        raise FixtureError(Place(str(script)), f"{type(error).__name__}: {error}") from error
+        place = Place(str(script), line_of(error, str(script)))
+        raise FixtureError(place, sentence(error)) from error
     return namespace

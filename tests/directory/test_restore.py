@@ -378,6 +378,25 @@ def test_what_is_run_is_said(site: Site, dump: Path) -> None:
     assert "Running " in site.restore(dump)
 
 
+def test_an_error_of_a_program_names_its_line(site: Site, dump: Path) -> None:
+    edit_program(dump, ("TABLES = [", "nonsense\nTABLES = ["))
+    lines = (dump / "restore.py").read_text().splitlines()
+    reason = "NameError: name 'nonsense' is not defined"
+    place = f"{dump / 'restore.py'}:{lines.index('nonsense') + 1}"
+    for command in (["restore", dump], ["run", dump / "restore.py"]):
+        assert f"{place}: {reason}" in site.refused(*command, "-b")
+    assert place in site.fail("checkdump", dump)
+
+
+def test_an_error_of_a_create_function_names_the_row_and_the_line(site: Site, dump: Path) -> None:
+    edit_program(dump, ("        similar=similar", "        similar=nonsense"))
+    lines = (dump / "restore.py").read_text().splitlines()
+    place = f"{dump / 'restore.py'}:{lines.index('        similar=nonsense,') + 1}"
+    said = site.refused("restore", dump, "-b")
+    assert "shop_album.py:" in said
+    assert f"NameError: name 'nonsense' is not defined. See {place}." in said
+
+
 @pytest.mark.parametrize("line", ["", "# dumpy: format l\n", "#!dumpy: program 1\n"])
 def test_a_restore_py_without_its_first_line_is_not_run(site: Site, dump: Path, line: str) -> None:
     edit_restore(dump, ("# dumpy: format 1\n", f"{line}open('ran', 'w')\n"))

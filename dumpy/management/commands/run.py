@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dumpy.errors import DumpyError, FixtureError, Place, sentence
+from dumpy.errors import DumpyError, FixtureError, Place, line_of, sentence
 from dumpy.reading.source import dump_directory, is_program_file, require_first_line
 from dumpy.restoring.main import is_run_by_restore, main
 from dumpy.scripting import execfile
@@ -58,10 +57,8 @@ def _run(script: str) -> None:
     except Exception as error:
         if isinstance(error, DumpyError) or dump_directory(script) is None:
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == script]
         reason = f"{sentence(error)} The database is as it was."
-        raise FixtureError(Place(script, lines[-1] if lines else None), reason) from error
+        raise FixtureError(Place(script, line_of(error, script)), reason) from error
 
 
 def _require_script(script: Path) -> None:
