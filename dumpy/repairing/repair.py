@@ -159,7 +159,7 @@ class Repair:
                     rows = list(self._children(rows, seen))
                     for row in rows:
                         self._add(row)
-            elif not really:
+            else:
                 with suppress(DumpyError):  # tables that are not restored need not fit the models
                     children = self._children(missing, set(self._rows), is_strict=False)
                     self._result.children.update(row.table.label for row in children)

@@ -538,6 +538,10 @@ def test_a_dry_run_names_the_rows_that_refer_to_those_that_come_back(dump: Path)
     assert f"{children} To restore what is missing of them, too, add --with-children.\n" in said
     Playlist.objects.filter(pk=1).delete()
     assert "that refer to" not in called("repair", str(dump), "music.Playlist", "1").out
+    # A repair names those that it leaves behind.
+    assert children in called("repair", str(dump), "music.Album", "1", "--really").out
+    called("repair", str(dump), "music.Album", "1", "--with-children", "--really")
+    assert Track.objects.count() == 3
 
 
 def test_a_table_that_does_not_fit_keeps_no_dry_run_from_its_rows(dump: Path) -> None:

@@ -66,8 +66,8 @@ class Command(BaseCommand):
         if result.problems:
             lines = [*map(str, result.problems), "The database is as it was."]
             raise CommandError(printable_lines("\n".join(lines)))
-        if is_verbose and not options["really"]:
-            self._print_reasons(result)
+        if is_verbose:
+            self._print_rest(result, is_done=options["really"])
 
     def _print_counts(self, result: RepairResult, *, is_done: bool) -> None:
         restored = "restored" if is_done else "would be restored"
@@ -80,11 +80,13 @@ class Command(BaseCommand):
         for sentence in result.notes:
             self.stdout.write(printable_lines(sentence))
 
-    def _print_reasons(self, result: RepairResult) -> None:
-        for reason in result.reasons[:SHOWN]:
+    def _print_rest(self, result: RepairResult, *, is_done: bool) -> None:
+        """Write what was not restored, and in a dry run, why each row would be."""
+        reasons = [] if is_done else result.reasons
+        for reason in reasons[:SHOWN]:
             self.stdout.write(printable_lines(reason))
-        if len(result.reasons) > SHOWN:
-            self.stdout.write(f"… and {counted(len(result.reasons) - SHOWN, 'more row')}.")
+        if len(reasons) > SHOWN:
+            self.stdout.write(f"… and {counted(len(reasons) - SHOWN, 'more row')}.")
         if result.children:
             children = (
                 f"{counted(rows, 'row')} of {label}" for label, rows in result.children.items()
@@ -93,5 +95,6 @@ class Command(BaseCommand):
                 f"The dump has {', '.join(children)} that refer to these rows. To restore what is "
                 "missing of them, too, add --with-children."
             )
-        hint = " To restore the rows, add --really." if result.reasons else ""
-        self.stdout.write(f"Nothing was changed.{hint}")
+        if not is_done:
+            hint = " To restore the rows, add --really." if result.reasons else ""
+            self.stdout.write(f"Nothing was changed.{hint}")
