@@ -163,7 +163,8 @@ class MaskedWriter:
         name = f"{self._plain.label}.{column.name}"
         if self._claim is not None and not self._claim(name, text, original):
             reason = "returns the same value for two values, and the field is unique."
-            raise self._refusal(key, reason)
+            hint = "Correct the mask: dumpy.masks.token(value) returns another text for each value."
+            raise self._refusal(key, reason, hint)
         return text
 
     def _masked_source(self, masked: Any, value: Any, key: object) -> str:
@@ -178,10 +179,9 @@ class MaskedWriter:
             return plain.texts([as_returned(stored, cleaned)], [key])[0]
         return plain.written([cleaned], [key])[0]
 
-    def _refusal(self, key: object, reason: str) -> UnwritableRow:
-        owner = type(getattr(self._method, "__self__", None)).__name__
-        name = f"{owner}.{self._plain.column.field.name}"
-        hint = "Correct the mask."
+    def _refusal(self, key: object, reason: str, hint: str = "Correct the mask.") -> UnwritableRow:
+        owner = type(getattr(self._method, "__self__", None))
+        name = f"{owner.__module__}.{owner.__qualname__}.{self._plain.column.field.name}"
         ref = RowRef(self._plain.label, key)
         return UnwritableRow(ref, f"the mask {name}() {reason}", hint)
 

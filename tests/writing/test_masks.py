@@ -274,7 +274,10 @@ def test_a_row_with_a_composite_key_is_masked_and_named(
     assert f"create_zoo_booking(UUID('{chip.pk}'), date(2024, 2, 29), 'x')" in said.out
     refused = refusal("zoo.Booking", visitor=lambda _self, value: value * 40)
     assert "zoo.Booking(pk=(UUID(" in refused
-    assert "datetime.date(2024, 2, 29))): the mask TestMask.visitor() returns a value" in refused
+    assert (
+        "datetime.date(2024, 2, 29))): the mask test_masks.TestMask.visitor() returns a value"
+        in refused
+    )
 
 
 def test_a_json_null_stays_one_and_no_mask_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +298,7 @@ def test_a_mask_that_raises_is_named_with_its_row(
         raise ValueError(f"{value} is no name")
 
     said = refusal("music.Artist", name=name)
-    assert "music.Artist(pk=1): the mask TestMask.name() raises ValueError." in said
+    assert "music.Artist(pk=1): the mask test_masks.TestMask.name() raises ValueError." in said
     assert SECRET not in said
 
 
@@ -303,7 +306,7 @@ def test_a_mask_that_raises_is_named_with_its_row(
     ("masked", "reason"),
     [
         ("x" * 121, "a value that the field refuses (max_length)"),
-        ("same", "returns the same value for two values, and the field is unique"),
+        ("same", "is unique. Correct the mask: dumpy.masks.token(value) returns"),
         (None, "returns None, but the field is not null"),
     ],
 )
