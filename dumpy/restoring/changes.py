@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from decimal import Decimal
 from types import FunctionType
 from typing import Any
+from uuid import UUID
 
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
@@ -33,6 +35,8 @@ _NO_ROWS = re.compile(
     r"|REINDEX|CLUSTER|OPTIMIZE|ANALYZE(?!.*\b(UPDATE|DELETE|INSERT|REPLACE|WITH)\b))(\s[^;]*)?;?)"
 )
 _DJANGO = ("django.db.", "django.contrib.")
+# Each database has its own texts for values of these types, as 0 or 0.0 for a float.
+_TYPES_WITH_TEXTS = frozenset({float, Decimal, time, timedelta, UUID})
 # Values that are not counted as lost.
 _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
@@ -177,7 +181,7 @@ class Changes:
             old_table, model = self.old_table(label) if label else None, TODAY.find(label)
             old = _columns(old_table).get(name)
             new = _columns(table_of(model) if model else None).get(self.new_name(label, name))
-            if old and new and _value_kind(old) != _value_kind(new):
+            if old and new and _is_converted(old, new):
                 kinds = f"from {type(old.target).__name__} to {type(new.target).__name__}"
                 yield key, f"AlterField: changes {label}.{name} {kinds}"
 
@@ -297,6 +301,12 @@ class Changes:
 
 def _columns(table: Table | None) -> Mapping[str | None, Column]:
     return {column.field.name: column for column in table.columns} if table is not None else {}
+
+
+def _is_converted(old: Column, new: Column) -> bool:
+    """Whether a database converts the values of a column otherwise than a load does."""
+    becomes_text = str in (new.types or ()) and bool(_TYPES_WITH_TEXTS & (old.types or frozenset()))
+    return becomes_text or _value_kind(old) != _value_kind(new)
 
 
 def _value_kind(column: Column) -> str:

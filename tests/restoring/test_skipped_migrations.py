@@ -443,6 +443,18 @@ def test_rows_of_a_removed_model_are_not_put_into_another_one_of_its_name(site: 
     assert site.rows("shop_item", "name") == []
 
 
+@pytest.mark.parametrize("kind", ["FloatField", "DurationField", "UUIDField"])
+@pytest.mark.sqlite
+def test_texts_of_other_values_are_left_to_the_database(site: Site, kind: str) -> None:
+    """It writes 0 where Python writes 0.0, and the microseconds of a duration."""
+    site.edit("shop/migrations/0001_initial.py", ("models.IntegerField()", f"models.{kind}()"))
+    text = "models.CharField(max_length=50)"
+    site.edit("shop/models.py", ("count = models.IntegerField()", f"count = {text}"))
+    migration(site, f'migrations.AlterField("item", "count", {text})')
+    said = f"shop.0002_later: AlterField: changes shop.Item.count from {kind} to CharField"
+    assert said in site.refuse(site.the_dump)
+
+
 @pytest.mark.parametrize("kind", ["JSONField", "BinaryField", "DateTimeField"])
 @pytest.mark.sqlite
 def test_values_of_another_kind_are_left_to_the_database(site: Site, kind: str) -> None:
