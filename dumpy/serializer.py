@@ -17,7 +17,7 @@ from dumpy.deserializer import Deserializer as Deserializer
 from dumpy.schema.tables import ModelType, Table, chunks, table_of
 from dumpy.text.emit import ModuleWriter
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.publishing import needs_ascii
+from dumpy.writing.publishing import write_source
 from dumpy.writing.rows import CHUNK, Page, RowWriter, Shape, page_of, shape_of
 
 _DESCRIPTION = "Objects, written by dumpy."
@@ -52,8 +52,7 @@ class Serializer(base.Serializer):
         self.use_natural_foreign_keys = use_natural_foreign_keys
         self.use_natural_primary_keys = use_natural_primary_keys
         progress = self.progress_class(progress_output, object_count)
-        ascii_only = needs_ascii(self.stream)
-        module = ModuleWriter(self.stream.write)
+        module = ModuleWriter(write_source(self.stream))
         natural_keys = cache(NaturalKeys)
         module.begin(_DESCRIPTION, project_version())
         count = 0
@@ -62,7 +61,7 @@ class Serializer(base.Serializer):
         for model, instances in _chunks_by_model(queryset):
             using = instances[0]._state.db or DEFAULT_DB_ALIAS
             for shape, pages in self._pages(model, instances):
-                rows = RowWriter(shape, natural_keys(using), is_stored=False, ascii_only=ascii_only)
+                rows = RowWriter(shape, natural_keys(using), is_stored=False)
                 lines = map(rows.arguments, pages)
                 count += module.section(shape.table.label, shape.names, lines)
             progress.update(count)

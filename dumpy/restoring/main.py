@@ -131,7 +131,7 @@ def restore(
             outcome.is_done = not options.dry_run
         try:
             _say_result(restorer, report, output.line, is_dry=options.dry_run)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             done = "Nothing was changed" if options.dry_run else "The database is restored"
             raise _OutputFailed(f"{done}, but that cannot be written: {error}") from error
         return report
@@ -198,7 +198,7 @@ class _Outcome:
             is_invalid = any(problem.is_invalid for problem in error.problems)
             hint = "To restore rows that only the validation refuses, add --quick.\n"
             raise RestoreFailed(f"{error}\n{hint if is_invalid else ''}{self.sentence}") from error
-        except (DumpyError, DatabaseError, OSError) as error:
+        except (DumpyError, DatabaseError, OSError, UnicodeError) as error:
             if self.is_done:  # The rejected rows are reported.
                 raise
             raise RestoreFailed(f"{error}\n{self.sentence}") from error

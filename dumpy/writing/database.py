@@ -28,7 +28,7 @@ from dumpy.schema.tables import ModelType, Table, table_of
 from dumpy.text.emit import MASKED, SUBSET, UNMASKED, ModuleWriter
 from dumpy.writing.masking import Masking
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.publishing import needs_ascii
+from dumpy.writing.publishing import write_source
 from dumpy.writing.rows import Page, RowWriter, Shape, pages_of_query, shape_of
 from dumpy.writing.subset import Selection, Subset
 
@@ -137,24 +137,21 @@ class DatabaseDump:
             yield from rows.order_by("pk").iterator()
         self._read_tables.append(table)
 
-    def writer(self, table: Table, *, ascii_only: bool = False) -> RowWriter:
+    def writer(self, table: Table) -> RowWriter:
         """Return a writer for the rows of a table."""
         shape, keys = self.shape(table), self._natural_keys
-        return RowWriter(
-            shape, keys, ascii_only=ascii_only, masking=self._masking, note=self._notes.append
-        )
+        return RowWriter(shape, keys, masking=self._masking, note=self._notes.append)
 
     def write(self, stream: IO[str] | Any, progress: ProgressBar | None = None) -> None:
         """Write the dump to a text stream; raises ``UnwritableField`` and ``UnwritableRow``."""
         self.require_tables()
-        ascii_only = needs_ascii(stream)
-        module = ModuleWriter(stream.write)
+        module = ModuleWriter(write_source(stream))
         version = project_version()
         module.begin(self.description(version), version, self.migrations())
         count = 0
         for table in self.tables:
             # If writing fails, the query must not stay open until the connection is closed.
-            writer = self.writer(table, ascii_only=ascii_only)
+            writer = self.writer(table)
             with closing(self.pages(table)) as pages:
                 lines = map(writer.arguments, pages)
                 count += module.section(table.label, writer.shape.names, lines)

@@ -27,11 +27,10 @@ from dumpy.schema.tables import (
     primary_key_fields,
     text_of,
 )
-from dumpy.text.strings import escape_non_ascii
 from dumpy.text.words import NAMES, Unwritable, evaluate, source
 from dumpy.writing.database import DatabaseDump
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.publishing import needs_ascii
+from dumpy.writing.publishing import write_source
 
 MOST_ROWS = 10_000
 _WIDTH = 100
@@ -85,7 +84,7 @@ def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
         )
     writer = _ObjectsWriter(dump)
     text = "".join(f"{line}\n" for line in writer.lines())
-    stream.write(escape_non_ascii(text) if needs_ascii(stream) else text)
+    write_source(stream)(text)
     return sorted(writer.notes)
 
 

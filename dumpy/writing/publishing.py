@@ -25,6 +25,7 @@ from typing import IO, Any
 from dumpy.errors import DumpFailed
 from dumpy.text.manifest import NAME, RESTORE, FileEntry, digest, from_text
 from dumpy.text.outline import is_program
+from dumpy.text.strings import escape_non_ascii
 
 try:
     import fcntl
@@ -130,6 +131,13 @@ def needs_ascii(stream: Any) -> bool:
     """Whether a text stream has an encoding other than UTF-8."""
     encoding = getattr(stream, "encoding", None)
     return isinstance(encoding, str) and codecs.lookup(encoding).name != "utf-8"
+
+
+def write_source(stream: Any) -> Callable[[str], object]:
+    """Return the function that writes source to a text stream, in ASCII if it is not UTF-8."""
+    if not needs_ascii(stream):
+        return stream.write  # type: ignore[no-any-return]
+    return lambda source: stream.write(escape_non_ascii(source))
 
 
 @contextmanager

@@ -29,7 +29,6 @@ from dumpy.schema.tables import (
     key_owner,
     table_of,
 )
-from dumpy.text.strings import escape_non_ascii
 from dumpy.writing.columns import ColumnWriter, LinkWriter, Note, ReferenceWriter, StoredWriter
 from dumpy.writing.masking import MaskedWriter, Masking
 from dumpy.writing.natural import NaturalKeys
@@ -290,13 +289,11 @@ class RowWriter:
         natural_keys: NaturalKeys,
         *,
         is_stored: bool = True,
-        ascii_only: bool = False,
         masking: Masking | None = None,
         note: Note = lambda _sentence: None,
     ) -> None:
         self.shape = shape
         self._natural_keys = natural_keys
-        self._ascii_only = ascii_only
         self._is_stored = is_stored
         self._masking = masking
         self._note = note
@@ -318,8 +315,7 @@ class RowWriter:
             writer.texts(values, page.keys)
             for writer, values in zip(self._writers, page.columns, strict=True)
         ]
-        lines = map(", ".join, zip(*texts, strict=True))
-        return map(escape_non_ascii, lines) if self._ascii_only else lines
+        return map(", ".join, zip(*texts, strict=True))
 
     def _column_writer(self, column: Column) -> ColumnWriter | ReferenceWriter | MaskedWriter:
         writer = (StoredWriter if column.is_encoded else ColumnWriter)(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 
 import pytest
+from django.core import serializers
+from django.db import models
+from django.test.utils import isolate_apps
 from running import Project
 
 from zoo import models as zoo
@@ -58,6 +62,21 @@ def test_a_stdout_that_is_not_utf_8_gets_ascii_escapes(project: Project, encodin
     written = dump_bytes(project, PYTHONIOENCODING=encoding).decode(encoding)
     assert written.isascii()
     assert f"yield create_zoo_country({LATIN!a}, [])" in written
+
+
+@isolate_apps("zoo")
+def test_names_get_ascii_escapes_as_values_do() -> None:
+    class Größe(models.Model):
+        länge = models.IntegerField()
+
+        class Meta:
+            app_label = "zoo"
+
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1", write_through=True)
+    serializers.serialize("py", [Größe(pk=1, länge=2)], stream=stream)
+    written = stream.buffer.getvalue().decode("ascii")
+    assert r"resolve_model('zoo.Gr\xf6\xdfe')" in written
+    assert r"'l\xe4nge': " in written
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
