@@ -9,8 +9,9 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, cmp_to_key
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,8 @@ from dumpy.text.words import source
 
 _PLACEHOLDER = "    # mergedump puts the rows of {} here\n"
 _IS_PLACEHOLDER = re.compile(r"    # mergedump puts the rows of (create_\w+) here\n")
+_PARAMETERS = "  # mergedump: {}\n"
+_IS_PARAMETERS = re.compile(r"  # mergedump: \w+(, \w+)*(?=\n)")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _OURS, _SPLIT, _THEIRS = "<<<<<<< ours\n", "=======\n", ">>>>>>> theirs\n"
 # git writes this marker if merge.conflictStyle is diff3.
@@ -116,9 +119,17 @@ class _Version:
         """Return the rows of a create function by key, none if there is no such function."""
         return self.blocks[name].rows if name in self.blocks else {}
 
-    def without_rows(self, names: set[str]) -> str:
-        """Return the text with a placeholder for the rows of each of these create functions."""
+    def without_rows(self, names: set[str], reordered: set[str]) -> str:
+        """Return the text with a placeholder for the rows of each of these create functions.
+
+        The rows of ``reordered`` functions end with a comment that names the parameters, so that
+        the rows of two versions are never the same line.
+        """
         lines = list(self._lines)
+        for table in chain.from_iterable(self.tables.get(name, ()) for name in reordered):
+            comment = _PARAMETERS.format(", ".join(table.parameters))
+            for row in table.rows():
+                lines[row.line - 1] = lines[row.line - 1].rstrip("\n") + comment
         for name in names & self.blocks.keys():
             first, *others = self.blocks[name].lines
             lines[first - 1] = _PLACEHOLDER.format(name)
@@ -130,18 +141,19 @@ class _Version:
 def _merge_dumps(base: _Version, ours: _Version, theirs: _Version) -> MergeResult:
     versions = base, ours, theirs
     names = {name for v in versions for name in v.tables if _is_mergeable(name, versions)}
-    skeleton = _merge_lines(*(version.without_rows(names) for version in versions))
+    reordered = {name for v in versions for name in v.tables if _is_reordered(name, versions)}
+    skeleton = _merge_skeletons(versions, names, reordered)
     rows = {name: _merge_rows(name, *(v.rows(name) for v in versions)) for name in names}
     placed = set(_IS_PLACEHOLDER.findall(skeleton.text))
     if any(rows[name].text for name in names - placed):
         # One version has removed the table, and the other has changed its rows.
-        return _merge_lines(*(version.text for version in versions))
+        return _merge_skeletons(versions, set(), reordered)
 
-    def replace(match: re.Match[str]) -> str:
+    def rows_for(match: re.Match[str]) -> str:
         """Return the merged rows for a placeholder; a line written by hand is kept."""
         return (rows[match[1]].text or "    return\n") if match[1] in rows else match[0]
 
-    text = _IS_PLACEHOLDER.sub(replace, skeleton.text)
+    text = _IS_PLACEHOLDER.sub(rows_for, skeleton.text)
     conflicts = skeleton.conflicts + sum(result.conflicts for result in rows.values())
     removed = _removed_keys(names, base, ours, theirs)
     if not conflicts:  # a result that cannot be read raises FixtureError, and is merged by lines
@@ -151,6 +163,14 @@ def _merge_dumps(base: _Version, ours: _Version, theirs: _Version) -> MergeResul
         with suppress(FixtureError):  # with one side of each conflict, the dump may be invalid
             dangling |= set(_dangling(_resolve(text, marker), removed))
     return MergeResult(text, conflicts, tuple(sorted(dangling)))
+
+
+def _merge_skeletons(
+    versions: Sequence[_Version], names: set[str], reordered: set[str]
+) -> MergeResult:
+    """Merge versions by lines, without the rows of the create functions ``names``."""
+    result = _merge_lines(*(version.without_rows(names, reordered) for version in versions))
+    return replace(result, text=_IS_PARAMETERS.sub("", result.text)) if reordered else result
 
 
 def _removed_keys(
@@ -209,6 +229,13 @@ def _is_mergeable(name: str, versions: Sequence[_Version]) -> bool:
     having = [version for version in versions if name in version.tables]
     is_same = all(version.shape(name) == having[0].shape(name) for version in having)
     return is_same and all(name in version.blocks for version in having)
+
+
+def _is_reordered(name: str, versions: Sequence[_Version]) -> bool:
+    """Whether a parameter of a create function has another position in one of the versions."""
+    tables = [table for version in versions for table in version.tables.get(name, ())]
+    places = {place for table in tables for place in enumerate(table.parameters)}
+    return len({parameter for _position, parameter in places}) < len(places)
 
 
 def _merge_rows(

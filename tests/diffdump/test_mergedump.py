@@ -135,6 +135,21 @@ def test_a_table_with_another_field_on_one_side_is_merged_by_lines(tmp_path: Pat
     assert merged(tmp_path, base, ours, theirs).conflicts > 0
 
 
+def test_rows_with_fields_in_the_order_of_one_side_are_no_rows_of_the_other(tmp_path: Path) -> None:
+    """The line of a row without values is the same in any order."""
+    base = module(products([(1, None, None)], "id name size"))
+    ours = module(products([(1, None, None)], "id size name"))
+    theirs = module(products([(1, None, None), (2, "Axe", None)], "id name size"))
+    found = merged(tmp_path, base, ours, theirs)
+    assert found.conflicts > 0
+    assert "# mergedump" not in found.text
+    assert merged(tmp_path, base, ours, base).text == ours
+    # A new name in the same place may be a rename: its values stay.
+    renamed = module(products([(1, None, None)], "id title size"))
+    found = merged(tmp_path, base, renamed, theirs)
+    assert rows_of(found.text) == [(1, None, None), (2, "Axe", None)]
+
+
 def test_what_is_no_dump_is_merged_by_lines(tmp_path: Path) -> None:
     found = merged(tmp_path, "a\nb\nc\nd\ne\n", "A\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n")
     assert found == MergeResult("A\nb\nc\nd\nE\n", 0)
