@@ -17,6 +17,8 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError
 SHOWN = 100
 _FEW = 20
 _FEWEST = 3
+# The kinds of problems with the value of one field.
+_VALUE_KINDS = ("null", "too-long", "choice", "invalid")
 # Values in a message: messages that differ only in values have the same cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
 # A long text in quotes, or a word that is too long for a path.
@@ -168,7 +170,15 @@ class LoadError(DumpyError, DeserializationError):
         count = counted(len(self.problems), "object")
         lines = [f"{count} could not be loaded; nothing was written.", *self._causes()]
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
-        return "\n".join([*lines, *_more(self.problems, "  ")])
+        return "\n".join([*lines, *_more(self.problems, "  "), *self._step()])
+
+    def _step(self) -> list[str]:
+        """Return a line with the step of a migrator that changes the first values refused."""
+        for problem in self.problems:
+            if problem.kind in _VALUE_KINDS and problem.field.isidentifier():
+                step = f"self.change_values({problem.ref.label!r}, {problem.field!r}, …)"
+                return [f"Correct the values, or let a migrator change them: {step}"]
+        return []
 
     def _causes(self) -> list[str]:
         """Return a line for each cause of many problems, the most frequent one first."""

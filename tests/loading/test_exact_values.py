@@ -44,6 +44,12 @@ def test_a_value_that_would_change_is_refused(load: Load, name: str, text: str, 
     assert not OptionalCheckup.objects.exists()
 
 
+def test_a_refused_value_is_followed_by_what_changes_it(load: Load) -> None:
+    said = message(load, checkup("integer", "5.5"))
+    step = "self.change_values('zoo.OptionalCheckup', 'integer', …)"
+    assert said.endswith(f"Correct the values, or let a migrator change them: {step}")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "stored"),
     [
