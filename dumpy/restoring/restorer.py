@@ -17,7 +17,7 @@ from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed, RowsRejected
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import Redirects
-from dumpy.loading.registry import TODAY, each_routed_to
+from dumpy.loading.registry import TODAY, routed_to
 from dumpy.loading.report import Rejects, Report
 from dumpy.loading.special import renumber_content_types
 from dumpy.loading.validation import Validation
@@ -97,7 +97,7 @@ class Restorer:
         raises ends the restore. Raises ``DumpyError`` or ``DatabaseError``; ``database_state``
         describes the database then.
         """
-        with self.plan.context():
+        with routed_to(self.using), self.plan.context():
             self.content.migrate()
             self.plan.check(self.content.data)
             with lock_timeout(self.using):
@@ -359,7 +359,7 @@ class Restorer:
         The first object of a model that the dump does not name deletes the rows that migrations
         have inserted into its table.
         """
-        for instance, place in each_routed_to(self.using, objects):
+        for instance, place in objects:
             if isinstance(instance, Model) and instance._meta.label not in self._code_labels:
                 self._code_labels.add(instance._meta.label)
                 if instance._meta.label not in self.content.labels:

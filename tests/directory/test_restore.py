@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from dumps import resealed
 from sites import Site
-from small_shop import MODELS, data
+from small_shop import FILLED, MODELS, data
 
 from dumpy.engines.mysql import additional_database
 
@@ -327,6 +327,39 @@ def test_code_writes_into_the_database_that_is_restored(
     )
     site.restore(dump, "--database", "other")
     assert "(99, 'of code')" in data(site, "other")["shop_artist"]
+    assert site.contents() == before
+
+
+@pytest.mark.parametrize("command", ["restore", "run"])
+def test_the_first_lines_of_a_program_query_the_database_to_restore(
+    command: str, site_with_other: Site, unblocked: None
+) -> None:
+    site = site_with_other
+    count = "with open('seen', 'w') as file:\n    print(shop_Artist.objects.count(), file=file)\n"
+    edit_program(site.the_dump, ("\n\nTABLES", f"\n\n{count}\nTABLES"))
+    path = site.the_dump / "restore.py" if command == "run" else site.the_dump
+    for number in ("1\n", "2\n"):
+        site.succeed(command, path, "-b", "--database=other")
+        assert (site.directory / "seen").read_text() == number
+        site.execute("DELETE FROM shop_album_similar")
+        site.execute("DELETE FROM shop_album")
+        site.execute("DELETE FROM shop_artist")
+
+
+def test_a_data_migration_that_names_no_database_changes_the_one_that_is_restored(
+    site_with_other: Site, unblocked: None
+) -> None:
+    site = site_with_other
+    update = 'apps.get_model("shop", "Artist").objects.update(name="changed")'
+    migration = FILLED.replace("0001_initial", "0002_fill").replace(
+        FILLED[FILLED.index("    Artist =") : FILLED.index("\n\n\nclass")], f"    {update}"
+    )
+    site.write({"shop/migrations/0003_change.py": migration})
+    before = site.contents()
+    site.succeed("restore", site.the_dump, "-b", "--database=other", "--through-migrations")
+    assert {name for (name,) in site.execute("SELECT name FROM shop_artist", "other")} == {
+        "changed"
+    }
     assert site.contents() == before
 
 

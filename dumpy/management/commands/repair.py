@@ -11,6 +11,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy import reading
 from dumpy.console import add_options, failing
 from dumpy.errors import SHOWN, counted, printable_lines
+from dumpy.loading.registry import routed_to
 from dumpy.migrating.install import migrating, policy_of
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Repair, RepairResult
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             place = dump.source.place(1)
             raise CommandError(f"{place}: the dump is a program; repair only reads data.")
         try:
-            with dump, migrating(policy_of(options)):
+            with dump, migrating(policy_of(options)), routed_to(options["database"]):
                 result = Repair(dump, options["database"]).run(
                     choice, really=options["really"], with_children=options["with_children"]
                 )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dumpy.console import add_options
 from dumpy.errors import DumpyError, FixtureError, Place, line_of, sentence
+from dumpy.loading.registry import routed_to
 from dumpy.reading.source import dump_directory, is_program_file, require_first_line
 from dumpy.restoring.main import is_run_by_restore, main
 from dumpy.scripting import execfile
@@ -39,15 +43,22 @@ class Command(BaseCommand):
             if is_run_by_restore(Path(script), args):
                 main(script, {})
             else:
-                if (
-                    script.endswith(RESTORE)
-                    and is_program_file(script)
-                    and options["verbosity"] >= 1
-                ):
-                    self.stdout.write(f"Running {script}")
-                _run(script)
+                with self._routed(script, args, options["verbosity"]):
+                    _run(script)
         finally:
             sys.argv = saved
+
+    def _routed(
+        self, script: str, args: Sequence[str], verbosity: int
+    ) -> AbstractContextManager[None]:
+        """Return a context in which the code of a dump queries the database to restore."""
+        if not (script.endswith(RESTORE) and is_program_file(script)):
+            return nullcontext()
+        if verbosity >= 1:
+            self.stdout.write(f"Running {script}")
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        add_options(parser, "--database")
+        return routed_to(parser.parse_known_args(args)[0].database)
 
 
 def _run(script: str) -> None:
