@@ -25,10 +25,10 @@ def database(which: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": f"dumpy_{GROUP}_{which}",
-        "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-        "PORT": os.environ.get("PGPORT", "5432"),
-        "USER": os.environ.get("PGUSER", "postgres"),
-        "PASSWORD": os.environ.get("PGPASSWORD", ""),
+        "HOST": os.environ.get("DUMPY_POSTGRES_HOST", "127.0.0.1"),
+        "PORT": os.environ.get("DUMPY_POSTGRES_PORT", "5432"),
+        "USER": os.environ.get("DUMPY_POSTGRES_USER", "postgres"),
+        "PASSWORD": os.environ.get("DUMPY_POSTGRES_PASSWORD", ""),
     }
 
 
