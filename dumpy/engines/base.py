@@ -97,6 +97,7 @@ class Engine(ABC):
     Attributes:
         native: Types of values that the driver stores without preparation by the field.
         lossy: Fields for which the driver reads some stored values as None or False.
+        texts: Fields that are read as text, because the driver loses some values or is slow.
         plain: Prefixes of modules whose fields need no SQL around inserted values.
         code_points: The collation that orders texts by code points, "" for the default one.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
@@ -106,6 +107,7 @@ class Engine(ABC):
 
     native: ClassVar[frozenset[type]] = frozenset({str, int, bool, float, bytes})
     lossy: ClassVar[tuple[type[Field], ...]] = ()
+    texts: ClassVar[tuple[type[Field], ...]] = ()
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
     checks_unmanaged_keys: ClassVar[bool] = True
@@ -152,9 +154,10 @@ class Engine(ABC):
 
     def as_driven(self, column: Column) -> Any:
         """Return the expression that reads a column without loss and without converters."""
-        if column.types is not None and not isinstance(column.target, self.lossy):
-            return column.name
-        return as_driven(column)
+        if column.types is None or isinstance(column.target, self.lossy):
+            return as_driven(column)
+        is_text = isinstance(column.target, self.texts)
+        return Cast(F(column.name), CharField()) if is_text else column.name
 
     def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
         """Return the size of the longest row of a query in the given columns, in bytes.

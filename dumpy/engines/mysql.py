@@ -84,6 +84,7 @@ _REFERENCES = """
 class MySQL(ServerEngine):
     """A database on a server of MySQL or MariaDB."""
 
+    texts = (DateField, TimeField)
     code_points = "utf8mb4_bin"
     streams = False
     copies = False
@@ -108,12 +109,6 @@ class MySQL(ServerEngine):
     def _isolation_level(self) -> str:
         name = "tx_isolation" if self.connection.mysql_is_mariadb else "transaction_isolation"
         return str(self.column(f"SELECT @@session.{name}")[0]).lower()
-
-    def as_driven(self, column: Column) -> Any:
-        """Return the expression that reads a column, with dates as text: the driver loses some."""
-        if isinstance(column.target, DateField | TimeField) and column.types is not None:
-            return Cast(F(column.name), CharField())
-        return super().as_driven(column)
 
     def exact_order(self, column: Column) -> Any:
         if isinstance(column.target, UUIDField):

@@ -16,8 +16,7 @@ from typing import Any
 from django.db import transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython, RunSQL
-from django.db.models import AutoField, DurationField, F, TextField
-from django.db.models.functions import Cast
+from django.db.models import AutoField, DateField, DurationField
 from django.db.utils import Error, InternalError
 
 from dumpy.engines.base import (
@@ -31,7 +30,7 @@ from dumpy.engines.base import (
     reference_message,
 )
 from dumpy.errors import RestoreFailed
-from dumpy.schema.tables import Column, ModelType
+from dumpy.schema.tables import Field, ModelType
 
 _LOCK = 0x64756D7079
 # A lock timeout; a deadlock.
@@ -160,6 +159,8 @@ _KINDS = """
     GROUP BY 1 ORDER BY min(array_position('{v,m}'::"char"[], relkind))
 """
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
+# Django reads durations in this style.
+_INTERVAL_STYLE = "SET LOCAL intervalstyle = 'postgres'"
 _CHECK = ("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
 
 _NULL = "\\N"
@@ -213,7 +214,7 @@ class PostgreSQL(ServerEngine):
     def _begin(self, tables: Sequence[str]) -> list[str]:
         statements = [
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            "SET LOCAL intervalstyle = 'postgres'",
+            _INTERVAL_STYLE,
         ]
         # A table without the right to read cannot be locked; reading it raises its own error.
         if lockable := self.column(_READABLE, [[*map(self.quote, tables)]]):
@@ -224,20 +225,20 @@ class PostgreSQL(ServerEngine):
     def _isolation_level(self) -> str:
         return str(self.column("SHOW transaction_isolation")[0])
 
-    def as_driven(self, column: Column) -> Any:
-        """Return the expression that reads a column, with durations as text.
-
-        The driver would turn months into 30 days; Django's parser refuses them.
-        """
-        if isinstance(column.target, DurationField) and column.types is not None:
-            return Cast(F(column.name), TextField())
-        return super().as_driven(column)
-
     @cached_property
     def _can_copy(self) -> bool:
         from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
         return is_psycopg3
+
+    @property
+    def texts(self) -> tuple[type[Field], ...]:  # type: ignore[override]
+        """Fields that are read as text: the driver would turn months into 30 days, and is slow.
+
+        The text of an instant has an offset, which is known in UTC only.
+        """
+        is_utc = self.connection.timezone == datetime.timezone.utc
+        return (DurationField, DateField) if is_utc else (DurationField,)
 
     @property
     def plain(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -274,6 +275,7 @@ class PostgreSQL(ServerEngine):
     def transaction(self, *, is_dry: bool) -> Iterator[None]:
         """Wait a limited time for other sessions, and not at all for another restore."""
         with super().transaction(is_dry=is_dry), self.lock_timeout():
+            self.execute(_INTERVAL_STYLE)
             if self.column("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]) != [True]:
                 raise other_restore_error(self.location()[0])
             yield

@@ -318,25 +318,22 @@ def _json_value(text: str) -> object:
     return JSON_NULL if value is None else value
 
 
-# Shortcuts for values of a column as SQLite stores them, without NULL. They raise ValueError,
-# TypeError or KeyError for other values. The drivers of other databases return Python values.
+# Shortcuts for values of a column as SQLite stores them, without NULL; other engines return some of
+# them as text, too. They raise ValueError, TypeError or KeyError for other values.
 
 _BOOLEANS = {False: "False", True: "True"}
 _HEXADECIMAL = re.compile("[0-9a-f]{32}").fullmatch
 _DATETIME = len("datetime.datetime")
-_LENGTHS = {
-    len("2024-02-29 12:30:00"),
-    len("2024-02-29 12:30:00.123"),
-    len("2024-02-29 12:30:00.123456"),
-}
+_SECOND = len("2024-02-29 12:30:00")
+_LENGTHS = {_SECOND, *range(_SECOND + len(".1"), _SECOND + len(".123456") + 1)}
 
 
 def _shortcut(column: Column, connection: BaseDatabaseWrapper) -> Shortcut | None:
     """Return a function that writes the values of a driver, or None if the column has none."""
     kind, digits = next(iter(column.types or ()), None), getattr(column.target, "max_digits", None)
     if kind is datetime and connection.timezone in (None, timezone.utc):
-        word = "utc" if settings.USE_TZ else "datetime"
-        return lambda values: [f"{word}{repr(d)[_DATETIME:]}" for d in _datetimes(values)]
+        word, zone = ("utc", "+00") if settings.USE_TZ else ("datetime", "")
+        return partial(_instants, word, zone)
     if kind is Decimal and digits is not None and digits <= FLOAT_DIGITS:
         return partial(_decimals, column.target.decimal_places)
     return _SHORTCUTS.get(kind)
@@ -352,6 +349,12 @@ def _dates(values: list[Any]) -> list[str]:
     if list(map(str, dates)) != values:
         raise ValueError("a date in another form")
     return [f"date({d.year}, {d.month}, {d.day})" for d in dates]
+
+
+def _instants(word: str, zone: str, values: list[Any]) -> list[str]:
+    # PostgreSQL ends the text of an instant with its time zone.
+    clocks = _datetimes([str.removesuffix(value, zone) for value in values])
+    return [f"{word}{repr(clock)[_DATETIME:]}" for clock in clocks]
 
 
 def _datetimes(values: list[Any]) -> list[datetime]:

@@ -95,13 +95,25 @@ def test_an_interval_of_months_is_named_and_not_taken_for_days(value: str) -> No
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("style", ["postgres", "sql_standard", "iso_8601"])
-def test_an_interval_is_read_in_every_style_of_the_server(style: str) -> None:
+def test_an_interval_is_read_in_every_style_of_the_server(style: str, tmp_path: Path) -> None:
     checkups("duration", "-1 day -02:03:04.000005")
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('intervalstyle', %s, false)", [style])
     text = dumped("zoo.OptionalCheckup")
     assert "timedelta(days=-2, seconds=79015, microseconds=999995)" in text
+    path = tmp_path / "dump.py"
+    path.write_text(text, encoding="utf-8")
+    assert "Restored." in called("restore", str(path), interactive=False).out
     connection.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("value", ["infinity", "10000-01-01", "0044-03-15 BC"])
+@pytest.mark.parametrize("column", ["day", "moment"])
+def test_a_date_of_postgresql_that_python_does_not_have_is_named(column: str, value: str) -> None:
+    checkups(column, value)
+    expected = f"zoo.OptionalCheckup(pk=2): the value of '{column}' cannot be read: "
+    assert expected in refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
 
 
 @pytest.mark.sqlite
