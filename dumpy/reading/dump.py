@@ -250,18 +250,18 @@ class DumpedTable:
             else:
                 yield from self._part_blocks(part, words)
 
-    def arguments(self) -> Iterator[str]:
-        """Yield the text between the parentheses of each row; raises ``FixtureError``.
+    def arguments(self) -> Iterator[list[str]]:
+        """Yield the texts between the parentheses of rows in blocks; raises ``FixtureError``.
 
-        It is the source of the values, if dumpy has written the row.
+        Such a text is the source of the values, if dumpy has written the row.
         """
         for part in self.parts:
             if isinstance(part, InlineRow):
-                yield ", ".join(map(written, part.values))
+                yield [", ".join(map(written, part.values))]
                 continue
             start, end = len(self.style.prefix(part.function)), -len(self.style.suffix)
             for _lines, texts in row_lines(self.source, part):
-                yield from (text[start:end] for text in texts)
+                yield [text[start:end] for text in texts]
 
     def _part_blocks(self, extent: Extent, words: Collection[str]) -> Iterator[Block]:
         scanner = RowScanner(self.style, extent.function, self.missing)

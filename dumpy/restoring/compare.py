@@ -228,14 +228,14 @@ def stored_differences(content: DumpedContent, using: str) -> Iterator[Differenc
 
 def rows_digest(tables: Iterable[DumpedTable], names: Sequence[str] | None = None) -> str:
     """Return the digest of the rows of a dump, or of some of their fields."""
-    return digest_of(text for table in tables for text in _dumped_texts(table, names))
+    return digest_of(texts for table in tables for texts in _dumped_texts(table, names))
 
 
-def digest_of(rows: Iterable[str]) -> str:
-    """Return the digest of rows, given as texts of their values."""
+def digest_of(blocks: Iterable[Iterable[str]]) -> str:
+    """Return the digest of rows, given as texts of their values, in blocks."""
     digest = manifests.digest()
-    for text in rows:
-        digest.update(f"{text}\n".encode())
+    for texts in blocks:
+        digest.update("\n".join([*texts, ""]).encode())
     return str(digest.hexdigest())
 
 
@@ -257,7 +257,7 @@ def _differs(content: DumpedContent, registry: Registry, using: str) -> bool:
         if content.digest is not None:
             return content.digest != stored
         # The text of canonical rows is compared without reading their values.
-        if stored == digest_of(text for dumped in content.tables for text in dumped.arguments()):
+        if stored == digest_of(texts for dumped in content.tables for texts in dumped.arguments()):
             return False
     return stored != rows_digest(content.tables, shared.names)
 
@@ -273,15 +273,16 @@ def _shape_of_fields(table: Table, names: Iterable[str]) -> Shape:
     )
 
 
-def _dumped_texts(table: DumpedTable, names: Sequence[str] | None) -> Iterator[str]:
-    """Yield the texts of the rows of a dump, of all values or of some fields."""
-    indexes = range(table.width) if names is None else [table.fields[name] for name in names]
-    for row in table.rows():
-        yield ", ".join([source(row.values[i]) for i in indexes if isinstance(i, int)])
+def _dumped_texts(table: DumpedTable, names: Sequence[str] | None) -> Iterator[list[str]]:
+    """Yield the texts of the rows of a dump in blocks, of all values or of some fields."""
+    fields = range(table.width) if names is None else [table.fields[name] for name in names]
+    indexes = [index for index in fields if isinstance(index, int)]
+    for block in table.blocks():
+        yield [", ".join([source(row.values[i]) for i in indexes]) for row in block.rows()]
 
 
-def _stored_texts(shape: Shape, using: str) -> Iterator[str]:
-    """Yield the texts of the rows in the database."""
+def _stored_texts(shape: Shape, using: str) -> Iterator[Iterator[str]]:
+    """Yield the texts of the rows in the database in pages."""
     writer = RowWriter(shape, NaturalKeys(using))
-    for page in pages_of_query(shape, QuerySet(shape.table.model, using=using), using):
-        yield from writer.arguments(page)
+    pages = pages_of_query(shape, QuerySet(shape.table.model, using=using), using)
+    return map(writer.arguments, pages)
