@@ -287,18 +287,16 @@ class DumpedTable:
         """
         patterns = scanner.patterns
         for line, text in without_comments(lines, texts):
-            yield line, self._scan(scanner, line, text), len(text)
+            try:
+                values = scanner.scan(text)
+            except RowIsCode as error:
+                reason = f"{error.reason} {_NO_CODE}"
+                raise FixtureError(self.place(line), reason, PROGRAM_HINT) from error
+            except RowError as error:
+                raise FixtureError(self.place(line), error.reason) from error
+            yield line, values, len(text)
             if scanner.patterns > patterns:
                 break
-
-    def _scan(self, scanner: RowScanner, line: int, text: str) -> tuple[object, ...]:
-        try:
-            return scanner.scan(text)
-        except RowIsCode as error:
-            reason = f"{error.reason} {_NO_CODE}"
-            raise FixtureError(self.place(line), reason, PROGRAM_HINT) from error
-        except RowError as error:
-            raise FixtureError(self.place(line), error.reason) from error
 
     def _block(self, columns: Sequence[Sequence[object]], lines: Sequence[int], size: int) -> Block:
         if len(columns) != self.width and not self.takes_any:

@@ -299,7 +299,7 @@ def _kind_of(value: Any) -> str | None:
     """Return the kind of a value, or None if no pattern matches it."""
     kind = type(value)
     if kind is str:
-        return "plain" if words.source(value) == f"'{value}'" else "str"
+        return "plain" if strings.quote(value) == f"'{value}'" else "str"
     if kind is dict:
         return "json"
     if kind is list:
