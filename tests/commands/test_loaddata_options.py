@@ -15,6 +15,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.core import serializers
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from django.test import TestCase, override_settings
@@ -505,3 +506,15 @@ def test_a_row_of_a_json_that_stands_in_the_way_was_not_there_before(
     with pytest.raises(LoadError) as caught:
         loaded(as_json(tmp_path / "more.json", 7), dump)
     assert "zoo.Species(pk=7) has the same latin." in str(caught.value)
+
+
+def test_a_load_whose_output_is_not_read_any_more_ends_in_a_sentence(dump: Path) -> None:
+    class Unread(io.StringIO):
+        """The end of a pipe to ``head``, which has ended."""
+
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(CommandError, match=r"^The output is not read any more: nothing was loaded"):
+        call_command("loaddata", dump, stdout=Unread())
+    assert not zoo.Species.objects.exists()

@@ -49,7 +49,10 @@ class Command(loaddata.Command):
         self.rejects = Rejects() if options["keep_going"] else None
         if self.rejects is not None and "-" in fixture_labels:
             raise CommandError("--keep-going may read a fixture twice: give the path of a file.")
-        super().handle(*fixture_labels, **options)
+        try:
+            super().handle(*fixture_labels, **options)
+        except BrokenPipeError as error:
+            raise CommandError("The output is not read any more: nothing was loaded.") from error
         if self.rejects is not None and self.rejects.rows:
             if options["dry_run"]:
                 raise LoadError([row.problem for row in self.rejects.rows])
