@@ -445,9 +445,10 @@ class Loader:
         """Raise ``LoadError`` for the rows that were not loaded, or add them to the rejects."""
         refused_rows = list(self.pending.rejected_rows())
         problems = [row.problem for row in refused_rows]
-        places = {problem.ref.place for problem in problems}
-        if self.rejects:
-            places |= {row.problem.ref.place for row in self.rejects.left_out}
+        left_out = {
+            row.problem.ref.place for row in (self.rejects.left_out if self.rejects else ())
+        }
+        places = {problem.ref.place for problem in problems} | left_out
         unresolved = [row.problem for row in self._pending_references.rejected_rows()]
         unresolved = [problem for problem in unresolved if problem.ref.place not in places]
         if unresolved and self.rejects is not None:
@@ -455,7 +456,8 @@ class Loader:
         problems += unresolved
         rejected = {problem.ref.name for problem in problems}
         loaded_keys = self.pending.loaded_keys
-        duplicates = list(loaded_keys.duplicates(self.dumped, by_file=not self.tables_are_empty))
+        by_file = not self.tables_are_empty
+        duplicates = list(loaded_keys.duplicates(self.dumped, left_out, by_file=by_file))
         for sentence in dangling_composite_keys(self.dumped, self.using):
             self.report.ignore(sentence)
         if self.rejects is None:

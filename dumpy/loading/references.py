@@ -433,15 +433,22 @@ class LoadedKeys:
         self._unordered.add(table)
 
     def duplicates(
-        self, dumped: Mapping[Table, Collection[DumpedTable]], *, by_file: bool
+        self,
+        dumped: Mapping[Table, Collection[DumpedTable]],
+        left_out: Container[Place | None],
+        *,
+        by_file: bool,
     ) -> Iterator[Problem]:
         """Yield a problem for each row with the key of an earlier row of the load.
 
-        With ``by_file``, rows of different files may have the same key.
+        ``left_out`` are the places of rows that are not loaded. With ``by_file``, rows of different
+        files may have the same key.
         """
         for table in {**self._objects, **dict.fromkeys(self._unordered)}:
             first: dict[object, Place] = {}
             for is_object, (key, place) in self._places(table, dumped.get(table, ())):
+                if place in left_out:
+                    continue
                 identity = str(key), by_file and place.file
                 other = first.get(identity)
                 first.setdefault(identity, place)

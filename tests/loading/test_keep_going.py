@@ -108,6 +108,12 @@ def test_several_rows_of_several_models_load_when_their_cause_is_corrected(load:
     assert values(Animal, "name") == ["Olli", "Lea"]
 
 
+def test_the_second_row_of_a_key_is_rejected_alone_whatever_their_order(load: Load) -> None:
+    text = dump_of(rows("zoo.Species", "id latin", (2, "b"), (1, "a"), (1, "c")))
+    corrected(load, rejected(load, text), ("(1, 'c'", "(3, 'c'"))
+    assert values(Species, "latin") == ["a", "b", "c"]
+
+
 def test_what_somebody_has_corrected_is_not_written_over(load: Load, tmp_path: Path) -> None:
     text = dump_of(SPECIES, BAD_ANIMALS)
     first, second = rejected(load, text), rejected(load, text)
