@@ -208,6 +208,10 @@ def linked(link: Link, keys: Sequence[Any], using: str) -> dict[object, list[Any
     rows = QuerySet(link.through, using=using).filter(**condition)
     for key, value in rows.order_by().values_list(source, target):
         keys_by_source.setdefault(key, []).append(value)
+    # A text in the through table may differ from the key that it equals in the database.
+    for key in keys_by_source.keys() - keys:
+        own_key = QuerySet(link.field.model, using=using).values_list("pk", flat=True).get(pk=key)
+        keys_by_source.setdefault(own_key, []).extend(keys_by_source.pop(key))
     return keys_by_source
 
 

@@ -15,7 +15,7 @@ from running import called, dumped, loaded
 
 from dumpy.engines import engine_of
 from music.models import Genre
-from zoo.models import Crate, Nation
+from zoo.models import Country, Crate, Nation
 
 
 @pytest.mark.django_db(transaction=True)
@@ -134,3 +134,13 @@ def test_migrations_are_named_where_their_graph_cannot_be_built(
     text = dumped("music.Genre")
     monkeypatch.setattr(MigrationLoader, "load_disk", load)
     assert dumped("music.Genre") == text
+
+
+@pytest.mark.mysql
+@pytest.mark.django_db
+def test_a_link_is_that_of_the_key_that_the_database_takes_for_its_own() -> None:
+    """For MySQL, EE and ee are one text."""
+    Country.objects.create(code="ee").neighbours.add(Country.objects.create(code="lv"))
+    Country.neighbours.through.objects.filter(from_country="ee").update(from_country="EE")
+    text = dumped("zoo.Country")
+    assert "yield create_zoo_country('ee', ['lv'])" in text
