@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, router, transaction
-from django.db.models import ForeignKey, Manager, Model
+from django.db.models import ForeignKey, Manager, Model, Value
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.signals import post_save, pre_save
 
@@ -44,7 +44,7 @@ from dumpy.schema.tables import (
     table_of,
 )
 from dumpy.text.skeleton import Fields
-from dumpy.text.words import JSON_NULL, Natural
+from dumpy.text.words import JSON_NULL, Natural, Stored
 
 if TYPE_CHECKING:
     from dumpy.loading.loader import Loader
@@ -585,8 +585,12 @@ def columns_with_values(table: Table, instance: Model) -> list[Column]:
 def field_value(column: Column, instance: Model) -> Any:
     """Return the value of a column from an instance, as in a row of a dump."""
     value = attribute(column, instance)
+    # ``new`` makes expressions of the words of a dump, for code that saves the instance itself.
     if column.is_json and hasattr(value, "as_sql"):
-        return JSON_NULL
+        inner = getattr(value, "value", None)
+        return JSON_NULL if inner is None else inner
+    if isinstance(value, Value):
+        return None if value.value is None else Stored(value.value)
     if value is not None and has_own_decoder(column):
         return json.loads(json.dumps(value, cls=column.target.encoder))
     return value

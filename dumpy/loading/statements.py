@@ -199,7 +199,7 @@ def _converter(column: Column) -> Callable[[Any], Any]:
             return from_text(column, value.text)
         if type(value) is Stored:
             value = value.value
-        if type(value) in types:
+        if value is None or type(value) in types:
             return value
         if str in types:
             return _checked(column, value, str(value))

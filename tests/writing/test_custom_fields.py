@@ -14,6 +14,7 @@ from django.core.serializers.base import SerializationError
 from django.db import connection
 from django.db.models import Model
 from django.db.models.expressions import RawSQL
+from dumps import module, rows
 from running import Said, called, loaded
 from writing_tools import dumped, put, reload, row, stored
 
@@ -21,7 +22,7 @@ from dumpy.errors import UnwritableField
 from dumpy.loading.statements import Statements
 from dumpy.schema.stored import is_same_stored
 from zoo.fields import Colour, ColourField, Point, SetField, Size
-from zoo.models import Basket, Collar, Diet, Plumage, Waypoint
+from zoo.models import Basket, Collar, Diet, OptionalCheckup, Plumage, Waypoint
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +102,31 @@ def test_an_instance_of_a_row_gives_a_stored_value_to_the_database_as_it_is(tmp_
     Basket.objects.all().delete()
     instance.save()
     assert stored(Basket, "fruits") == ["'pear,apple'"]
+
+
+def test_a_stored_value_is_loaded_as_it_is_object_by_object(tmp_path: Path) -> None:
+    put(Basket(pk=1, fruits=set()))
+    overwritten(tmp_path / "dump.py", Basket, "fruits", "pear,apple")
+    Basket.objects.update(fruits={"fig"})
+    for _ in ("updated", "inserted"):
+        for each in deserialize("py", (tmp_path / "dump.py").read_text(encoding="utf-8")):
+            each.save()
+        assert stored(Basket, "fruits") == ["'pear,apple'"]
+        Basket.objects.all().delete()
+
+
+@pytest.mark.parametrize(("source", "text"), [("stored('x')", "'x'"), ("stored(None)", "None")])
+def test_a_stored_value_is_one_of_a_field_that_is_no_custom_field_any_more(
+    source: str, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dump.py"
+    path.write_text(module(rows("zoo.OptionalCheckup", "id char", f"1, {source}")))
+    loaded(path)
+    assert stored(OptionalCheckup, "char") == [text]
+    OptionalCheckup.objects.update(char="y")
+    for each in deserialize("py", path.read_text()):
+        each.save()
+    assert stored(OptionalCheckup, "char") == [text]
 
 
 ARRAYS = [
