@@ -13,7 +13,14 @@ from operator import or_
 from typing import Any
 
 from django.db import DatabaseError, connections
-from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet, UniqueConstraint
+from django.db.models import (
+    ForeignKey,
+    Func,
+    GenericIPAddressField,
+    Q,
+    QuerySet,
+    UniqueConstraint,
+)
 
 from dumpy.schema.tables import FLOAT_DIGITS, Column, Field, ModelType, Table, chunks, single
 
@@ -90,8 +97,8 @@ def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Co
     sets: list[Any] = list(_unique_sets(model))
     for constraint in model._meta.constraints:
         if isinstance(constraint, UniqueConstraint):
-            expressions: Any = constraint.expressions
-            nodes = [node for expression in expressions for node in expression.flatten()]
+            # An F has no flatten() of its own.
+            nodes: Iterable[Any] = Func(*constraint.expressions).flatten()
             names = [node.name for node in nodes if hasattr(node, "name")]
             sets.append([*constraint.fields, *names])
     for names in sets:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.apps import apps
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.db import connection, models
+from django.db.models.functions import Lower
+from django.test.utils import CaptureQueriesContext, isolate_apps
 from dumps import module as dump_of
 from dumps import rows
 from loading_tools import Load, refusal, values
 
-from dumpy.loading.conflicts import spare_values
+from dumpy.loading.conflicts import exchangeable_columns, spare_values
 from dumpy.schema.tables import Column, table_of
 from zoo.fields import Colour
 from zoo.models import (
@@ -143,6 +144,20 @@ def test_a_unique_constraint_under_a_condition_may_be_swapped(load: Load) -> Non
     load(dump_of(rows("zoo.Berth", fields, (1, 7, True), (2, 7, False))))
     load(dump_of(rows("zoo.Berth", fields, (1, 7, False), (2, 7, True))))
     assert values(Berth, "taken") == [False, True]
+
+
+@isolate_apps("zoo")
+def test_fields_are_found_in_a_unique_constraint_of_expressions() -> None:
+    class Alias(models.Model):
+        text = models.CharField(max_length=40)
+        year = models.IntegerField(null=True)
+
+        class Meta:
+            app_label = "zoo"
+            constraints = (models.UniqueConstraint(Lower("text"), "year", name="unique_alias"),)
+
+    table = table_of(Alias)
+    assert exchangeable_columns(Alias, table.columns) == [table.column("year")]
 
 
 def test_rows_with_composite_keys_are_inserted_and_updated(load: Load) -> None:
