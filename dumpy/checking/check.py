@@ -163,9 +163,8 @@ class _Check:
         undecided = [finding for finding in stopping if finding.call is None]
         if undecided or (stopping and self.dump.skeleton and not self.dump.skeleton.installs):
             first = (undecided or stopping)[0]
-            name = f"{first.model}.{first.field}" if first.field else first.model
             result.unrehearsed = (
-                f"The rows were not rehearsed, because {name} does not fit the models. "
+                f"The rows were not rehearsed, because {first.name} does not fit the models. "
                 "Edit the dump or write a migrator as shown above, then check again."
             )
             return

@@ -180,9 +180,8 @@ def _by_hand(reason: str, step: Step) -> NotWritten:
 
 def _lines(finding: Finding) -> Iterator[str]:
     """Yield a finding as a comment, and its call, which is commented out if it is a proposal."""
-    name = f"{finding.model}.{finding.field}" if finding.field else finding.model
     # A line break in a value of the dump must not end the comment.
-    comment = printable(f"{name}: {finding.sentence}")
+    comment = printable(f"{finding.name}: {finding.sentence}")
     yield from (f"# {line}" for line in wrap(comment, _WIDTH - 10))
     if finding.call is not None:
         yield from _call(finding.step)

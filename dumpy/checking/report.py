@@ -183,11 +183,11 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.hint or finding.place:
         place = str(finding.place or "")
         yield indent + ": ".join(filter(None, (place, finding.hint)))
-    steps = finding.step.splitlines()
+    steps, alternative = finding.step.splitlines(), "or " if finding.hint else ""
     if len(steps) == 1:
-        yield f"{indent}or in a migrator: {finding.step}"
+        yield f"{indent}{alternative}in a migrator: {finding.step}"
     elif steps:
-        yield f"{indent}or in a migrator, with these lines:"
+        yield f"{indent}{alternative}in a migrator, with these lines:"
         yield from (f"{indent}{step}" for step in steps)
 
 

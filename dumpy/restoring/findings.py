@@ -58,6 +58,11 @@ class Finding:
     is_guess: bool = False
 
     @property
+    def name(self) -> str:
+        """The label of the model, with the name of the field if there is one."""
+        return f"{self.model}.{self.field}" if self.field else self.model
+
+    @property
     def step(self) -> str:
         """The step for a migrator, as source, or ``""``."""
         return str(self.call) if self.call else self.proposal

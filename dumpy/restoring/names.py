@@ -131,26 +131,12 @@ class ModelComparison:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the differences, model by model."""
-        known = set()
         for dumped in self.models:
-            label, is_guess = self.current_label(dumped)
-            known.add(label)
-            if label is None:
-                yield self._removed(dumped)
-                continue
-            if label != dumped.label:
-                yield _renamed(dumped, None, label, Call("rename_model", (dumped.label, label)),
-                    f"change the label in resolve_model() to {label!r}", is_guess=is_guess,
-                )  # fmt: skip
-            for finding in _FieldComparison(self, dumped, table_of(TODAY.get(label))).findings():
-                yield replace(finding, is_guess=finding.is_guess or is_guess)
-            for change in self.changes.retargeted_fields(dumped.label, dumped.fields):
-                yield Finding(
-                    "redirected", dumped.label, change.reason, field=change.name,
-                    to=change.new_target,
-                    hint="restore it with --through-migrations, which does what the migrations say",
-                    rows=dumped.rows, proposal=change.step,
-                )  # fmt: skip
+            for finding in self._differences(dumped):
+                # An edit would not change what a migrator makes of the function in the file.
+                is_migrated = dumped.tables[0].is_migrated and finding.step
+                yield replace(finding, hint="") if is_migrated else finding
+        known = {self.current_label(dumped)[0] for dumped in self.models}
         for model in self.added:
             if model._meta.label not in known:
                 yield self._new_model(model)
@@ -165,6 +151,24 @@ class ModelComparison:
         return replace(
             finding, reason=reason, hint="dump it as well, unless a migration makes its rows"
         )
+
+    def _differences(self, dumped: ModelRows) -> Iterator[Finding]:
+        label, is_guess = self.current_label(dumped)
+        if label is None:
+            yield self._removed(dumped)
+            return
+        if label != dumped.label:
+            yield _renamed(dumped, None, label, Call("rename_model", (dumped.label, label)),
+                f"change the label in resolve_model() to {label!r}", is_guess=is_guess,
+            )  # fmt: skip
+        for finding in _FieldComparison(self, dumped, table_of(TODAY.get(label))).findings():
+            yield replace(finding, is_guess=finding.is_guess or is_guess)
+        for change in self.changes.retargeted_fields(dumped.label, dumped.fields):
+            yield Finding(
+                "redirected", dumped.label, change.reason, field=change.name,
+                to=change.new_target,
+                rows=dumped.rows, proposal=change.step,
+            )  # fmt: skip
 
     def current_label(self, dumped: ModelRows) -> tuple[str | None, bool]:
         """Return the label of a model in the project, None if it was removed.
@@ -418,6 +422,9 @@ def _renamed(
 ) -> Finding:
     """Return the finding for a renamed model, or for a renamed field of it."""
     verb = "may have been" if is_guess else "was"
+    if is_guess:
+        line = "the line out" if name else f"its line out in {dumped.tables[0].listed_in}"
+        hint += f", or comment {line} if it was removed"
     return Finding(
         "field-renamed" if name else "model-renamed", dumped.label, f"{verb} renamed to {new}",
         field=name, to=new, hint=hint, place=dumped.place(name),

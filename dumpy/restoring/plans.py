@@ -11,7 +11,7 @@ from django.db import connections
 
 from dumpy.conf import configuration, project_version
 from dumpy.engines import engine_of
-from dumpy.errors import FixtureError, FixtureErrors, RestoreFailed
+from dumpy.errors import FixtureError, FixtureErrors, Place, RestoreFailed
 from dumpy.loading.loader import Loader
 from dumpy.loading.registry import TODAY, Registry
 from dumpy.migrating.install import Policy, migrating
@@ -36,7 +36,6 @@ _THROUGH_HINT = (
 )
 _SKIPPED = "Since the dump was made, migrations have changed rows, which a restore does not do:"
 _NOT_THROUGH = "The dump cannot be restored through the migrations; nothing was written."
-_RETARGETED = "Say in a migrator what they become: {} (an empty mapping if the keys are the same)."
 
 
 @dataclass
@@ -95,7 +94,7 @@ class Plan:
 
     def check(self, tables: Sequence[DumpedTable]) -> None:
         """Raise ``DumpyError`` if the rows do not fit the models, before the first write."""
-        errors = [*self._mismatches(tables), *self._retargeted(tables)]
+        errors = self._differences(tables)
         skipped = [] if self.is_lenient else list(self.content.unknown.values())
         if not self.is_lenient and (changes := self.content.skipped):
             skipped += [_SKIPPED, *(f"  {'.'.join(key)}: {change}" for key, change in changes)]
@@ -103,49 +102,44 @@ class Plan:
             if skipped:
                 raise RestoreFailed("\n".join([*skipped, skipped_advice(self.content)]))
             return
-        errors = [*self._naming_new_fields(errors, tables)]
         hints = [*filter(None, [self.hint]), *skipped]
         version = self.content.dump.version
         if version is not None and version == project_version():
             hints.append(_SAME_VERSION)
         if len(errors) > 1 or hints:
             path = self.content.dump.path or self.content.dump.source.name
-            hints.append(f"What a migrator would do about each of them: manage.py checkdump {path}")
+            hints.append(f"To print a migrator: manage.py checkdump {path} --write-migrator")
             raise FixtureErrors(errors, "\n".join(hints))
         raise errors[0]
 
-    def _mismatches(self, tables: Sequence[DumpedTable]) -> Sequence[FixtureError]:
+    def _differences(self, tables: Sequence[DumpedTable]) -> list[FixtureError]:
+        """Return an error for each difference between the dump and the models that stops a load.
+
+        The rows are compared with the models by the loader, which reads none of them. Only if there
+        is a difference, it is described as by a check, which counts values.
+        """
+        changes, errors = self.content.changes, list[FixtureError]()
         try:
             Loader(self.using).check(tables, is_built=False)
         except FixtureErrors as error:
-            return error.errors
+            errors += error.errors
         except FixtureError as error:
-            return [error]
-        return []
-
-    def _retargeted(self, tables: Sequence[DumpedTable]) -> Iterator[FixtureError]:
-        for table in tables:
-            for field in self.content.changes.retargeted_fields(table.label, table.fields):
-                place = table.declared_at(field.name)
-                reason = f"{field.label}.{field.name} {field.reason}."
-                yield FixtureError(place, reason, _RETARGETED.format(field.step))
-
-    def _naming_new_fields(
-        self, errors: Sequence[FixtureError], tables: Sequence[DumpedTable]
-    ) -> Iterator[FixtureError]:
-        """Yield errors; that of a removed field names the field or model that may have its values.
-
-        Rows are only counted for models with errors.
-        """
-        places, models = {error.place for error in errors}, models_of(tables)
+            errors.append(error)
+        if not errors and not any(
+            field for t in tables for field in changes.retargeted_fields(t.label, t.fields)
+        ):
+            return []
+        models = models_of(tables)
         for model in models:
-            if not places.isdisjoint(map(model.place, model.fields)):
-                model.count()
+            model.count()
         added = added_models(self.content.dump, models, self.using)
-        findings = ModelComparison(models, added, self.content.changes).findings()
-        moved = {f.place: f for f in findings if f.kind == "field-removed" and f.to}
-        for error in errors:
-            yield _moved(moved[error.place]) if error.place in moved else error
+        findings = ModelComparison(models, added, changes).findings()
+        by_label = {model.label: model for model in models}
+        return [
+            _error_of(finding, finding.place or by_label[finding.model].place(finding.field))
+            for finding in findings
+            if finding.stops
+        ] or errors
 
     def build(self) -> None:
         """Build the schema."""
@@ -178,13 +172,18 @@ class Plan:
         return ()
 
 
-def _moved(finding: Finding) -> FixtureError:
-    """Return the error for a field whose values may be in another field or model today."""
-    assert finding.place is not None
-    reason = f"{finding.model}.{finding.field}: {finding.reason}."
-    hint = [f"{finding.hint[0].upper()}{finding.hint[1:]}", "Or in a migrator:"]
-    steps = (f"  {step}" for step in finding.step.splitlines())
-    return FixtureError(finding.place, reason, "\n  ".join(["", *hint, *steps]))
+def _error_of(finding: Finding, place: Place) -> FixtureError:
+    """Return a finding as an error of a line of the dump."""
+    reason, steps = f"{finding.name}: {finding.sentence}.", finding.step.splitlines()
+    ways = [finding.hint, f"{'or ' if finding.hint else ''}in a migrator:" if steps else ""]
+    hints = [f"{way[0].upper()}{way[1:]}" for way in ways if way]
+    return FixtureError(
+        place,
+        reason,
+        "\n  ".join(["", *hints, *(f"  {step}" for step in steps)])
+        if len(steps) > 1
+        else " ".join([". ".join(hints), *steps]),
+    )
 
 
 def through_advice(content: Content) -> str:

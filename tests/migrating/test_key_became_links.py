@@ -90,7 +90,7 @@ def test_a_list_of_a_parameter_is_refused_as_code(shop: Site) -> None:
 
 def test_a_restore_names_the_new_field_and_both_ways_to_keep_the_values(shop: Site) -> None:
     said = shop.refuse(shop.the_dump)
-    assert "kind_id: was a foreign key, and may be the many-to-many field kinds now." in said
+    assert "kind_id: was a foreign key, and may be the many-to-many field kinds now" in said
     assert "this one: kinds=[] if kind_id is None else [kind_id],\n" in said
     assert '  self.rename_field("shop.Item", "kind_id", "kinds")\n' in said
     assert "Comment the line out" not in said

@@ -46,7 +46,7 @@ from shop.models import Book
 Book.objects.create(pk=1, title="Emma", about="love", rating=5)
 Book.objects.create(pk=7, title="Faust", about="more", rating=4).similar.add(1)
 """
-EDIT = re.compile(r"restore\.py:(\d+): shop\.Book has no field '(\w+)'")
+EDIT = re.compile(r"restore\.py:(\d+): shop\.Book\.(\w+): .*[Cc]omment the line out")
 
 
 def injecting(code: str) -> dict[str, str]:

@@ -16,8 +16,8 @@ OfMigrate = Callable[..., Content]
 FILL = "from press.fill import fill; fill()"
 SPOIL = "from people.models import Writer; Writer.objects.update(life='-')"
 EDIT = re.compile(
-    r"(?P<file>/.*/restore\.py):(?P<line>\d+): press\.Subscription has no field '(?P<name>\w+)'\. "
-    r".*change the name left of the '=' if it was renamed.* Its new name may be '(?P<new>\w+)'"
+    r"(?P<file>/.*/restore\.py):(?P<line>\d+): press\.Subscription\.(?P<name>\w+): was renamed to "
+    r"\w+ \(.*\)\. Change the name left of the '=' to '(?P<new>\w+)'\."
 )
 
 

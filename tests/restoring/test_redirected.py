@@ -70,7 +70,7 @@ def write_offer(site: Site, offer: str) -> None:
 def test_keys_are_not_taken_for_those_of_another_model(site: Site) -> None:
     said = site.refuse_file()
     line = site.the_file.read_text().split("\n").index("        product_id=product_id,") + 1
-    assert f"dump.py:{line}: shop.Sale.product_id referred to shop.Product when" in said
+    assert f"dump.py:{line}: shop.Sale.product_id: referred to shop.Product when" in said
     assert "add --through-migrations" in said
     assert 'self.change_values("shop.Sale", "product_id", {…})' in said
     assert "shop.Offer today" in site.refuse(site.the_dump)
@@ -113,5 +113,5 @@ def test_an_app_that_is_not_installed_any_more_hides_no_other_key(site: Site) ->
         "dump.py", ("SOURCE_MIGRATIONS = {", "SOURCE_MIGRATIONS = {\n    'gone': '0001_initial',")
     )
     said = site.refuse_file()
-    assert "shop.Sale.product_id referred to shop.Product when" in said
+    assert "shop.Sale.product_id: referred to shop.Product when" in said
     assert "--through-migrations" not in said

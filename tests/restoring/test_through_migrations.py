@@ -530,7 +530,7 @@ def test_users_that_were_swapped_then_are_refused(site: Site) -> None:
 
 def test_it_is_suggested_for_an_older_dump_that_does_not_fit(site: Site) -> None:
     said = site.refuse(site.the_dump)
-    assert "there is no model 'shop.Product'" in said
+    assert "shop.Product: was renamed to shop." in said
     assert "add --through-migrations" in said
     assert "add --through-migrations" in site.refuse_file()
 
@@ -538,7 +538,7 @@ def test_it_is_suggested_for_an_older_dump_that_does_not_fit(site: Site) -> None
 def test_it_is_not_suggested_for_a_dump_that_is_not_older(first: Site) -> None:
     first.edit("dump/restore.py", ("        price=price", "        cost=price"))
     said = first.refuse(first.the_dump)
-    assert "shop.Product has no field 'cost'" in said
+    assert "shop.Product.cost: " in said
     assert "--through-migrations" not in said
 
 
