@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError
 from django.db import connection
 from dumps import module as dump_of
 from dumps import rows
@@ -261,3 +262,11 @@ def test_a_second_fixture_may_correct_the_first(tmp_path: Path) -> None:
 def test_an_exponent_that_no_integer_has_is_refused(load: Load) -> None:
     text = dump_of(rows("zoo.Weighing", "id kilos", "1, Decimal('1E+131072')"))
     assert "the number is too large for" in message(load, text)
+
+
+@pytest.mark.postgresql
+def test_a_constraint_that_is_checked_in_the_end_is_named(load: Load) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE zoo_weighing ADD UNIQUE (kilos) INITIALLY DEFERRED")
+    with pytest.raises(CommandError, match=r"Key \(kilos\)=\(2\) already exists.\nNothing was wr"):
+        load(dump_of(rows("zoo.Weighing", "id kilos", (1, 2), (2, 2))))

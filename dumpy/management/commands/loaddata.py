@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import loaddata
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import QuerySet
 
 from dumpy import reading
@@ -90,8 +90,14 @@ class Command(loaddata.Command):
         loader.takes_blocks = self.verbosity < 3
         loader.offers_options = self._is_typed
         self._loader = loader
-        with sharing(loader), routed_to(self.using):
-            super().loaddata(fixture_labels)
+        try:
+            with sharing(loader), routed_to(self.using):
+                super().loaddata(fixture_labels)
+        except IntegrityError as error:  # of a constraint that is checked in the end
+            if not loader.dumped:
+                raise
+            reason = engine_of(connections[self.using]).refusal(error).reason
+            raise CommandError(f"{printable_lines(reason)}\nNothing was written.") from error
         return loader
 
     @property
