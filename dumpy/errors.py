@@ -22,6 +22,8 @@ _VALUE_KINDS = ("null", "too-long", "choice", "invalid")
 # Values in a message: messages that differ only in values have the same cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
 # A long text in quotes, or a word that is too long for a path.
+# A foreign key that is refused, or that has no value because its natural key leads to no row.
+_LACKS_ROW = re.compile(r"(?i)foreign key|null.*_id\b|_id\b.*null")
 _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 
 
@@ -339,7 +341,7 @@ def lacks_rows(error: BaseException) -> bool:
         causes.append(cause)
     return any(
         isinstance(cause, ObjectDoesNotExist)
-        or (isinstance(cause, IntegrityError) and "foreign key" in str(cause).lower())
+        or (isinstance(cause, IntegrityError) and _LACKS_ROW.search(str(cause)))
         or (isinstance(cause, LoadError) and any(p.kind == "reference" for p in cause.problems))
         for cause in causes
     )

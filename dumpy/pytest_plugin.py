@@ -33,6 +33,9 @@ SCOPES: dict[str, type[pytest.Collector]] = {
 DUMPDATA_HINT = (
     "\nTo write it: python manage.py dumpdata APP --format=py --output APP/fixtures/NAME.py"
 )
+NOT_INSTALLED = (
+    '\nAdd "dumpy" to INSTALLED_APPS: Django finds no fixtures in the format py without it.'
+)
 TRANSACTIONAL = frozenset({"transactional_db", "live_server", "django_db_reset_sequences"})
 
 
@@ -98,13 +101,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marks = list(item.iter_markers("dumpy"))
     if not marks:
         return
-    database_lists = list(filter(None, (mark.kwargs.get("databases") for mark in marks)))
+    aliases = {alias for mark in marks if "databases" in mark.kwargs for alias in _databases(mark)}
     django_mark = item.get_closest_marker("django_db")
     args, kwargs = (django_mark.args, dict(django_mark.kwargs)) if django_mark else ((), {})
-    if database_lists:
-        database_lists.append(kwargs.get("databases") or ["default"])
-        is_all = "__all__" in database_lists
-        kwargs["databases"] = "__all__" if is_all else sorted(set().union(*database_lists))
+    if aliases:
+        others = kwargs.get("databases") or ["default"]
+        aliases |= {others} if isinstance(others, str) else {*others}
+        kwargs["databases"] = "__all__" if "__all__" in aliases else sorted(aliases)
     item.add_marker(pytest.mark.django_db(*args, **kwargs), append=False)
 
 
@@ -256,9 +259,15 @@ def _level(mark: pytest.Mark, item: pytest.Item) -> Level:
     scope = mark.kwargs.get("scope")
     scope = scope if scope in SCOPES else "function"
     node = (item.getparent(SCOPES[scope]) if scope in SCOPES else None) or item
+    lists = ([arg] if isinstance(arg, str) else arg for arg in mark.args)
+    names = tuple(name for arg in lists for name in arg)
+    return Level(scope, node.nodeid, names, _databases(mark))
+
+
+def _databases(mark: pytest.Mark) -> tuple[str, ...]:
+    """Return the aliases of the databases of a mark."""
     databases = mark.kwargs.get("databases") or ["default"]
-    aliases = (databases,) if isinstance(databases, str) else tuple(sorted(databases))
-    return Level(scope, node.nodeid, mark.args, aliases)
+    return (databases,) if isinstance(databases, str) else tuple(sorted(databases))
 
 
 def _shared_levels(item: pytest.Item) -> tuple[Level, ...]:
@@ -337,6 +346,7 @@ def _aliases(levels: Iterable[Level]) -> list[str]:
 
 def _load(levels: Sequence[Level]) -> None:
     """Load all levels or nothing; fail with a sentence instead of a traceback."""
+    from django.apps import apps
     from django.core.management import CommandError
     from django.core.serializers.base import DeserializationError
     from django.db import Error, transaction
@@ -353,7 +363,9 @@ def _load(levels: Sequence[Level]) -> None:
             except (CommandError, DeserializationError, Error) as error:
                 names = ", ".join(map(repr, level.names))
                 text = error.brief() if isinstance(error, LoadError) else str(error)
-                hint = DUMPDATA_HINT if text.startswith("No fixture named ") else ""
+                hint = ""
+                if text.startswith("No fixture named "):
+                    hint = DUMPDATA_HINT if apps.is_installed("dumpy") else NOT_INSTALLED
                 if lacks_rows(error):
                     hint = f"\nIf another fixture has these rows, name it, too: dumpy({names}, …)"
                 reason = f"@pytest.mark.dumpy({names}): {text}{hint}"

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 import suites
 from sites import NewSite, Site, Version
 
 FILES = suites.files(Path(__file__).with_name("suite"))
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.sites", "dumpy", "shop"],
     "SITE_ID": 1,
 }
@@ -143,6 +144,16 @@ def test_a_mark_is_not_told_of_options_that_it_does_not_have(faulty: str) -> Non
 def test_a_load_that_fails_leaves_nothing_and_stops_no_other_test(faulty: str) -> None:
     assert "3 passed, 12 errors" in faulty
     assert "Traceback" not in faulty
+
+
+def test_a_project_without_dumpy_in_its_apps_is_told_so(site: Site, ran: Ran) -> None:
+    apps = [app for app in SETTINGS["INSTALLED_APPS"] if app != "dumpy"]
+    site.configure(INSTALLED_APPS=apps)
+    try:
+        said = ran("-k", "test_names_may_be_a_list", files="check_functions.py")
+    finally:
+        site.configure()
+    assert "No fixture named 'tea' found.\nAdd \"dumpy\" to INSTALLED_APPS" in said
 
 
 def test_pytest_finds_the_plugin() -> None:

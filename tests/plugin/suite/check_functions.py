@@ -29,6 +29,11 @@ def test_formats_may_be_mixed_and_endings_named():
     assert seen() == ["Assam", "Espresso", "Sencha"]
 
 
+@pytest.mark.dumpy(["tea", "coffee"], databases="default", scope="module")
+def test_names_may_be_a_list_as_in_a_test_case():
+    assert seen() == ["Assam", "Espresso", "Sencha"]
+
+
 @pytest.mark.dumpy("tea")
 def test_a_new_row_gets_a_free_key():
     assert Product.objects.create(name="Oolong").pk not in (7, 8)
