@@ -24,10 +24,10 @@ from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_routed_to, routed_to
 from dumpy.loading.report import problem_of
-from dumpy.migrating.install import no_version_hint
+from dumpy.migrating.install import current_policy, no_version_hint
 from dumpy.migrating.tables import MigratedDump, created_objects, prepare_load
 from dumpy.reading import Dump, DumpedTable
-from dumpy.reading.dump import Block, Row
+from dumpy.reading.dump import IS_MASKED, Block, Row
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row, row_ref
 from dumpy.schema.tables import table_of
@@ -212,6 +212,8 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
         # After the load: if rows do not fit the models, the note would not help.
         rows = tuple((table.label, tuple(table.fields)) for table in content.tables)
         loader.after_load.append(partial(_note_skipped, dump, rows))
+    if dump.is_masked:
+        current_policy().say(IS_MASKED)
     for sentence in dump.left_out():
         loader.report.ignore(sentence)
     for table in content.tables:

@@ -30,6 +30,7 @@ from dumpy.checking.report import verdict
 from dumpy.errors import DumpyError
 from dumpy.loading.registry import TODAY
 from dumpy.migrating.install import Policy, migrating
+from dumpy.reading.dump import IS_MASKED
 from dumpy.writing.database import last_migrations
 
 SHOWN = 10
@@ -170,10 +171,13 @@ def _page(
 
 def _compared(upload: Upload, rows: Mapping[str, int]) -> dict[str, Any]:
     """Compare the tables of a dump with the database; return the context for the template."""
+    with reading.open(upload.path) as dump:
+        masked = IS_MASKED if dump.is_masked else ""
+        context = {"masked": masked, "is_subset": dump.is_subset}
     try:
-        return {"tables": list(_tables(upload, rows))}
+        return {**context, "tables": list(_tables(upload, rows))}
     except (DumpyError, DatabaseError, OSError) as error:
-        return {"uncompared": upload.with_name(error)}
+        return {**context, "uncompared": upload.with_name(error)}
 
 
 def _tables(upload: Upload, rows: Mapping[str, int]) -> Iterator[ComparedTable]:

@@ -57,6 +57,7 @@ _CONTENT_TYPE, PERMISSION = "contenttypes.contenttype", "auth.permission"
 _MAX_MANIFEST_BYTES = 8 * 2**20
 _RESEAL = "If the change is intended, accept it: manage.py checkdump {} --reseal"
 _NO_CODE = "A dump of format 1 holds no code."
+IS_MASKED = "The dump is masked: values of some fields are not those of its source."
 _PYCACHE = "__pycache__"
 _MODULE_SUFFIXES = tuple(all_suffixes())
 _DUMP_LINES = re.compile(

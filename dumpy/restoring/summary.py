@@ -17,6 +17,7 @@ from django.utils.translation import override
 
 from dumpy.engines import engine_of
 from dumpy.errors import counted
+from dumpy.reading.dump import IS_MASKED
 from dumpy.restoring.content import Content
 from dumpy.schema.tables import ModelType
 from dumpy.text.manifest import NAME
@@ -53,7 +54,7 @@ class Summary:
                 f"one. To keep them: {advice}."
             )
         if dump.is_masked:
-            yield "The dump is masked: values of some fields are not those of its source."
+            yield IS_MASKED
         code = " (except for rows that code makes)" if self.makes_rows else ""
         unlisted = set(self.content.unlisted)
         sessions = {name for name, model in self._models.items() if model._meta.label == _SESSION}

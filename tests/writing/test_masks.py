@@ -30,6 +30,7 @@ from running import Said, called, dumped, loaded
 
 import dumpy
 from dumpy import masks
+from dumpy.reading.dump import IS_MASKED
 from dumpy.writing.masking import PERSONAL
 from music.models import Album, Artist, Genre
 from zoo import models as zoo
@@ -104,6 +105,17 @@ def test_masked_values_of_all_kinds_are_loaded_and_none_is_that_of_the_source(
     assert found.json["name"] == found.json["all"][0] == found.text
     assert found.json["all"][1:] == [1, None]
     assert found.xray.name.endswith(".png")
+
+
+def test_a_load_says_that_the_dump_is_masked_unless_it_is_to_be_silent(
+    checkup: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "masked.py"
+    path.write_text(dumped("zoo.Checkup", mask=MASKS))
+    assert f"{IS_MASKED}\n" in loaded(path).out
+    assert loaded(path, verbosity=0) == Said("", "")
+    path.write_text(dumped("zoo.Checkup"))
+    assert IS_MASKED not in loaded(path).out
 
 
 def test_a_masked_dump_that_was_loaded_is_dumped_the_same(

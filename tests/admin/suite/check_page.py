@@ -10,9 +10,20 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
+from shared import dumped
 from shop.models import Product
 
+from dumpy import masks
+
 PROGRAM = "from shop.models import Product\n\ndef objects():\n    yield Product(name='Run')\n"
+
+
+class ProductMask(masks.Mask):
+    class Meta:
+        model = "shop.Product"
+
+    def name(self, value):
+        return masks.name(value)
 
 
 def names():
@@ -108,6 +119,22 @@ def test_the_page_before_a_load_shows_both_sides(admin_client, upload, dump):
         in said
     )
     assert "Yes, load the dump" in said
+
+
+@pytest.mark.parametrize("page", ["", "load/"])
+def test_both_pages_say_that_a_dump_is_masked(admin_client, upload, dump, page):
+    masked = dumped("shop.Tag", "shop.Product", mask="check_page.ProductMask")
+    sentence = "The dump is masked: values of some fields are not those of its source."
+    assert sentence in text_of(admin_client.get(f"{upload(masked).url}{page}"))
+    assert sentence not in text_of(admin_client.get(f"{upload(dump).url}{page}"))
+
+
+@pytest.mark.parametrize("page", ["", "load/"])
+def test_both_pages_say_that_a_subset_keeps_other_rows(admin_client, upload, dump, page):
+    subset = dumped(only=["shop.Product:2"])
+    sentence = "The dump is a subset of a database: a load keeps all other rows of this one."
+    assert sentence in text_of(admin_client.get(f"{upload(subset).url}{page}"))
+    assert sentence not in text_of(admin_client.get(f"{upload(dump).url}{page}"))
 
 
 def test_a_load_that_is_confirmed_adds_and_overwrites_rows(admin_client, upload, dump, uploads):
