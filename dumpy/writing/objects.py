@@ -27,10 +27,11 @@ from dumpy.schema.tables import (
     primary_key_fields,
     text_of,
 )
+from dumpy.text.strings import escape_non_ascii
 from dumpy.text.words import NAMES, Unwritable, evaluate, source
 from dumpy.writing.database import DatabaseDump
 from dumpy.writing.natural import NaturalKeys
-from dumpy.writing.publishing import write_source
+from dumpy.writing.publishing import needs_ascii, write_source
 
 MOST_ROWS = 10_000
 _WIDTH = 100
@@ -84,6 +85,14 @@ def write_objects(dump: DatabaseDump, stream: IO[str] | Any) -> list[str]:
         )
     writer = _ObjectsWriter(dump)
     text = "".join(f"{line}\n" for line in writer.lines())
+    if needs_ascii(stream):
+        try:
+            ast.parse(escape_non_ascii(text))
+        except SyntaxError as error:
+            raise DumpFailed(
+                "Names of models or fields are not ASCII, and the output is not UTF-8. Add "
+                "--output FILE."
+            ) from error
     write_source(stream)(text)
     return sorted(writer.notes)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
@@ -181,6 +183,22 @@ def test_a_model_with_the_name_of_a_type_of_values_is_imported_by_another(
         Genre.__name__ = "Genre"
     assert "from music.models import Decimal as MusicDecimal\n" in text
     assert "yield MusicDecimal(pk=9, name='Rock')" in text
+
+
+def test_names_that_a_stream_cannot_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name cannot be escaped as a text can."""
+    Genre.objects.create(pk=9, name="Größe")
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1", write_through=True)
+    options = {"format": "py", "as_objects": True, "stdout": stream}
+    monkeypatch.setattr(music.models, "Größe", Genre, raising=False)
+    Genre.__name__ = "Größe"
+    try:
+        with pytest.raises(CommandError, match="Add --output FILE"):
+            call_command("dumpdata", "music.Genre", **options)
+    finally:
+        Genre.__name__ = "Genre"
+    call_command("dumpdata", "music.Genre", **options)
+    assert rb"Genre(pk=9, name='Gr\xf6\xdfe')" in stream.buffer.getvalue()
 
 
 def test_the_key_of_a_linked_row_that_is_not_dumped_is_a_word_that_is_imported(
