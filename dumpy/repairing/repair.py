@@ -35,6 +35,7 @@ from dumpy.schema.references import (
     references_of,
 )
 from dumpy.schema.tables import (
+    Column,
     Link,
     ModelType,
     Table,
@@ -391,6 +392,7 @@ class Repair:
             self._result.problems += error.problems
         else:
             self._restore_links()
+            self._result.notes += self._emptied_references()
             self._result.problems += self._lost_targets()
         for label, counts in self._loader.report.tables.items():
             self._result.restored[label] += counts.inserted
@@ -439,7 +441,7 @@ class Repair:
         values, model = row.values[link.name], link.target.references
         assert model is not None
         table, names = table_of(model), (link.target.parent_field.attname,)
-        keys = [(value, self._linked_key(link, value)) for value in values]
+        keys = [(value, self._linked_key(link.target, value)) for value in values]
         existing = [
             value
             for value, key in keys
@@ -454,14 +456,14 @@ class Repair:
             )
         return existing
 
-    def _linked_key(self, link: Link, value: Any) -> object:
-        """Return the key of a linked row, None if the row does not exist."""
+    def _linked_key(self, column: Column, value: Any) -> object:
+        """Return the key of the row that a reference leads to, None if there is no such row."""
         if isinstance(value, UnmatchedKey):
             return None
         if not isinstance(value, Natural):
-            return link.target.target.to_python(value)
+            return column.target.to_python(value)
         try:
-            return self._loader.references.resolve(value, link.target.parent_field.attname)
+            return self._loader.references.resolve(value, column.parent_field.attname)
         except MissingRow:
             return None
 
@@ -493,7 +495,7 @@ class Repair:
         """Yield the links in the dump to rows with these ``keys``, except from rows in ``own``."""
 
         def targets(values: Values) -> list[object]:
-            linked = (self._linked_key(link, value) for value in values.get(link.name, ()))
+            linked = (self._linked_key(link.target, value) for value in values.get(link.name, ()))
             return [key for key in linked if key in keys]
 
         def reason_for(values: Values) -> str:
@@ -502,6 +504,40 @@ class Repair:
         for row in self._find(table, {link.name}, reason_for) if keys else ():
             if row.key[0] not in own:
                 yield from ((row.key[0], target) for target in targets(row.values))
+
+    def _emptied_references(self) -> Iterator[str]:
+        """Yield a note for each foreign key that led to restored rows and is null now."""
+        for table in dict.fromkeys(map(table_of, apps.get_models())):
+            for reference in references_of(table):
+                rows = [row for row in self._rows.values() if row.table is reference.target]
+                column = table.column(reference.own[0])
+                if not rows or len(reference.own) > 1 or not column.field.null:
+                    continue
+                keys = {row.values.get(reference.to[0]) for row in rows} - {None}
+                with suppress(DumpyError):  # tables that are not restored need not fit the models
+                    yield from self._emptied(table, column, keys)
+
+    def _emptied(self, table: Table, column: Column, keys: set[object]) -> Iterator[str]:
+        """Yield a note if rows referred to one of these ``keys`` in the dump and do not now."""
+
+        def reason_for(values: Values) -> str:
+            return _CHOSEN if self._linked_key(column, values.get(column.name)) in keys else ""
+
+        rows: QuerySet[Any] = QuerySet(table.model, using=self._using)
+        empty = rows.filter(**{f"{column.name}__isnull": True})
+        found = (single(row.key) for row in self._find(table, {column.name}, reason_for))
+        emptied = [
+            pk
+            for chunk in chunks(found)
+            for pk in empty.filter(pk__in=chunk).order_by("pk").values_list("pk", flat=True)
+        ]
+        if emptied:
+            shown = [*map(repr, emptied[:_FEW]), *(["…"] if len(emptied) > _FEW else [])]
+            yield (
+                f"{counted(len(emptied), 'row')} of {table.label} referred to restored rows in the "
+                f"dump, and {'has' if len(emptied) == 1 else 'have'} no value now: "
+                f"{column.field.name} (pk {', '.join(shown)})."
+            )
 
     def _migrator_notes(self) -> Iterator[str]:
         """Yield what migrators do in a restore, but not in a repair."""

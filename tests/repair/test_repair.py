@@ -286,6 +286,21 @@ def test_links_of_rows_that_are_gone_are_left_out_and_counted(dump: Path) -> Non
     assert Playlist.objects.get(pk=1).tracks.count() == 2
 
 
+def test_rows_whose_foreign_key_is_null_since_their_row_was_deleted_are_named(dump: Path) -> None:
+    Album.objects.create(pk=2, title="Powerage", artist_id=1)
+    Album.objects.get(pk=1).delete()  # SET_NULL
+    Track.objects.filter(pk=2).update(album=2)
+    args = ["repair", str(dump), "music.Album", "1"]
+    note = (
+        "2 rows of music.Track referred to restored rows in the dump, and have no value now: "
+        "album (pk 1, 3).\n"
+    )
+    assert note in called(*args).out
+    assert note in called(*args, "--with-children", "--really").out
+    assert sorted(Track.objects.values_list("pk", "album")) == [(1, None), (2, 2), (3, None)]
+    assert "no value" not in called(*args, "--really").out
+
+
 def test_both_sides_of_a_friendship_come_back(tmp_path: Path) -> None:
     one, other = (zoo.Animal.objects.create(pk=pk, name=str(pk)) for pk in (1, 2))
     one.friends.add(other)
@@ -781,6 +796,18 @@ def test_a_link_of_another_row_by_a_natural_key_that_leads_nowhere_is_not_made(
     natural_dump.write_text(text.replace("nation(2, 'B'", "nation(2, 'D'"), encoding="utf-8")
     repaired(natural_dump, "zoo.Nation", "2")
     assert not zoo.Mascot.objects.get().allies.exists()
+
+
+def test_a_null_is_named_where_the_dump_has_a_natural_key(tmp_path: Path) -> None:
+    top = zoo.Folder.objects.create(pk=1, name="top", code="top")
+    zoo.Folder.objects.create(pk=2, name="sub", parent=top, code="sub")
+    options = {"use_natural_foreign_keys": True, "format": "py", "verbosity": 0}
+    called("dumpdata", "zoo.Folder", output=str(tmp_path / "dump.py"), **options)
+    zoo.Folder.objects.filter(pk=2).update(parent=None)
+    top.delete()
+    said = called("repair", str(tmp_path / "dump.py"), "zoo.Folder", "1").out
+    assert "1 row of zoo.Folder referred to restored rows in the dump, and has no value" in said
+    assert "now: parent (pk 2).\n" in said
 
 
 DUMP_AND_LOSE = """
