@@ -56,15 +56,18 @@ def merge(base: Path, ours: Path, theirs: Path) -> MergeResult:
 
     Rows are merged by key and field. It is a conflict if both versions change the same field of a
     row, or if one changes a row that the other removes. The rest of the file, and a file that is
-    not a dump, is merged by lines. Raises ``DumpyError``.
+    not a dump, is merged by lines. The result has the line ends of ``ours``. Raises ``DumpyError``.
     """
     paths = base, ours, theirs
     try:
         with ExitStack() as stack:
             dumps = [stack.enter_context(open_data(path)) for path in paths]
-            return _merge_dumps(*map(_Version, dumps, paths))
+            result = _merge_dumps(*map(_Version, dumps, paths))
     except FixtureError:
-        return _merge_lines(*map(_text, paths))
+        result = _merge_lines(*map(_text, paths))
+    if _raw_text(ours).partition("\n")[0].endswith("\r"):
+        return replace(result, text=result.text.replace("\n", "\r\n"))
+    return result
 
 
 @dataclass(frozen=True)
@@ -283,6 +286,11 @@ def _line(name: str, row: Texts | None) -> str:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file with the line ends of dumpy."""
+    return _raw_text(path).replace("\r\n", "\n")
+
+
+def _raw_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:

@@ -70,6 +70,26 @@ def test_a_field_that_both_sides_have_changed_is_a_conflict(tmp_path: Path) -> N
     ) in found.text
 
 
+@pytest.mark.parametrize("crlf", ["ours.py", "theirs.py", "base.py ours.py theirs.py"])
+def test_the_result_has_the_line_ends_of_our_side(tmp_path: Path, crlf: str) -> None:
+    together(tmp_path, [(1, "Big saw", 1), *BASE[1:]], [(1, "Saw", 9), *BASE[1:]])
+    paths = [tmp_path / name for name in ("base.py", "ours.py", "theirs.py")]
+    for name in crlf.split():
+        text = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(text.replace(b"\n", b"\r\n"))
+    call_command("mergedump", *map(str, paths))
+    expected = module(products([(1, "Big saw", 9), *BASE[1:]])).encode()
+    is_crlf = "ours.py" in crlf
+    assert paths[1].read_bytes() == (expected.replace(b"\n", b"\r\n") if is_crlf else expected)
+
+
+def test_a_file_that_is_no_dump_is_merged_whatever_its_line_ends(tmp_path: Path) -> None:
+    merged(tmp_path, "1\n2\n3\n", "0\n2\n3\n", "1\n2\n3\n")
+    (tmp_path / "theirs.py").write_bytes(b"1\r\n2\r\n4\r\n")
+    found = merge(*(tmp_path / name for name in ("base.py", "ours.py", "theirs.py")))
+    assert found == MergeResult("0\n2\n4\n", 0)
+
+
 def test_a_row_that_one_side_has_removed_and_the_other_changed_is_a_conflict(
     tmp_path: Path,
 ) -> None:
