@@ -38,6 +38,7 @@ from dumpy.restoring.target import (
     replacing,
     require_rebuildable,
     require_references,
+    rows_without_model,
     unknown_columns,
     without_triggers,
 )
@@ -157,7 +158,10 @@ class Restorer:
             self.say(sentence)
         if self._keeps_schema:
             self._find_triggers()
-        elif columns := unknown_columns(self._engine, self._known_tables, self._recorded_apps):
+            return summary
+        if tables := by_label(rows_without_model(self._engine, self._known_tables)):
+            self.say(f"Tables that no model has today are dropped: {tables}.")
+        if columns := unknown_columns(self._engine, self._known_tables, self._recorded_apps):
             self.say(f"Columns that no model has are dropped: {', '.join(columns)}.")
         return summary
 

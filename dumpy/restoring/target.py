@@ -168,6 +168,15 @@ def unknown_columns(engine: Engine, tables: Collection[str], recorded: Apps) -> 
     ]
 
 
+def rows_without_model(engine: Engine, tables: Collection[str]) -> dict[str, int]:
+    """Return the numbers of rows of the existing tables that no current model has."""
+    current = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    return {
+        name: engine.column(f"SELECT COUNT(*) FROM {engine.quote(name)}")[0]
+        for name in engine.existing_tables({*tables} - current - {MIGRATIONS})
+    }
+
+
 def recorded_apps(connection: BaseDatabaseWrapper) -> Apps:
     """Return the historical models after the migrations that the database has recorded."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings
+from past_site import ROWS, V2, rows
 from sites import Site
 
 # Connections to PostgreSQL look at the types in the database of the tests, which this makes.
@@ -76,6 +77,17 @@ def test_a_column_of_a_person_is_named(old: Site) -> None:
     assert (
         "Columns that no model has are dropped: shop_product.by_hand.\nbuilding the schema" in said
     )
+
+
+def test_rows_of_a_model_that_was_renamed_since_are_counted_before_it_asks(first: Site) -> None:
+    first.restore(first.the_dump)
+    first.write(V2)
+    first.execute("DELETE FROM shop_product_similar")
+    done = first.manage("restore", first.the_dump, "--through-migrations", typed="n\n")
+    sentence = "Tables that no model has today are dropped: shop_product (2 rows).\n"
+    assert sentence in done.stdout
+    assert sentence in first.restore(first.the_dump, "--through-migrations")
+    assert rows(first) == ROWS
 
 
 @pytest.mark.sqlite
