@@ -101,17 +101,15 @@ class _Version:
         without comments.
         """
         (table, *others), rows = tables, list(tables[0].rows())
-        if others or not rows or not has_key(table.label, table.fields):
+        positions = _key_positions(table)
+        if others or not rows or not positions:
             return None
-        key = (table.fields[name] for name in key_of(table.label, list(table.fields)))
-        positions = [position for position in key if isinstance(position, int)]
         by_key = {tuple(row.values[i] for i in positions): _texts(row.values) for row in rows}
         lines = range(rows[0].line, rows[0].line + len(rows))
         is_plain = self._lines[lines.start - 1 : lines.stop - 1] == [
             _line(name, _texts(row.values)) for row in rows
         ]
-        is_unique = bool(positions) and len(by_key) == len(rows)
-        return _Block(lines, by_key) if is_plain and is_unique else None
+        return _Block(lines, by_key) if is_plain and len(by_key) == len(rows) else None
 
     def shape(self, name: str) -> object:
         """Return what must be equal in all versions to merge the rows of a create function."""
@@ -211,13 +209,25 @@ def _dangling(text: str, removed: Mapping[str, set[str]]) -> Iterator[tuple[int,
                 position = table.fields.get(name)
                 if not removed.get(label) or not isinstance(position, int):
                     continue
-                reference = f"{table.label}: {name} refers to {label}"
+                positions = _key_positions(table)
                 for row in table.rows():
                     value = row.values[position]
                     for key in map(source, value if isinstance(value, list) else [value]):
                         if key in removed[label]:
-                            message = f"{reference}(pk={key}), which one side has removed."
-                            yield row.line, message
+                            pk = ", ".join(_texts(row.values[i] for i in positions))
+                            yield (
+                                row.line,
+                                f"{table.label}{pk and f'(pk={pk})'}: {name} refers to "
+                                f"{label}(pk={key}), which one side has removed.",
+                            )
+
+
+def _key_positions(table: DumpedTable) -> list[int]:
+    """Return the positions of the primary key in a row, none for rows without a key."""
+    names = list(table.fields)
+    key = key_of(table.label, names) if has_key(table.label, names) else ()
+    positions = (table.fields[name] for name in key)
+    return [position for position in positions if isinstance(position, int)]
 
 
 def _references(model: ModelType) -> Iterator[tuple[str, str]]:

@@ -298,7 +298,7 @@ def test_a_row_that_one_side_has_removed_and_the_other_refers_to_is_named(tmp_pa
     ((line, said),) = found.dangling
     assert "create_music_album(5, 'One', 2)" in found.text.splitlines()[line - 1]
     assert said == (
-        "music.Album: artist_id refers to music.Artist(pk=2), which one side has removed."
+        "music.Album(pk=5): artist_id refers to music.Artist(pk=2), which one side has removed."
     )
     err = StringIO()
     paths = [str(tmp_path / name) for name in ("base.py", "ours.py", "theirs.py")]
