@@ -138,14 +138,14 @@ class ModelComparison:
                 yield replace(finding, hint="") if is_migrated else finding
         known = {self.current_label(dumped)[0] for dumped in self.models}
         for model in self.added:
-            if model._meta.label not in known:
+            # A restore keeps or makes the rows of special models.
+            if model._meta.label not in known and not is_special(model):
                 yield self._new_model(model)
 
     def _new_model(self, model: ModelType) -> Finding:
         finding = Finding("model-added", model._meta.label, "is not in the dump", stops=False)
         referring = [dumped.label for dumped in self.models if model in dumped.targets]
-        # A restore keeps or makes the rows of special models.
-        if not referring or is_special(model):
+        if not referring:
             return finding
         reason = f"is not in the dump, but rows of {', '.join(referring)} refer to it"
         return replace(
