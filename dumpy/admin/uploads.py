@@ -18,7 +18,7 @@ from django.core.files.uploadedfile import UploadedFile
 from dumpy import reading
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, FixtureError
-from dumpy.reading.source import open_source
+from dumpy.reading.source import PROGRAM_HINT, open_source
 from dumpy.text.outline import FIRST_LINE, is_program
 from dumpy.writing.publishing import sha256_of
 
@@ -46,8 +46,8 @@ class Upload:
     token: str
 
     def with_name(self, text: object) -> str:
-        """Return a message with the name of the upload instead of the path of its file."""
-        return str(text).replace(str(self.path), self.name)
+        """Return a message with the name of the upload, and without advice to run its file."""
+        return str(text).replace(str(self.path), self.name).replace(f" {PROGRAM_HINT}", "")
 
     def discard(self) -> None:
         """Remove the file."""

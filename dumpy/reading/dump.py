@@ -60,6 +60,7 @@ _NO_CODE = "A dump of format 1 holds no code."
 IS_MASKED = "The dump is masked: values of some fields are not those of its source."
 _PYCACHE = "__pycache__"
 _MODULE_SUFFIXES = tuple(all_suffixes())
+_DIRECTORY_LINES = re.compile(rb"^(TABLES = \[|loader\.save\(create_)", re.MULTILINE)
 _DUMP_LINES = re.compile(
     rb"^(# dumpy: |SOURCE_(VERSION|MIGRATIONS) = |loader\.save\(create_)", re.MULTILINE
 )
@@ -291,8 +292,8 @@ class DumpedTable:
             try:
                 values = scanner.scan(text)
             except RowIsCode as error:
-                reason = f"{error.reason} {_NO_CODE}"
-                raise FixtureError(self.place(line), reason, PROGRAM_HINT) from error
+                reason = error.reason if error.hint else f"{error.reason} {_NO_CODE}"
+                raise FixtureError(self.place(line), reason, error.hint or PROGRAM_HINT) from error
             except RowError as error:
                 raise FixtureError(self.place(line), error.reason) from error
             yield line, values, len(text)
@@ -677,7 +678,13 @@ def _open_file(source: Source) -> Dump:
     if source.path and dump_directory(source.path) is not None:
         hint = f"To restore it: manage.py restore {Path(source.name).parent}"
         raise FixtureError(source.place(), "it belongs to a directory dump.", hint)
-    outline, skeleton = _read_skeleton(source, YIELDED)
+    try:
+        outline, skeleton = _read_skeleton(source, YIELDED)
+    except FixtureError as error:
+        if _DIRECTORY_LINES.search(source.text(configuration().max_skeleton_bytes)) is None:
+            raise
+        hint = "To restore it with the other files: manage.py restore DIRECTORY"
+        raise FixtureError(source.place(), "it belongs to a directory dump.", hint) from error
     return Dump(source, skeleton, outline)
 
 

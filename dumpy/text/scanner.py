@@ -44,7 +44,11 @@ class RowError(ValueError):
 
 
 class RowIsCode(RowError):
-    """A line that is complete, valid Python on its own, but not data."""
+    """A line that is complete, valid Python on its own, but not data; `hint` as in NotAWord."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 class Column(NamedTuple):
@@ -417,7 +421,7 @@ def read_edited(line: str, style: RowStyle, function: str, missing: Collection[s
     except words.BadValue as error:
         raise RowError(error.reason) from None
     except words.NotAWord as error:
-        raise RowIsCode(error.reason) from None
+        raise RowIsCode(error.reason, error.hint) from None
 
 
 def _parsed(line: str, style: RowStyle) -> Sequence[ast.stmt]:

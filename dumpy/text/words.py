@@ -43,12 +43,16 @@ class Unwritable(ValueError):
 
 
 class NotAWord(ValueError):
-    """Source that is not in the vocabulary, at `line` of it, because of `reason`."""
+    """Source that is not in the vocabulary, at `line` of it, because of `reason`.
 
-    def __init__(self, reason: str, line: int = 1) -> None:
+    The `hint` says what to write instead, if that is known.
+    """
+
+    def __init__(self, reason: str, line: int = 1, hint: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.line = line
+        self.hint = hint
 
 
 class BadValue(NotAWord):
@@ -392,6 +396,7 @@ _WORDS: dict[str, Word] = {
     "timedelta": Word(timedelta, frozenset({int, float}), timedelta),
     "utc": Word(utc, _INTEGERS, utc),
 }
+_JSON_NAMES = {"false": "False", "null": "None", "true": "True"}
 CONSTANTS: dict[str, object] = {"inf": inf, "json_null": json_null, "nan": nan}
 """The names in rows that are values."""
 NAMES: dict[str, object] = dict(
@@ -458,7 +463,9 @@ def _evaluated(node: ast.expr, depth: int) -> object:
             return _literal(node.value)
         case ast.Name(id=name):
             if name not in CONSTANTS:
-                raise NotAWord(f"the name {_shortened(name)} is not a value of a row.")
+                hint = f"Write {_JSON_NAMES[name]}." if name in _JSON_NAMES else ""
+                reason = f"the name {_shortened(name)} is not a value of a row."
+                raise NotAWord(reason, hint=hint)
             return CONSTANTS[name]
         case ast.UnaryOp(op=ast.UAdd() | ast.USub(), operand=operand):
             value = _evaluate(operand, depth)

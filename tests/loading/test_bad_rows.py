@@ -27,6 +27,18 @@ def test_a_field_that_does_not_exist_is_named_with_its_line_in_the_create_functi
     assert "Comment the line out" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "written"), [("null", "None"), ("true", "True"), ("false", "False")]
+)
+def test_a_name_of_json_is_answered_with_that_of_python(
+    load: Load, name: str, written: str
+) -> None:
+    text = dump_of(rows("zoo.Animal", "id name", (1, "x"))).replace("'x'", name)
+    line = line_of(text, "yield create_zoo_animal(")
+    said = f"fixture.py:{line}: the name {name} is not a value of a row. Write {written}."
+    assert message(load, text).endswith(said)
+
+
 def test_commenting_that_line_out_is_enough(load: Load) -> None:
     text = dump_of(rows("zoo.Animal", "id name fur", (1, "x", "brown")))
     load(text.replace("        fur=fur,", "        # fur=fur,"))

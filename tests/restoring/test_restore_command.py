@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import re
+import shutil
 from io import StringIO
 from zipfile import ZipFile
 
@@ -125,6 +126,13 @@ def test_a_directory_is_restored_as_with_run(first: Site, path: str, first_line:
 def test_a_file_of_a_directory_is_refused_with_what_to_type(first: Site) -> None:
     said = first.fail("restore", "dump/shop_product.py", "-b")
     assert "belongs to a directory dump. To restore it: manage.py restore dump" in said
+
+
+@pytest.mark.parametrize("name", ["restore.py", "shop_product.py"])
+def test_a_file_that_was_copied_out_of_a_directory_is_refused(first: Site, name: str) -> None:
+    shutil.copy(first.directory / "dump" / name, first.the_file)
+    said = first.refuse_file()
+    assert "it belongs to a directory dump. To restore it with the other files: manage.py r" in said
 
 
 def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:

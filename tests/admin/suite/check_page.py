@@ -9,6 +9,7 @@ import time
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from shared import dumped
 from shop.models import Product
@@ -174,7 +175,22 @@ def test_a_program_is_refused_whatever_the_settings_say(
 def test_code_in_a_dump_is_refused(upload, dump, uploads):
     response = upload(dump.replace("def objects():", "import os\n\ndef objects():"))
     assert "A dump of format 1 holds no code." in text_of(response)
+    assert "as a program" not in text_of(response)
     assert [*uploads.iterdir()] == []
+
+
+def test_code_in_a_row_is_named_without_advice_to_run_it(admin_client, upload, dump):
+    url = upload(dump.replace("'Gyokuro'", "print()")).url
+    for said in map(text_of, (admin_client.get(url), admin_client.post(f"{url}load/"))):
+        assert "A dump of format 1 holds no code." in said
+        assert "as a program" not in said
+
+
+@pytest.mark.parametrize("name", ["restore.py", "shop_product.py"])
+def test_a_file_of_a_directory_dump_is_refused(upload, shop, tmp_path, name):
+    call_command("dump2py", str(tmp_path / "dump"), "shop", verbosity=0)
+    said = text_of(upload((tmp_path / "dump" / name).read_bytes(), name))
+    assert f"{name}: it belongs to a directory dump. To restore it with the other files:" in said
 
 
 def test_a_truncated_dump_is_refused(upload, dump):
