@@ -212,6 +212,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
         # After the load: if rows do not fit the models, the note would not help.
         rows = tuple((table.label, tuple(table.fields)) for table in content.tables)
         loader.after_load.append(partial(_note_skipped, dump, rows))
+    loader.offers_restore = not dump.is_subset
     if dump.is_masked:
         current_policy().say(IS_MASKED)
     for sentence in dump.left_out():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -220,19 +220,16 @@ class TableLoader:
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
 
-    def with_conflicting_row(self, problem: Problem, row: Row) -> Problem:
-        """Add the row that has the same unique value to the problem of a refused row."""
+    def conflicting_row(self, row: Row) -> tuple[object, str] | None:
+        """Return the key of the row with a unique value of a refused row, and its fields."""
         names = [column.name for column in self.layout.columns]
         values = dict(zip(names, self.convert_row(row).python, strict=True))
-        conflict = conflicting_row(self.table, values, self.using)
-        if conflict is None:
-            return problem
-        key, unique = conflict
-        reason = f"{problem.reason.rstrip('.')}. {self.table.label}(pk={key!r}) has the same "
-        if self.model in self._references.other_models or not self._references.had_rows(self.model):
-            return replace(problem, reason=f"{reason}{unique}.")
-        hint = "To replace all rows with those of a dump: manage.py restore FILE"
-        return replace(problem, reason=f"{reason}{unique} and already exists.", hint=hint)
+        return conflicting_row(self.table, values, self.using)
+
+    def had_rows(self) -> bool:
+        """Whether the rows that the load does not contain were there before it."""
+        is_known = self.model not in self._references.other_models
+        return is_known and self._references.had_rows(self.model)
 
     def add(self, row: Row) -> None:
         """Add a row to the current block, which is written when it is full."""

@@ -124,6 +124,8 @@ class Loader:
     takes_blocks = False
     # Whether hints may name the options of loaddata.
     offers_options = False
+    # Whether hints may say that a restore of the dump would replace all rows.
+    offers_restore = False
 
     # A script passes the alias only.
     #

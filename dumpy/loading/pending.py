@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Model, QuerySet
 
-from dumpy.errors import SHOWN
+from dumpy.errors import SHOWN, Problem
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
 from dumpy.loading.conflicts import conflicts, keys_of_default_rows
 from dumpy.loading.references import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # If a smaller share of rows is saved, another pass over all of them is not worthwhile.
 _WORTHWHILE = 0.5
+_RESTORE_HINT = "To replace all rows with those of a dump: manage.py restore FILE"
 
 
 class Pending:
@@ -146,18 +147,44 @@ class Pending:
         }
         for item in self._refused_objects:
             yield from item.rejected(item.problem(self.using))
-        for number, row in enumerate(self._refused_rows):
-            problem = row.problem(self.using)
-            if number < SHOWN and isinstance(row.error, IntegrityError):
-                with transaction.atomic(using=self.using):
-                    problem = row.loader.with_conflicting_row(problem, row.row)
-            yield from row.rejected(problem)
+        problems = self._problems_of_conflicts()
+        for row in self._refused_rows:
+            yield from row.rejected(problems.get(row) or row.problem(self.using))
         for key, items in self._waiting.items():
             for waiting in items:
                 problem = waiting.problem(self.using)
                 if key in pending_keys:
                     problem = replace(problem, kind="waits")
                 yield from waiting.rejected(problem)
+
+    def _problems_of_conflicts(self) -> dict[PendingRow, Problem]:
+        """Return the problems of refused rows that name the row with the same unique value."""
+        others: dict[PendingRow, tuple[object, str]] = {}
+        keys: defaultdict[Table, set[str]] = defaultdict(set)
+        for row in self._refused_rows[:SHOWN]:
+            if isinstance(row.error, IntegrityError):
+                with transaction.atomic(using=self.using):
+                    other = row.loader.conflicting_row(row.row)
+                if other is not None:
+                    others[row] = other
+                    if row.loader.had_rows():
+                        keys[row.loader.table].add(str(other[0]))
+        dumped = self._loader.dumped
+        existing = {
+            table: table_keys - places_by_key(table, dumped[table], table_keys).keys()
+            for table, table_keys in keys.items()
+        }
+        problems = {}
+        for row, (key, fields) in others.items():
+            table, problem = row.loader.table, row.problem(self.using)
+            reason = problem.reason.rstrip(".")
+            reason = f"{reason}. {table.label}(pk={key!r}) has the same {fields}"
+            if str(key) in existing.get(table, ()):
+                hint = _RESTORE_HINT if self._loader.offers_restore else problem.hint
+                problems[row] = replace(problem, reason=f"{reason} and already exists.", hint=hint)
+            else:
+                problems[row] = replace(problem, reason=f"{reason}.")
+        return problems
 
     def _state(self) -> object:
         return len(self), set(self._waiting)

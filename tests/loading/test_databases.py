@@ -76,6 +76,29 @@ def test_a_row_that_stands_in_the_way_is_named(load: Load) -> None:
     assert "manage.py restore" in problem.hint
 
 
+def test_a_restore_is_not_advised_for_rows_of_one_file_that_exclude_each_other(
+    load: Load,
+) -> None:
+    Species.objects.create(pk=9, latin="b")
+    text = dump_of(rows("zoo.Species", "id latin", (1, "a"), (2, "a")))
+    (problem,) = refusal(load, text).problems
+    assert problem.reason.endswith("zoo.Species(pk=1) has the same latin.")
+    assert problem.hint == ""
+
+
+def test_a_restore_of_a_subset_is_not_advised(load: Load) -> None:
+    Species.objects.create(pk=8, latin="a")
+    Permission.objects.all().delete()
+    Site.objects.all().delete()
+    subset = "A subset of the data."
+    text = dump_of(rows("zoo.Species", "id latin", (1, "a")), description=subset)
+    (problem,) = refusal(load, text).problems
+    assert problem.reason.endswith("zoo.Species(pk=8) has the same latin and already exists.")
+    assert problem.hint == ""
+    text = dump_of(rows("zoo.Species", "id latin", (1, "x")), description=subset)
+    assert "existing rows kept: zoo.Species 1.\n" in load(text)
+
+
 def test_rows_that_were_there_and_stay_are_counted(load: Load) -> None:
     """N7"""
     Species.objects.create(pk=8, latin="a")

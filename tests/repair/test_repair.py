@@ -187,6 +187,17 @@ def test_a_field_that_does_not_exist_is_named_with_what_can_be_done_in_a_repair(
     assert "--ignorenonexistent" not in str(caught.value)
 
 
+def test_a_repair_that_a_row_stands_in_the_way_of_does_not_advise_to_replace_all_rows(
+    tmp_path: Path,
+) -> None:
+    Genre.objects.create(pk=9, name="Rock")
+    path = tmp_path / "dump.py"
+    path.write_text(module(rows("music.Genre", "id name", (1, "Rock"))), "utf-8")
+    _counts, said = failed(path, "music.Genre", "1")
+    assert "music.Genre(pk=9) has the same name and already exists." in said
+    assert "manage.py restore" not in said
+
+
 def test_rows_that_exist_are_ignored_and_not_changed(dump: Path) -> None:
     Track.objects.filter(pk=2).delete()
     Track.objects.filter(pk=1).update(name="Overdose (live)")

@@ -191,7 +191,8 @@ class Command(loaddata.Command):
         kept_rows = [f"{label} {number}" for label, number in loader.existing_rows().items()]
         if kept_rows:
             message = f"  existing rows kept: {', '.join(kept_rows)}."
-            if len(fixture_labels) == 1 and self._has_rows_of_all_tables(loader):
+            is_single = len(fixture_labels) == 1 and loader.offers_restore
+            if is_single and self._has_rows_of_all_tables(loader):
                 message += f" To replace them: manage.py restore {fixture_labels[0]}"
             self.stdout.write(message)
         tables = [model._meta.db_table for model in self.models]
