@@ -183,7 +183,7 @@ class LoadError(DumpyError, DeserializationError):
         return []
 
     def _causes(self) -> list[str]:
-        """Return a line for each cause of many problems, the most frequent one first."""
+        """Return a line for each cause of many problems, in the order of ``_by_cause()``."""
         if len(self.problems) <= _FEW:
             return []
         causes = self._by_cause()
@@ -197,11 +197,18 @@ class LoadError(DumpyError, DeserializationError):
         return [*lines, "In detail:"]
 
     def _by_cause(self) -> list[tuple[tuple[str, str], list[Problem]]]:
-        """Return the problems by model and reason, those of the most frequent cause first."""
+        """Return the problems by model and reason, the most frequent ones first.
+
+        Rows that only wait for another row are last.
+        """
         cause, causes = cache(partial(_VALUE.sub, "…")), dict[tuple[str, str], list[Problem]]()
         for problem in self.problems:
             causes.setdefault((problem.ref.label, cause(problem.reason)), []).append(problem)
-        return sorted(causes.items(), key=lambda item: -len(item[1]))
+
+        def order(item: tuple[object, list[Problem]]) -> tuple[bool, int]:
+            return all(problem.kind == "waits" for problem in item[1]), -len(item[1])
+
+        return sorted(causes.items(), key=order)
 
     def brief(self) -> str:
         """Return a short message, with one object for each of the most frequent causes."""

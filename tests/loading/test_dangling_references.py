@@ -95,3 +95,15 @@ def test_many_problems_are_summed_up_by_cause(load: Load) -> None:
         "that a default manager hides.",
         "In detail:",
     ]
+
+
+@pytest.mark.django_db
+def test_a_refused_row_comes_before_the_many_that_refer_to_it(load: Load) -> None:
+    parents = [(1, None, None), *((n, f"{n}", 1) for n in range(2, 31))]
+    error = refusal(load, dump_of(rows("zoo.Taxon", "id name parent_id", *parents)))
+    lines = str(error).splitlines()
+    assert lines[1].startswith("  1 of zoo.Taxon: ")
+    assert lines[2].startswith("  29 of zoo.Taxon: parent_id=")
+    assert lines[3] == "In detail:"
+    assert "zoo.Taxon(pk=1)" in lines[4]
+    assert "zoo.Taxon(pk=1)" in error.brief().splitlines()[1]
