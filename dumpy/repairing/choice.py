@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 
-from dumpy.errors import DumpyError
+from dumpy.errors import DumpyError, suggestion
 from dumpy.loading.statements import localized
 from dumpy.schema.tables import Column, ModelType, Table, is_content_type, is_special, table_of
 from dumpy.text.words import JSON_NULL, Natural
@@ -105,7 +105,12 @@ def choice_of(label: str, keys: Sequence[str], conditions: Sequence[str]) -> Cho
     if keys and len(table.key) > 1:
         raise InvalidChoice(f"{table.label} has a composite primary key. Use --where field=value.")
     key = table.column(table.key[0])
-    values = frozenset(_value(key, text) for text in keys)
+    try:
+        values = frozenset(_value(key, text) for text in keys)
+    except InvalidChoice as error:
+        if any("," in text for text in keys):
+            raise InvalidChoice(f"{error} Separate keys with blanks, not with commas.") from error
+        raise
     return Choice(table, values, tuple(_condition(table, text) for text in conditions))
 
 
@@ -129,7 +134,9 @@ def _condition(table: Table, text: str) -> Condition:
     try:
         column = table.column(name)
     except LookupError as error:
-        raise InvalidChoice(f"--where {text}: {error}.") from error
+        names = (column.field.name for column in table.columns)
+        sentence = f"--where {text}: {error}. {suggestion(name, names)}"
+        raise InvalidChoice(sentence.rstrip()) from error
     texts = tuple(value.split(",")) if is_in else (value,)
     values = tuple(_operand(column, text) for text in texts)
     return Condition(column.name, sign or is_in, texts, values)
