@@ -147,8 +147,9 @@ class Plan:
 
     def finish(self, say: Callable[[str], object]) -> None:
         """Finish the restore after the rows are loaded and compared."""
-        # Not always: permissions that were deleted in the source must stay deleted.
-        if self._is_newer_than_dump():
+        # Not always: permissions that were deleted in the source must stay deleted. A subset does
+        # not say which were.
+        if self.content.dump.is_subset or self._is_newer_than_dump():
             schema.add_permissions(self.using)
 
     def _is_newer_than_dump(self) -> bool:

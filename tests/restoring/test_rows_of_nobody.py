@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
     dependencies = [("fixes", "0001_once")]
 """
 PART = ("shop", "auth.User", "auth.Group")
+NATURAL_KEYS = "SELECT codename, content_type_id FROM auth_permission ORDER BY 2, 1"
 VIEW_PERMISSION = "SELECT COUNT(*) FROM auth_permission WHERE codename = 'view_place'"
 
 
@@ -82,6 +83,14 @@ def test_permissions_of_which_the_dump_knows_nothing_are_those_of_today(shop: Si
     said = shop.restore_file()
     assert "emptied by the restore: stock.Place (1 row)." in said
     assert shop.execute("SELECT COUNT(*) FROM auth_permission") == before
+
+
+def test_permissions_that_a_subset_does_not_need_are_added(shop: Site) -> None:
+    before = shop.execute(NATURAL_KEYS)
+    shop.succeed("dumpdata", "--format=py", "--only", "auth.Group:4", "-o", shop.the_file)
+    said = shop.restore_file()
+    assert f"are not in the dump: auth.Permission ({len(before) - 1} rows)." in said
+    assert shop.execute(NATURAL_KEYS) == before
 
 
 def with_signals(site: Site) -> None:
