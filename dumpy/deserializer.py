@@ -14,7 +14,6 @@ from dumpy import reading
 from dumpy.errors import (
     SHOWN,
     FixtureError,
-    FixtureErrors,
     LoadError,
     Place,
     Problem,
@@ -24,7 +23,7 @@ from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_routed_to, routed_to
 from dumpy.loading.report import problem_of
-from dumpy.migrating.install import current_policy, no_version_hint
+from dumpy.migrating.install import adding_version_hint, current_policy
 from dumpy.migrating.tables import MigratedDump, created_objects, prepare_load
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import IS_MASKED, Block, Row
@@ -231,11 +230,8 @@ def _migrate(dump: Dump, loader: Loader, *, has_all_fields: bool = True) -> Migr
     content = MigratedDump(dump)
     with routed_to(loader.using):
         content.migrate()
-        try:
+        with adding_version_hint(dump):
             loader.check(content.data, has_all_fields=has_all_fields)
-        except (FixtureError, FixtureErrors) as error:
-            error.hint = "\n".join(filter(None, [error.hint, no_version_hint(dump)]))
-            raise
     return content
 
 

@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 from packaging.version import Version
 
 from dumpy.conf import configuration, imported, project_version
-from dumpy.errors import ConfigurationError, DumpyError, MigrationError, sentence
+from dumpy.errors import (
+    ConfigurationError,
+    DumpyError,
+    FixtureError,
+    FixtureErrors,
+    MigrationError,
+    sentence,
+)
 from dumpy.migrating.chain import NoStep, follow, newer_dump_error, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
@@ -152,8 +159,17 @@ def migrate(
     return migration
 
 
-def no_version_hint(dump: Dump) -> str:
-    """Return what to do about the rows of a dump without a version, or ``""`` if it has one."""
+@contextmanager
+def adding_version_hint(dump: Dump) -> Iterator[None]:
+    """Add to errors of the block what to do about the rows of a dump without a version."""
+    try:
+        yield
+    except (FixtureError, FixtureErrors) as error:
+        error.hint = "\n".join(filter(None, [error.hint, _no_version_hint(dump)]))
+        raise
+
+
+def _no_version_hint(dump: Dump) -> str:
     policy = current_policy()
     if policy.as_version or dump.version or not configuration().migration_class:
         return ""

@@ -21,6 +21,7 @@ from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import MissingRow, dangling_references
 from dumpy.loading.registry import TODAY
+from dumpy.migrating.install import adding_version_hint
 from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
@@ -313,7 +314,8 @@ class Repair:
                 continue
             if dumped.label != table.label or dumped.drops:
                 continue
-            self._loader.check([dumped])
+            with adding_version_hint(self._dump.dump):
+                self._loader.check([dumped])
             layout = self._loader.layout(dumped)
             assert layout is not None
             fields = {name: at for name, at in layout.fields.items() if name in names}

@@ -437,6 +437,14 @@ def test_a_load_of_a_dump_without_a_version_says_where_to_name_it(shop: Site) ->
     assert ", or use --ignorenonexistent." in said
 
 
+def test_a_repair_from_a_dump_without_a_version_says_where_to_name_it(shop: Site) -> None:
+    configure(shop, "1.2")
+    edits = ("SOURCE_VERSION = '1.0'", "SOURCE_VERSION = None"), ("        text=", "        word=")
+    shop.edit("dump.py", *edits)
+    said = shop.refused("repair", shop.the_file, "shop.Note", "5")
+    assert "dump.py or use --as-version." in said
+
+
 def test_restore_of_a_file_refuses_a_chain_that_does_not_arrive_unless_it_is_allowed(
     shop: Site,
 ) -> None:
