@@ -98,6 +98,7 @@ def test_many_problems_are_summed_up_by_cause(load: Load) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.sql
 def test_a_refused_row_comes_before_the_many_that_refer_to_it(load: Load) -> None:
     parents = [(1, None, None), *((n, f"{n}", 1) for n in range(2, 31))]
     error = refusal(load, dump_of(rows("zoo.Taxon", "id name parent_id", *parents)))

@@ -297,6 +297,7 @@ def test_links_of_rows_that_are_gone_are_left_out_and_counted(dump: Path) -> Non
     assert Playlist.objects.get(pk=1).tracks.count() == 2
 
 
+@pytest.mark.sql
 def test_rows_whose_foreign_key_is_null_since_their_row_was_deleted_are_named(dump: Path) -> None:
     Album.objects.create(pk=2, title="Powerage", artist_id=1)
     Album.objects.get(pk=1).delete()  # SET_NULL
@@ -811,6 +812,7 @@ def test_a_link_of_another_row_by_a_natural_key_that_leads_nowhere_is_not_made(
     assert not zoo.Mascot.objects.get().allies.exists()
 
 
+@pytest.mark.sql
 def test_a_null_is_named_where_the_dump_has_a_natural_key(tmp_path: Path) -> None:
     top = zoo.Folder.objects.create(pk=1, name="top", code="top")
     zoo.Folder.objects.create(pk=2, name="sub", parent=top, code="sub")
