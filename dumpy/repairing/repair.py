@@ -54,6 +54,12 @@ _FEW = 20
 _NOT_KEYS = (Natural, UnmatchedKey, list, dict)
 
 _CHOSEN = "it was chosen."
+# To read more rows takes longer than to restore some.
+_MANY = 50_000
+_NOT_READ = (
+    "The dump has many rows, so that rows that refer to restored rows were not looked for. A call "
+    "without --really names them before, and --with-children restores them."
+)
 
 Values = Mapping[str, Any]
 ReasonFor = Callable[[Values], str]
@@ -143,6 +149,8 @@ class Repair:
         self._rows: dict[Target, Candidate] = {}
         self._available: set[Target] = set()
         self._special = SpecialKeys(self._all_values, using)
+        # Whether rows that refer to restored rows are looked for.
+        self._reads_all = True
 
     def run(self, choice: Choice, *, really: bool, with_children: bool = False) -> RepairResult:
         """Restore the chosen rows and the rows that they need in one transaction.
@@ -152,6 +160,8 @@ class Repair:
         not fit the models.
         """
         connection = connections[self._using]
+        row_count = sum(table.row_count for table in self._dump.tables)
+        self._reads_all = with_children or not really or row_count <= _MANY
         with transaction.atomic(using=self._using), connection.constraint_checks_disabled():
             rows = self._chosen(choice)
             missing = [row for row in rows if self._add(row)]
@@ -161,7 +171,7 @@ class Repair:
                     rows = list(self._children(rows, seen))
                     for row in rows:
                         self._add(row)
-            else:
+            elif self._reads_all:
                 with suppress(DumpyError):  # tables that are not restored need not fit the models
                     children = self._children(missing, set(self._rows), is_strict=False)
                     self._result.children.update(row.table.label for row in children)
@@ -394,7 +404,10 @@ class Repair:
             self._result.problems += error.problems
         else:
             self._restore_links()
-            self._result.notes += self._emptied_references()
+            if self._reads_all:
+                self._result.notes += self._emptied_references()
+            else:
+                self._result.notes.append(_NOT_READ)
             self._result.problems += self._lost_targets()
         for label, counts in self._loader.report.tables.items():
             self._result.restored[label] += counts.inserted

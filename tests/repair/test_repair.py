@@ -573,6 +573,19 @@ def test_a_dry_run_names_the_rows_that_refer_to_those_that_come_back(dump: Path)
     assert Track.objects.count() == 3
 
 
+def test_a_repair_from_a_large_dump_does_not_look_for_rows_that_refer_to_others(
+    dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dumpy.repairing.repair._MANY", 5)
+    Album.objects.get(pk=1).delete()  # SET_NULL
+    assert "no value now" in called("repair", str(dump), "music.Album", "1").out
+    said = called("repair", str(dump), "music.Album", "1", "--really").out
+    assert "The dump has many rows, so that rows that refer to restored rows were not" in said
+    assert "no value now" not in said
+    assert "that refer to these rows" not in said
+    assert Album.objects.filter(pk=1).exists()
+
+
 def test_a_table_that_does_not_fit_keeps_no_dry_run_from_its_rows(dump: Path) -> None:
     delete_shop()
     script = dump / "restore.py"
