@@ -139,6 +139,7 @@ def test_a_new_file_has_a_class_with_the_step(write: Write, package: Path) -> No
     written = (package / "migrators.py").read_text(encoding="utf-8")
     assert written.endswith(f"class MusicMigrator(Migrator):\n{DOCSTRING}\n\n{indented(METHOD)}")
     assert f"Wrote migrate_from_1_0() into {package / 'migrators.py'}" in said
+    assert "cannot be imported" not in said
 
 
 def test_a_step_is_printed_unless_it_is_to_be_written(package: Path) -> None:

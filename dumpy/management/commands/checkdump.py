@@ -16,7 +16,7 @@ from dumpy.checking.report import Findings, conclusion, lines, to_json
 from dumpy.checking.reseal import reseal
 from dumpy.console import add_options, failing
 from dumpy.ending import cleaning_up
-from dumpy.errors import DumpyError
+from dumpy.errors import ConfigurationError, DumpyError
 from dumpy.migrating.chain import NoStep
 from dumpy.migrating.install import Policy, migrating
 
@@ -96,8 +96,10 @@ class Command(BaseCommand):
         if not is_written:
             return f"{step.text}\nTo add it to the project, use --write."
         message = write_step(step)
-        # The project has the step now.
-        result.damages = [error for error in result.damages if not isinstance(error, NoStep)]
+        # The project has the class and the step now.
+        result.damages = [
+            error for error in result.damages if not isinstance(error, NoStep | ConfigurationError)
+        ]
         return message
 
     def _reseal(self, path: Path, *, is_verbose: bool) -> None:
