@@ -30,7 +30,7 @@ _FIELD_WIDTH = 20
 # The kinds of findings that are listed by name only, unless they have a hint.
 _TITLES = {
     "field-added": "New fields, nothing to do",
-    "model-added": "Not in the dump, emptied by a restore unless later migrations create them",
+    "model-added": "Not in the dump, emptied by a restore except for new models of its apps",
     "read-by-code": "Fields that code of the project reads, not Django's",
     "not-masked": UNMASKED.strip(" :"),
 }
