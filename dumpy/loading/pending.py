@@ -171,7 +171,7 @@ class Pending:
                         keys[row.loader.table].add(str(other[0]))
         dumped = self._loader.dumped
         existing = {
-            table: table_keys - places_by_key(table, dumped[table], table_keys).keys()
+            table: table_keys - places_by_key(table, dumped.get(table, ()), table_keys).keys()
             for table, table_keys in keys.items()
         }
         problems = {}
