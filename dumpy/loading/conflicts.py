@@ -15,14 +15,22 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db.models import (
     ForeignKey,
-    Func,
     GenericIPAddressField,
     Q,
     QuerySet,
     UniqueConstraint,
 )
 
-from dumpy.schema.tables import FLOAT_DIGITS, Column, Field, ModelType, Table, chunks, single
+from dumpy.schema.tables import (
+    FLOAT_DIGITS,
+    Column,
+    Field,
+    ModelType,
+    Table,
+    chunks,
+    constrained_names,
+    single,
+)
 
 # A query has a condition for each row.
 _ROWS_PER_QUERY = 100
@@ -95,12 +103,11 @@ def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Co
     """
     found: list[Column] = []
     sets: list[Any] = list(_unique_sets(model))
-    for constraint in model._meta.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            # An F has no flatten() of its own.
-            nodes: Iterable[Any] = Func(*constraint.expressions).flatten()
-            names = [node.name for node in nodes if hasattr(node, "name")]
-            sets.append([*constraint.fields, *names])
+    sets += [
+        constrained_names(constraint)
+        for constraint in model._meta.constraints
+        if isinstance(constraint, UniqueConstraint)
+    ]
     for names in sets:
         candidates = [
             column

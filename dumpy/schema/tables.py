@@ -277,6 +277,13 @@ def key_owner(model: ModelType) -> ModelType | None:
     return Column(key[0]).key_owner if len(key) == 1 else None
 
 
+def constrained_names(constraint: models.UniqueConstraint) -> list[str]:
+    """Return the names of the fields in a unique constraint, also of those in its expressions."""
+    # An F has no flatten() of its own.
+    nodes: Iterable[Any] = models.Func(*constraint.expressions).flatten()
+    return [*constraint.fields, *(node.name for node in nodes if hasattr(node, "name"))]
+
+
 def single(values: Sequence[Any]) -> Any:
     """Return the value of a key with one column, or the values of a composite key."""
     return values[0] if len(values) == 1 else tuple(values)

@@ -12,14 +12,13 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
-from itertools import chain
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import F, UniqueConstraint
+from django.db.models import UniqueConstraint
 from django.utils.module_loading import import_string
 from django.utils.timezone import is_aware
 
@@ -34,13 +33,12 @@ from dumpy.errors import (
 from dumpy.masks import Mask
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import as_returned, encoded
-from dumpy.schema.tables import Column, ModelType, Table, table_of
+from dumpy.schema.tables import Column, ModelType, Table, constrained_names, table_of
 from dumpy.text.words import JSON_NULL, source
 from dumpy.writing.columns import ColumnWriter, Keys
 from dumpy.writing.publishing import temporary_database
 
 Method = Callable[[Any], Any]
-_F: Any = F
 
 # Names, or parts of names, of fields that may hold personal data; a note names them.
 PERSONAL = re.compile(
@@ -296,9 +294,7 @@ def _unique_names(model: ModelType) -> set[str]:
     names.update(*meta.unique_together)
     for constraint in meta.constraints:
         if isinstance(constraint, UniqueConstraint):
-            expressions: Iterable[Any] = constraint.expressions
-            parts = chain.from_iterable(expression.flatten() for expression in expressions)
-            names.update(constraint.fields, (part.name for part in parts if isinstance(part, _F)))
+            names.update(constrained_names(constraint))
     return names
 
 

@@ -22,8 +22,10 @@ from django.db.models import (
     IntegerField,
     JSONField,
     Model,
+    UniqueConstraint,
     Value,
 )
+from django.db.models.functions import Lower
 from django.test import override_settings
 from django.test.utils import isolate_apps
 from running import Said, called, dumped, loaded
@@ -405,6 +407,16 @@ def test_a_constraint_that_is_none_of_uniqueness_does_not_matter(
     monkeypatch.setattr(Album._meta, "constraints", [overlap])
     said = masked(monkeypatch, "music.Album", title=lambda _self, _value: "same")
     assert "create_music_album(1, 'same', 1)" in said.out
+
+
+def test_a_mask_of_a_field_in_a_unique_constraint_must_return_other_values_for_others(
+    albums: None, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    constraint = UniqueConstraint(Lower("title"), "artist", name="unique_title")
+    monkeypatch.setattr(Album._meta, "constraints", [constraint])
+    Album.objects.create(pk=2, title="other", artist_id=1)
+    said = refusal("music.Album", title=lambda _self, _value: "same")
+    assert "returns the same value for two values, and the field is unique." in said
 
 
 def test_a_module_masks_with_the_classes_that_it_defines(
