@@ -37,15 +37,10 @@ class Content(MigratedDump):
     namespace: dict[str, Any] = field(default_factory=dict)
     is_run_again: bool = False
 
-    @property
-    def migrations(self) -> Mapping[str, str]:
-        """The newest migration of each app when the dump was made."""
-        return self.dump.migrations
-
     @cached_property
     def past(self) -> Past:
         """The migrations of the dump; raises ``RestoreFailed`` if migrations cannot be read."""
-        return Past(self.migrations)
+        return Past(self.dump.migrations)
 
     @cached_property
     def changes(self) -> Changes:

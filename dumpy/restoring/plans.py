@@ -154,7 +154,7 @@ class Plan:
 
     def _is_newer_than_dump(self) -> bool:
         """Whether the project has migrations or models that the dump does not know."""
-        dumped = self.content.migrations
+        dumped = self.content.dump.migrations
         known = {*map(str.lower, (*self.content.labels, *self.content.empty)), *LEFT_OUT}
         return last_migrations(self.using, dumped) != dict(dumped) or any(
             model._meta.app_label not in dumped and model._meta.label_lower not in known
