@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import ForeignKey, QuerySet
 
+from dumpy.repairing.choice import joined_key
 from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, concrete, is_special, table_of
 from dumpy.text.words import Natural
 
@@ -114,4 +115,4 @@ def _special_references(table: Table) -> list[tuple[str, ModelType, Callable[[An
 
 
 def _text(value: object) -> str:
-    return ".".join(map(str, value.key)) if isinstance(value, Natural) else str(value)
+    return joined_key(value) if isinstance(value, Natural) else str(value)
