@@ -11,14 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model, QuerySet
 
 from dumpy import reading
-from dumpy.errors import (
-    SHOWN,
-    FixtureError,
-    LoadError,
-    Place,
-    Problem,
-    RestoreFailed,
-)
+from dumpy.errors import SHOWN, FixtureError, LoadError, Place, Problem, RestoreFailed
 from dumpy.loading.loader import Destination, Loader, shared_loader
 from dumpy.loading.references import MissingRow, References, stored_key
 from dumpy.loading.registry import each_routed_to, routed_to

@@ -21,9 +21,9 @@ _FEWEST = 3
 _VALUE_KINDS = ("null", "too-long", "choice", "invalid")
 # Values in a message: messages that differ only in values have the same cause.
 _VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|“[^”\n]*”|(?<![\w.])-?\d[\w.:+-]*(?<![.:])")
-# A long text in quotes, or a word that is too long for a path.
 # A foreign key that is refused, or that has no value because its natural key leads to no row.
 _LACKS_ROW = re.compile(r"(?i)foreign key|null.*_id\b|_id\b.*null")
+# A long text in quotes, or a word that is too long for a path.
 _LONG = re.compile(r"'[^'\n]{200,}'|\"[^\"\n]{200,}\"|\S{400,}")
 
 
