@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Other plugins than those of Django, dumpy and xdist take two seconds to import.
 WITHOUT_OTHERS = "-p no:cacheprovider -p no:faker -p no:hypothesispytest -p no:randomly"
+# With these, pytest does not cut the lines of its summary: it prints each message twice.
+OF_A_CI_SERVER = ("BUILD_NUMBER", "CI")
 
 
 def files(suite: Path) -> dict[str, str]:
@@ -31,10 +33,11 @@ def printed(
     directory: Path, environment: Mapping[str, str], *args: str, files: str = "test_*.py"
 ) -> str:
     """Run the tests in some files of a directory; return what pytest prints."""
+    inherited = {name: environment[name] for name in environment if name not in OF_A_CI_SERVER}
     options = ["-c", os.devnull, "--rootdir=.", "-rA", "-o", f"python_files={files}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *args],
-        cwd=directory, env={**environment, "PYTEST_ADDOPTS": WITHOUT_OTHERS},
+        cwd=directory, env={**inherited, "PYTEST_ADDOPTS": WITHOUT_OTHERS},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
