@@ -34,7 +34,7 @@ def printed(
 ) -> str:
     """Run the tests in some files of a directory; return what pytest prints."""
     inherited = {name: environment[name] for name in environment if name not in OF_A_CI_SERVER}
-    options = ["-c", os.devnull, "--rootdir=.", "-rA", "-o", f"python_files={files}"]
+    options = ["-c", os.devnull, "--color=no", "--rootdir=.", "-rA", "-o", f"python_files={files}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *args],
         cwd=directory, env={**inherited, "PYTEST_ADDOPTS": WITHOUT_OTHERS},
