@@ -83,13 +83,19 @@ class Masking:
 
     def personal(self, table: Table) -> list[str]:
         """Return the fields that have no mask, and a name like one for personal data."""
+        columns = [
+            column
+            for column in table.columns
+            if column.references is None and column.name not in table.key
+        ]
+        personal = [column for column in columns if PERSONAL.search(column.field.name)]
+        masked = self._methods.get(table.label, {})
         return [
             f"{table.label}.{column.field.name}"
-            for column in table.columns
-            if PERSONAL.search(column.field.name)
-            and column.references is None
-            and column.name not in table.key
-            and column.field.name not in self._methods.get(table.label, {})
+            for column in columns
+            # What has an address or a birthday is a person, and so the name is that of one.
+            if column in personal or (personal and column.field.name == "name")
+            if column.field.name not in masked
         ]
 
     def _claim_pseudonym(self, column: str, masked: str, value: str) -> bool:

@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models import (
     CASCADE,
     BaseConstraint,
+    CharField,
     ForeignKey,
     IntegerField,
     JSONField,
@@ -33,7 +34,8 @@ from running import Said, called, dumped, loaded
 import dumpy
 from dumpy import masks
 from dumpy.reading.dump import IS_MASKED
-from dumpy.writing.masking import PERSONAL
+from dumpy.schema.tables import table_of
+from dumpy.writing.masking import PERSONAL, Masking
 from music.models import Album, Artist, Genre
 from zoo import models as zoo
 from zoo.fields import Colour
@@ -492,6 +494,26 @@ def test_a_table_that_is_left_out_is_not_named_as_unmasked(
     with pytest.raises(CommandError, match="is complete except for zoo"):
         called("dump2py", str(tmp_path / "dump"), tolerate=True, mask=f"{MASKS}.CheckupMask")
     assert "zoo.Checkup.ip" not in (tmp_path / "dump" / "restore.py").read_text(encoding="utf-8")
+
+
+@isolate_apps("music")
+def test_a_name_beside_a_field_that_looks_personal_looks_so_too() -> None:
+    class Guest(Model):
+        name = CharField(max_length=40)
+        email = CharField(max_length=40)
+
+        class Meta:
+            app_label = "music"
+
+    class Room(Model):
+        name = CharField(max_length=40)
+
+        class Meta:
+            app_label = "music"
+
+    masking = Masking(MASKS)
+    assert masking.personal(table_of(Guest)) == ["music.Guest.name", "music.Guest.email"]
+    assert masking.personal(table_of(Room)) == []
 
 
 @pytest.mark.parametrize("name", ["born", "date_of_birth", "telephone", "work_phone", "ip_2"])
