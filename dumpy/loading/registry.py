@@ -58,6 +58,12 @@ class Registry:
 TODAY = Registry()
 
 
+def and_no_app(label: str) -> str:
+    """Return what to add to "there is no model": nothing, or that its app is missing, too."""
+    app = label.partition(".")[0]
+    return "" if app in apps.app_configs else f", and no app {app!r} in INSTALLED_APPS"
+
+
 class OtherDatabase(DumpyError):
     """A program writes to another database than the one that is loaded."""
 

@@ -13,7 +13,7 @@ from django.db.models import ForeignKey, Model
 
 from dumpy.errors import FixtureError, Place, sentence
 from dumpy.loading.batches import Layout, default_of
-from dumpy.loading.registry import Registry
+from dumpy.loading.registry import Registry, and_no_app
 from dumpy.loading.report import InvalidRow
 from dumpy.reading import DumpedTable
 from dumpy.schema.tables import (
@@ -118,7 +118,7 @@ def no_table(model: ModelType, place: Place, using: str, may_be_excluded: bool) 
 def _no_model(dumped: DumpedTable, alternative: str) -> FixtureError:
     return FixtureError(
         dumped.named_at,
-        f"there is no model {dumped.label!r}.",
+        f"there is no model {dumped.label!r}{and_no_app(dumped.label)}.",
         _remedy(
             dumped,
             "Change its name in resolve_model() if it was renamed, comment its line out in "

@@ -15,7 +15,7 @@ from django.db.models import NOT_PROVIDED
 
 from dumpy.errors import Place
 from dumpy.loading.batches import default_of
-from dumpy.loading.registry import TODAY
+from dumpy.loading.registry import TODAY, and_no_app
 from dumpy.reading import Dump, DumpedTable
 from dumpy.restoring.changes import Changes, count_filled
 from dumpy.restoring.findings import Call, Finding, literal
@@ -198,7 +198,7 @@ class ModelComparison:
         places = dict.fromkeys(table.listed_at for table in dumped.tables)
         lines = "line" if len(places) == 1 else f"{len(places)} lines"
         hint = f"comment the {lines} out in {table.listed_in}"
-        reason = "there is no such model"
+        reason = f"there is no such model{and_no_app(dumped.label)}"
         if successor is not None:
             reason += f", but {successor}, which is new, may have its values"
             hint += ", or @override its create function in a migrator, and that of the other model"

@@ -103,6 +103,13 @@ def test_damages_and_differences_are_in_one_report(dump: Path) -> None:
     )
 
 
+def test_a_model_of_an_app_that_is_not_installed_may_be_of_another_project(dump: Path) -> None:
+    edit(dump / "restore.py", "resolve_model('music.Artist')", "resolve_model('shop.Artist')")
+    out = StringIO()
+    refused(dump, stdout=out)
+    assert "there is no such model, and no app 'shop' in INSTALLED_APPS (6 rows" in out.getvalue()
+
+
 def test_a_difference_names_the_line_of_restore(dump: Path) -> None:
     edit(dump / "restore.py", "        name=name,", "        name=name,\n        size='XL',")
     lines = (dump / "restore.py").read_text(encoding="utf-8").splitlines()

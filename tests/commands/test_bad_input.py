@@ -109,7 +109,7 @@ BAD: list[tuple[str, Edit, str, str]] = [
         "an unknown app",
         replaced(("'zoo.Animal'", "'farm.Animal'")),
         "zoo_Animal = resolve_model(",
-        "there is no model 'farm.Animal'",
+        "there is no model 'farm.Animal', and no app 'farm' in INSTALLED_APPS.",
     ),
     (
         "an unknown field",
