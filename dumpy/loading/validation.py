@@ -26,7 +26,8 @@ from dumpy.schema.tables import (
 )
 from dumpy.text.words import Natural
 
-_IGNORED = ", or use --ignorenonexistent."
+# A foreign key that became a many-to-many field is neither removed nor renamed.
+_IGNORED = ", or use --ignorenonexistent. manage.py checkdump shows what became of it."
 
 
 def layout_of(dumped: DumpedTable, registry: Registry) -> Layout | None:
