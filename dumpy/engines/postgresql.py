@@ -49,6 +49,10 @@ _READABLE = """
     SELECT name FROM unnest(%s::text[]) AS name JOIN pg_class ON oid = to_regclass(name)
     WHERE relkind IN ('r', 'p') AND has_table_privilege(oid, 'SELECT') ORDER BY 1
 """
+_HIDING_TABLES = """
+    SELECT name::text FROM unnest(%(tables)s::regclass[]) AS name
+    WHERE row_security_active(name::oid) ORDER BY 1
+"""
 _ACTING_KEYS = """
     SELECT conrelid::regclass::text, conname, confrelid::regclass::text, confdeltype
     FROM pg_constraint
@@ -161,6 +165,8 @@ _KINDS = """
 _ACTIONS = {"c": "deletes them", "n": "sets NULL", "d": "sets a default"}
 # Django reads durations in this style.
 _INTERVAL_STYLE = "SET LOCAL intervalstyle = 'postgres'"
+# A query fails if row-level security would hide rows from it.
+_ALL_ROWS = "SET LOCAL row_security = off"
 _CHECK = ("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
 
 _NULL = "\\N"
@@ -215,6 +221,7 @@ class PostgreSQL(ServerEngine):
         statements = [
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             _INTERVAL_STYLE,
+            _ALL_ROWS,
         ]
         # A table without the right to read cannot be locked; reading it raises its own error.
         if lockable := self.column(_READABLE, [[*map(self.quote, tables)]]):
@@ -366,7 +373,12 @@ class PostgreSQL(ServerEngine):
         self.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def _side_effects(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield foreign keys of other tables that act or fail as soon as a row is deleted."""
+        """Yield tables with hidden rows, and foreign keys that act as soon as a row is deleted."""
+        for (table,) in self._rows_of(tables, _HIDING_TABLES):
+            yield (
+                f"Row-level security of the table {table} applies to the database user, and may "
+                "hide rows. Restore as the owner of the table, or as a user with BYPASSRLS."
+            )
         for table, key, target, action in self._rows_of(tables, _ACTING_KEYS):
             if self.rows(f"SELECT 1 FROM {table} LIMIT 1"):
                 effect = _ACTIONS.get(action, "fails")

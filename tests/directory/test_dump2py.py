@@ -281,6 +281,34 @@ def test_tolerate_leaves_out_what_may_not_be_read(site: Site, tmp_path: Path) ->
     assert sorted(files(tmp_path / "most")) == ["manifest.json", "restore.py", "shop_artist.py"]
 
 
+@pytest.mark.postgresql
+def test_a_user_from_whom_rows_are_hidden_can_neither_dump_nor_restore(
+    site: Site, dump: Path, tmp_path: Path
+) -> None:
+    (site.directory / "tenant.py").write_text(
+        "import sys\n"
+        "from django.core.management import call_command\n"
+        "from django.db import connection\n"
+        "connection.cursor().execute('SET ROLE dumpy_tenant')\n"
+        "call_command(*sys.argv[1:], interactive=False)\n"
+    )
+    site.execute("CREATE ROLE dumpy_tenant")
+    site.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO dumpy_tenant")
+    site.execute("ALTER TABLE shop_artist ENABLE ROW LEVEL SECURITY")
+    site.execute("CREATE POLICY own ON shop_artist TO dumpy_tenant USING (id = 1)")
+    before = site.contents()
+    try:
+        said = site.fail("run", "tenant.py", "dump2py", tmp_path / "part")
+        assert 'would be affected by row-level security policy for table "shop_artist"' in said
+        said = site.fail("run", "tenant.py", "restore", dump)
+        assert "Row-level security of the table shop_artist applies to the database user" in said
+    finally:
+        site.execute("DROP OWNED BY dumpy_tenant")
+        site.execute("DROP ROLE dumpy_tenant")
+    assert site.contents() == before
+    assert not (tmp_path / "part").exists()
+
+
 def test_a_dump_that_could_not_be_read_again_is_not_published(site: Site, tmp_path: Path) -> None:
     (site.directory / "small.py").write_text(
         "import sys\nfrom django.core.management import call_command\n"
