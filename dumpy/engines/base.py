@@ -159,6 +159,12 @@ class Engine(ABC):
         is_text = isinstance(column.target, self.texts)
         return Cast(F(column.name), CharField()) if is_text else column.name
 
+    def misread(
+        self, rows: QuerySet[Any], columns: Iterable[Column]
+    ) -> Iterable[tuple[Column, object, str]]:
+        """Yield values that the driver reads as other values: column, primary key, and reason."""
+        return ()
+
     def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
         """Return the size of the longest row of a query in the given columns, in bytes.
 

@@ -16,7 +16,9 @@ from typing import Any
 from django.db import transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddIndex, RemoveIndex, RunPython, RunSQL
-from django.db.models import AutoField, DateField, DurationField
+from django.db.models import AutoField, DateField, DurationField, F, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.db.models.lookups import Regex
 from django.db.utils import Error, InternalError
 
 from dumpy.engines.base import (
@@ -30,7 +32,7 @@ from dumpy.engines.base import (
     reference_message,
 )
 from dumpy.errors import RestoreFailed
-from dumpy.schema.tables import Field, ModelType
+from dumpy.schema.tables import Column, Field, ModelType
 
 _LOCK = 0x64756D7079
 # A lock timeout; a deadlock.
@@ -247,6 +249,19 @@ class PostgreSQL(ServerEngine):
         is_utc = self.connection.timezone == datetime.timezone.utc
         return (DurationField, DateField) if is_utc else (DurationField,)
 
+    def misread(
+        self, rows: QuerySet[Any], columns: Iterable[Column]
+    ) -> Iterator[tuple[Column, object, str]]:
+        """Yield intervals with months, and arrays with subscripts that do not begin with 1.
+
+        The driver turns months into 30 days also within arrays and ranges.
+        """
+        for column in columns:
+            text: Any = Cast(F(column.name), TextField())
+            for pattern, reason in _misread_texts(column.target):
+                found: Any = rows.order_by().filter(Regex(text, pattern)).values_list("pk", text)
+                yield from ((column, key, reason) for key, _text in found[:1])
+
     @property
     def plain(self) -> tuple[str, ...]:  # type: ignore[override]
         """Prefixes of modules; COPY does not need the casts of PostgreSQL's fields."""
@@ -458,6 +473,20 @@ def _collations() -> list[str]:
     operations = [operation for migration in migrations for operation in migration.operations]
     collations = (item for item in operations if isinstance(item, CreateCollation))
     return sorted({collation.name for collation in collations})
+
+
+def _misread_texts(field: Any) -> Iterator[tuple[str, str]]:
+    """Yield patterns for the texts of values that the driver misreads, with the reasons."""
+    if not hasattr(field, "base_field"):
+        return
+    from django.contrib.postgres.fields import ArrayField
+
+    if isinstance(field, ArrayField):
+        yield r"^\[", "the subscripts of an array do not begin with 1."
+    while hasattr(field, "base_field"):
+        field = field.base_field
+    if field is DurationField or isinstance(field, DurationField):
+        yield "mon|year", "an interval has months, which are 28 to 31 days."
 
 
 def _copy_text(columns: Sequence[Sequence[Any]]) -> str | None:

@@ -122,7 +122,7 @@ class ColumnWriter:
             if type(value) is float and type(decoded) is timedelta and value % 1:
                 raise ValidationError(_not_valid(self.column, value))
         except Exception as error:
-            raise self._unreadable(key, error) from error
+            raise self.unreadable(key, error) from error
         if type(decoded) is not Decimal:
             return decoded
         if type(value) in (int, float) and value != type(value)(decoded):
@@ -155,9 +155,10 @@ class ColumnWriter:
         try:
             return _convert(self.column, value)
         except Exception as error:
-            raise self._unreadable(key, error) from error
+            raise self.unreadable(key, error) from error
 
-    def _unreadable(self, key: object, error: Exception) -> UnreadableValue:
+    def unreadable(self, key: object, error: Exception) -> UnreadableValue:
+        """Return the error for a value that cannot be read, in the row with a primary key."""
         name = self.column.name
         reason = f"the value of {name!r} cannot be read: {sentence(error)}"
         return UnreadableValue(RowRef(self.label, key), reason, _CORRECT, name)

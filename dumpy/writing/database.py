@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management.commands.dumpdata import ProxyModelWarning
 from django.core.serializers.base import ProgressBar
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, DataError, connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Manager, Model, QuerySet
@@ -127,8 +127,14 @@ class DatabaseDump:
 
     def pages(self, table: Table) -> Generator[Page, None, None]:
         """Yield the rows of a table in pages; close the generator unless it is read to its end."""
-        for rows in self.querysets(table):
-            yield from pages_of_query(self.shape(table), rows, self.using)
+        try:
+            for rows in self.querysets(table):
+                yield from pages_of_query(self.shape(table), rows, self.using)
+        except DataError as error:
+            raise DumpFailed(
+                f"{table.label}: a value cannot be read: {error}. Correct it in the "
+                "database, or leave the model out with --exclude."
+            ) from error
         self._read_tables.append(table)
 
     def instances(self, table: Table) -> Iterator[Model]:

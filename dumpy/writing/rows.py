@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import IntegerField, Model, QuerySet
 
 from dumpy.engines import engine_of
-from dumpy.errors import RowRef
+from dumpy.errors import DumpFailed, RowRef
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import as_returned, encoded
 from dumpy.schema.tables import (
@@ -116,6 +116,8 @@ def pages_of_query(
     ordered = rows_query.order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
+    for column, row_key, reason in engine.misread(rows_query, columns):
+        raise ColumnWriter(shape.table.label, column, using).unreadable(row_key, DumpFailed(reason))
     wide_columns = {number: column for number, column in enumerate(columns) if _is_wide(column)}
 
     def rows_at_once() -> int:

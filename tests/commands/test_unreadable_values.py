@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from running import called, dumped, loaded
 
 from dumpy.checking.double_dump import stored_rows
@@ -91,6 +92,38 @@ def test_an_interval_of_months_is_named_and_not_taken_for_days(value: str) -> No
     said = refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
     assert "zoo.OptionalCheckup(pk=2): the value of 'duration' cannot be read: “" in said
     assert "Correct it in the database, or leave the model out with --exclude." in said
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("durations", "{1 day,1 mon}", "an interval has months"),
+        ("durations", "{-1 year}", "an interval has months"),
+        ("durations", "[0:1]={1 day,2 days}", "the subscripts of an array do not begin with 1"),
+        ("grid", "[1:1][2:3]={{1,2}}", "the subscripts of an array do not begin with 1"),
+        ("spans", '[2:2]={"[1,3)"}', "the subscripts of an array do not begin with 1"),
+    ],
+)
+def test_an_array_that_the_driver_would_read_as_another_one_is_named(
+    column: str, value: str, reason: str
+) -> None:
+    from pgzoo.models import Catalogue
+
+    for pk in (1, 2):
+        Catalogue.objects.create(pk=pk, spans=[[1, 3]], tags=["[mon]", "year"])
+    Catalogue.objects.filter(pk=2).update(**{column: RawSQL("%s", [value])})
+    said = refused("dumpdata", "pgzoo.Catalogue", "--format=py")
+    assert f"pgzoo.Catalogue(pk=2): the value of '{column}' cannot be read: {reason}" in said
+    Catalogue.objects.filter(pk=2).delete()
+    assert "create_pgzoo_catalogue(1, ['[mon]', 'year']" in dumped("pgzoo.Catalogue")
+
+
+@pytest.mark.postgresql
+def test_a_value_that_the_driver_refuses_is_named_by_its_model() -> None:
+    checkups("hour", "24:00:00")
+    said = refused("dumpdata", "zoo.OptionalCheckup", "--format=py")
+    assert "zoo.OptionalCheckup: a value cannot be read: can't parse time '24:00:00'" in said
 
 
 @pytest.mark.postgresql
