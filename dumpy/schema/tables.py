@@ -237,7 +237,7 @@ class Table:
     @cached_property
     def key(self) -> tuple[str, ...]:
         """The names of the columns of the primary key, several for a composite key."""
-        return tuple(field.attname for field in primary_key_fields(self.model))
+        return tuple(field.attname for field in self.model._meta.pk_fields)
 
     @cached_property
     def is_found_by_natural_key(self) -> bool:
@@ -263,17 +263,9 @@ def concrete(model: ModelType) -> ModelType:
     return model._meta.concrete_model or model
 
 
-def primary_key_fields(model: ModelType) -> tuple[Field, ...]:
-    """Return the concrete fields of the primary key."""
-    composite: tuple[Field, ...] | None = getattr(model._meta, "pk_fields", None)
-    pk = model._meta.pk
-    assert pk is not None
-    return tuple(composite) if composite else (pk,)
-
-
 def key_owner(model: ModelType) -> ModelType | None:
     """Return the model whose primary keys ``model`` uses: a parent, or the model itself."""
-    key = primary_key_fields(model)
+    key = model._meta.pk_fields
     return Column(key[0]).key_owner if len(key) == 1 else None
 
 

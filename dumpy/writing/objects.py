@@ -24,7 +24,6 @@ from dumpy.schema.tables import (
     attribute,
     concrete,
     is_content_type,
-    primary_key_fields,
     text_of,
 )
 from dumpy.text.strings import escape_non_ascii
@@ -260,7 +259,7 @@ class _ObjectsWriter:
         """Yield the arguments of an object; raises ``UnwritableRow``."""
         instance, model = row.instance, type(row.instance)
         texts: dict[str, str] = {}
-        key_fields = primary_key_fields(model)
+        key_fields = model._meta.pk_fields
         has_own_key = len(key_fields) == 1 and (
             key_fields[0].remote_field is None or _is_parent_link(key_fields[0])
         )
