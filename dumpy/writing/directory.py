@@ -88,7 +88,7 @@ class DirectoryDump:
                 if not self._tolerate:
                     raise
                 self._leave_out(directory, table, _reason(error))
-        self._write_manifest(directory, self._write_restore(directory))
+        self._write_restore(directory)
 
     def _leave_out(self, directory: Path, table: Table, reason: str) -> None:
         self.left_out[table.label] = reason
@@ -168,34 +168,34 @@ class DirectoryDump:
 
         return _write_file(path, texts()), count
 
-    def _write_restore(self, directory: Path) -> manifests.FileEntry:
-        version = project_version()
+    def _write_restore(self, directory: Path) -> None:
+        """Write ``restore.py`` and the manifest."""
+        version, migrations = project_version(), self._dump.migrations()
         files = [file.name for entry in self._entries for file in entry.files]
-        begin = head(self._dump.description(version), version, self._dump.migrations(), "TABLES")
+        begin = head(self._dump.description(version), version, migrations, "TABLES")
         text = "".join([begin, *self._functions, main_function(files)])
         require_readable(text, "Use a larger --max-row-count, which makes fewer files.")
-        return _write_file(directory / manifests.RESTORE, [text])
+        manifest = manifests.Manifest(
+            dumpy.__version__,
+            django.__version__,
+            version,
+            migrations,
+            _write_file(directory / manifests.RESTORE, [text]),
+            tuple(self._entries),
+            self.left_out,
+            self._content_types(),
+        )
+        _write_file(directory / manifests.NAME, [manifests.to_text(manifest)])
 
-    def _write_manifest(self, directory: Path, restore: manifests.FileEntry) -> None:
-        content_types: dict[str, int] = {}
+    def _content_types(self) -> dict[str, int]:
         try:
             with transaction.atomic(using=self._dump.using):
-                content_types = self._dump.content_types()
+                return self._dump.content_types()
         except DatabaseError as error:
             if not self._tolerate:
                 raise
             self.left_out["contenttypes.ContentType"] = _reason(error)
-        manifest = manifests.Manifest(
-            dumpy.__version__,
-            django.__version__,
-            project_version(),
-            self._dump.migrations(),
-            restore,
-            tuple(self._entries),
-            self.left_out,
-            content_types,
-        )
-        _write_file(directory / manifests.NAME, [manifests.to_text(manifest)])
+            return {}
 
 
 def _reason(error: Exception) -> str:
