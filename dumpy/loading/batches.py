@@ -22,10 +22,7 @@ from dumpy.loading.statements import (
     LinkLoader,
     Statements,
     is_same,
-    preparation,
-    prepare_values,
     stored_rows,
-    to_database,
     to_python,
 )
 from dumpy.reading import DumpedTable
@@ -212,11 +209,6 @@ class TableLoader:
         self._rows: list[Row] = []
         self._size = 0
         self._statements = Statements(self.model, layout.columns, self.using)
-        self._preparations = [
-            # Django's compiler prepares values itself.
-            None if self._statements.wants_python else preparation(column, connections[self.using])
-            for column in layout.columns
-        ]
         self._links = [LinkLoader(link, self._references) for link in layout.links]
         self._is_empty: bool | None = None
 
@@ -309,12 +301,7 @@ class TableLoader:
 
     def _columns(self, block: Block, failures: Failures) -> Columns:
         python = [self._python(column, block, failures) for column in self.layout.columns]
-        prepared = [
-            prepare_values(column, values, prepare, failures)
-            for column, values, prepare in zip(
-                self.layout.columns, python, self._preparations, strict=True
-            )
-        ]
+        prepared = self._statements.prepared(python, failures)
         links = []
         for loader in self._links:
             lists = self.layout.values(loader.link.name, block)
@@ -365,18 +352,13 @@ class TableLoader:
         columns = exchangeable_columns(self.model, changed)
         if not rows or not columns:
             return
-        connection = connections[self.using]
         values = [
             *([row.python[i] for row in rows] for i in self.layout.key),
             *(spare_values(column, len(rows), self.using) for column in columns),
         ]
-        prepared = [
-            to_database(column, column_values, connection)
-            for column, column_values in zip([*key, *columns], values, strict=True)
-        ]
         statements = Statements(self.model, [*key, *columns], self.using)
-        positions = range(len(prepared))
-        new_rows = list(zip(*prepared, strict=True))
+        positions = range(len(values))
+        new_rows = list(zip(*statements.prepared(values), strict=True))
         statements.update(new_rows, positions[len(key) :], positions[: len(key)])
 
     def write_one_by_one(self, rows: Iterable[ConvertedRow]) -> None:

@@ -28,12 +28,14 @@ from dumpy.schema.stored import as_stored, encoded, is_same_json, is_same_stored
 from dumpy.schema.tables import (
     DECIMALS,
     INSTANTS,
+    PLACEHOLDERS,
     Column,
     Link,
     ModelType,
     Table,
     chunks,
     from_text,
+    overrides,
     single,
 )
 from dumpy.text.words import JSON_NULL, FieldText, Natural, Stored
@@ -78,24 +80,6 @@ def to_python(
     if column.types == DECIMALS and not _have_places(column, values):
         return _each(column, values, failures, partial(_require_places, column))
     return values
-
-
-def to_database(
-    column: Column, values: Sequence[Any], connection: BaseDatabaseWrapper
-) -> Sequence[Any]:
-    """Return values of a field, which were converted before, as the driver takes them."""
-    prepare = preparation(column, connection)
-    return [v if v is None or prepare is None else prepare(v) for v in values]
-
-
-def prepare_values(
-    column: Column,
-    values: Sequence[Any],
-    prepare: Callable[[Any], Any] | None,
-    failures: Failures,
-) -> Sequence[Any]:
-    """Return the results of ``prepare`` for values; None leaves the values as they are."""
-    return values if prepare is None else _each(column, values, failures, prepare)
 
 
 def is_same(column: Column, value: object, stored: object) -> bool:
@@ -150,11 +134,13 @@ def _is_same_time(value: datetime.datetime, converted: datetime.datetime) -> boo
 
 
 def _each(
-    column: Column, values: Sequence[Any], failures: Failures, convert: Callable[[Any], Any]
+    column: Column, values: Sequence[Any], failures: Failures | None, convert: Callable[[Any], Any]
 ) -> list[Any]:
     try:
         return [value if value is None else convert(value) for value in values]
     except Exception:  # at least one value failed
+        if failures is None:
+            raise
         converted: list[Any] = []
         for position, value in enumerate(values):
             try:
@@ -260,7 +246,7 @@ def localized(value: datetime.datetime) -> datetime.datetime:
     return value if value.tzinfo is None else timezone.make_naive(value)
 
 
-def preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+def _preparation(column: Column, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
     """Return the function that prepares values of a column for the driver, or None."""
     if column.is_json:
         return _json_writer(column)
@@ -291,6 +277,10 @@ class Statements:
         self._table = quote(model._meta.db_table).replace("%", "%%")
         self._names = [quote(column.db_name).replace("%", "%%") for column in columns]
         self._auto = [i for i, column in enumerate(columns) if isinstance(column.field, AutoField)]
+        wants_python = self.wants_python  # Django's compiler prepares values itself.
+        self._preparations = [
+            None if wants_python else _preparation(column, self._connection) for column in columns
+        ]
 
     def is_empty(self) -> bool:
         """Whether the table has no rows."""
@@ -304,8 +294,24 @@ class Statements:
 
         It must for fields that wrap values in SQL, such as those of ``contrib.gis``.
         """
-        modules = {_placeholder_module(column) for column in self.columns} - {""}
-        return any(not module.startswith(self._engine.plain) for module in modules)
+        return any(
+            overrides(type(column.field), PLACEHOLDERS, *self._engine.plain)
+            for column in self.columns
+        )
+
+    def prepared(
+        self, columns: Iterable[Sequence[Any]], failures: Failures | None = None
+    ) -> list[Sequence[Any]]:
+        """Return values of fields, passed as columns, as the driver takes them.
+
+        Without ``failures``, the error of a value that the driver does not take is raised.
+        """
+        return [
+            values if prepare is None else _each(column, values, failures, prepare)
+            for column, values, prepare in zip(
+                self.columns, columns, self._preparations, strict=True
+            )
+        ]
 
     def insert(self, columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows, which are passed as columns."""
@@ -370,15 +376,6 @@ def _field_value(column: Column, value: Any) -> Any:
     field: Any = copy(column.field)
     field.get_db_prep_save = lambda encoded_value, connection: encoded_value
     return Value(value, field)
-
-
-def _placeholder_module(column: Column) -> str:
-    """Return the module of the method that wraps a field's values in SQL, or ``""``."""
-    for name in ("get_placeholder", "get_placeholder_sql"):
-        method = getattr(type(column.field), name, None)
-        if method is not None:
-            return str(method.__module__)
-    return ""
 
 
 def stored_rows(
@@ -447,10 +444,8 @@ class LinkLoader:
             for link in rows.filter(**{f"{source}__in": chunk}).values_list(source, target)
         }
 
-    def _prepared(self, links: Sequence[tuple[Any, Any]]) -> list[Sequence[Any]]:
-        connection = connections[self._references.using]
-        columns = zip((self.link.source, self.link.target), zip(*links, strict=True), strict=True)
-        return [to_database(column, values, connection) for column, values in columns]
+    def _prepared(self, links: Iterable[tuple[Any, Any]]) -> list[Sequence[Any]]:
+        return self._statements.prepared(zip(*links, strict=True))
 
     def require_queries(self) -> None:
         """Query existing links from now on: the load may have written some for the same rows."""

@@ -58,7 +58,8 @@ _CONVERSIONS = (
 )
 
 # A field that defines one of these methods wraps its values in SQL. Arrays only cast them.
-_WRAPPERS = ("get_placeholder", "get_placeholder_sql", "select_format")
+PLACEHOLDERS = ("get_placeholder", "get_placeholder_sql")
+_WRAPPERS = (*PLACEHOLDERS, "select_format")
 _DJANGO = "django.db.models."
 _CASTS = "django.contrib.postgres."
 
@@ -136,7 +137,7 @@ class Column:
     @cached_property
     def wraps_sql(self) -> bool:
         """Whether a custom field wraps its values in SQL, as geometries do."""
-        return _overrides(type(self.target), _WRAPPERS, _DJANGO, _CASTS)
+        return overrides(type(self.target), _WRAPPERS, _DJANGO, _CASTS)
 
     @cached_property
     def key_owner(self) -> ModelType | None:
@@ -149,7 +150,7 @@ class Column:
         if self.is_json:
             return None
         for base, types in _TYPES:
-            if isinstance(self.target, base) and not _overrides(
+            if isinstance(self.target, base) and not overrides(
                 type(self.target), _CONVERSIONS, _DJANGO
             ):
                 return types
@@ -334,8 +335,8 @@ def _column_of(model: ModelType, name: str) -> Column:
     return Column(field)
 
 
-def _overrides(field_class: type[Any], names: tuple[str, ...], *plain: str) -> bool:
+def overrides(field_class: type[Any], names: tuple[str, ...], *plain: str) -> bool:
     """Whether a field has one of the methods from a module without these prefixes."""
-    methods = filter(None, (getattr(field_class, name, None) for name in names))
-    modules = [getattr(method, "__module__", None) or "" for method in methods]
+    methods = [getattr(field_class, name, None) for name in names]
+    modules = [getattr(method, "__module__", None) or "" for method in methods if method]
     return not all(module.startswith(plain) for module in modules)
