@@ -13,13 +13,7 @@ from operator import or_
 from typing import Any
 
 from django.db import DatabaseError, connections
-from django.db.models import (
-    ForeignKey,
-    GenericIPAddressField,
-    Q,
-    QuerySet,
-    UniqueConstraint,
-)
+from django.db.models import ForeignKey, GenericIPAddressField, Q, QuerySet
 
 from dumpy.schema.tables import (
     FLOAT_DIGITS,
@@ -28,8 +22,8 @@ from dumpy.schema.tables import (
     ModelType,
     Table,
     chunks,
-    constrained_names,
     single,
+    unique_sets,
 )
 
 # A query has a condition for each row.
@@ -79,8 +73,8 @@ def _varies(field: Field) -> bool:
 
 
 @cache
-def _unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
-    """Return the names of the unique fields and sets of fields, without the primary key."""
+def _total_unique_sets(model: ModelType) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the fields that are unique in all rows, alone or together."""
     meta = model._meta
     single = [(f.name,) for f in meta.local_concrete_fields if f.unique and not f.primary_key]
     constraints = [constraint.fields for constraint in meta.total_unique_constraints]
@@ -92,7 +86,7 @@ def unique_foreign_keys(model: ModelType) -> tuple[tuple[str, ...], ...]:
     """Return the attribute names of the foreign keys that are unique, alone or together."""
     fields = model._meta.local_concrete_fields
     keys = {field.name: field.attname for field in fields if isinstance(field, ForeignKey)}
-    sets = [names for names in _unique_sets(model) if set(names) <= keys.keys()]
+    sets = [names for names in _total_unique_sets(model) if set(names) <= keys.keys()]
     return tuple(tuple(keys[name] for name in names) for names in sets)
 
 
@@ -102,13 +96,7 @@ def exchangeable_columns(model: ModelType, columns: Sequence[Column]) -> list[Co
     NULL conflicts with no other row.
     """
     found: list[Column] = []
-    sets: list[Any] = list(_unique_sets(model))
-    sets += [
-        constrained_names(constraint)
-        for constraint in model._meta.constraints
-        if isinstance(constraint, UniqueConstraint)
-    ]
-    for names in sets:
+    for names in unique_sets(model):
         candidates = [
             column
             for column in columns
@@ -129,7 +117,7 @@ def conflicting_row(
     """Return the primary key of another row with a unique value, and the names of the fields."""
     rows: QuerySet[Any] = QuerySet(table.model, using=using)
     key = single([values.get(name) for name in table.key])
-    for names in _unique_sets(table.model):
+    for names in _total_unique_sets(table.model):
         unique = {
             column.name: values.get(column.name)
             for column in table.columns

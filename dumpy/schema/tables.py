@@ -270,11 +270,22 @@ def key_owner(model: ModelType) -> ModelType | None:
     return Column(key[0]).key_owner if len(key) == 1 else None
 
 
-def constrained_names(constraint: models.UniqueConstraint) -> list[str]:
-    """Return the names of the fields in a unique constraint, also of those in its expressions."""
-    # An F has no flatten() of its own.
-    nodes: Iterable[Any] = models.Func(*constraint.expressions).flatten()
-    return [*constraint.fields, *(node.name for node in nodes if hasattr(node, "name"))]
+def unique_sets(model: ModelType) -> list[list[str]]:
+    """Return the names of the fields in each unique constraint, except for the primary key.
+
+    The constraints may have conditions and expressions.
+    """
+    meta = model._meta
+    fields = meta.local_concrete_fields
+    sets = [[field.name] for field in fields if field.unique and not field.primary_key]
+    sets += map(list, meta.unique_together)
+    for constraint in meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            # An F has no flatten() of its own.
+            nodes: Iterable[Any] = models.Func(*constraint.expressions).flatten()
+            names = [node.name for node in nodes if hasattr(node, "name")]
+            sets.append([*constraint.fields, *names])
+    return sets
 
 
 def single(values: Sequence[Any]) -> Any:

@@ -18,7 +18,6 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import UniqueConstraint
 from django.utils.module_loading import import_string
 from django.utils.timezone import is_aware
 
@@ -33,7 +32,7 @@ from dumpy.errors import (
 from dumpy.masks import Mask
 from dumpy.schema.references import generic_keys_of
 from dumpy.schema.stored import as_returned, encoded
-from dumpy.schema.tables import Column, ModelType, Table, constrained_names, table_of
+from dumpy.schema.tables import Column, ModelType, Table, table_of, unique_sets
 from dumpy.text.words import JSON_NULL, source
 from dumpy.writing.columns import ColumnWriter, Keys
 from dumpy.writing.publishing import temporary_database
@@ -78,7 +77,7 @@ class Masking:
         method = self._methods.get(plain.label, {}).get(field.name)
         if method is None:
             return None
-        is_unique = field.name in _unique_names(field.model)
+        is_unique = any(field.name in names for names in unique_sets(field.model))
         return MaskedWriter(method, plain, self._claim_pseudonym if is_unique else None)
 
     def personal(self, table: Table) -> list[str]:
@@ -291,17 +290,6 @@ def _is_key(table: Table, column: Column) -> bool:
             for generic in generic_keys_of(child)
         )
     )
-
-
-def _unique_names(model: ModelType) -> set[str]:
-    """Return the names of the fields in unique constraints of a model."""
-    meta = model._meta
-    names = {field.name for field in meta.local_fields if field.unique}
-    names.update(*meta.unique_together)
-    for constraint in meta.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            names.update(constrained_names(constraint))
-    return names
 
 
 def _place(mask: type[Mask]) -> str:
