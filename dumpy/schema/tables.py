@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
 from sys import float_info
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
@@ -330,13 +331,7 @@ def from_text(column: Column, text: str) -> Any:
 
 def text_of(column: Column, value: object) -> str:
     """Return the text that ``value_to_string`` of a field returns for a value."""
-
-    class Holder:
-        """An object for ``value_from_object``."""
-
-    holder: Any = Holder()
-    setattr(holder, column.target.attname, value)
-    setattr(holder, column.target.name, value)
+    holder: Any = SimpleNamespace(**{column.target.attname: value, column.target.name: value})
     text: str = column.target.value_to_string(holder)
     return text
 
