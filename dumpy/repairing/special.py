@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import QuerySet
 
 from dumpy.repairing.choice import joined_key
-from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, concrete, is_special, table_of
+from dumpy.schema.tables import NATURAL_KEYS, ModelType, Table, is_special, table_of
 from dumpy.text.words import Natural
 
 Values = Mapping[str, Any]
@@ -102,16 +102,11 @@ def _special_references(table: Table) -> list[tuple[str, ModelType, Callable[[An
 
     Each comes with the special model and the conversion of its values.
     """
-    references: list[tuple[str, ModelType, Callable[[Any], object]]] = []
-    for name, column in table.references.items():
-        field: Any = column.field
-        while isinstance(field, ForeignKey):
-            model, field = concrete(field.remote_field.model), field.target_field
-            if is_special(model):
-                if field.primary_key:
-                    references.append((name, model, column.target.to_python))
-                break
-    return references
+    return [
+        (name, model, column.target.to_python)
+        for name, column in table.references.items()
+        if (model := column.key_owner) is not None and is_special(model)
+    ]
 
 
 def _text(value: object) -> str:
