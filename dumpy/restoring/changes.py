@@ -42,36 +42,6 @@ _EMPTY: tuple[object, ...] = (None, "", [], {}, b"")
 
 
 @dataclass(frozen=True)
-class RetargetedField:
-    """A foreign key or many-to-many field that refers to another model today.
-
-    Attributes:
-        label: the label of its model.
-        name: its name in rows.
-        old_target: the label of the model that it referred to when the dump was made.
-        new_target: the label of the model that it refers to today.
-    """
-
-    label: str
-    name: str
-    old_target: str
-    new_target: str
-
-    @property
-    def reason(self) -> str:
-        """The reason why the values cannot be loaded unchanged."""
-        return (
-            f"referred to {self.old_target} when the dump was made, and refers to "
-            f"{self.new_target} today: its values would lead to other rows"
-        )
-
-    @property
-    def step(self) -> str:
-        """The call of a migrator that changes the values."""
-        return f'self.change_values("{self.label}", "{self.name}", {{…}})'
-
-
-@dataclass(frozen=True)
 class _AddedField:
     """A field that a migration has added, with the value, or the callable, that fills it."""
 
@@ -136,10 +106,11 @@ class Changes:
             return None
         return origin.value
 
-    def retargeted_fields(self, label: str, names: Iterable[str]) -> Iterator[RetargetedField]:
+    def retargeted_fields(self, label: str, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
         """Yield the fields of a dumped model, among ``names``, that refer to another model today.
 
-        A model that was removed or renamed has none: its label is an error already.
+        Each comes with the labels of the old and the new model. A model that was removed or renamed
+        has none: its label is an error already.
         """
         if self.past is None or not self.past.has_newer_migrations:
             return
@@ -149,8 +120,7 @@ class Changes:
         old, new = _references(old_table), _references(table_of(model))
         for name in names:
             if name in old and name in new and _is_retargeted(old[name], new[name]):
-                targets = referred_label(old[name]), referred_label(new[name])
-                yield RetargetedField(label, name, *targets)
+                yield name, referred_label(old[name]), referred_label(new[name])
 
     def skipped(
         self, rows: Mapping[str, Collection[str] | None]

@@ -163,11 +163,14 @@ class ModelComparison:
             )  # fmt: skip
         for finding in _FieldComparison(self, dumped, table_of(TODAY.get(label))).findings():
             yield replace(finding, is_guess=finding.is_guess or is_guess)
-        for change in self.changes.retargeted_fields(dumped.label, dumped.fields):
+        for name, old, new in self.changes.retargeted_fields(dumped.label, dumped.fields):
+            reason = (
+                f"referred to {old} when the dump was made, and refers to {new} today: its values "
+                "would lead to other rows"
+            )
             yield Finding(
-                "redirected", dumped.label, change.reason, field=change.name,
-                to=change.new_target,
-                rows=dumped.rows, proposal=change.step,
+                "redirected", dumped.label, reason, field=name, to=new, rows=dumped.rows,
+                proposal=f'self.change_values("{dumped.label}", "{name}", {{…}})',
             )  # fmt: skip
 
     def current_label(self, dumped: ModelRows) -> tuple[str | None, bool]:
