@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dumpy import reading
-from dumpy.errors import FixtureError, Place, counted
+from dumpy.errors import DumpyError, FixtureError, Place, counted
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import entry_of
@@ -19,18 +19,11 @@ from dumpy.text.words import source
 from dumpy.writing.publishing import replaced
 
 
-@dataclass(frozen=True)
-class ResealResult:
-    """The names of the files that had changed, or the reasons why edits are not accepted."""
+def reseal(path: Path) -> tuple[str, ...]:
+    """Write the manifest of a directory dump again; return the names of the changed files.
 
-    changed: tuple[str, ...]
-    problems: tuple[FixtureError, ...] = ()
-
-
-def reseal(path: Path) -> ResealResult:
-    """Write the manifest of a directory dump again, unless there are problems.
-
-    Raises ``FixtureError`` for a manifest or a ``restore.py`` that cannot be read.
+    Raises ``DumpyError`` with the reasons why edits are not accepted, and ``FixtureError`` for a
+    manifest or a ``restore.py`` that cannot be read.
     """
     dump = reading.open(path, damages=[])
     manifest, problems = dump.manifest, list[FixtureError]()
@@ -45,7 +38,7 @@ def reseal(path: Path) -> ResealResult:
         except FixtureError as error:
             problems.append(error)
     if problems:
-        return ResealResult((), tuple(problems))
+        raise DumpyError("\n".join([*map(str, problems), "The manifest was not changed."]))
     new = replace(manifest, restore=entry_of(dump.source), tables=tuple(tables))
     old_files = {manifest.restore, *(file for table in manifest.tables for file in table.files)}
     new_files = [new.restore, *(file for table in new.tables for file in table.files)]
@@ -53,7 +46,7 @@ def reseal(path: Path) -> ResealResult:
     if changed:
         with replaced(path / manifests.NAME) as stream:
             stream.write(manifests.to_text(new))
-    return ResealResult(changed)
+    return changed
 
 
 def _resealed(dump: Dump, table: TableEntry) -> TableEntry:

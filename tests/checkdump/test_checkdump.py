@@ -228,12 +228,12 @@ def test_rows_of_a_model_that_is_gone_can_be_resealed(dump: Path) -> None:
     tables = [replace(one, model=one.model.replace("Genre", "Gone")) for one in manifest.tables]
     write_manifest(dump, replace(manifest, tables=tuple(tables)))
     edit(dump / "music_genre.py", "Rock", "Rook")
-    assert reseal(dump).changed == ("music_genre.py",)
+    assert reseal(dump) == ("music_genre.py",)
 
 
 def test_keys_that_python_cannot_compare_can_be_resealed(dump: Path) -> None:
     edit(dump / "music_genre.py", "(2, 'Jazz')", "('two', 'Jazz')")
-    assert reseal(dump).changed == ("music_genre.py",)
+    assert reseal(dump) == ("music_genre.py",)
 
 
 @pytest.mark.parametrize(

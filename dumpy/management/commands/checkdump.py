@@ -59,7 +59,9 @@ class Command(BaseCommand):
         if options["write"] and not options["write_migrator"]:
             raise CommandError("--write needs --write-migrator.")
         if options["reseal"]:
-            self._reseal(path, is_verbose=not options["json"] and options["verbosity"] > 0)
+            names = ", ".join(reseal(path)) or "nothing had changed"
+            if options["verbosity"] > 0 and not options["json"]:
+                self.stdout.write(f"Resealed: {names}.")
         with migrating(Policy(as_version=options["as_version"])):
             result = check(
                 path,
@@ -101,15 +103,6 @@ class Command(BaseCommand):
             error for error in result.damages if not isinstance(error, NoStep | ConfigurationError)
         ]
         return message
-
-    def _reseal(self, path: Path, *, is_verbose: bool) -> None:
-        result = reseal(path)
-        if result.problems:
-            lines = [*map(str, result.problems), "The manifest was not changed."]
-            raise CommandError("\n".join(lines))
-        if is_verbose:
-            names = ", ".join(result.changed) or "nothing had changed"
-            self.stdout.write(f"Resealed: {names}.")
 
     def _print(self, result: Findings, step: str) -> None:
         for line in lines(result):
