@@ -20,7 +20,7 @@ from packaging.version import Version
 from dumpy.checking.report import Findings
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
-from dumpy.migrating.chain import step_version, steps_of, version_of
+from dumpy.migrating.chain import step_name, step_version, steps_of, version_of
 from dumpy.restoring.findings import Finding
 from dumpy.writing.publishing import replaced
 
@@ -75,7 +75,7 @@ def step_for(result: Findings) -> Step | None:
             f"The dump is of version {source}, the project of {target}: a migrator runs for dumps "
             "of older versions only. Raise DUMPY['VERSION'] first."
         )
-    name = f"migrate_from_{step_version(source)}".replace(".", "_")
+    name = step_name(source)
     # Each call depends on the ones before: models before fields, and names before values.
     findings = [finding for finding in result.stopping if finding.kind not in _BY_HAND]
     findings.sort(key=lambda f: _ORDER.index(f.kind) if f.kind in _ORDER else len(_ORDER))

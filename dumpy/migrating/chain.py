@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from packaging.version import InvalidVersion, Version
 
@@ -25,6 +25,11 @@ def step_version(version: Version) -> Version:
     return Version(version.public.rpartition("!")[2])
 
 
+def step_name(version: Version) -> str:
+    """Return the name of the method for dumps of a version."""
+    return f"migrate_from_{step_version(version)}".replace(".", "_")
+
+
 def steps_of(migrator: type) -> dict[Version, str]:
     """Return the names of the methods ``migrate_from_…`` by version, oldest first.
 
@@ -43,53 +48,21 @@ def steps_of(migrator: type) -> dict[Version, str]:
 
 
 class NoStep(MigrationError):
-    """A migrator that has no step from the version ``arrived``."""
+    """A migrator that has no step from the version ``arrived``; ``steps`` are those it has."""
 
-    def __init__(self, arrived: Version, reason: str, hint: str) -> None:
-        super().__init__("", reason, hint)
+    def __init__(
+        self,
+        source: Version,
+        target: Version,
+        arrived: Version,
+        migrator: type,
+        steps: Iterable[str],
+    ) -> None:
+        name = step_name(arrived)
+        super().__init__(
+            "",
+            f"The dump is of version {source}, the project of {target}, but {migrator.__name__} "
+            f"has no step from {arrived}; its steps are: {', '.join(steps) or 'none'}.",
+            f"Write a method {name}(self, globals_dict) that returns the version it leads to.",
+        )
         self.arrived = arrived
-
-
-def follow(source: Version, target: Version, migrator: type, run: Callable[[str], object]) -> None:
-    """Run the steps of a migrator from one version to another, by the names of their methods.
-
-    ``run`` returns what the method returns. Raises ``MigrationError``; ``NoStep`` if a step is
-    missing.
-    """
-    steps, reached = steps_of(migrator), source
-    while reached < target:
-        step = steps.get(step_version(reached))
-        if step is None:
-            known = ", ".join(steps.values()) or "none"
-            name = f"migrate_from_{str(step_version(reached)).replace('.', '_')}"
-            raise NoStep(
-                reached,
-                f"The dump is of version {source}, the project of {target}, but "
-                f"{migrator.__name__} has no step from {reached}; its steps are: {known}.",
-                f"Write a method {name}(self, globals_dict) that returns the version it leads to.",
-            )
-        reached = _returned_version(step, run(step), reached, target)
-
-
-def _returned_version(step: str, returned: object, before: Version, target: Version) -> Version:
-    """Return the version that a step has returned; raises ``MigrationError``."""
-    reached = version_of(returned)
-    hint = "Return the version that it leads to, such as '1.2'."
-    if reached is None:
-        raise MigrationError(step, f"it returns {returned!r}.", hint)
-    if reached <= before:
-        reason = f"it returns {returned!r}, which is not higher than {before}."
-        raise MigrationError(step, reason, hint)
-    if reached > target:
-        reason = f"it leads to version {reached}, but the project is of version {target}."
-        raise MigrationError(step, reason, "Is DUMPY['VERSION'] up to date?")
-    return reached
-
-
-def newer_dump_error(source: Version, target: Version) -> MigrationError:
-    """Return the error for a dump that is newer than the project."""
-    return MigrationError(
-        "",
-        f"The dump is of version {source}, which is newer than that of the project, {target}.",
-        "Update the project first.",
-    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from dumpy.errors import (
     MigrationError,
     sentence,
 )
-from dumpy.migrating.chain import NoStep, follow, newer_dump_error, steps_of, version_of
+from dumpy.migrating.chain import NoStep, step_version, steps_of, version_of
 from dumpy.migrating.migration import KEY, Migration
 from dumpy.migrating.migrator import Migrator
 from dumpy.reading import Dump
@@ -212,7 +213,8 @@ def _route(source: object, policy: Policy) -> tuple[Version, Version, type[Migra
     if old == new:
         policy.verbose(f"The dump is of version {old}, like the project: no migration is needed.")
     elif old > new and not policy.allow_mismatch:
-        raise policy.refusal(newer_dump_error(old, new))
+        reason = f"The dump is of version {old}, which is newer than that of the project, {new}."
+        raise policy.refusal(MigrationError("", reason, "Update the project first."))
     elif old > new:
         policy.say(f"The dump is of version {old}, the project of {new}, which is allowed.")
     elif migrator is None:
@@ -275,25 +277,40 @@ def _run(
     migration: Migration,
     policy: Policy,
 ) -> None:
-    """Run the steps of a migrator."""
+    """Run the steps of a migrator; raises ``MigrationError``, ``NoStep`` if a step is missing."""
     migrator = _call(f"{migrator_class.__name__}()", lambda: migrator_class(migration))
-
-    def run(step: str) -> object:
+    steps, reached = steps_of(migrator_class), source
+    while reached < target:
+        step = steps.get(step_version(reached))
+        if step is None:
+            error = NoStep(source, target, reached, migrator_class, steps.values())
+            if not policy.allow_mismatch:
+                raise policy.refusal(error)
+            policy.say(error.reason)
+            return
         method = getattr(migrator, step)
         first_line = (method.__doc__ or "").strip().partition("\n")[0]
         policy.say(f"{step}: {first_line or 'it has no docstring.'}")
         migration.begin(step)
-        returned = _call(step, lambda: method(migration.namespace))
+        returned = _call(step, partial(method, migration.namespace))
         migration.end()
-        return returned
+        reached = _returned_version(step, returned, reached, target)
+    migration.has_arrived = True
 
-    try:
-        follow(source, target, migrator_class, run)
-        migration.has_arrived = True
-    except NoStep as error:
-        if not policy.allow_mismatch:
-            raise policy.refusal(error) from None
-        policy.say(error.reason)
+
+def _returned_version(step: str, returned: object, before: Version, target: Version) -> Version:
+    """Return the version that a step has returned; raises ``MigrationError``."""
+    reached = version_of(returned)
+    hint = "Return the version that it leads to, such as '1.2'."
+    if reached is None:
+        raise MigrationError(step, f"it returns {returned!r}.", hint)
+    if reached <= before:
+        reason = f"it returns {returned!r}, which is not higher than {before}."
+        raise MigrationError(step, reason, hint)
+    if reached > target:
+        reason = f"it leads to version {reached}, but the project is of version {target}."
+        raise MigrationError(step, reason, "Is DUMPY['VERSION'] up to date?")
+    return reached
 
 
 def _call(name: str, code: Callable[[], _Result]) -> _Result:
