@@ -236,7 +236,10 @@ def _run(restorer: Restorer, options: argparse.Namespace, output: Output) -> Rep
         for line in lines:
             output.line(line)
         if not options.dry_run:
-            _confirm(options.database)
+            name, host = engine_of(connections[options.database]).location()
+            place = f"{name} on {host or 'this machine'}"
+            if not confirmed(f"Replace the contents of the database {place}?"):
+                raise RestoreFailed("Not restored.")
 
     with migrating(policy), allow_programs([], output.line):
         return restorer.run(
@@ -257,10 +260,3 @@ def _say_result(
     if restorer.rejects and restorer.rejects.rows:
         raise LoadError([row.problem for row in restorer.rejects.rows])
     say(_DRY_RUN if is_dry else "Restored.")
-
-
-def _confirm(using: str) -> None:
-    """Ask for confirmation; raises ``RestoreFailed`` unless the answer is yes."""
-    name, host = engine_of(connections[using]).location()
-    if not confirmed(f"Replace the contents of the database {name} on {host or 'this machine'}?"):
-        raise RestoreFailed("Not restored.")
