@@ -201,17 +201,6 @@ class DumpedContent:
         )
 
 
-def differing(
-    contents: Iterable[DumpedContent], registry: Registry, using: str
-) -> list[DumpedContent]:
-    """Return the contents whose text differs from that of the rows in the database.
-
-    Only shared fields are compared. Models with hooks, which change rows while they are loaded,
-    and models whose keys the database has assigned are not compared.
-    """
-    return [content for content in contents if _differs(content, registry, using)]
-
-
 def stored_differences(content: DumpedContent, using: str) -> Iterator[Difference]:
     """Yield the rows of a model that differ between a dump and the database.
 
@@ -246,7 +235,12 @@ def has_renamed_references(content: DumpedContent, table: Table) -> bool:
     return any(c.references is not None and is_content_type(c.references) for c in table.columns)
 
 
-def _differs(content: DumpedContent, registry: Registry, using: str) -> bool:
+def differs(content: DumpedContent, registry: Registry, using: str) -> bool:
+    """Whether the text of a model's rows in a dump differs from that of the rows in the database.
+
+    Only shared fields are compared. Models with hooks, which change rows while they are loaded,
+    and models whose keys the database has assigned are not compared.
+    """
     table = table_of(registry.get(content.label))
     names = content.fields
     if hasattr(table.model, HOOK) or not set(table.key) <= set(names):

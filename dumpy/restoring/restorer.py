@@ -25,14 +25,13 @@ from dumpy.migrating.tables import created_objects, prepare_load
 from dumpy.reading import DumpedTable
 from dumpy.reading.program import Placed
 from dumpy.restoring import schema
-from dumpy.restoring.compare import DumpedContent, differing, has_renamed_references, rows_digest
+from dumpy.restoring.compare import DumpedContent, differs, has_renamed_references, rows_digest
 from dumpy.restoring.content import Content
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.schema import NotAtomic
 from dumpy.restoring.summary import Summary, by_label
 from dumpy.restoring.target import (
     UNCHANGED,
-    known_tables,
     lock_timeout,
     recorded_apps,
     replacing,
@@ -269,8 +268,11 @@ class Restorer:
         return recorded_apps(connections[self.using])
 
     @cached_property
-    def _known_tables(self) -> frozenset[str]:
-        return known_tables(connections[self.using], self.plan.tables, self._recorded_apps)
+    def _known_tables(self) -> set[str]:
+        """The tables of the plan, the current and the recorded models; they need not exist."""
+        current = connections[self.using].introspection.django_table_names()
+        recorded = schema.tables_of(self._recorded_apps)
+        return {*current, *self.plan.tables, *recorded, schema.MIGRATIONS}
 
     def _unmanaged_tables(self) -> list[str]:
         """Return the tables that no migration creates, and whose rows the dump replaces."""
@@ -381,13 +383,11 @@ class Restorer:
         rejected = {row.problem.ref.label for row in self.rejects.rows} if self.rejects else set()
         skipped = self._code_labels | rejected
         contents = [content for content in self.content.comparable if content.label not in skipped]
-        redirects = loader.references.redirects
-        if different := [
-            content
-            for content in differing(contents, self.plan.registry, self.using)
-            if not self._is_unchanged_by_reload(content, redirects)
-        ]:
-            self.refuse(different)
+        registry, redirects = self.plan.registry, loader.references.redirects
+        different = [content for content in contents if differs(content, registry, self.using)]
+        changed = [c for c in different if not self._is_unchanged_by_reload(c, redirects)]
+        if changed:
+            self.refuse(changed)
 
     def refuse(self, contents: Sequence[DumpedContent]) -> None:
         """Raise ``RestoreFailed`` for models whose loaded rows differ from the dump."""

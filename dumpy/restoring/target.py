@@ -15,7 +15,7 @@ from django.db.utils import Error as DatabaseError
 from dumpy.engines import engine_of
 from dumpy.engines.base import Engine, Rebuilt, Trigger
 from dumpy.errors import RestoreFailed
-from dumpy.restoring.schema import MIGRATIONS, tables_of
+from dumpy.restoring.schema import MIGRATIONS
 
 UNCHANGED = "The database is as it was."
 _LOCKED = (
@@ -104,17 +104,6 @@ def without_triggers(
         # PostgreSQL cannot alter a table with pending foreign key checks.
         connection.check_constraints()
     engine.execute(*(trigger.on for trigger in disabled))
-
-
-def known_tables(
-    connection: BaseDatabaseWrapper, planned: Collection[str], recorded: Apps
-) -> frozenset[str]:
-    """Return the tables of the plan, of the current models, and of the ``recorded`` models.
-
-    They need not exist.
-    """
-    current = connection.introspection.django_table_names()
-    return frozenset({*current, *planned, *tables_of(recorded), MIGRATIONS})
 
 
 def require_rebuildable(using: str, tables: Collection[str], drop: Collection[str]) -> None:

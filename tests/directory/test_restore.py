@@ -648,7 +648,7 @@ ENDS = """
 from django.db import connection
 from django.db.utils import ConnectionHandler
 from dumpy.engines.base import Rebuilt
-from dumpy.restoring.target import known_tables, recorded_apps, replacing
+from dumpy.restoring.target import replacing
 
 ask, end = {
     "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
@@ -656,8 +656,8 @@ ask, end = {
 }[connection.vendor]
 other = ConnectionHandler({"default": connection.settings_dict})["default"]
 other.ensure_connection()
-known = known_tables(connection, [], recorded_apps(connection))
-with replacing("default", rebuilt=Rebuilt(known)):
+tables = connection.introspection.django_table_names()
+with replacing("default", rebuilt=Rebuilt([*tables, "django_migrations"])):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {ask}")
         (process,) = cursor.fetchone()
