@@ -18,7 +18,7 @@ from xml.dom import pulldom
 from django.apps import apps
 from django.conf import settings
 from django.core.serializers.xml_serializer import DefusedExpatParser, getInnerText
-from django.db.models import NOT_PROVIDED, Model
+from django.db.models import Model
 from django.utils.timezone import is_naive, make_aware
 
 from dumpy.conf import project_version
@@ -57,7 +57,7 @@ def _row(record: Record) -> tuple[str, tuple[str, ...], tuple[Any, ...]]:
     table = table_of(model)
     fields = _key(table, record.pk) | record.fields
     for field in model._meta.concrete_fields:
-        if getattr(field, "generated", False):
+        if field.generated:
             fields.pop(field.name, None)
     if unknown := fields.keys() - table.names.keys():
         raise DumpyError(f"{table.label} has no field {', '.join(sorted(unknown))}.")
@@ -117,9 +117,7 @@ def _plain(value: Any) -> Any:
 
 def has_constant_default(field: Any) -> bool:
     """Whether the default of a field is the same in each load."""
-    if getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED:
-        return False
-    return bool(field.get_default() == field.get_default())
+    return not field.has_db_default() and bool(field.get_default() == field.get_default())
 
 
 def _records(items: Iterable[Any]) -> Iterator[Record]:

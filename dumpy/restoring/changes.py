@@ -15,7 +15,6 @@ from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation
-from django.db.models import NOT_PROVIDED
 from django.utils import timezone
 
 from dumpy.loading.batches import default_of
@@ -317,9 +316,8 @@ def _initial_value(field: Any) -> Any:
         return field.default
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return timezone.now
-    db_default = getattr(field, "db_default", NOT_PROVIDED)
-    if db_default is not NOT_PROVIDED:
-        return db_default
+    if field.has_db_default():
+        return field.db_default
     # default_of() needs the related model, which is only a label in an operation.
     return None if field.is_relation else default_of(field)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from django.apps import apps
 from django.db import router
-from django.db.models import NOT_PROVIDED
 
 from dumpy.errors import Place
 from dumpy.loading.batches import default_of
@@ -450,8 +449,7 @@ def _is_required(column: Column | Link) -> bool:
 
 def _is_filled(column: Column | Link) -> bool:
     """Whether the database generates a value."""
-    default = getattr(column.field, "db_default", NOT_PROVIDED)
-    return default is not NOT_PROVIDED or getattr(column.field, "db_returning", False)
+    return column.field.has_db_default() or column.field.db_returning
 
 
 def _filling(column: Column | Link) -> str:
