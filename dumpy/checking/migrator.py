@@ -84,7 +84,8 @@ def step_for(result: Findings) -> Step | None:
         *(line for finding in findings for line in _lines(finding)),
         f'return "{target}"\n',
     ]
-    return Step(name, source, f"def {name}(self, globals_dict):\n{_indented(lines)}")
+    body = indent("\n".join(lines), "    ")
+    return Step(name, source, f"def {name}(self, globals_dict):\n{body}")
 
 
 def write_step(step: Step) -> str:
@@ -101,7 +102,7 @@ def write_step(step: Step) -> str:
             with replaced(path) as stream:
                 stream.write(text)
         else:
-            text = _HEAD.format(name=name, method=_indented(step.text.split("\n")))
+            text = _HEAD.format(name=name, method=indent(step.text, "    "))
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise NotWritten(f"{path} cannot be written: {error.strerror}.") from error
@@ -203,7 +204,3 @@ def _call(step: str) -> Iterator[str]:
         assert isinstance(call, ast.Call)
         yield from (f"    {ast.get_source_segment(step, argument)}," for argument in call.args)
     yield ")"
-
-
-def _indented(lines: list[str]) -> str:
-    return "\n".join(f"    {line}" if line else "" for line in lines)
