@@ -60,7 +60,7 @@ class _Check:
 
     def __init__(self, dump: Dump, result: Findings, using: str, keeps_scratch: bool) -> None:
         self.dump = dump
-        self.content = Content(dump, is_run_again=dump.is_program)
+        self.content = Content(dump)
         self.result = result
         self.using = using
         self.keeps_scratch = keeps_scratch

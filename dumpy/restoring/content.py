@@ -30,12 +30,11 @@ class Content(MigratedDump):
     """The content of a verified directory or a single file.
 
     Attributes:
-        namespace: the globals of a ``restore.py`` that is a program and was run.
-        is_run_again: whether ``restore.py`` is run when the models to load with are known.
+        namespace: the globals of a ``restore.py`` that is a program, after it was run; it is run
+            when the models to load with are known, unless it runs already.
     """
 
     namespace: dict[str, Any] = field(default_factory=dict)
-    is_run_again: bool = False
 
     @cached_property
     def past(self) -> Past:
@@ -172,7 +171,7 @@ class Content(MigratedDump):
         """Return the migration of the dump, or None; a program is run."""
         if not self.dump.is_program or self.dump.path is None:
             return super().find_migration()
-        if self.is_run_again:
+        if not self.namespace:
             self.namespace = _run_script(self.dump.path / RESTORE)
             # The script is run as an import, so its migration is complete.
             return migration_of(self.namespace)
@@ -184,9 +183,7 @@ class Content(MigratedDump):
             return Program(self.dump)
 
 
-def content_of(
-    path: Path, namespace: dict[str, Any] | None = None, *, is_run_again: bool = False
-) -> Content:
+def content_of(path: Path, namespace: dict[str, Any] | None = None) -> Content:
     """Open and verify a directory or a single file, which may be compressed.
 
     ``namespace`` contains the globals of a ``restore.py`` that was run. Raises ``FixtureError``,
@@ -197,7 +194,7 @@ def content_of(
     require_permission(dump)
     if namespace and dump.is_program:
         dump.listed(namespace.get("TABLES"))
-    return Content(dump, namespace=namespace or {}, is_run_again=is_run_again)
+    return Content(dump, namespace=namespace or {})
 
 
 def require_dump(dump: Dump) -> None:

@@ -96,7 +96,7 @@ def is_run_by_restore(script: Path, arguments: Sequence[str]) -> bool:
 def _open_content(path: Path, namespace: dict[str, Any] | None) -> Content:
     """Return the content of a file, a directory, or its ``restore.py``; raises ``DumpyError``."""
     if namespace is not None:
-        return content_of(path, namespace, is_run_again=not namespace)
+        return content_of(path, namespace)
     directory = dump_directory(path) if path.is_file() else path if path.is_dir() else None
     if directory is None:
         return content_of(path)
@@ -104,7 +104,7 @@ def _open_content(path: Path, namespace: dict[str, Any] | None) -> Content:
         raise RestoreFailed(
             f"{path} belongs to a directory dump. To restore it: manage.py restore {directory}"
         )
-    return content_of(directory, is_run_again=True)
+    return content_of(directory)
 
 
 @cleaning_up()
