@@ -119,7 +119,7 @@ def review(request: HttpRequest, upload: Upload) -> HttpResponse:
         upload.discard()
         messages.success(request, f"The upload {upload.name} was removed.")
         return redirect("dumpy:dumps")
-    with migrating(Policy()):
+    with migrating(Policy(offers_options=False)):
         result = check(upload.path, DEFAULT_DB_ALIAS, is_rehearsed=request.method == "POST")
     context = {
         "upload": upload,

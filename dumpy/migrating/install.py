@@ -265,9 +265,8 @@ def _warn_without_version(source: object, target: object, policy: Policy) -> Non
     if source is not None:
         policy.say(f"The dump is of version {source}, the project names none: nothing is migrated.")
     elif target is not None:
-        policy.say(
-            "The dump names no version: nothing is migrated. To name its version, use --as-version."
-        )
+        option = " To name its version, use --as-version." if policy.offers_options else ""
+        policy.say(f"The dump names no version: nothing is migrated.{option}")
 
 
 def _run(

@@ -95,6 +95,7 @@ def test_a_field_that_the_models_do_not_have_is_named(admin_client, upload, dump
     said = text_of(admin_client.get(upload(dump.replace("price=price", "cost=price")).url))
     assert "a restore would fail" in said
     assert "<td>cost</td>" in said
+    assert "This page loads data only. For a dump of an older version, use" in said
 
 
 @pytest.mark.django_db(transaction=True)
