@@ -143,6 +143,7 @@ class Problem:
             ``""`` if it is not known.
         hint: what to do, or ``""``.
         is_invalid: whether only ``full_clean()`` refuses it, not the database.
+        is_object: whether it is an object of a hand-written fixture, which no migrator changes.
     """
 
     ref: RowRef
@@ -151,6 +152,7 @@ class Problem:
     field: str = ""
     hint: str = ""
     is_invalid: bool = False
+    is_object: bool = False
 
     def __str__(self) -> str:
         return " ".join(filter(None, (f"{self.ref}:", self.reason, self.hint)))
@@ -177,7 +179,8 @@ class LoadError(DumpyError, DeserializationError):
     def _step(self) -> list[str]:
         """Return a line with the step of a migrator that changes the first values refused."""
         for problem in self.problems:
-            if problem.kind in _VALUE_KINDS and problem.field.isidentifier():
+            is_value = problem.kind in _VALUE_KINDS and problem.field.isidentifier()
+            if is_value and not problem.is_object:
                 step = f"self.change_values({problem.ref.label!r}, {problem.field!r}, …)"
                 return [f"Correct the values, or let a migrator change them: {step}"]
         return []

@@ -144,7 +144,8 @@ class PendingObject:
     def problem(self, using: str) -> Problem:
         """Return the problem of the object."""
         assert self.error is not None
-        return problem_of(row_ref(self.instance, self.place), self.table, self.error, using)
+        ref, is_object = row_ref(self.instance, self.place), dumped_row(self.instance) is None
+        return replace(problem_of(ref, self.table, self.error, using), is_object=is_object)
 
     def rejected(self, problem: Problem) -> Iterator[RejectedRow]:
         """Yield the row of the object; a hand-written object has rows of its parents before it."""

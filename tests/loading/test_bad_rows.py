@@ -232,6 +232,13 @@ def test_an_exception_inside_objects_names_its_line(load: Load) -> None:
     assert not Animal.objects.exists()
 
 
+def test_no_migrator_is_proposed_for_a_hand_written_object(load: Load) -> None:
+    text = "from zoo.models import Animal\n\n\ndef objects():\n    yield Animal(name='')\n"
+    said = message(load, text)
+    assert "This field cannot be blank" in said
+    assert "change_values" not in said
+
+
 @pytest.mark.parametrize("given", ["'text'", "b'bytes'", "5", "object()", "Animal", "{'a': 1}"])
 def test_what_is_no_object_is_refused_with_its_line(load: Load, given: str) -> None:
     """L13: a str would be iterated for ever."""
