@@ -407,8 +407,14 @@ def _verify(row: _Object, texts: dict[str, str], skipped: set[str]) -> None:
     copy: Any = model(**values)
     copy._state.db = row.instance._state.db
     fields = [field for field in _fields(model) if field.name not in skipped]
+    references = {
+        field.name
+        for field in fields
+        if field.remote_field and getattr(copy, field.attname) is not None
+    }
     try:
-        copy.clean_fields({*skipped, *(field.name for field in fields if field.remote_field)})
+        # The rows that it refers to may be objects of the same fixture.
+        copy.clean_fields({*skipped, *references})
         copy.clean()
     except Exception as error:
         raise row.refused(f"as an object it is not valid: {sentence(error)}") from error

@@ -213,6 +213,20 @@ def test_the_key_of_a_linked_row_that_is_not_dumped_is_a_word_that_is_imported(
     assert list(Creature.objects.using("other").get().chips.all()) == [chip]
 
 
+def test_a_foreign_key_that_may_not_be_blank_is_refused_without_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Track._meta.get_field("genre"), "blank", False)
+    media_type = MediaType.objects.create(name="MPEG")
+    track = Track(pk=1, name="x", media_type=media_type, milliseconds=1, unit_price=1)
+    track.save()
+    with pytest.raises(CommandError, match="is not valid: genre: This field cannot be blank"):
+        dumped("music.Track", "music.MediaType", as_objects=True)
+    track.genre = Genre.objects.create(name="Rock")
+    track.save()
+    assert "genre=rock" in dumped("music", as_objects=True)
+
+
 def test_values_cannot_become_code(tmp_path: Path) -> None:
     name = "'); import os; os.abort() #\n\\"
     Artist.objects.create(pk=1, name=name)
