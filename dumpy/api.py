@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -95,7 +95,7 @@ def write(
     where: Iterable[str] = (),
     with_children: Iterable[str] = (),
     needed: bool = True,
-    mask: str | None = None,
+    mask: str | Sequence[str] = (),
     database: str = DEFAULT_DB_ALIAS,
     natural_foreign: bool = False,
     natural_primary: bool = False,
@@ -107,7 +107,8 @@ def write(
     A path that ends with ``.py``, or with ``.py`` and the extension of a compression, becomes one
     module, as with ``dumpdata --format=py --all``; any other path a directory, as with ``dump2py``.
     The parameters are the options of these commands: ``only``, ``where``, and ``with_children`` are
-    lists of texts such as ``"shop.Order:1,2"``, and ``needed=False`` is ``--no-needed``.
+    lists of texts such as ``"shop.Order:1,2"``, ``mask`` is a dotted path or a list of
+    them, and ``needed=False`` is ``--no-needed``.
 
     Raises ``DumpyError`` if the dump cannot be made, or if there is a directory at the path and
     ``overwrite`` is false. An existing dump at the path is kept then.

@@ -50,6 +50,7 @@ _HELP = {
 _LISTS = {
     "--drop": "NAME",
     "--exclude": "app_label[.ModelName]",
+    "--mask": "dotted.path",
     "--only": "app_label.ModelName:pk,pk",
     "--where": "app_label.ModelName:lookup=value",
     "--with-children": "app_label.ModelName",
@@ -59,7 +60,6 @@ _VALUES: dict[str, dict[str, Any]] = {
     "--as-version": {"metavar": "VERSION"},
     "--database": {"default": DEFAULT_DB_ALIAS},
     "--html": {"metavar": "FILE", "type": Path},
-    "--mask": {"metavar": "dotted.path"},
     "--no-needed": {"action": "store_false", "dest": "needed"},
     "--noinput": {"action": "store_false", "dest": "interactive"},
 }

@@ -47,7 +47,7 @@ class Options:
     Attributes:
         keys: the primary keys of ``--pks``.
         selection: the chosen rows of a subset; None for all rows.
-        mask: the dotted path of the masks; None for no masks.
+        mask: a dotted path of masks, or several; empty for no masks.
         to_restore: whether the dump is to replace a database, with or without some apps.
     """
 
@@ -57,7 +57,7 @@ class Options:
     all_rows: bool = False
     keys: tuple[str, ...] = ()
     selection: Selection | None = None
-    mask: str | None = None
+    mask: str | Sequence[str] = ()
     to_restore: bool = False
 
 
@@ -176,7 +176,7 @@ class DatabaseDump:
         if self._masking is None:
             return line
         unmasked = f"{UNMASKED}{', '.join(self._unmasked)}." if self._unmasked else ""
-        return f"{line}{MASKED}{self._masking.path}.{unmasked}"
+        return f"{line}{MASKED}{self._masking}.{unmasked}"
 
     def reasons(self) -> Iterator[str]:
         """Yield the reason for each row of a subset, with the option ``explain``."""

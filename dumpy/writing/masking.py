@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
+from traceback import extract_tb
 from typing import Any
 
 from django.apps import apps
@@ -49,21 +50,24 @@ PERSONAL = re.compile(
 
 
 class Masking:
-    """The masks at a dotted path, for one dump.
+    """The masks at some dotted paths, for one dump.
 
-    ``path`` names a module with subclasses of ``Mask``, or one subclass. Raises ``DumpFailed`` for
+    A path names a module with subclasses of ``Mask``, or one subclass. Raises ``DumpFailed`` for
     a mask of an unknown model or field, or of a field that cannot be masked.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, paths: str | Sequence[str]) -> None:
+        self._paths = [paths] if isinstance(paths, str) else paths
         self._methods: dict[str, dict[str, Method | None]] = {}
         self._pseudonyms: sqlite3.Connection | None = None
-        for mask in _masks(path):
+        for mask in dict.fromkeys(mask for path in self._paths for mask in _masks(path)):
             table = _table_of_mask(mask)
             if table.label in self._methods:
                 raise DumpFailed(f"{_place(mask)}: another mask is for {table.label}, too.")
             self._methods[table.label] = dict(_methods_of_mask(mask, table))
+
+    def __str__(self) -> str:
+        return ", ".join(self._paths)
 
     def close(self) -> None:
         """Delete the pseudonyms of unique values."""
@@ -150,7 +154,11 @@ class MaskedWriter:
                 value = json.loads(json.dumps(value), cls=column.target.decoder)
             masked = self._method(value)
         except Exception as error:
-            raise self._refusal(key, f"raises {type(error).__name__}.") from None
+            # The first frame is this one, the second the line of the mask.
+            place = "".join(
+                f" in {f.filename}:{f.lineno}" for f in extract_tb(error.__traceback__)[1:2]
+            )
+            raise self._refusal(key, f"raises {type(error).__name__}{place}.") from None
         if masked is None:
             if not column.field.null:
                 raise self._refusal(key, "returns None, but the field is not null.")

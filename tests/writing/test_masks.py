@@ -176,6 +176,16 @@ def test_a_dump_says_what_masked_it(albums: None) -> None:
     assert "masked" not in dumped("music.Artist")
 
 
+def test_masks_at_several_paths_add_to_each_other(albums: None) -> None:
+    paths = [f"{MASKS}.ArtistMask", f"{MASKS}.AlbumMask"]
+    options = [f"--mask={path}" for path in paths]
+    said = called("dumpdata", "music.Artist", "music.Album", "--format=py", *options).out
+    assert (
+        said.splitlines()[4:] == dumped("music.Artist", "music.Album", mask=MASKS).splitlines()[4:]
+    )
+    assert f"Values are masked by {', '.join(paths)}." in said
+
+
 def test_a_mask_of_an_unknown_model_is_refused_with_file_and_spelling(
     refusal: Callable[..., str],
 ) -> None:
@@ -314,7 +324,8 @@ def test_a_mask_that_raises_is_named_with_its_row(
         raise ValueError(f"{value} is no name")
 
     said = refusal("music.Artist", name=name)
-    assert "music.Artist(pk=1): the mask test_masks.TestMask.name() raises ValueError." in said
+    assert "music.Artist(pk=1): the mask test_masks.TestMask.name() raises ValueError in " in said
+    assert f"{__file__}:{name.__code__.co_firstlineno + 1}. Correct the mask." in said
     assert SECRET not in said
 
 
