@@ -101,6 +101,7 @@ class Engine(ABC):
         plain: Prefixes of modules whose fields need no SQL around inserted values.
         code_points: The collation that orders texts by code points, "" for the default one.
         checks_unmanaged_keys: Whether keys to tables of unmanaged models are constrained.
+        cuts_blanks: Whether blanks beyond the length of a column are cut off, and not refused.
         streams: Whether the driver can read a result without holding all of it in memory.
         copies: Whether a database can be copied.
     """
@@ -111,6 +112,7 @@ class Engine(ABC):
     plain: ClassVar[tuple[str, ...]] = ("django.db.models.",)
     code_points: ClassVar[str] = ""
     checks_unmanaged_keys: ClassVar[bool] = True
+    cuts_blanks: ClassVar[bool] = False
     streams: ClassVar[bool] = True
     copies: ClassVar[bool] = True
 
@@ -213,8 +215,11 @@ class Engine(ABC):
         with self.connection.cursor() as cursor:
             cursor.executemany(sql, list(zip(*columns, strict=True)))
 
-    def storing_zero(self) -> AbstractContextManager[None]:
-        """Return a context in which an automatic key of 0 is stored unchanged."""
+    def storing_unchanged(self, *, has_zero: bool) -> AbstractContextManager[None]:
+        """Return a context in which values that do not fit are refused.
+
+        ``has_zero`` says that an automatic key of 0 is stored.
+        """
         return nullcontext()
 
     def preparation(self, column: Column) -> Callable[[Any], Any] | None:
@@ -403,6 +408,8 @@ class ServerEngine(Engine):
     lock_query: ClassVar[str]
     leftovers_query: ClassVar[str]
     right_to_create: ClassVar[str]
+
+    cuts_blanks = True
 
     def longest(self, rows: QuerySet[Any], columns: Iterable[Column]) -> int:
         """Return the size of the longest row, which is unknown if a column has a custom field."""

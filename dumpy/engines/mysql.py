@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from django.db.models import CharField, DateField, F, TimeField, UUIDField
@@ -72,6 +72,8 @@ _UNMOVABLE = """
     ORDER BY 1
 """
 _LONGEST_NAME = 64
+# Without one of these modes, the server cuts texts off, and replaces NULL and numbers.
+_STRICT = {"STRICT_ALL_TABLES", "STRICT_TRANS_TABLES"}
 _REFERENCES = """
     SELECT constraint_name, table_schema, table_name, referenced_table_name,
         GROUP_CONCAT(column_name ORDER BY ordinal_position SEPARATOR '\n'),
@@ -115,8 +117,11 @@ class MySQL(ServerEngine):
             return Cast(F(column.name), CharField(max_length=36))
         return super().exact_order(column)
 
-    def storing_zero(self) -> AbstractContextManager[None]:
-        return self._session_variable("sql_mode", lambda mode: f"{mode},NO_AUTO_VALUE_ON_ZERO")
+    def storing_unchanged(self, *, has_zero: bool) -> AbstractContextManager[None]:
+        if not has_zero and self.connection.sql_mode & _STRICT:
+            return nullcontext()
+        modes = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO"
+        return self._session_variable("sql_mode", lambda mode: f"{mode},{modes}")
 
     def lock_timeout(self) -> AbstractContextManager[None]:
         return self._session_variable("lock_wait_timeout", lambda _seconds: PATIENCE)

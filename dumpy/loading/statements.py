@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from copy import copy
 from decimal import Decimal
 from functools import cached_property, partial
@@ -17,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, JSONField, QuerySet, Value
+from django.db.models import AutoField, JSONField, QuerySet, TextField, Value
 from django.db.models.sql import InsertQuery
 from django.utils import timezone
 
@@ -29,6 +28,7 @@ from dumpy.schema.tables import (
     DECIMALS,
     INSTANTS,
     PLACEHOLDERS,
+    TEXTS,
     Column,
     Link,
     ModelType,
@@ -79,6 +79,8 @@ def to_python(
         return _each(column, values, failures, lambda at: _checked(column, at, localized(at)))
     if column.types == DECIMALS and not _have_places(column, values):
         return _each(column, values, failures, partial(_require_places, column))
+    if column.types == TEXTS and not _have_length(column, values, references.using):
+        return _each(column, values, failures, partial(_require_length, column))
     return values
 
 
@@ -233,6 +235,29 @@ def _require_places(column: Column, value: Decimal) -> Decimal:
     return value
 
 
+def _have_length(column: Column, values: Sequence[Any], using: str) -> bool:
+    """Whether all texts fit into their column, or the database cuts none of them off."""
+    limit: int | None = getattr(column.target, "max_length", None)
+    cuts_blanks = engine_of(connections[using]).cuts_blanks
+    if limit is None or not cuts_blanks or isinstance(column.target, TextField):
+        return True
+    return max(map(len, filter(None, values)), default=0) <= limit
+
+
+def _require_length(column: Column, value: str) -> str:
+    """Return a text; raises ``ValidationError`` if a database would cut off blanks at its end.
+
+    Databases refuse other texts that are too long.
+    """
+    limit: Any = column.target.max_length
+    if len(value) > limit >= len(value.rstrip(" ")):
+        raise ValidationError(
+            f"{column.name}: a text has more than {limit} characters. The database would cut off "
+            "the blanks at its end."
+        )
+    return value
+
+
 def _match_use_tz(values: Sequence[Any]) -> bool:
     """Whether instants are aware if ``USE_TZ`` is True, and naive otherwise."""
     is_naive = {value.tzinfo is None for value in values if value is not None}
@@ -316,7 +341,7 @@ class Statements:
     def insert(self, columns: Sequence[Sequence[Any]]) -> None:
         """Insert rows, which are passed as columns."""
         has_zero = any(0 in columns[i] for i in self._auto)
-        with self._engine.storing_zero() if has_zero else nullcontext():
+        with self._engine.storing_unchanged(has_zero=has_zero):
             if self.wants_python:
                 self._insert_with_django(list(zip(*columns, strict=True)))
             else:
@@ -326,12 +351,13 @@ class Statements:
         """Set the columns at the positions ``changed`` where those at ``key`` are equal."""
         if not rows or not changed:
             return
-        if self.wants_python:
-            self._update_with_django(rows, changed, key)
-            return
-        sets = ", ".join(f"{self._names[i]} = %s" for i in changed)
-        arguments = [tuple(row[i] for i in (*changed, *key)) for row in rows]
-        self._execute_many(f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}", arguments)
+        with self._engine.storing_unchanged(has_zero=False):
+            if self.wants_python:
+                self._update_with_django(rows, changed, key)
+                return
+            sets = ", ".join(f"{self._names[i]} = %s" for i in changed)
+            sql = f"UPDATE {self._table} SET {sets} WHERE {self._where(key)}"
+            self._execute_many(sql, [tuple(row[i] for i in (*changed, *key)) for row in rows])
 
     def _update_with_django(self, rows: Tuples, changed: Sequence[int], key: Sequence[int]) -> None:
         names = [column.name for column in self.columns]

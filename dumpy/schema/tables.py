@@ -28,6 +28,7 @@ T = TypeVar("T")
 DATES: frozenset[type] = frozenset({datetime.date})
 DECIMALS: frozenset[type] = frozenset({decimal.Decimal})
 INSTANTS: frozenset[type] = frozenset({datetime.datetime})
+TEXTS: frozenset[type] = frozenset({str})
 
 # A float, as SQLite stores decimals, is exact in so many digits.
 FLOAT_DIGITS = float_info.dig
@@ -42,11 +43,11 @@ _TYPES: tuple[tuple[type[Any], frozenset[type]], ...] = (
     (models.DurationField, frozenset({datetime.timedelta})),
     (models.UUIDField, frozenset({uuid.UUID})),
     (models.BinaryField, frozenset({bytes})),
-    (models.FileField, frozenset({str})),
-    (models.FilePathField, frozenset({str})),
-    (models.GenericIPAddressField, frozenset({str})),
-    (models.CharField, frozenset({str})),
-    (models.TextField, frozenset({str})),
+    (models.FileField, TEXTS),
+    (models.FilePathField, TEXTS),
+    (models.GenericIPAddressField, TEXTS),
+    (models.CharField, TEXTS),
+    (models.TextField, TEXTS),
 )
 
 # A field that overrides one of these methods may have values of other types.

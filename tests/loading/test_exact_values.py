@@ -68,6 +68,49 @@ def test_a_value_that_a_field_keeps_in_another_type_is_loaded(
     assert values(OptionalCheckup, name) == [stored]
 
 
+@pytest.mark.postgresql
+@pytest.mark.mysql
+def test_blanks_that_the_database_would_cut_off_are_refused(load: Load) -> None:
+    limit = OptionalCheckup._meta.get_field("char").max_length
+    load(checkup("char", repr("é".ljust(limit))))
+    for text in ("é".ljust(limit + 1), "é" * limit + " "):
+        said = message(load, checkup("char", repr(text)))
+        assert f"char: a text has more than {limit} characters. The database would cut off" in said
+    assert values(OptionalCheckup, "char") == ["é".ljust(limit)]
+
+
+@pytest.mark.sqlite
+def test_blanks_stay_where_the_database_does_not_cut_them_off(load: Load) -> None:
+    load(checkup("char", repr(" " * 999)))
+    assert values(OptionalCheckup, "char") == [" " * 999]
+
+
+@pytest.mark.mysql
+@pytest.mark.parametrize("first", [None, "1"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("char", repr("a" * 999)), ("integer", str(10**12)), ("price", "Decimal('1e12')")],
+)
+def test_without_strict_mode_a_value_that_does_not_fit_is_refused(
+    load: Load, monkeypatch: pytest.MonkeyPatch, name: str, text: str, first: str | None
+) -> None:
+    if first:  # The row is updated.
+        load(checkup(name, repr(first) if name == "char" else first))
+    monkeypatch.setattr(connection, "sql_mode", set())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@sql_mode")
+        mode = cursor.fetchone()
+        cursor.execute("SET sql_mode = ''")
+        try:
+            said = message(load, checkup(name, text))
+        finally:
+            cursor.execute("SET sql_mode = %s", mode)
+    assert f"'{name}'" in said
+    assert values(OptionalCheckup, name) == (
+        [] if first is None else ["1" if name == "char" else 1]
+    )
+
+
 @pytest.mark.sqlite
 def test_nan_is_refused_where_sqlite_would_store_null(load: Load) -> None:
     assert "SQLite stores NULL for nan." in message(load, checkup("floating", "nan"))
