@@ -33,6 +33,8 @@ Shortcut = Callable[[list[Any]], list[str]]
 
 _NONE = type(None)
 _INTEGERS = frozenset({int, _NONE})
+# Larger integers are floats in SQLite, which refuses them as integers.
+_INTEGER_BITS = 63
 _CORRECT = "Correct it in the database, or leave the model out with --exclude."
 _GIVE_TEXT = (
     "Give the field a value_to_string() and a to_python() that reads it back, or exclude the model."
@@ -293,7 +295,8 @@ def _convert(column: Column, value: Any) -> Any:
         return kind(plain)
     result = column.target.to_python(plain)
     # SQLite stores values of any type in any column.
-    is_cut = kind is int and isinstance(plain, float | Decimal) and result != plain
+    is_number = kind is int and isinstance(plain, float | Decimal)
+    is_cut = is_number and (result != plain or result.bit_length() > _INTEGER_BITS)
     is_binary = type(plain) is bytes and kind is not bytes
     if type(result) not in column.types or is_cut or is_binary:
         raise ValidationError(_not_valid(column, plain))

@@ -33,6 +33,7 @@ UNREADABLE = {
 MISTAKEN = [
     ("integer", 1.5),
     ("integer", b"1"),
+    ("integer", 1e19),
     ("boolean", ""),
     ("floating", b"1"),
     ("char", b"x"),
