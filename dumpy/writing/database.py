@@ -18,7 +18,7 @@ from django.core.serializers.base import ProgressBar
 from django.db import DatabaseError, DataError, connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import Exists, Manager, Model, OuterRef, QuerySet
 
 from dumpy.conf import project_version
 from dumpy.engines import engine_of
@@ -202,6 +202,7 @@ class DatabaseDump:
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             elif table in self._read_tables:
                 yield from self._hidden_rows(table)
+                yield from self._unowned_links(table)
                 if unknown := self.unknown_columns(table):
                     where = f"columns of {table.model._meta.db_table!r} without a field"
                     yield f"{table.label}: {where} are not in the dump: {', '.join(unknown)}."
@@ -305,6 +306,17 @@ class DatabaseDump:
                 f"{table.label}: {hidden} of {rows} rows are not in the dump, because the default "
                 f"manager ({type(manager).__name__}) hides them. Use --all to dump them too."
             )
+
+    def _unowned_links(self, table: Table) -> Iterator[str]:
+        """Yield sentences about links of rows that do not exist: links are written with a row."""
+        for link in table.links:
+            owners = QuerySet(table.model, using=self.using).filter(pk=OuterRef(link.source.name))
+            links = QuerySet(link.through, using=self.using).exclude(Exists(owners)).count()
+            if links and not self._options.keys:
+                where = (
+                    f"{link.through._meta.db_table!r} whose {link.source.name!r} refers to no row"
+                )
+                yield f"{table.label}: rows of {where} are not in the dump: {links}."
 
     def unknown_columns(self, table: Table) -> list[str]:
         """Return the columns that belong to no field; their values are not in the dump."""

@@ -120,6 +120,19 @@ def test_an_array_that_the_driver_would_read_as_another_one_is_named(
     assert "create_pgzoo_catalogue(1, ['[mon]', 'year']" in dumped("pgzoo.Catalogue")
 
 
+@pytest.mark.sqlite
+def test_a_dump_says_that_it_lacks_links_of_rows_that_do_not_exist(tmp_path: Path) -> None:
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO zoo_creature_chips (creature_id, chip_id) VALUES (77, 78)")
+    expected = (
+        "rows of 'zoo_creature_chips' whose 'creature_id' refers to no row are not in the dump: 1."
+    )
+    assert expected in called("dumpdata", "zoo.Creature", format="py").err
+    assert expected in called("dump2py", str(tmp_path / "dump"), "zoo.Creature").err
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM zoo_creature_chips")
+
+
 @pytest.mark.postgresql
 def test_a_value_that_the_driver_refuses_is_named_by_its_model() -> None:
     checkups("hour", "24:00:00")
