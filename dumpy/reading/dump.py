@@ -33,10 +33,10 @@ from dumpy.text.outline import (
     Extent,
     Outline,
     RowStyle,
-    TextError,
     is_program,
     split,
 )
+from dumpy.text.parsing import TextError
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import (
     Constant,

@@ -26,7 +26,8 @@ from dumpy.errors import (
 from dumpy.reading.dump import Dump, map_references, row_lines, without_comments
 from dumpy.reading.source import announce, execution_hint
 from dumpy.schema.instances import dumped_row
-from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, FormatError, parse
+from dumpy.text.outline import FIRST_LINE, YIELDED, Extent, parse
+from dumpy.text.parsing import FormatError
 from dumpy.text.scanner import RowError, RowIsCode, RowScanner
 from dumpy.text.skeleton import models_in
 from dumpy.text.words import NAMES, Natural

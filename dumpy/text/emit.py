@@ -15,9 +15,9 @@ from .outline import (
     LAST_LINE,
     PLACEHOLDER,
     YIELDED,
-    FormatError,
     check_skeleton,
 )
+from .parsing import FormatError
 from .strings import quote
 from .words import NAMES
 

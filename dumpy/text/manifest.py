@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+from .parsing import TextError
+
 NAME = "manifest.json"
 RESTORE = "restore.py"
 FORMAT = 1
@@ -18,12 +20,8 @@ _NO_MANIFEST = "it is not a complete manifest of a dump."
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py")
 
 
-class ManifestError(ValueError):
-    """A text that is not a manifest, or was edited; `reason` says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class ManifestError(TextError):
+    """A text that is not a manifest, or was edited."""
 
 
 @dataclass(frozen=True)

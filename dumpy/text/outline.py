@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from . import parsing
+from .parsing import FormatError
 
 FIRST_LINE = "# dumpy: format 1"
 PROGRAM_LINE = "# dumpy: program 1"
@@ -95,22 +96,6 @@ YIELDED = RowStyle("    yield ", ")", f"    yield from {PLACEHOLDER}({{}})\n")
 """The rows of a module."""
 SAVED = RowStyle("loader.save(", "))", f"{PLACEHOLDER}({{}})\n")
 """The rows of a table file of a directory."""
-
-
-class TextError(ValueError):
-    """An error in the text of a dump, at `line`, because of `reason`."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(line, reason)
-        self.line = line
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"
-
-
-class FormatError(TextError):
-    """A file that is not a complete dump of a known format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +198,15 @@ class _Splitter:
         self._close(number + 1, end)
         if self._trailer is None:
             reason = f"the file is truncated: its last line is not {LAST_LINE!r}."
-            raise FormatError(number, reason)
+            raise FormatError(reason, number)
         if self._trailer != number:
-            raise FormatError(self._trailer + 1, f"there is text after the line {LAST_LINE!r}.")
+            raise FormatError(f"there is text after the line {LAST_LINE!r}.", self._trailer + 1)
         if not line.endswith(b"\n"):
-            raise FormatError(number, "the file is truncated: its last line has no line end.")
+            raise FormatError("the file is truncated: its last line has no line end.", number)
 
     def _begin(self, row: re.Match[bytes], number: int, offset: int) -> None:
         if self.text[-1].endswith("\\\n"):
-            raise FormatError(number, "a row cannot continue the line before it.")
+            raise FormatError("a row cannot continue the line before it.", number)
         block = Extent(len(self.blocks), offset, offset, number, row[1].decode(), 0)
         self._append(self._placeholder.format(block.number), number)
         self._open, self._prefix, self._comments = block, row[0], 0
@@ -236,7 +221,7 @@ class _Splitter:
     def _append(self, text: str, number: int) -> None:
         self._size += len(text)
         if self._size > self._limit or len(self.text) >= _MAX_LINES:
-            raise FormatError(number, f"the file has more than {_too_much(self._limit)}")
+            raise FormatError(f"the file has more than {_too_much(self._limit)}", number)
         text_line = len(self.text) + 1
         if not self.shifts or number - text_line != self.shifts[-1][1] - self.shifts[-1][0]:
             self.shifts.append((text_line, number))
@@ -255,22 +240,22 @@ def _is_comment(text: str) -> bool:
 def _decoded(line: bytes, number: int, limit: int) -> str:
     """Return a line of the skeleton with `\n` as its end."""
     if len(line) > limit:
-        raise FormatError(number, f"the line has {len(line)} bytes, which is too long.")
+        raise FormatError(f"the line has {len(line)} bytes, which is too long.", number)
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        raise FormatError(number, "the line is not utf-8.") from None
+        raise FormatError("the line is not utf-8.", number) from None
     if text.endswith("\r\n"):
         text = text[:-2] + "\n"
     if "\0" in text or "\r" in text or "\f" in text:
-        raise FormatError(number, "the line contains a NUL, a form feed or a carriage return.")
+        raise FormatError("the line contains a NUL, a form feed or a carriage return.", number)
     if PLACEHOLDER in (text if text.isascii() else normalize("NFKC", text)):
-        raise FormatError(number, f"the name {PLACEHOLDER} is reserved for dumpy.")
+        raise FormatError(f"the name {PLACEHOLDER} is reserved for dumpy.", number)
     if _CONFLICT.match(text):
-        raise FormatError(number, "found a conflict marker: resolve the merge in git first.")
+        raise FormatError("found a conflict marker: resolve the merge in git first.", number)
     cookie = _COOKIE.match(line) if number == 2 else None
     if cookie is not None and cookie[1].lower().replace(b"_", b"-") not in (b"utf-8", b"utf8"):
-        raise FormatError(number, "the line declares an encoding other than utf-8.")
+        raise FormatError("the line declares an encoding other than utf-8.", number)
     return text
 
 
@@ -285,15 +270,13 @@ def _check_first_line(line: bytes, lines: Iterator[bytes]) -> bool:
         return is_known
     start = line[:200].rstrip(b"\r\n")
     if line.startswith(b"\xef\xbb\xbf"):
-        raise FormatError(
-            1, "the file begins with a byte order mark; save it as utf-8 without one."
-        )
+        raise FormatError("the file begins with a byte order mark; save it as utf-8 without one.")
     other_format = _OTHER_FORMAT.fullmatch(start)
     if other_format is not None:
         name = other_format[2].decode(errors="replace")
-        raise FormatError(1, f"the format is {name}; to read it, a newer dumpy is needed.")
+        raise FormatError(f"the format is {name}; to read it, a newer dumpy is needed.")
     _look_for_first_line(lines)
-    raise FormatError(1, f"the first line is neither {FIRST_LINE!r} nor {PROGRAM_LINE!r}.")
+    raise FormatError(f"the first line is neither {FIRST_LINE!r} nor {PROGRAM_LINE!r}.")
 
 
 def _look_for_first_line(lines: Iterator[bytes]) -> None:
@@ -301,7 +284,7 @@ def _look_for_first_line(lines: Iterator[bytes]) -> None:
     size = 0
     for number, line in enumerate(lines, 2):
         if is_program(line) is not None:
-            raise FormatError(number, _PRINTED)
+            raise FormatError(_PRINTED, number)
         size += len(line)
         if size > MAX_SKELETON:
             return
@@ -331,23 +314,20 @@ def statements(outline: Outline, *, is_whole: bool = False) -> Iterator[ast.stmt
                 if isinstance(node, ast.stmt):
                     placeholder_lines[placeholder_number(node)] = node.lineno
             yield from tree.body
-    except parsing.Unparsable as error:
-        raise FormatError(outline.true_line(error.line), error.reason) from None
+    except FormatError as error:
+        raise FormatError(error.reason, outline.true_line(error.line)) from None
     for block in outline.blocks:
         if placeholder_lines.get(block.number) != block.first_line:
-            raise FormatError(block.first_line, "expected a row; this line only looks like one.")
+            raise FormatError("expected a row; this line only looks like one.", block.first_line)
 
 
 def check_skeleton(text: str) -> None:
     """Raise FormatError for a skeleton that is too large to be read again."""
     lines = text.count("\n")
     if len(text) > MAX_SKELETON or lines > _MAX_LINES:
-        raise FormatError(lines, f"it has more than {_too_much(MAX_SKELETON)}")
-    try:
-        for _statement in parsing.statements(text):
-            pass
-    except parsing.Unparsable as error:
-        raise FormatError(error.line, error.reason) from None
+        raise FormatError(f"it has more than {_too_much(MAX_SKELETON)}", lines)
+    for _statement in parsing.statements(text):
+        pass
 
 
 def _number_lines(node: Any, outline: Outline, first: int) -> None:

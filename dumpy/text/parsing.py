@@ -26,34 +26,42 @@ _NO_FILE = f"{os.devnull}/<dumpy>"
 _BEGINNING = re.compile(r"(?!else\b|elif\b|except\b|finally\b)[^ \t\n#)\]}]")
 
 
-class Unparsable(ValueError):
-    """Text that is not Python, at `line`, because of `reason`."""
+class TextError(ValueError):
+    """Text that is refused, at `line` of it, because of `reason`.
 
-    def __init__(self, reason: str, line: int) -> None:
+    The `hint` says what to write instead, if that is known.
+    """
+
+    def __init__(self, reason: str, line: int = 1, hint: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.line = line
+        self.hint = hint
+
+
+class FormatError(TextError):
+    """A file that is not a complete dump of a known format, or not Python."""
 
 
 def parse(text: str, line: int = 1) -> ast.Module:
     """Return the syntax tree of a text that begins at `line`.
 
-    Raises Unparsable for every exception of Python's parser.
+    Raises FormatError for every exception of Python's parser.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text, _NO_FILE)
     except (RecursionError, MemoryError):
-        raise Unparsable("it is too deeply nested or too long for Python.", line) from None
+        raise FormatError("it is too deeply nested or too long for Python.", line) from None
     except SyntaxError as error:
         # Without the line number, which may be relative to another text.
         message = _DETECTED.sub("", error.msg)
         message += "" if message.endswith(("?", ".")) else "."
         error_line = line + (error.lineno or 1) - 1
-        raise Unparsable(f"it is not valid Python: {message}", error_line) from None
+        raise FormatError(f"it is not valid Python: {message}", error_line) from None
     except ValueError as error:
-        raise Unparsable(f"it is not valid Python: {error}.", line) from None
+        raise FormatError(f"it is not valid Python: {error}.", line) from None
 
 
 def short_source(node: ast.expr) -> str:
@@ -76,7 +84,7 @@ def folded_line(text: str) -> int | None:
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the statements of a module, each with its line; raises Unparsable if one is too large.
+    """Yield the statements of a module, each with its line; raises FormatError if one is too large.
 
     If each statement is valid Python, the module means the same as its statements.
     """
@@ -98,7 +106,7 @@ def _checked_tokens(statement: str, line: int, before: int) -> int:
             f"there are more than {most} tokens outside of rows. If a formatter has broken the "
             "rows over several lines, use the original dump, or make it again."
         )
-        raise Unparsable(reason, line)
+        raise FormatError(reason, line)
     return count
 
 

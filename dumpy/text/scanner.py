@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from . import strings, words
 from .outline import RowStyle
-from .parsing import Unparsable, folded_line, parse
+from .parsing import FormatError, TextError, folded_line, parse
 
 _MAX_MATCHED = 65536  # The engine of `re` needs memory for every turn of a repetition.
 _MAX_EDITED = 65536
@@ -35,20 +35,12 @@ _KEYWORD = re.compile(r"([a-z]{1,99})=(?!=)")
 _NAMES = {"None": None, "True": True, "False": False, "-inf": -words.inf, **words.CONSTANTS}
 
 
-class RowError(ValueError):
-    """A line that is not a row; `reason` says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class RowError(TextError):
+    """A line that is not a row."""
 
 
 class RowIsCode(RowError):
-    """A line that is complete, valid Python on its own, but not data; `hint` as in NotAWord."""
-
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.hint = hint
+    """A line that is complete, valid Python on its own, but not data."""
 
 
 class Column(NamedTuple):
@@ -421,7 +413,7 @@ def read_edited(line: str, style: RowStyle, function: str, missing: Collection[s
     except words.BadValue as error:
         raise RowError(error.reason) from None
     except words.NotAWord as error:
-        raise RowIsCode(error.reason, error.hint) from None
+        raise RowIsCode(error.reason, hint=error.hint) from None
 
 
 def _parsed(line: str, style: RowStyle) -> Sequence[ast.stmt]:
@@ -438,7 +430,7 @@ def _parsed(line: str, style: RowStyle) -> Sequence[ast.stmt]:
         raise RowError(f"it does not begin with {style.start!r} like the rows that dumpy writes.")
     try:
         body = parse(text).body
-    except Unparsable as error:
+    except FormatError as error:
         raise RowError(error.reason) from None
     if not text.isascii() and folded_line(text):
         raise RowIsCode("a name in it has letters that Python reads as other letters.")

@@ -23,11 +23,10 @@ from .outline import (
     Extent,
     Outline,
     RowStyle,
-    TextError,
     placeholder_number,
     statements,
 )
-from .parsing import folded_line, short_source
+from .parsing import TextError, folded_line, short_source
 
 
 class NotData(TextError):
@@ -160,7 +159,7 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
     folded = None if outline.text.isascii() else folded_line(outline.text)
     if folded is not None:
         reason = "the name has letters that Python reads as other letters."
-        raise NotData(outline.true_line(folded), reason)
+        raise NotData(reason, outline.true_line(folded))
     for number, statement in enumerate(statements(outline)):
         if number == 0 and _is_docstring(statement):
             docstring = ast.literal_eval(statement.value)
@@ -173,7 +172,7 @@ def interpret(outline: Outline, style: RowStyle) -> Skeleton:
     sections, listed = module.defined, module.listed
     if listed is None:
         missing = "list TABLES" if style is SAVED else "function objects()"
-        raise NotData(1, f"there is no {missing}.")
+        raise NotData(f"there is no {missing}.")
     if style is SAVED:
         module.files = listed
     module.sections = tuple(
@@ -223,7 +222,7 @@ def interpret_table(outline: Outline, functions: Container[str] | None) -> tuple
         if (number > 0 or not _is_docstring(statement)) and ast.unparse(statement) != FLUSH:
             part = _part(outline, SAVED, statement, _value)
             if functions is not None and part.function not in functions:
-                raise NotData(statement.lineno, f"restore.py has no function {part.function}.")
+                raise NotData(f"restore.py has no function {part.function}.", statement.lineno)
             parts.append(part)
     return tuple(parts)
 
@@ -237,7 +236,7 @@ def models_in(tree: ast.Module) -> Iterator[str]:
 
 
 def _refuse(node: ast.stmt | ast.expr | ast.keyword, reason: str) -> NoReturn:
-    raise NotData(node.lineno, reason)
+    raise NotData(reason, node.lineno)
 
 
 def _is_docstring(statement: ast.stmt) -> TypeGuard[ast.Expr]:
@@ -436,7 +435,7 @@ def _value(node: ast.expr) -> object:
     try:
         return words.evaluate(node)
     except words.NotAWord as error:
-        raise NotData(max(error.line, node.lineno), error.reason) from None
+        raise NotData(error.reason, max(error.line, node.lineno)) from None
 
 
 # Rows
@@ -468,7 +467,7 @@ def _rows(module: _Module, body: Sequence[ast.stmt]) -> tuple[Part, ...]:
         if part.function not in module.functions:
             reason = f"there is no function {part.function}."
             hint = suggestion(part.function, module.functions)
-            raise NotData(statement.lineno, f"{reason} {hint}".rstrip())
+            raise NotData(f"{reason} {hint}".rstrip(), statement.lineno)
     return parts
 
 

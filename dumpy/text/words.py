@@ -42,17 +42,8 @@ class Unwritable(ValueError):
         return f"a value of type {kind} cannot be written as a literal{reason}"
 
 
-class NotAWord(ValueError):
-    """Source that is not in the vocabulary, at `line` of it, because of `reason`.
-
-    The `hint` says what to write instead, if that is known.
-    """
-
-    def __init__(self, reason: str, line: int = 1, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.line = line
-        self.hint = hint
+class NotAWord(parsing.TextError):
+    """Source that is not in the vocabulary."""
 
 
 class BadValue(NotAWord):

@@ -15,7 +15,8 @@ from dumpy.text.emit import (
     objects_function,
     section_head,
 )
-from dumpy.text.outline import SAVED, YIELDED, FormatError, check_skeleton, split
+from dumpy.text.outline import SAVED, YIELDED, check_skeleton, split
+from dumpy.text.parsing import FormatError
 from dumpy.text.skeleton import Section, interpret
 
 
