@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -18,9 +18,9 @@ from dumpy.errors import SHOWN, Problem
 from dumpy.loading.batches import REFUSALS, PendingRow, TableLoader
 from dumpy.loading.conflicts import conflicts, keys_of_default_rows
 from dumpy.loading.references import (
+    Key,
     LoadedKeys,
     MissingRow,
-    RowKey,
     natural_key_models,
     places_by_key,
     referenced_keys,
@@ -55,7 +55,7 @@ class Pending:
         self.loaded_keys = LoadedKeys()
         self.unwritten: dict[TableLoader, None] = {}
         self._loader = loader
-        self._waiting: dict[Hashable, list[PendingRow | PendingObject]] = {}
+        self._waiting: dict[Key, list[PendingRow | PendingObject]] = {}
         self._refused_rows: list[PendingRow] = []
         self._refused_objects: list[PendingObject] = []
 
@@ -81,7 +81,7 @@ class Pending:
         """Try rows and objects, and the rows and objects that wait for them."""
         queue = deque(items)
         rows: list[PendingRow] = []
-        seen: set[Hashable] = set()
+        seen: set[Key] = set()
         while queue or rows:
             if queue:
                 item = queue.popleft()
@@ -101,8 +101,8 @@ class Pending:
 
     def retry(self) -> bool:
         """Try rows and objects that may succeed now; return whether the queue has changed."""
-        before = self._state()
-        self.process(self._pop_waiting([key for key in self._waiting if self._is_available(key)]))
+        before, is_available = self._state(), self.references.is_available
+        self.process(self._pop_waiting([key for key in self._waiting if is_available(key)]))
         # The order is reversed each time, so that neither direction of a chain is slow.
         objects, self._refused_objects = self._refused_objects[::-1], []
         self.process(objects)
@@ -133,8 +133,8 @@ class Pending:
                     loader.write_together(rows)
             except REFUSALS:
                 continue
-            saved = set(map(id, items))
-            self._refused_rows = [item for item in self._refused_rows if id(item) not in saved]
+            saved = set(items)
+            self._refused_rows = [item for item in self._refused_rows if item not in saved]
         while self._retry_rows(0):
             pass
 
@@ -189,21 +189,18 @@ class Pending:
     def _state(self) -> object:
         return len(self), set(self._waiting)
 
-    def _is_available(self, key: Hashable) -> bool:
-        return isinstance(key, Natural | RowKey) and self.references.is_available(key)
-
-    def _pop_waiting(self, keys: Iterable[Hashable]) -> list[PendingRow | PendingObject]:
+    def _pop_waiting(self, keys: Iterable[Key]) -> list[PendingRow | PendingObject]:
         return [item for key in keys for item in self._waiting.pop(key, ())]
 
     def _refused_by_database(self) -> list[PendingRow]:
         """Return the refused rows that may be saved after other rows have changed."""
         return [row for row in self._refused_rows if isinstance(row.error, DatabaseError)]
 
-    def _waiting_objects(self) -> Iterator[tuple[Hashable, PendingObject]]:
+    def _waiting_objects(self) -> Iterator[tuple[Key, PendingObject]]:
         for key, items in self._waiting.items():
             yield from ((key, item) for item in items if not isinstance(item, PendingRow))
 
-    def _natural_keys(self, rows: Iterable[PendingRow]) -> Iterator[Hashable]:
+    def _natural_keys(self, rows: Iterable[PendingRow]) -> Iterator[Natural]:
         """Yield the natural keys of the rows that were saved."""
         keys: defaultdict[ModelType, list[object]] = defaultdict(list)
         for item in rows if self._waiting else ():
@@ -243,8 +240,8 @@ class Pending:
     def _retry_rows(self, share: float) -> bool:
         """Retry refused rows in reverse order; return whether more than ``share`` were saved."""
         refused = self._refused_by_database()
-        tried = set(map(id, refused))
-        self._refused_rows = [item for item in self._refused_rows if id(item) not in tried]
+        tried = set(refused)
+        self._refused_rows = [item for item in self._refused_rows if item not in tried]
         for item in reversed(refused):
             item.loader.write_one_by_one(item.loader.convert_rows([item.row]))
         return len(refused) - len(self._refused_by_database()) > share * len(refused)
@@ -278,15 +275,14 @@ class Pending:
 
     def _save_cycles(self) -> bool:
         """Save the objects that wait only for each other; return whether there were any."""
-        items = {id(item): (key, item) for key, item in self._waiting_objects()}
-        ids: dict[Hashable, int] = {
-            key: i for i, (_key, item) in items.items() for key in row_keys(item.instance)
+        cycle = {item: key for key, item in self._waiting_objects()}
+        items: dict[Key, PendingObject] = {
+            key: item for item in cycle for key in row_keys(item.instance)
         }
-        while outside := [i for i, (key, _item) in items.items() if ids.get(key) not in items]:
-            for i in outside:
-                del items[i]
-        cycle = [item for _key, item in items.values()]
-        for key, item in items.values():
+        while outside := [item for item, key in cycle.items() if items.get(key) not in cycle]:
+            for item in outside:
+                del cycle[item]
+        for item, key in cycle.items():
             self._waiting[key].remove(item)
         self._waiting = {key: waiting for key, waiting in self._waiting.items() if waiting}
         with self._loader.objects.cycle(cycle):
@@ -340,7 +336,7 @@ def _has_resolvable_key(instance: Model, resolve: Callable[[Natural, str], Any])
     return True
 
 
-def _keys_of(instance: Model) -> list[Hashable]:
+def _keys_of(instance: Model) -> list[Key]:
     """Return the keys under which others may wait for an object."""
     return [*row_keys(instance), *_natural_key(instance)]
 
@@ -354,7 +350,7 @@ def _provisional_keys(
     them. So instances may refer to each other in a cycle, but their keys must not.
     """
     known: dict[Natural, Model] = {}
-    waiting: dict[Hashable, list[Model]] = {}
+    waiting: dict[Key, list[Model]] = {}
     queue = deque(instances)
     while queue:
         instance = queue.popleft()

@@ -61,6 +61,10 @@ class RowKey(NamedTuple):
     value: object
 
 
+Key = Natural | RowKey
+"""The key under which a row or an object waits for another row."""
+
+
 class MissingRow(RefusedRow):
     """A reference to a row that does not exist yet.
 
@@ -70,7 +74,7 @@ class MissingRow(RefusedRow):
 
     kind = "reference"
 
-    def __init__(self, key: Natural | RowKey, name: str = "") -> None:
+    def __init__(self, key: Key, name: str = "") -> None:
         super().__init__(name=name)
         self.key = key
 
@@ -245,7 +249,7 @@ class References:
             self._resolved_models -= stale
             self._resolved_values.clear()
 
-    def is_available(self, key: Natural | RowKey) -> bool:
+    def is_available(self, key: Key) -> bool:
         """Whether a row exists, or will be loaded."""
         if isinstance(key, RowKey):
             return self.exists(key)
