@@ -105,9 +105,7 @@ class Past:
         nodes = self.loader.graph.nodes
         self.named: tuple[MigrationKey, ...] = tuple(
             dict.fromkeys(
-                key
-                if key in nodes
-                else next(squash for squash in self._squashes(key) if squash in nodes)
+                next(name for name in (key, *self._squashes(key)) if name in nodes)
                 for key in self._keys
             )
         )
@@ -168,13 +166,13 @@ class Past:
 
     def problems(self, labels: Iterable[str]) -> list[str]:
         """Return the reasons why rows of models cannot be loaded with the historical models."""
-        if problems := list(
+        problems = (
             self._project_problems(labels)
             or self._migration_problems(labels)
             or self._registry_and_problems[1]
-        ):
-            return list(dict.fromkeys(problems))
-        return list(dict.fromkeys([*self._swapped_problems(labels), *self._relation_problems()]))
+            or [*self._swapped_problems(labels), *self._relation_problems()]
+        )
+        return list(dict.fromkeys(problems))
 
     def fields_without_migration(self, models: Iterable[ModelType]) -> Iterator[tuple[str, str]]:
         """Yield the label and the name of each field of models that no migration creates."""
