@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from django.db import connections
 from django.db.models import CharField
 from django.db.utils import Error as DatabaseError
 
 from dumpy.checking.diff import RowDiff
 from dumpy.checking.report import SHOWN, Findings, NoScratch
-from dumpy.engines import engine_of
 from dumpy.errors import (
     DumpyError,
     FixtureError,
@@ -33,6 +31,7 @@ from dumpy.restoring.content import Content, require_permission
 from dumpy.restoring.findings import Finding, literal
 from dumpy.restoring.plans import Plan
 from dumpy.restoring.restorer import Restorer
+from dumpy.restoring.schema import models_with_tables
 from dumpy.restoring.scratch import build_scratch, kept_name, scratch
 from dumpy.schema.instances import RejectedRow
 from dumpy.schema.tables import single, table_of
@@ -143,13 +142,9 @@ def _restore(content: Content, using: str, result: Findings, kept: str) -> Itera
 def _missing_tables(content: Content, using: str) -> Iterator[Finding]:
     """Yield the unmanaged models of a dump that have no table in the database ``using``."""
     unmanaged = [model for model in TODAY.find_all(content.labels) if not model._meta.managed]
-    if not unmanaged:
-        return
-    existing = engine_of(connections[using]).existing_tables(
-        model._meta.db_table for model in unmanaged
-    )
+    existing = models_with_tables(using, [], unmanaged) if unmanaged else []
     for model in unmanaged:
-        if model._meta.db_table not in existing:
+        if model not in existing:
             yield Finding(
                 "no-table", model._meta.label,
                 f"its table {model._meta.db_table!r} does not exist in {using!r}, and no "
