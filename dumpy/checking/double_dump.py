@@ -58,13 +58,13 @@ class DoubleDumpTest:
 
     Attributes:
         using: the alias of the database.
-        ignored: the names of fields that may differ, by model.
+        ignored: the names of fields that may differ, by the label of the model.
         say: receives a sentence about each step.
         keeps_scratch: whether the tables of the scratch database are kept for the next test.
     """
 
     using: str
-    ignored: Mapping[ModelType, set[str]]
+    ignored: Mapping[str, set[str]]
     say: Callable[[str], object]
     keeps_scratch: bool = False
 
@@ -94,7 +94,7 @@ class DoubleDumpTest:
         return DatabaseDump(models, Options(self.using, all_rows=True))
 
     def _stored_rows(self, table: Table) -> Iterator[Keyed]:
-        return stored_rows(table, self.using, self.ignored.get(table.model, ()))
+        return stored_rows(table, self.using, self.ignored.get(table.label, ()))
 
     def _compare(
         self, first: Dump, tables: Mapping[Table, list[str]], directory: Path
@@ -142,8 +142,7 @@ class DoubleDumpTest:
             yield f"a column of {label}", (line,)
 
     def _dump_differences(self, first: Dump, second: Dump) -> Differences:
-        ignored = {model._meta.label: names for model, names in self.ignored.items()}
-        diff = Diff(first, second, ignored)
+        diff = Diff(first, second, self.ignored)
         for label, rows in groupby(diff.rows(), lambda row: row.label):
             yield from _report(label, "in the first dump", "in the second", rows)
         for label, model in diff.models.items():
@@ -177,12 +176,12 @@ def stored_rows(table: Table, using: str, ignored: Collection[str] = ()) -> Iter
             yield Keyed(tuple(values[name] for name in table.key), cells)
 
 
-def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
-    """Return the names of the fields ``app_label.ModelName.field``, by model.
+def ignored_fields(labels: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names of the fields ``app_label.ModelName.field``, by the label of the model.
 
     Raises ``DumpyError`` for a field that does not exist.
     """
-    ignored: dict[ModelType, set[str]] = {}
+    ignored: dict[str, set[str]] = {}
     for label in labels:
         name, _, field_name = label.rpartition(".")
         try:
@@ -192,7 +191,7 @@ def ignored_fields(labels: Iterable[str]) -> dict[ModelType, set[str]]:
             reason = "there is no such field. Name it as app_label.ModelName.field."
             raise DumpyError(f"--ignore {label}: {reason}") from error
         names = {field.name, getattr(field, "attname", field.name)}
-        ignored.setdefault(model, set()).update(names)
+        ignored.setdefault(model._meta.label, set()).update(names)
     return ignored
 
 
