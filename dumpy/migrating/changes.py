@@ -140,13 +140,13 @@ class Change:
     """A change of the rows of one model.
 
     Attributes:
-        step: the name of the migrator's method that makes the change.
         label: the label of the model.
+        step: the name of the migrator's method that makes the change.
         is_strict: whether rows must have the field that it changes.
     """
 
-    step: str
     label: str
+    step: str = field(default="", kw_only=True)
     is_strict: bool = field(default=True, kw_only=True)
 
     def concerns(self, label: str) -> bool:

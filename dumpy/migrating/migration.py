@@ -184,11 +184,11 @@ class Migration:
             self.namespace[name] = InstanceFunction(create, tuple(self._changes[start:]))
 
     def add(self, change: Change) -> None:
-        """Add a change; raises ``MigrationError`` if it names something that the dump should have.
+        """Add a change of the step; raises ``MigrationError`` for a name that is not in the dump.
 
         Only a dump of the version that the step starts from must have all names.
         """
-        change = replace(change, is_strict=self._is_first)
+        change = replace(change, step=self.step, is_strict=self._is_first)
         for name, function in self.functions.items():
             if function is None or function.drops or not change.concerns(function.model):
                 continue

@@ -59,11 +59,11 @@ class Migrator:
 
     def rename_field(self, label: str, old: str, new: str) -> None:
         """Rename a field; a foreign key is named by its name or attribute, ``author_id``."""
-        self._migration.add(RenameField(self._step, self._label(label), old, new))
+        self._migration.add(RenameField(self._label(label), old, new))
 
     def remove_field(self, label: str, name: str) -> None:
         """Drop the values of a field."""
-        self._migration.add(RemoveField(self._step, self._label(label), name))
+        self._migration.add(RemoveField(self._label(label), name))
 
     def add_field(self, label: str, name: str, value: Any) -> None:
         """Add a field with the same value in all rows.
@@ -76,7 +76,7 @@ class Migrator:
             reason = f"add_field() takes one value of the vocabulary for all rows, not {value!r}."
             hint = "If the value differs from row to row, override the create function."
             raise MigrationError(self._step, reason, hint) from error
-        self._migration.add(AddField(self._step, self._label(label), name, value))
+        self._migration.add(AddField(self._label(label), name, value))
 
     def change_values(
         self, label: str, name: str, values: Mapping[Any, Any] | Callable[[Any], Any]
@@ -89,7 +89,7 @@ class Migrator:
         if not callable(values) and not isinstance(values, Mapping):
             reason = f"change_values() takes a mapping or a function, not {values!r}."
             raise MigrationError(self._step, reason)
-        self._migration.add(ChangeValues(self._step, self._label(label), name, values))
+        self._migration.add(ChangeValues(self._label(label), name, values))
 
     def rename_model(self, old: str, new: str) -> None:
         """Rename a model, or move it to another app.
@@ -100,21 +100,21 @@ class Migrator:
         if new.count(".") != 1:
             reason = f"rename_model() takes a label as app_label.ModelName, not {new!r}."
             raise MigrationError(self._step, reason)
-        change = RenameModel(self._step, self._label(old), new)
+        change = RenameModel(self._label(old), new)
         self._migration.add(change)
         self._migration.add_new_label(change.label, new)
-        self._migration.add(RenamePermissions(self._step, "auth.Permission", change))
+        self._migration.add(RenamePermissions("auth.Permission", change))
 
     def rename_app(self, old: str, new: str) -> None:
         """Give an app a new label; its models, content types and permissions follow."""
-        change = RenameApp(self._step, old, new)
+        change = RenameApp(old, new)
         for label in self._migration.models_of(old):
             self._migration.add_new_label(label, change.renamed(label))
         self._migration.add(change)
 
     def remove_model(self, label: str) -> None:
         """Drop the rows of a model."""
-        self._migration.add(RemoveModel(self._step, self._label(label)))
+        self._migration.add(RemoveModel(self._label(label)))
 
     def before_load(self, handler: Handler) -> Handler:
         """Call ``handler(loader)`` before the first object is loaded, in the same transaction.
@@ -162,7 +162,7 @@ def override(globals_dict: dict[str, Any]) -> Callable[[_Function], _Function]:
                 "Write @override(globals_dict), with what the step is given.",
             )
         label = migration.label_of_function(function.__name__)
-        migration.add(Override(migration.step, label, function))
+        migration.add(Override(label, function))
         return function
 
     return decorate

@@ -539,11 +539,11 @@ REFERENCES = [
 def test_references_keep_the_capitals_of_an_app(
     natural: tuple[str, tuple[str, ...]], key: tuple[str, ...]
 ) -> None:
-    assert RenameModel("", "Shop.Track", "Shop.Song").natural(Natural(*natural)).key == key
+    assert RenameModel("Shop.Track", "Shop.Song").natural(Natural(*natural)).key == key
 
 
 def test_a_natural_key_of_a_renamed_model_is_one_of_its_new_name() -> None:
-    natural = RenameModel("", "Shop.Track", "Shop.Song").natural(Natural("Shop.track", ("Jam",)))
+    natural = RenameModel("Shop.Track", "Shop.Song").natural(Natural("Shop.track", ("Jam",)))
     assert natural == Natural("Shop.Song", ("Jam",))
 
 
