@@ -284,19 +284,17 @@ class Migration:
             raise MigrationError(self.step, reason, suggestion(name, known))
 
     def _replace_models(self) -> None:
-        """Replace the models in the namespace with stand-ins."""
+        """Replace the models in the namespace with stand-ins, and add those of the project."""
+        for model in apps.get_models():
+            self.add_model(model._meta.label)
         for name, value in list(self.namespace.items()):
             label = _label_of_variable(name, value)
             if label is not None:
                 self.namespace[name] = DumpedModel(label)
+                self.add_model(label)
 
     def _collect_functions(self) -> None:
         """Map create functions to their models."""
-        for model in apps.get_models():
-            self.add_model(model._meta.label)
-        for value in list(self.namespace.values()):
-            if isinstance(value, DumpedModel):
-                self.add_model(value.label)
         for name, value in self.namespace.items():
             if name.startswith(_CREATE) and callable(value):
                 self._creates[name] = (value, 0)
