@@ -62,13 +62,12 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        """Whether the dumps have no differences."""
-        return not self.models
+        """Whether the dumps have the same data: the order of JSON keys may differ."""
+        return all(model.has_same_data for model in self.models.values())
 
     def __str__(self) -> str:
-        return printable_lines(
-            "\n".join([*map(str, self.rows), *totals(self.models, self.not_compared)])
-        )
+        rows = [str(row) for row in self.rows if not row.is_reordered]
+        return printable_lines("\n".join([*rows, *totals(self.models, self.not_compared)]))
 
 
 @dataclass(frozen=True)

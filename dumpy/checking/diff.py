@@ -112,6 +112,11 @@ class RowDiff:
         pairs = ((name, before.get(name, _MISSING), after.get(name, _MISSING)) for name in names)
         return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
 
+    @property
+    def is_reordered(self) -> bool:
+        """Whether the row differs only in the order of JSON keys."""
+        return bool(self.changes) and all(change.is_reordered for change in self.changes)
+
     def __str__(self) -> str:
         changes = ", ".join(map(str, self.changes)) or self.kind
         return f"{self.label}(pk={self.key}): {changes}"
@@ -150,6 +155,11 @@ class ModelDiff:
     def __bool__(self) -> bool:
         return bool(self.fields or self.removed or self.added or self.changed)
 
+    @property
+    def has_same_data(self) -> bool:
+        """Whether nothing differs but the order of JSON keys, which has no meaning in JSON."""
+        return not (self.fields or self.removed or self.added) and self.changed == self.reordered
+
 
 @dataclass
 class Diff:
@@ -185,7 +195,7 @@ class Diff:
             )
             for row in (RowDiff(label, difference) for difference in differences):
                 setattr(model, row.kind, getattr(model, row.kind) + 1)
-                model.reordered += bool(row.changes) and all(c.is_reordered for c in row.changes)
+                model.reordered += row.is_reordered
                 yield row
         self.models = {label: model for label, model in self.models.items() if model}
 

@@ -13,6 +13,8 @@ from django.core.management.base import CommandError
 from products import BEFORE, dump
 from running import called
 
+import dumpy
+from dumpy.testing import assert_same_data
 from music.models import Album, Artist, Genre
 
 pytestmark = pytest.mark.django_db
@@ -128,14 +130,40 @@ def test_a_table_that_is_empty_in_a_directory_is_compared_with_a_database(tmp_pa
     assert said.startswith("music.Genre(pk=1): added\n")
 
 
-def test_json_with_its_keys_in_another_order_is_marked(tmp_path: Path) -> None:
+def test_rows_with_json_keys_in_another_order_are_only_counted(tmp_path: Path) -> None:
     first = [(1, {"z": 1, "a": [2]}), (2, {"z": 1, "a": 2}), (3, {"z": 1, "a": True})]
     second = [(1, {"a": [2], "z": 1}), (2, {"a": 1, "z": 2}), (3, {"a": 1, "z": True})]
     one = dump(tmp_path / "a.py", *first, fields="id data")
     other = dump(tmp_path / "b.py", *second, fields="id data")
-    lines = compared(one, other).splitlines()
-    assert [line.endswith("(another order of keys)") for line in lines] == [True, *[False] * 3]
-    assert "3 changed, 1 of them in the order of JSON keys only" in lines[-1]
+    *rows, total = compared(one, other).splitlines()
+    assert rows == [
+        "shop.Product(pk=2): data {'z': 1, 'a': 2} → {'a': 1, 'z': 2}",
+        "shop.Product(pk=3): data {'z': 1, 'a': True} → {'a': 1, 'z': True}",
+    ]
+    assert "3 changed, 1 of them in the order of JSON keys only" in total
+
+
+def test_dumps_that_differ_in_the_order_of_json_keys_only_have_the_same_data(
+    tmp_path: Path,
+) -> None:
+    one = dump(tmp_path / "a.py", (1, {"z": 1, "a": 2}), fields="id data")
+    other = dump(tmp_path / "b.py", (1, {"a": 2, "z": 1}), fields="id data")
+    (line,) = called("diffdump", str(one), str(other)).out.splitlines()
+    assert "1 changed, 1 of them in the order of JSON keys only" in line
+    (row,) = json.loads(called("diffdump", str(one), str(other), "--json").out)["rows"]
+    assert [*row["changes"]] == ["data"]
+    compared_in_python = dumpy.diff(one, other)
+    assert compared_in_python.is_same
+    assert str(compared_in_python) == line
+    with pytest.raises(AssertionError):
+        assert_same_data(one, other)
+
+
+def test_another_value_beside_json_in_another_order_is_a_difference(tmp_path: Path) -> None:
+    one = dump(tmp_path / "a.py", (1, {"z": 1, "a": 2}, 1), fields="id data size")
+    other = dump(tmp_path / "b.py", (1, {"a": 2, "z": 1}, 2), fields="id data size")
+    line, _total = compared(one, other).splitlines()
+    assert line.endswith("(another order of keys), size 1 → 2")
 
 
 def test_a_terminal_that_is_not_utf_8_gets_ascii(two: tuple[Path, Path], tmp_path: Path) -> None:

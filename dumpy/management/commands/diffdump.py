@@ -18,7 +18,7 @@ from dumpy.writing.publishing import needs_ascii
 
 
 class Command(BaseCommand):
-    """Compares two dumps: the status is 0 without differences, 1 with some, 2 for an error."""
+    """Compares two dumps: the status is 0 for the same data, 1 for other data, 2 for an error."""
 
     help = "Compare two dumps, or a dump and a database, row by row."
     requires_system_checks: list[str] = []
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 if options["html"]:
                     write_diff(diff, first, second, options["html"])
                 self._print(diff, options)
-        if diff.models:
+        if not all(model.has_same_data for model in diff.models.values()):
             sys.exit(1)
 
     def _print_values(self, path: str) -> None:
@@ -79,7 +79,7 @@ class Command(BaseCommand):
             self._print_json(diff)
             return
         for row in () if options["html"] else diff.rows():
-            if not options["summary"]:
+            if not (options["summary"] or row.is_reordered):
                 self._print_line(str(row))
         if options["verbosity"] > 0:
             for line in totals(diff.models, diff.not_compared):
