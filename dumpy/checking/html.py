@@ -16,7 +16,7 @@ from django.template import Context, Engine
 import dumpy
 from dumpy.checking.diff import Change, Diff, RowDiff, cut
 from dumpy.checking.report import Findings, verdict
-from dumpy.errors import DumpyError, printable_lines
+from dumpy.errors import DumpyError, counted, printable_lines
 from dumpy.loading.registry import TODAY
 from dumpy.restoring.names import referenced_models
 from dumpy.schema.tables import table_of
@@ -61,7 +61,7 @@ def write_diff(diff: Diff, first: str, second: str, path: Path) -> None:
             rows = [_row(row) for row in islice(group, ROWS)]
             more = sum(1 for _ in group)
             context = {"label": label, "model": diff.models[label], "rows": rows}
-            context["more"] = f"{more:,}" if more else ""
+            context["more"] = counted(more, "more row") if more else ""
             sections.write(_rendered("diffdump_model.html", context | names))
         context = {"title": f"diffdump {first} {second}", "models": list(diff.models.items())}
         before, _, after = _rendered("diffdump.html", context | names).partition(_ROWS_MARK)

@@ -159,9 +159,9 @@ def verdict(result: Findings) -> str:
 
 
 def _tables(result: Findings) -> Iterator[str]:
-    for label, rows in result.rows.items():
-        yield f"{label:<40} {rows:>11,} rows"
-    yield f"{counted(len(result.rows), 'table'):<40} {sum(result.rows.values()):>11,} rows"
+    total = counted(len(result.rows), "table"), sum(result.rows.values())
+    for name, rows in (*result.rows.items(), total):
+        yield f"{name:<40} {rows:>11,} row{'' if rows == 1 else 's'}"
     if result.manifest is not None:
         for label, reason in result.manifest.left_out.items():
             yield f"{label} was left out: {reason}"

@@ -183,8 +183,11 @@ class DatabaseDump:
         if self._subset and self._options.selection and self._options.selection.explain:
             yield from self._subset.reasons()
 
-    def notes(self) -> Iterator[str]:
-        """Yield sentences about values that are not in the dump, changed, or not masked."""
+    def notes(self, verbosity: int = 1) -> Iterator[str]:
+        """Yield sentences about values that are not in the dump, changed, or not masked.
+
+        With verbosity 0, none about content types and sessions, which are never dumped.
+        """
         yield from self._notes
         if self._unmasked:
             advice = "Mask them, or set them to None in the mask."
@@ -198,7 +201,7 @@ class DatabaseDump:
                 why = "is a view of other tables" if self._is_view(table) else "does not exist"
                 yield f"{table.label} is left out: the table {name!r} {why}."
             elif table.label.lower() in LEFT_OUT:
-                if self._queryset(table).exists():
+                if verbosity > 0 and self._queryset(table).exists():
                     yield f"{table.label} is left out: {LEFT_OUT[table.label.lower()]}."
             elif table in self._read_tables:
                 yield from self._hidden_rows(table)

@@ -317,6 +317,16 @@ def test_content_types_are_left_out_and_named() -> None:
     assert "contenttypes.ContentType is left out" in said.err
 
 
+def test_at_verbosity_0_only_rows_that_somebody_may_need_are_named(tmp_path: Path) -> None:
+    zoo.Resident.everyone.create(pk=2, name="left", left=True)
+    labels = ["zoo.Resident", "contenttypes"]
+    said = called("dumpdata", *labels, format="py", verbosity=0)
+    assert "hides them" in said.err
+    assert "ContentType" not in said.err
+    assert called("dump2py", str(tmp_path / "dump"), *labels, verbosity=0).err == ""
+    assert "ContentType" in called("dump2py", str(tmp_path / "again"), *labels).err
+
+
 def test_a_default_manager_that_raises_is_named_with_the_way_around_it() -> None:
     token = tenant_required.set(True)
     try:

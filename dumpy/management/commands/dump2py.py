@@ -91,7 +91,7 @@ class Command(BaseCommand):
             dump.write(temporary, progress)
             for reason in source.reasons():
                 self.stderr.write(printable_lines(reason))
-            notes = list(source.notes())
+            notes = list(source.notes(options["verbosity"]))
         for sentence in [*notes, *(f"{k} is left out: {v}" for k, v in dump.left_out.items())]:
             self.stderr.write(sentence)
         progress.total(time.perf_counter() - started)
@@ -130,4 +130,6 @@ class TableProgress(Progress, Watcher):
 
     def _print_counts(self, name: str, rows: int, size: int, seconds: float) -> None:
         if self._verbosity > 0:
-            self._stream.write(f"{name:<40} {rows:>11,} rows {size:>14,} bytes {seconds:>8.2f} s")
+            noun = "row" if rows == 1 else "rows"
+            text = f"{name:<40} {rows:>11,} {noun:<4} {size:>14,} bytes {seconds:>8.2f} s"
+            self._stream.write(text)

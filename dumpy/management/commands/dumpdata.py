@@ -65,7 +65,7 @@ class Command(dumpdata.Command):
                     dump.write(stream, self._progress(dump, options))
                 for reason in dump.reasons():
                     self.stderr.write(printable_lines(reason))
-                notes += dump.notes()
+                notes += dump.notes(options["verbosity"])
             for sentence in notes:
                 self.stderr.write(sentence)
 
