@@ -2,7 +2,7 @@
 
 The functions do what the commands do::
 
-    dumpy.write("orders.py.gz", where=["shop.Order:placed__year=2026"], mask="shop.masks")
+    dumpy.write("orders.py.gz", where=["shop.Order:placed__year=2026"], mask=["shop.masks"])
     dumpy.write("backup", exclude=["shop.Log"], overwrite=True)
     if dumpy.check("backup").is_fine:
         print(dumpy.restore("backup", database="copy"))

@@ -47,7 +47,7 @@ class Options:
     Attributes:
         keys: the primary keys of ``--pks``.
         selection: the chosen rows of a subset; None for all rows.
-        mask: a dotted path of masks, or several; empty for no masks.
+        mask: the dotted paths of the masks; empty for no masks.
         to_restore: whether the dump is to replace a database, with or without some apps.
     """
 
@@ -57,7 +57,7 @@ class Options:
     all_rows: bool = False
     keys: tuple[str, ...] = ()
     selection: Selection | None = None
-    mask: str | Sequence[str] = ()
+    mask: Sequence[str] = ()
     to_restore: bool = False
 
 

@@ -56,7 +56,8 @@ class Masking:
     a mask of an unknown model or field, or of a field that cannot be masked.
     """
 
-    def __init__(self, paths: str | Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str]) -> None:
+        # call_command() passes a text as it is.
         self._paths = [paths] if isinstance(paths, str) else paths
         self._methods: dict[str, dict[str, Method | None]] = {}
         self._pseudonyms: sqlite3.Connection | None = None
