@@ -263,7 +263,7 @@ class DatabaseDump:
 
     @cached_property
     def _table_kinds(self) -> dict[str, str]:
-        names = [table.model._meta.db_table for table in self._ordered]
+        names = [name for table in self._ordered for name in table.db_tables]
         return engine_of(connections[self.using]).tables([*names, _CONTENT_TYPES])
 
     def shape(self, table: Table) -> Shape:
@@ -312,13 +312,14 @@ class DatabaseDump:
 
     def _unowned_links(self, table: Table) -> Iterator[str]:
         """Yield sentences about links of rows that do not exist: links are written with a row."""
-        for link in table.links:
+        for link in () if self._options.keys else table.links:
+            name = link.through._meta.db_table
+            if name not in self._table_kinds:
+                continue
             owners = QuerySet(table.model, using=self.using).filter(pk=OuterRef(link.source.name))
             links = QuerySet(link.through, using=self.using).exclude(Exists(owners)).count()
-            if links and not self._options.keys:
-                where = (
-                    f"{link.through._meta.db_table!r} whose {link.source.name!r} refers to no row"
-                )
+            if links:
+                where = f"{name!r} whose {link.source.name!r} refers to no row"
                 yield f"{table.label}: rows of {where} are not in the dump: {links}."
 
     def unknown_columns(self, table: Table) -> list[str]:
