@@ -207,7 +207,7 @@ def _in_batches(dump: Dump, loader: Loader) -> Iterator[base.DeserializedObject]
     loader.offers_restore = not dump.is_subset
     if dump.is_masked:
         current_policy().say(IS_MASKED)
-    for sentence in dump.left_out():
+    for sentence in content.left_out():
         loader.report.ignore(sentence)
     for table in content.tables:
         if table.create is not None:

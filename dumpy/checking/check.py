@@ -78,7 +78,7 @@ class _Check:
             hint, place = "check it without --no-rehearsal", self.dump.source.place(1)
             self.result.findings.append(Finding("code", "", reason, hint=hint, place=place))
         with _collecting_damage(self.result):
-            self.result.notes += self.dump.left_out()
+            self.result.notes += self.content.left_out()
         if is_rehearsed and all(isinstance(error, NoStep) for error in self.result.damages):
             self._rehearse()
         elif is_rehearsed:

@@ -94,6 +94,16 @@ class InstanceFunction(ChangedFunction):
         return map(instance_of, super().records(*values))
 
 
+@dataclass(frozen=True)
+class Removal:
+    """The rows of a create function, or their values of ``fields``, that a step removes."""
+
+    step: str
+    function: str
+    label: str
+    fields: Sequence[str]
+
+
 def _apply(change: Change, records: Iterable[Record | Model]) -> Iterator[Record | Model]:
     for record in records:
         if isinstance(record, Record) and isinstance(change, RenameModel):
@@ -125,6 +135,7 @@ class Migration:
         before_load: the handlers to call before the first object is loaded.
         after_load: the handlers to call when all rows are loaded.
         skipped: a message for each change without effect, and for dropped values.
+        removals: the rows and values that steps remove with ``remove_model`` and ``remove_field``.
         step: the name of the current step.
         has_arrived: whether the steps have led to the version of the project.
     """
@@ -141,11 +152,14 @@ class Migration:
         self.before_load: list[Handler] = []
         self.after_load: list[Handler] = []
         self.skipped: list[str] = []
+        self.removals: list[Removal] = []
         self.step = ""
         self.has_arrived = False
         self._is_first = True
         self._is_complete = is_complete
         self._original = dict(functions)
+        # The functions with all changes of fields, also of functions whose values code changes.
+        self._shapes = dict(functions)
         self._changes: list[Change] = []
         self._labels: dict[str, str] = {}
         self._creates: dict[str, tuple[Create, int]] = {}
@@ -171,6 +185,7 @@ class Migration:
             ):
                 self._creates[name] = (value, len(self._changes))
                 self.functions[name] = None
+                self._shapes.pop(name, None)
                 self._labels.setdefault(name, "")
 
     def finish(self) -> None:
@@ -189,21 +204,37 @@ class Migration:
         Only a dump of the version that the step starts from must have all names.
         """
         change = replace(change, step=self.step, is_strict=self._is_first)
-        for name, function in self.functions.items():
-            if function is None or function.drops or not change.concerns(function.model):
+        for name, shape in list(self._shapes.items()):
+            if shape.drops or not change.concerns(shape.model):
                 continue
             try:
-                self.functions[name] = change.function(function)
-                self._note_dropped_fields(change, function)
+                changed = change.function(shape)
+                if changed is None or self.functions[name] is not None:
+                    self.functions[name] = changed
+                if changed is not None:
+                    self._shapes[name] = changed
+                    self._note_removal(change, shape, changed)
+                elif isinstance(change, Override):
+                    del self._shapes[name]
+                    self._note_dropped_fields(change, shape)
             except NoField as error:
                 self._refuse_name(str(error))
             except Mismatch as error:
                 raise MigrationError(self.step, str(error)) from error
         self._changes.append(change)
 
-    def _note_dropped_fields(self, change: Change, before: CreateFunction) -> None:
+    def _note_removal(self, change: Change, before: CreateFunction, after: CreateFunction) -> None:
+        """Add the removal of rows, or of values that the rows of the dump have."""
+        removed = {name: at for name, at in before.fields.items() if name not in after.fields}
+        fields = [name for name, at in removed.items() if isinstance(at, int)]
+        if isinstance(change, RemoveModel):
+            self.removals.append(Removal(self.step, before.name, before.model, ()))
+        elif isinstance(change, RemoveField) and fields:
+            self.removals.append(Removal(self.step, before.name, before.model, fields))
+
+    def _note_dropped_fields(self, change: Override, before: CreateFunction) -> None:
         """Add a message about the fields that an override does not take."""
-        if isinstance(change, Override) and (names := change.dropped_fields(before.fields)):
+        if names := change.dropped_fields(before.fields):
             self.skipped.append(
                 f"{self.step}: {change.create.__name__}() takes no {', '.join(names)}: the values "
                 f"of {before.model} are dropped."

@@ -16,7 +16,7 @@ from dumpy.errors import DumpyError, FixtureError, Place, code_hint, counted, se
 from dumpy.migrating.install import migration_of, migration_of_dump
 from dumpy.migrating.migration import Migration
 from dumpy.reading import Dump, DumpedTable, Program
-from dumpy.reading.dump import Row
+from dumpy.reading.dump import Row, left_out
 from dumpy.reading.program import Placed
 from dumpy.schema.instances import dumped_row
 from dumpy.schema.tables import ModelType
@@ -89,6 +89,14 @@ class MigratedDump:
     def dumped_tables(self) -> Sequence[DumpedTable]:
         """Return the original tables."""
         return self.dump.tables
+
+    def left_out(self) -> Iterator[str]:
+        """Yield a sentence for each table or field that the dump or a migrator leaves out."""
+        yield from self.dump.left_out()
+        counts = self.dump.row_counts() if self.migration is not None else {}
+        for removal in self.migration.removals if self.migration is not None else ():
+            if count := counts[removal.function]:
+                yield left_out(f"{removal.step}: {removal.label}", count, removal.fields)
 
     def objects(
         self, report_dropped: Callable[[str], object] = lambda sentence: None

@@ -546,28 +546,22 @@ class Dump:
             return
         for entry in () if self.is_program else self.unlisted:
             reason = f"{entry.model} is not listed in TABLES, or not all of it"
-            rows = counted(entry.rows, "row")
-            yield f"{self.source.place()}: {reason}: its rows are left out ({rows})."
+            yield left_out(f"{self.source.place()}: {reason}", entry.rows)
         for section in self.sketch.unlisted:
             if count := sum(part.rows for part in section.parts):
-                rows = counted(count, "row")
-                reason = f"{section.name} is not listed in objects()"
                 place = self.source.place(section.line)
-                yield f"{place}: {reason}: its rows are left out ({rows})."
-        for name, count in (+self._row_counts()).items():
-            rows = counted(count, "row")
+                yield left_out(f"{place}: {section.name} is not listed in objects()", count)
+        for name, count in (+self.row_counts()).items():
             function = self.sketch.functions.get(name)
             if function is None:
                 continue
             place = self.source.place(function.line)
             if function.drops:
-                yield f"{place}: {name} returns nothing: its rows are left out ({rows})."
+                yield left_out(f"{place}: {name} returns nothing", count)
             elif function.unused:
-                unused = ", ".join(function.unused)
-                verb = "is" if len(function.unused) == 1 else "are"
-                yield f"{place}: {function.model}: {unused} {verb} left out ({rows})."
+                yield left_out(f"{place}: {function.model}", count, function.unused)
 
-    def _row_counts(self) -> Counter[str]:
+    def row_counts(self) -> Counter[str]:
         """Return the number of rows that call each create function."""
         counts: Counter[str] = Counter()
         for table in self.tables:
@@ -613,6 +607,12 @@ class Dump:
 def _parts_by_function(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[Part, ...]]]:
     """Yield the create function of parts, and the consecutive parts that call it."""
     return ((name, tuple(run)) for name, run in groupby(parts, key=lambda part: part.function))
+
+
+def left_out(what: str, count: int, fields: Sequence[str] = ()) -> str:
+    """Return the sentence that a number of rows, or their values of some fields, are left out."""
+    verb = "is" if len(fields) == 1 else "are"
+    return f"{what}: {', '.join(fields) or 'its rows'} {verb} left out ({counted(count, 'row')})."
 
 
 def _names(entry: TableEntry) -> set[str]:

@@ -56,11 +56,13 @@ class Changes:
         past: the migrations of the dump, or None if the migrations cannot be read.
         scripts: a description of the Python and SQL code of each migration that runs any.
         removed: the migrations that remove fields and models, by their keys in the dump.
+        movers: descriptions of the code that migrations run before such a removal.
     """
 
     past: Past | None
     scripts: dict[MigrationKey, list[str]] = field(default_factory=dict)
     removed: dict[FieldKey, MigrationKey] = field(default_factory=dict)
+    movers: dict[FieldKey, str] = field(default_factory=dict)
     # The last migration that alters a field, by the key of the field in the dump.
     _altered: dict[FieldKey, MigrationKey] = field(default_factory=dict)
     # The last migration, and the new key or None after a removal, by the key in the dump.
@@ -97,6 +99,10 @@ class Changes:
         field_key = _model_key(label), name
         _migration, new = self._renames.get(field_key, (None, field_key))
         return new[1] if new else None
+
+    def mover(self, label: str, name: str = "") -> str:
+        """Return the code that may have moved the values of a removed model or field, or ``""``."""
+        return self.movers.get((_model_key(label), name), "")
 
     def added_value(self, label: str, name: str) -> Any:
         """Return the value that a migration gives a new field in all rows, or None."""
@@ -249,6 +255,13 @@ class Changes:
         origin = self._origin(field_key)
         if not isinstance(origin, _AddedField):
             self.removed[origin] = key
+            assert self.past is not None
+            before = self.past.loader.graph.forwards_plan(key)
+            self.movers[origin] = ", ".join(
+                f"{'.'.join(script)}: {description}"
+                for script in before
+                for description in self.scripts.get(script, ())
+            )
 
     def _rename(self, key: MigrationKey, old: FieldKey, new: FieldKey | None) -> None:
         """Record that a model or field gets a new key, or None if it is removed."""

@@ -23,6 +23,7 @@ from dumpy.writing.database import LEFT_OUT
 
 _SIMILAR = 0.6
 _LINKS, _KEY, _VALUE = "links", "key", "value"
+_MOVE = "or do the same with @override in a migrator"
 _TO_LINKS = "lambda key: [] if key is None else [key]"
 _TO_KEY = "lambda keys: keys[0] if keys else None"
 
@@ -197,6 +198,7 @@ class ModelComparison:
 
     def _removed(self, dumped: ModelRows) -> Finding:
         table, successor = dumped.tables[0], self._successor(dumped)
+        code = self.changes.mover(dumped.label)
         places = dict.fromkeys(table.listed_at for table in dumped.tables)
         lines = "line" if len(places) == 1 else f"{len(places)} lines"
         hint = f"comment the {lines} out in {table.listed_in}"
@@ -204,11 +206,14 @@ class ModelComparison:
         if successor is not None:
             reason += f", but {successor}, which is new, may have its values"
             hint += ", or @override its create function in a migrator, and that of the other model"
+        elif code:
+            reason += f", but its rows may have been moved by {code}"
+            hint += f", {_MOVE}"
         call = Call("remove_model", (dumped.label,))
         return Finding(
             "model-removed", dumped.label, reason, to=successor, hint=hint,
             place=next(iter(places)), rows=dumped.rows, values=sum(dumped.filled.values()),
-            call=None if successor else call, proposal=str(call),
+            call=None if successor or code else call, proposal=str(call),
         )  # fmt: skip
 
     def _successor(self, dumped: ModelRows) -> str | None:
@@ -334,8 +339,17 @@ class _FieldComparison:
                 reason=f"there is no such field, but {model}, which is new, may have its values",
                 hint=f"comment the line out, or make rows of {model} with @override in a migrator",
             )  # fmt: skip
-        column = self._converted_column(name)
-        return finding if column is None else self._converted(finding, name, column)
+        if column := self._converted_column(name):
+            return self._converted(finding, name, column)
+        old = self.old_columns.get(name)
+        old_name = str(old.field.name) if old is not None else name
+        if code := self.comparison.changes.mover(self.dumped.label, old_name):
+            return replace(
+                finding, call=None, proposal=str(call),
+                reason=f"there is no such field, but its values may have been moved by {code}",
+                hint=f"comment the line out, {_MOVE}",
+            )  # fmt: skip
+        return finding
 
     def _converted(self, finding: Finding, name: str, column: Column | Link) -> Finding:
         """Return the finding for a foreign key that became a many-to-many field, or the reverse."""

@@ -152,7 +152,7 @@ class Restorer:
         """Say what the restore removes, and return the summary for the confirmation."""
         makes_rows = self.content.makes_objects or self.content.data != self.content.tables
         summary = Summary(self.using, self.content, self._lost_tables(), makes_rows)
-        left_out = self.content.dump.left_out()
+        left_out = self.content.left_out()
         for sentence in (*summary.warnings(), *left_out, *self.plan.removals):
             self.say(sentence)
         if self._keeps_schema:
@@ -329,7 +329,7 @@ class Restorer:
         )
         loader.references.content_types = self.content.content_types
         code = prepare_load(loader, self.content.migration)
-        for sentence in (*self.content.dump.left_out(), *self.plan.removals):
+        for sentence in (*self.content.left_out(), *self.plan.removals):
             loader.report.ignore(sentence)
         # Before the handlers of migrators, which may add rows that are not in the dump.
         loader.after_load[:0] = [self._compare, self._require_empty]

@@ -241,6 +241,50 @@ class Title(models.Model):
     assert '# self.remove_field("shop.Book", "title")' in written(site)
 
 
+UNTITLED = OLD.replace("    title = models.CharField(max_length=20)\n", "").replace(TAG, "")
+UNTITLED = UNTITLED.replace('    tags = models.ManyToManyField("Tag")\n', "")
+REMOVALS = (
+    'migrations.RemoveField("Book", "title")',
+    'migrations.RemoveField("Book", "tags")',
+    'migrations.DeleteModel("Tag")',
+)
+CODE = "migrations.RunPython(lambda apps, schema_editor: None)"
+
+
+def test_values_that_code_of_a_migration_may_have_moved_are_not_dropped_by_a_step(
+    site: Site,
+) -> None:
+    change(site, CODE, *REMOVALS, models=UNTITLED)
+    step = written(site)
+    assert "its values may have been moved by shop.0002_change" in step.replace("\n        # ", " ")
+    assert '# self.remove_field("shop.Book", "title")' in step
+    assert '# self.remove_field("shop.Book", "tags")' in step
+    assert '# self.remove_model("shop.Tag")' in step
+
+
+def test_code_that_runs_after_a_removal_cannot_have_moved_its_values(site: Site) -> None:
+    change(site, *REMOVALS, CODE, models=UNTITLED)
+    step = written(site)
+    assert '        self.remove_field("shop.Book", "title")' in step
+    assert '        self.remove_model("shop.Tag")' in step
+
+
+def test_values_and_rows_that_steps_of_a_migrator_remove_are_named(site: Site) -> None:
+    change(site, *REMOVALS, models=UNTITLED)
+    step = written(site).replace(
+        'self.remove_field("shop.Book", "title")',
+        'self.rename_field("shop.Book", "title", "words")\n'
+        '        self.change_values("shop.Book", "words", str)\n'
+        '        self.remove_field("shop.Book", "words")',
+    )
+    site.write({"migrators.py": step})
+    checked, done = site.succeed("checkdump", "dump"), site.succeed("restore", "dump", "--noinput")
+    for said in (checked, done):
+        assert "migrate_from_1_0: shop.Tag: its rows are left out (2 rows)." in said
+        assert "migrate_from_1_0: shop.Book: words is left out (1 row)." in said
+        assert "migrate_from_1_0: shop.Book: tags is left out (1 row)." in said
+
+
 def test_a_new_field_has_the_value_that_the_migration_has_given_to_rows(site: Site) -> None:
     models = OLD.replace(
         "class Tag(models.Model):", "class Tag(models.Model):\n    size = models.IntegerField()"
