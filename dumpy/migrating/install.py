@@ -166,11 +166,12 @@ def adding_version_hint(dump: Dump) -> Iterator[None]:
     try:
         yield
     except (FixtureError, FixtureErrors) as error:
-        error.hint = "\n".join(filter(None, [error.hint, _no_version_hint(dump)]))
+        error.hint = "\n".join(filter(None, [error.hint, version_hint(dump)]))
         raise
 
 
-def _no_version_hint(dump: Dump) -> str:
+def version_hint(dump: Dump) -> str:
+    """Return what to do if no migrator has changed a dump without a version, or ``""``."""
     policy = current_policy()
     if policy.as_version or dump.version or not configuration().migration_class:
         return ""

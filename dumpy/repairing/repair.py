@@ -21,7 +21,7 @@ from dumpy.loading.batches import Layout
 from dumpy.loading.loader import Loader
 from dumpy.loading.references import MissingRow, dangling_references
 from dumpy.loading.registry import TODAY
-from dumpy.migrating.install import adding_version_hint
+from dumpy.migrating.install import adding_version_hint, version_hint
 from dumpy.migrating.tables import MigratedDump, created_objects
 from dumpy.reading import Dump, DumpedTable
 from dumpy.reading.dump import Row
@@ -188,6 +188,9 @@ class Repair:
 
     def _chosen(self, choice: Choice) -> list[Candidate]:
         table, key = choice.table, choice.table.key[0]
+        if not any(t.create is not None or t.label == table.label for t in self._dump.tables):
+            reason = f"{table.label}: the dump has no rows of this model."
+            raise InvalidChoice(f"{reason} {version_hint(self._dump.dump)}".rstrip())
         if choice.conditions:
             names = {key, *(condition.name for condition in choice.conditions)}
             rows = list(self._find(table, names, lambda row: _CHOSEN if row in choice else ""))

@@ -496,6 +496,32 @@ def test_a_key_that_is_not_in_the_dump_is_an_error(dump: Path) -> None:
     assert not Track.objects.filter(pk=2).exists()
 
 
+RENAMING = """
+from dumpy import Migrator
+
+
+class Renaming(Migrator):
+    def migrate_from_1_0(self, globals_dict):
+        "Styles are genres."
+        self.rename_model("music.Style", "music.Genre")
+        return "2.0"
+"""
+
+
+def test_a_renamed_model_of_a_dump_without_a_version_is_not_said_to_lack_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "renaming.py").write_text(RENAMING, encoding="utf-8")
+    settings.DUMPY = {"VERSION": "2.0", "MIGRATION_CLASS": "renaming.Renaming"}
+    dump = tmp_path / "old.py"
+    dump.write_text(module(rows("music.Style", "id name", (3, "Rock"))), encoding="utf-8")
+    _said, reason = failed(dump, "music.Genre", "3")
+    assert "music.Genre: the dump has no rows of this model. Migrators change only" in reason
+    assert "or use --as-version" in reason
+    assert repaired(dump, "music.Genre", "3", as_version="1.0") == {"music.Genre": "1 restored"}
+
+
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
