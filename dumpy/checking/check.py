@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,8 @@ from dumpy.restoring.changes import Changes
 from dumpy.restoring.content import Content, require_dump
 from dumpy.restoring.findings import Finding
 from dumpy.restoring.names import ModelComparison, ModelRows, added_models, models_of
-from dumpy.restoring.plans import skipped_advice, through_advice
+from dumpy.restoring.plans import Plan, skipped_advice, through_advice
+from dumpy.restoring.summary import loading_advice, subset_warning
 from dumpy.schema.tables import table_of
 from dumpy.text.manifest import NAME, RESTORE
 
@@ -85,6 +86,7 @@ class _Check:
             is_damaged = any(isinstance(error, FixtureError) for error in self.result.damages)
             reason = "it is damaged" if is_damaged else "its rows cannot be migrated"
             self.result.unrehearsed = f"The dump was not rehearsed, because {reason}."
+        self._advise_for_part()
 
     def _check_names(self) -> None:
         result = self.result
@@ -94,7 +96,8 @@ class _Check:
         with _collecting_damage(result):
             changes = self.content.changes
         comparison = ModelComparison(models, added_models(self.dump, models, self.using), changes)
-        result.findings += comparison.findings()
+        kept = Plan(self.content, self.using).new_tables if changes.past else set()
+        result.findings += (f for f in comparison.findings() if not _is_kept(f, kept))
         result.findings += _without_migration(models, comparison)
         result.findings += _read_by_code(models)
         result.findings += self._unmasked()
@@ -157,6 +160,17 @@ class _Check:
                 reason = f"{operation}: a restore does not do this"
                 yield Finding("data-migration", ".".join(key), reason)
 
+    def _advise_for_part(self) -> None:
+        """Say how to add the rows of a part of a database to those of another one."""
+        result, advice = self.result, loading_advice(self.dump)
+        others = sum(finding.kind == "model-added" for finding in result.findings)
+        result.is_part = self.dump.is_subset or others > 0
+        if result.is_fine and self.dump.is_subset:
+            result.advice = subset_warning(self.dump)
+        elif result.is_fine and result.is_part:
+            tables = f"{len(result.rows)} of {len(result.rows) + others} tables"
+            result.advice = f"The dump has {tables}. To keep the rows of the others: {advice}."
+
     def _rehearse(self) -> None:
         result = self.result
         stopping = [f for f in result.stopping if f.kind not in ("code", "data-migration")]
@@ -171,6 +185,12 @@ class _Check:
         rehearse(self.content, self.using, result, keeps_scratch=self.keeps_scratch)
         if self.dump.is_program and not result.rows:
             result.rows = dict.fromkeys(labels_in(self.dump), 0)
+
+
+def _is_kept(finding: Finding, tables: Collection[str]) -> bool:
+    """Whether a finding is for a model that the dump does not have, and whose rows are kept."""
+    is_added = finding.kind == "model-added" and not finding.hint
+    return is_added and TODAY.get(finding.model)._meta.db_table in tables
 
 
 def _without_migration(

@@ -133,6 +133,9 @@ def _restore(content: Content, using: str, result: Findings, kept: str) -> Itera
         damage = error if isinstance(error, DumpyError) else RestoreFailed(str(error))
         result.damages.append(damage)
     else:
+        made = {label for label, counts in report.tables.items() if counts.total}
+        others = [f for f in result.findings if f.kind != "model-added" or f.model not in made]
+        result.findings[:] = others
         if content.dump.is_program and result.manifest is None:
             result.rows = {label: counts.total for label, counts in report.tables.items()}
         yield from rehearsal.findings

@@ -30,12 +30,12 @@ _FIELD_WIDTH = 20
 # The kinds of findings that are listed by name only, unless they have a hint.
 _TITLES = {
     "field-added": "New fields, nothing to do",
-    "model-added": "Not in the dump, emptied by a restore except for new models of its apps",
+    "model-added": "Not in the dump; a restore deletes their rows",
     "read-by-code": "Fields that code of the project reads, not Django's",
     "not-masked": UNMASKED.strip(" :"),
 }
-_FINE = "The dump is complete, fits the models, and can be restored."
-_NAMES_ONLY = "The dump is complete, and its names fit the models. Its rows were not rehearsed."
+_FINE = "The dump is {}, fits the models, and can be restored."
+_NAMES_ONLY = "The dump is {}, and its names fit the models. Its rows were not rehearsed."
 
 
 class NoScratch(RestoreFailed):
@@ -57,6 +57,7 @@ class Findings:
         notes: sentences about migrators, programs that run, and omitted rows.
         arrived: the version that the migrators lead to, if it is not that of the project.
         manifest: the manifest of a directory, or None.
+        is_part: whether the dump has only a part of the tables or rows of a database.
         is_edited: whether ``restore.py`` was edited since it was written.
         is_rehearsed: whether the dump was restored into a scratch database.
         unrehearsed: why it was not.
@@ -72,6 +73,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     arrived: str | None = None
     manifest: Manifest | None = None
+    is_part: bool = False
     is_edited: bool = False
     is_rehearsed: bool = False
     unrehearsed: str = ""
@@ -139,7 +141,8 @@ def conclusion(result: Findings) -> str:
 def verdict(result: Findings) -> str:
     """Return the verdict in one sentence."""
     if result.is_fine:
-        return _FINE if result.is_rehearsed else _NAMES_ONLY
+        sentence = _FINE if result.is_rehearsed else _NAMES_ONLY
+        return sentence.format("undamaged" if result.is_part else "complete")
     if result.damages and all(isinstance(error, NoScratch) for error in result.damages):
         return "The dump was not rehearsed: it is not known whether it can be restored."
     parts = []

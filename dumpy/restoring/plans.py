@@ -209,7 +209,7 @@ def skipped_advice(content: Content) -> str:
     leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)
     removals = content.removals
-    apply = f"To apply them, {', or '.join(options)}. " if skipped else ""
+    apply = f"To apply these migrations, {', or '.join(options)}. " if skipped else ""
     cost = f" With {THROUGH_MIGRATIONS}: {' '.join(removals)}" if is_possible and removals else ""
     return (
         f"{apply}If the rows of this dump are those of today as they stand, write into "

@@ -17,6 +17,7 @@ from django.utils.translation import override
 
 from dumpy.engines import engine_of
 from dumpy.errors import counted
+from dumpy.reading import Dump
 from dumpy.reading.dump import IS_MASKED
 from dumpy.restoring.content import Content
 from dumpy.schema.tables import ModelType
@@ -44,15 +45,7 @@ class Summary:
         """Yield a sentence for each kind of rows and values that the restore loses."""
         dump = self.content.dump
         if dump.is_subset:
-            advice = (
-                "write it with dumpdata --format=py, and load it with loaddata"
-                if dump.path
-                else f"manage.py loaddata {dump.source.path}"
-            )
-            yield (
-                "The dump is a subset of a database: a restore deletes all other rows of this "
-                f"one. To keep them: {advice}."
-            )
+            yield subset_warning(dump)
         if dump.is_masked:
             yield IS_MASKED
         code = " (except for rows that code makes)" if self.makes_rows else ""
@@ -113,6 +106,21 @@ class Summary:
             for name, model in self._models.items()
             if name in tables
         }
+
+
+def subset_warning(dump: Dump) -> str:
+    """Return what a restore of a subset deletes, and how to add its rows instead."""
+    return (
+        "The dump is a subset of a database: a restore deletes all other rows of this one. "
+        f"To keep them: {loading_advice(dump)}."
+    )
+
+
+def loading_advice(dump: Dump) -> str:
+    """Return how to add the rows of a dump to a database."""
+    if dump.path:
+        return "write it with dumpdata --format=py, and load it with loaddata"
+    return f"manage.py loaddata {dump.source.path}"
 
 
 def by_label(rows: Mapping[str, int]) -> str:

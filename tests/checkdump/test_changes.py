@@ -303,6 +303,18 @@ def test_a_new_field_has_the_value_that_the_migration_has_given_to_rows(site: Si
     assert site.shell(sizes) == "{7}\n"
 
 
+def test_a_new_model_is_not_said_to_lose_rows(site: Site) -> None:
+    options = 'primary_key=True, auto_created=True, serialize=False, verbose_name="ID"'
+    change(
+        site,
+        f'migrations.CreateModel("Prize", [("id", models.BigAutoField({options}))])',
+        models=f"{OLD}\n\nclass Prize(models.Model):\n    pass\n",
+    )
+    said = site.succeed("checkdump", "dump")
+    assert "a restore deletes" not in said
+    assert "The dump is complete, fits the models, and can be restored." in said
+
+
 def test_a_new_field_without_a_value_keeps_the_rows_from_being_rehearsed(site: Site) -> None:
     models = OLD.replace(
         "class Tag(models.Model):", "class Tag(models.Model):\n    size = models.IntegerField()"

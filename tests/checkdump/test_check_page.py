@@ -48,7 +48,7 @@ def older(tmp_path: Path) -> Path:
 
 def test_a_page_has_the_verdict_and_the_rows_of_each_table(artists: Path, tmp_path: Path) -> None:
     text = page_of(artists, tmp_path / "check.html").text
-    assert "The dump is complete, and its names fit the models." in text
+    assert "The dump is undamaged, and its names fit the models." in text
     assert "music.Artist 1 " in text
 
 

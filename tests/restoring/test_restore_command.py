@@ -153,7 +153,7 @@ def test_before_it_asks_it_shows_the_rows_of_both_sides(first: Site) -> None:
         (("dump2py", "part.py"), "To keep them: write it with dumpdata --format=py, and load it"),
     ],
 )
-def test_before_it_asks_it_says_that_the_dump_is_a_subset(
+def test_before_it_asks_it_says_that_the_dump_is_a_subset_and_so_does_a_check(
     first: Site, command: tuple[str, ...], way: str
 ) -> None:
     first.restore_file()
@@ -163,6 +163,10 @@ def test_before_it_asks_it_says_that_the_dump_is_a_subset(
     assert "a subset of a database: a restore deletes all other rows of this one." in said
     assert way in said
     assert first.contents() == before
+    checked = first.succeed("checkdump", "part.py")
+    assert "a subset of a database: a restore deletes all other rows of this one." in checked
+    assert way in checked
+    assert "The dump is undamaged, fits the models, and can be restored." in checked
 
 
 @pytest.mark.sql

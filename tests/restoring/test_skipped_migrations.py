@@ -188,7 +188,7 @@ def test_a_migration_that_changes_rows_is_not_skipped(
     if said:
         for refused in (site.refuse(site.the_dump), site.refuse_file()):
             assert said in refused
-            assert "To apply them, add --through-migrations" in refused
+            assert "To apply these migrations, add --through-migrations" in refused
             assert "SOURCE_MIGRATIONS" in refused
         key, _, what = said.partition(": ")
         checked = site.fail("checkdump", site.the_file)

@@ -70,7 +70,7 @@ def test_staff_does_not_see_the_link(staff):
 
 def test_the_page_of_a_dump_shows_its_tables_and_differences(admin_client, upload, dump):
     said = text_of(admin_client.get(upload(dump).url))
-    assert "The dump is complete, and its names fit the models." in said
+    assert "The dump is undamaged, and its names fit the models." in said
     assert "Its migrations are those of the database." in said
     assert (
         '<th scope="row">shop.Product</th><td>2</td><td>2</td><td>1</td><td>1</td><td>1</td>'
@@ -102,7 +102,7 @@ def test_a_field_that_the_models_do_not_have_is_named(admin_client, upload, dump
 def test_a_rehearsal_on_request_restores_into_a_scratch_database(admin_client, upload, dump):
     before = names()
     said = text_of(admin_client.post(upload(dump).url, {"rehearse": "1"}))
-    assert "The dump is complete, fits the models, and can be restored." in said
+    assert "The dump is undamaged, fits the models, and can be restored." in said
     assert names() == before
 
 
