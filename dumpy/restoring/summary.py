@@ -12,8 +12,6 @@ from pathlib import Path
 from django.apps import apps
 from django.db import connections
 from django.db.models import QuerySet
-from django.utils.timesince import timesince
-from django.utils.translation import override
 
 from dumpy.engines import engine_of
 from dumpy.errors import counted
@@ -134,8 +132,7 @@ def _age(content: Content) -> str:
     path = Path(content.dump.source.path or "")
     path = path if content.dump.path is None else content.dump.path / NAME
     written = datetime.fromtimestamp(os.path.getmtime(path))
-    with override("en"):
-        age = timesince(written, depth=1).replace("\xa0", " ")
     version = content.dump.version
     source = f"version {version}" if version else "a project without a version"
-    return f"The dump is of {source}, written {age} ago ({written:%Y-%m-%d %H:%M})."
+    # A copy has other times than the dump.
+    return f"The dump is of {source}; its files are from {written:%Y-%m-%d %H:%M}."
