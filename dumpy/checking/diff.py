@@ -93,7 +93,7 @@ class RowDiff:
     @property
     def key(self) -> str:
         """The primary key, as text."""
-        return _key_text(self.row.key)
+        return key_text(self.row.key)
 
     @property
     def kind(self) -> str:
@@ -257,7 +257,7 @@ def values(dump: Dump) -> Iterator[str]:
     for label, tables in by_model(dump.tables).items():
         names = field_names(tables)
         for row in keyed(tables, key_of(label, names), names):
-            ref = f"{label}(pk={_key_text(row.key)})"
+            ref = f"{label}(pk={key_text(row.key)})"
             yield from (f"{ref} {name} {text}" for name, text in row.cells.items())
 
 
@@ -292,7 +292,8 @@ def _dump_database(alias: str, labels: Sequence[str], path: Path) -> dict[str, i
     return {label: count for label, count in counts.items() if count}
 
 
-def _key_text(key: tuple[object, ...]) -> str:
+def key_text(key: tuple[object, ...]) -> str:
+    """Return a primary key as messages show it."""
     try:
         return _WRAPPER.sub(r"\1", ", ".join(map(source, key)))
     except Unwritable:  # a value of a database that dumps do not have

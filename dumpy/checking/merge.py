@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dumpy import reading
-from dumpy.checking.diff import open_data
+from dumpy.checking.diff import key_text, open_data
 from dumpy.errors import DumpyError, FixtureError
 from dumpy.loading.registry import TODAY
 from dumpy.reading import Dump, DumpedTable
@@ -43,11 +43,14 @@ class MergeResult:
     Attributes:
         text: the dump, with markers around each conflict.
         conflicts: the number of conflicts.
+        conflicting: the rows with conflicts, as ``app_label.ModelName(pk=…)``; rows that are merged
+            by lines are not named.
         dangling: the references to rows that one version has removed, each with its line.
     """
 
     text: str
     conflicts: int
+    conflicting: tuple[str, ...] = ()
     dangling: tuple[tuple[int, str], ...] = ()
 
 
@@ -144,7 +147,7 @@ def _merge_dumps(base: _Version, ours: _Version, theirs: _Version) -> MergeResul
     names = {name for v in versions for name in v.tables if _is_mergeable(name, versions)}
     reordered = {name for v in versions for name in v.tables if _is_reordered(name, versions)}
     skeleton = _merge_skeletons(versions, names, reordered)
-    rows = {name: _merge_rows(name, *(v.rows(name) for v in versions)) for name in names}
+    rows = {name: _merge_rows(name, versions) for name in sorted(names)}
     placed = set(_IS_PLACEHOLDER.findall(skeleton.text))
     if any(rows[name].text for name in names - placed):
         # One version has removed the table, and the other has changed its rows.
@@ -158,12 +161,13 @@ def _merge_dumps(base: _Version, ours: _Version, theirs: _Version) -> MergeResul
     conflicts = skeleton.conflicts + sum(result.conflicts for result in rows.values())
     removed = _removed_keys(names, base, ours, theirs)
     if not conflicts:  # a result that cannot be read raises FixtureError, and is merged by lines
-        return MergeResult(text, 0, tuple(_dangling(text, removed)))
+        return MergeResult(text, 0, dangling=tuple(_dangling(text, removed)))
     dangling: set[tuple[int, str]] = set()
     for marker in (_OURS, _SPLIT):
         with suppress(FixtureError):  # with one side of each conflict, the dump may be invalid
             dangling |= set(_dangling(_resolve(text, marker), removed))
-    return MergeResult(text, conflicts, tuple(sorted(dangling)))
+    conflicting = tuple(chain.from_iterable(result.conflicting for result in rows.values()))
+    return MergeResult(text, conflicts, conflicting, tuple(sorted(dangling)))
 
 
 def _merge_skeletons(
@@ -251,23 +255,20 @@ def _is_reordered(name: str, versions: Sequence[_Version]) -> bool:
     return len({parameter for _position, parameter in places}) < len(places)
 
 
-def _merge_rows(
-    name: str,
-    base: Mapping[Key, Texts],
-    ours: Mapping[Key, Texts],
-    theirs: Mapping[Key, Texts],
-) -> MergeResult:
+def _merge_rows(name: str, versions: Sequence[_Version]) -> MergeResult:
     """Merge the rows of a create function."""
+    base, ours, theirs = (version.rows(name) for version in versions)
+    (label, *_) = (version.tables[name][0].label for version in versions if name in version.tables)
     lines: list[str] = []
-    conflicts = 0
+    conflicting: list[str] = []
     for key in sorted({*ours, *theirs}, key=cmp_to_key(compare_keys)):
         our, their = _merge_row(base.get(key), ours.get(key), theirs.get(key))
         if our == their:
             lines.append(_line(name, our))
         else:
-            conflicts += 1
+            conflicting.append(f"{label}(pk={key_text(key)})")
             lines += [_OURS, _line(name, our), _SPLIT, _line(name, their), _THEIRS]
-    return MergeResult("".join(lines), conflicts)
+    return MergeResult("".join(lines), len(conflicting), tuple(conflicting))
 
 
 def _merge_row(

@@ -241,8 +241,21 @@ def test_the_command_writes_the_merge_over_ours_and_ends_with_1_for_conflicts(
     with pytest.raises(SystemExit) as end:
         call_command("mergedump", *map(str, paths), stderr=said)
     assert end.value.code == 1
-    assert "Conflicts in" in said.getvalue()
+    assert said.getvalue() == (
+        f"Conflicts in {paths[1]}: 1 (shop.Product(pk=1)). Edit the marked lines.\n"
+    )
     assert "<<<<<<< ours" in paths[1].read_text(encoding="utf-8")
+
+
+def test_the_command_names_the_first_rows_with_conflicts_only(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("base.py", "ours.py", "theirs.py")]
+    for path, name in zip(paths, ("Saw", "Big", "Old"), strict=True):
+        text = module(products([(pk, name, 1) for pk in range(1, 8)]))
+        path.write_text(text, encoding="utf-8")
+    said = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("mergedump", *map(str, paths), stderr=said)
+    assert "(pk=5), …). Edit the marked lines." in said.getvalue()
 
 
 def test_what_cannot_be_read_is_one_sentence_and_ends_with_2(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from dumpy.checking.merge import merge
 from dumpy.console import failing
 from dumpy.errors import printable
 
+_SHOWN = 5
+
 
 class Command(BaseCommand):
     """Merges versions of a dump: the status is 0 without conflicts, 1 with some, 2 for an error."""
@@ -38,7 +40,12 @@ class Command(BaseCommand):
             ours.write_bytes(result.text.encode("utf-8", "surrogateescape"))
         name = path or ours
         if result.conflicts:
-            self.stderr.write(f"Conflicts in {name}: {result.conflicts}. Edit the marked lines.")
+            shown = result.conflicting[:_SHOWN]
+            more = ["…"] if len(shown) < result.conflicts else []
+            rows = f" ({', '.join([*shown, *more])})" if shown else ""
+            self.stderr.write(
+                printable(f"Conflicts in {name}: {result.conflicts}{rows}. Edit the marked lines.")
+            )
         for line, message in result.dangling:
             self.stderr.write(printable(f"{name}:{line}: {message}"))
         if result.conflicts or result.dangling:
