@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
@@ -676,7 +677,11 @@ def _open_file(source: Source) -> Dump:
         _require_program(source)
         return Dump(source)
     if source.path and dump_directory(source.path) is not None:
-        hint = f"To restore it: manage.py restore {Path(source.name).parent}"
+        directory = Path(source.name).parent
+        hint = (
+            f"To restore it: manage.py restore {directory}; to restore single rows: manage.py "
+            f"repair {directory} app_label.ModelName pk"
+        )
         raise FixtureError(source.place(), "it belongs to a directory dump.", hint)
     try:
         outline, skeleton = _read_skeleton(source, YIELDED)
@@ -718,6 +723,8 @@ def _open_directory(path: Path) -> Dump:
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a directory dump; raises ``FixtureError``."""
     place = Place(str(path / manifests.NAME))
+    if not os.path.lexists(path / manifests.NAME):
+        raise FixtureError(Place(str(path)), f"it is not a dump: it has no {manifests.NAME}.")
     hint = "Every complete directory dump has one."
     try:
         with open_plain(path / manifests.NAME) as file:

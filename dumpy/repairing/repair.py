@@ -349,7 +349,7 @@ class Repair:
             if table_of(model) is table:
                 values = self._special.translate(table, _values_of(table, instance))
                 if reason := reason_for(values):
-                    yield replace(_candidate(table, values, place, reason), is_created=True)
+                    yield _candidate(table, values, place, reason, is_created=True)
 
     def _reader(self, layout: Layout) -> Callable[[Row], dict[str, Any]]:
         """Return a function that returns the values of a row by name.
@@ -633,13 +633,18 @@ def _child_reason(
     return next(filter(None, map(reasons.get, targets)), "")
 
 
-def _candidate(table: Table, values: Values, place: Place, reason: str) -> Candidate:
+def _candidate(
+    table: Table, values: Values, place: Place, reason: str, *, is_created: bool = False
+) -> Candidate:
     if not set(table.key) <= values.keys():
+        ways = ["leave out --with-children"] if reason != _CHOSEN else []
+        ways += ["give the rows a key in the migrator"] if is_created else []
+        way = " or ".join(ways or ["restore the whole dump"])
         raise InvalidChoice(
             f"{place}: the row of {table.label} has no primary key, so repair cannot tell whether "
-            "it exists. Restore the whole dump."
+            f"it exists. {way[0].upper()}{way[1:]}."
         )
-    return Candidate(table, values, place, reason)
+    return Candidate(table, values, place, reason, is_created)
 
 
 def _values_of(table: Table, instance: Model) -> dict[str, Any]:

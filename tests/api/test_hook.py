@@ -49,7 +49,7 @@ def test_a_file_of_a_directory_is_checked_against_its_manifest(
 def test_a_directory_is_checked_as_a_dump(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(GOLDEN / "v1")]) == 0
     assert main([str(GOLDEN)]) == 1
-    assert "Every complete directory dump has one." in capsys.readouterr().err
+    assert "it is not a dump: it has no manifest.json." in capsys.readouterr().err
 
 
 def test_a_file_that_is_missing_is_named(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (rename, "shop_albums.py: it is not in the manifest."),
     (link_to_it, "shop_album.py: it cannot be opened"),
     (make_it_a_pipe, "shop_album.py: it is not a regular file."),
-    (lose_the_manifest, "manifest.json: the manifest cannot be read"),
+    (lose_the_manifest, "it is not a dump: it has no manifest.json."),
     (link_to_the_manifest, "manifest.json: the manifest cannot be read: it cannot be opened"),
     (
         make_the_manifest_a_pipe,

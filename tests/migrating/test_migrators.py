@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import router
 from django.test import override_settings
 from migrating_tools import Step, Table, dump, loaded, migrator, settings_for
@@ -449,6 +449,29 @@ def test_what_a_repair_leaves_to_migrators_is_said(tmp_path: Path) -> None:
     assert Genre.objects.get().name == "Jazz"
     assert "music.Genre: a migrator makes its rows." in said
     assert "The after_load handlers of migrators are not run." in said
+
+
+def test_children_without_a_key_can_be_left_out_of_a_repair_or_get_one(tmp_path: Path) -> None:
+    def migrate(self: Any, globals_dict: dict[str, Any]) -> str:
+        @override(globals_dict)
+        def create_music_artist(id: int, **fields: Any) -> Any:
+            yield new(globals_dict["music_Artist"], id=id, **fields)
+            yield new(self.model("music.Album"), title="Hits", artist_id=id)
+
+        return "2.0"
+
+    Artist.objects.create(pk=1, name="AC/DC")
+    with settings_for("1.0", None):
+        called("dump2py", str(tmp_path / "old"), "music.Artist", verbosity=0)
+    Artist.objects.all().delete()
+    arguments = ("repair", str(tmp_path / "old"), "music.Artist", "1")
+    with settings_for("2.0", migrator(v1_0=migrate)):
+        with pytest.raises(CommandError) as error:
+            called(*arguments, with_children=True)
+        called(*arguments, really=True)
+    way = "Leave out --with-children or give the rows a key in the migrator."
+    assert str(error.value).endswith(way)
+    assert Artist.objects.get().name == "AC/DC"
 
 
 def test_handlers_are_called_before_and_after_the_load(tmp_path: Path) -> None:

@@ -496,6 +496,14 @@ def test_a_key_that_is_not_in_the_dump_is_an_error(dump: Path) -> None:
     assert not Track.objects.filter(pk=2).exists()
 
 
+def test_a_file_of_a_directory_is_refused_with_the_repair_to_type(dump: Path) -> None:
+    file = min(dump.glob("music_track*.py"))
+    _said, reason = failed(file, "music.Track", "2", "9")
+    assert reason.endswith(f"Name the directory: manage.py repair {dump} music.Track 2 9")
+    with pytest.raises(CommandError, match=r"single rows: manage.py repair \S+ app_label"):
+        call_command("loaddata", str(file))
+
+
 RENAMING = """
 from dumpy import Migrator
 

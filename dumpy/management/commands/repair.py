@@ -13,6 +13,7 @@ from dumpy.console import add_options, failing
 from dumpy.errors import SHOWN, counted, printable_lines
 from dumpy.loading.registry import routed_to
 from dumpy.migrating.install import migrating, policy_of
+from dumpy.reading.source import dump_directory
 from dumpy.repairing.choice import choice_of
 from dumpy.repairing.repair import Repair, RepairResult
 
@@ -50,6 +51,9 @@ class Command(BaseCommand):
         """Restore the rows; after any error the status is 1, and the database is not changed."""
         with failing(""):
             choice = choice_of(model, keys, options["where"])
+        if path.is_file() and (directory := dump_directory(path)):
+            call = " ".join(["manage.py repair", str(directory), model, *keys])
+            raise CommandError(f"{path} belongs to a directory dump. Name the directory: {call}")
         dump = reading.open(path)
         if dump.is_program:
             place = dump.source.place(1)
