@@ -98,6 +98,8 @@ class _Check:
         comparison = ModelComparison(models, added_models(self.dump, models, self.using), changes)
         kept = Plan(self.content, self.using).new_tables if changes.past else set()
         result.findings += (f for f in comparison.findings() if not _is_kept(f, kept))
+        if any(finding.kind == "no-app" for finding in result.findings):
+            return
         result.findings += _without_migration(models, comparison)
         result.findings += _read_by_code(models)
         result.findings += self._unmasked()
@@ -175,6 +177,8 @@ class _Check:
         result = self.result
         stopping = [f for f in result.stopping if f.kind not in ("code", "data-migration")]
         undecided = [finding for finding in stopping if finding.call is None]
+        if any(finding.kind == "no-app" for finding in stopping):
+            return
         if undecided or (stopping and self.dump.skeleton and not self.dump.skeleton.installs):
             first = (undecided or stopping)[0]
             result.unrehearsed = (

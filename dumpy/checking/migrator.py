@@ -27,7 +27,7 @@ from dumpy.writing.publishing import replaced
 _FILE = "migrators"
 _WIDTH = 88
 _ORDER = ("model-renamed", "model-removed", "field-renamed", "field-removed", "field-added")
-_BY_HAND = ("code", "no-migration", "no-table", "waits")
+_BY_HAND = ("code", "no-app", "no-migration", "no-table", "waits")
 _HEAD = '''"""Migrators for dumps of older versions."""
 
 from dumpy import Migrator

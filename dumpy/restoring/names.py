@@ -131,6 +131,13 @@ class ModelComparison:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the differences, model by model."""
+        if names := ", ".join(self._missing_apps()):
+            yield Finding(
+                "no-app", names, "none of the apps of the dump is in INSTALLED_APPS",
+                hint="restore it with the settings of its own project",
+                place=self.models[0].tables[0].skeleton.place(),
+            )  # fmt: skip
+            return
         for dumped in self.models:
             for finding in self._differences(dumped):
                 # An edit would not change what a migrator makes of the function in the file.
@@ -141,6 +148,18 @@ class ModelComparison:
             # A restore keeps or makes the rows of special models.
             if model._meta.label not in known and not is_special(model):
                 yield self._new_model(model)
+
+    def _missing_apps(self) -> list[str]:
+        """Return the apps of the dump, without Django's, if none is installed or has a new name."""
+        missing = dict[str, None]()
+        for dumped in self.models:
+            app = dumped.label.partition(".")[0]
+            installed = apps.app_configs.get(app)
+            if installed is None and self.current_label(dumped)[0] is None:
+                missing[app] = None
+            elif installed is None or not installed.name.startswith("django."):
+                return []
+        return [*missing]
 
     def _new_model(self, model: ModelType) -> Finding:
         finding = Finding("model-added", model._meta.label, "is not in the dump", stops=False)

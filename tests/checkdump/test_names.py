@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 from drift_dumps import checked
 from dumps import Rows, rows, write
@@ -187,6 +187,19 @@ def test_links_are_not_dropped_where_no_migration_tells_what_became_of_them(dump
     assert (found["field"], found["to"], found["guess"]) == ("list_id", "playlists", True)
     assert "may be the many-to-many field playlists now" in found["reason"]
     assert "remove_field" not in found["step"]
+
+
+def test_a_dump_of_another_project_is_called_so_without_advice_to_edit_it(dump: Path) -> None:
+    apps = rows("club.Member", "id", (1,)), rows("people.Person", "id", (1,))
+    said = checked(write(dump, rows("auth.Group", "id name permissions", (1, "a", [])), *apps))
+    (found,) = said.report["findings"]
+    assert (found["kind"], found["model"]) == ("no-app", "club, people")
+    assert found["reason"] == "none of the apps of the dump is in INSTALLED_APPS"
+    assert said.status == 1
+    with pytest.raises(CommandError) as error:
+        call_command("restore", str(dump), interactive=False)
+    assert "club, people: none of the apps of the dump is in INSTALLED_APPS" in str(error.value)
+    assert "omment" not in str(error.value)
 
 
 def test_a_model_that_rows_refer_to_is_said_to_be_needed(dump: Path) -> None:
