@@ -92,6 +92,10 @@ def test_a_script_that_is_not_there_is_named(site: Site) -> None:
     assert "There is no script 'nowhere.py'." in site.fail("run", "nowhere.py")
 
 
+def test_without_arguments_only_the_script_is_required(site: Site) -> None:
+    assert site.fail("run").endswith("the following arguments are required: script\n")
+
+
 def test_a_directory_is_led_to_its_restore_script(site: Site, dump: Path) -> None:
     said = site.fail("run", dump)
     assert f"{dump} is a dump. Restore it with: manage.py restore {dump}" in said

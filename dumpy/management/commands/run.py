@@ -29,7 +29,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("script", help="The script to run.")
-        parser.add_argument("args", nargs=argparse.REMAINDER, help="The arguments of the script.")
+        rest = parser.add_argument(
+            "args", nargs=argparse.REMAINDER, help="The arguments of the script."
+        )
+        rest.required = False  # Before Python 3.12, an error message would name them.
 
     def handle(self, *args: str, script: str, **options: Any) -> None:
         """Run the script; its exit status is the status of the command.
