@@ -410,3 +410,16 @@ def test_an_output_called_py_in_another_format_is_said(species: None, tmp_path: 
     assert "For a dump in Python, use --format=py. This writes JSON." in said.err
     said = called("dumpdata", "zoo.Species", output=str(tmp_path / "dump.json"))
     assert said.err == ""
+
+
+def test_a_dump_in_python_under_the_name_of_another_format_is_named_when_written_and_loaded(
+    species: None, tmp_path: Path
+) -> None:
+    path = tmp_path / "dump.json"
+    said = called("dumpdata", "zoo.Species", format="py", output=str(path))
+    assert said.err == (
+        f"{path}: This writes a dump in Python: loaddata needs a name that ends with .py.\n"
+    )
+    with pytest.raises(CommandError, match=r"is a dump in Python\. Rename it to dump\.py\.$"):
+        call_command("loaddata", path)
+    assert called("dumpdata", "zoo.Species", format="py", output=str(tmp_path / "dump")).err == ""

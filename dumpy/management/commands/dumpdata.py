@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import dumpdata
+from django.core.serializers import get_public_serializer_formats
 from django.core.serializers.base import ProgressBar
 
 from dumpy.console import add_subset_options, failing, subset_options
@@ -47,6 +48,10 @@ class Command(dumpdata.Command):
                 self.stderr.write(f"{options['output']}: {hint}")
             super().handle(*app_labels, **options)
             return
+        formats = {f".{name}" for name in get_public_serializer_formats()} - {".py"}
+        if formats.intersection(Path(options["output"] or "").suffixes):
+            hint = "This writes a dump in Python: loaddata needs a name that ends with .py."
+            self.stderr.write(f"{options['output']}: {hint}")
         with failing("", is_traced=options["traceback"]):
             models = select(app_labels, options["exclude"], options["database"])
             dump = DatabaseDump(models, _options(app_labels, options))

@@ -24,7 +24,7 @@ from dumpy.loading.loader import Loader, sharing
 from dumpy.loading.registry import routed_to
 from dumpy.loading.report import Rejects
 from dumpy.migrating.install import Policy, migrating, policy_of
-from dumpy.reading.source import allow_programs, check_file, is_stray_program
+from dumpy.reading.source import allow_programs, check_file, is_program_file, is_stray_program
 from dumpy.schema.tables import concrete
 from dumpy.text.manifest import NAME
 from dumpy.writing.database import DatabaseDump, Options, select
@@ -118,8 +118,14 @@ class Command(loaddata.Command):
         is_named = self.parse_name(fixture_label)[1] is not None
         fixtures = self.find_fixtures(fixture_label)
         for path, directory, _name in fixtures:
-            if directory is not None and self.parse_name(os.path.basename(path))[1] == "py":
+            if directory is None:
+                continue
+            _name, fixture_format, compression = self.parse_name(os.path.basename(path))
+            if fixture_format == "py":
                 check_file(path)
+            elif not compression and os.path.isfile(path) and is_program_file(path) is not None:
+                hint = f"Rename it to {Path(path).with_suffix('.py').name}."
+                raise CommandError(f"{path} is a dump in Python. {hint}")
         try:
             paths = [path for path, *_ in fixtures] if is_named else []
             with allow_programs(paths, self._policy().say):
