@@ -509,7 +509,9 @@ class Dump:
         file = self.files[name]
         if self.skeleton is None:
             label = next((entry.model for entry in self.entries if name in _names(entry)), "")
-            tables = file.tables(namespace or {}, label)
+            models = self.sketch.models if self.sketch else {}
+            edited = {variable.lower(): new for variable, new in models.items()}
+            tables = file.tables(namespace or {}, edited.get(_variable_name(label), label))
             return [replace(table, update_reference=self.update_reference) for table in tables]
         return list(self._tables(file.source, file.parts, self.skeleton.files.get(name, 1)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from past_site import RENAME, V2
 from sites import Site
@@ -78,6 +80,13 @@ def test_so_are_those_of_programs(site: Site) -> None:
     site.succeed("flush", "--noinput")
     site.succeed("loaddata", site.the_file)
     assert site.execute(ABOUT) == [("shop", "item")]
+
+
+def test_the_summary_of_a_program_has_the_label_that_a_person_names(site: Site) -> None:
+    run_as_programs(site)
+    said = site.manage("restore", site.the_dump, typed="n\n").stdout
+    assert "shop.Product" not in said
+    assert re.search(r"^shop.Item +0 +[1-9]", said, re.MULTILINE), said
 
 
 def test_and_those_of_a_row_that_is_code(site: Site) -> None:
