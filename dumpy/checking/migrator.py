@@ -21,7 +21,7 @@ from dumpy.checking.report import Findings
 from dumpy.conf import configuration
 from dumpy.errors import DumpyError, printable
 from dumpy.migrating.chain import step_name, step_version, steps_of, version_of
-from dumpy.restoring.findings import Finding
+from dumpy.restoring.findings import Finding, literal
 from dumpy.writing.publishing import replaced
 
 _FILE = "migrators"
@@ -158,16 +158,18 @@ def _with_method(path: Path, class_path: str, step: Step) -> str:
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     node = next(classes, None)
     if node is None:
-        raise _by_hand(f"{path} has no class {name}. Name yours in DUMPY['MIGRATION_CLASS'].", step)
+        reason = f"{path} has no class {name}. Name yours in DUMPY['MIGRATION_CLASS'], and add:"
+        raise _by_hand(reason, step)
     first, end = node.body[0], node.end_lineno or 0
     if first.lineno == node.lineno:
-        raise _by_hand(f"{path}:{node.lineno}: {name} has no body on lines of its own.", step)
+        reason = f"{path}:{node.lineno}: {name} has no body on lines of its own. Add it there:"
+        raise _by_hand(reason, step)
     try:
         existing = steps_of(import_string(class_path)).get(step_version(step.source))
     except ImportError as error:
         raise NotWritten(f"{path} cannot be imported: {error}.") from error
     if existing:
-        raise _by_hand(f"{class_path} has the step {existing} already.", step)
+        raise _by_hand(f"{class_path} has the step {existing} already. Add these lines:", step)
     lines = [line.decode() for line in data.splitlines(keepends=True)]
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
     method = indent(step.text, lines[first.lineno - 1][: first.col_offset])
@@ -176,7 +178,7 @@ def _with_method(path: Path, class_path: str, step: Step) -> str:
 
 
 def _by_hand(reason: str, step: Step) -> NotWritten:
-    return NotWritten(f"{reason} This is the method that the dump needs:\n\n{step.text}")
+    return NotWritten(f"{reason}\n\n{step.text}")
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -184,7 +186,11 @@ def _lines(finding: Finding) -> Iterator[str]:
     # A line break in a value of the dump must not end the comment.
     comment = printable(f"{finding.name}: {finding.sentence}")
     yield from (f"# {line}" for line in wrap(comment, _WIDTH - 10))
-    if finding.call is not None:
+    if finding.kind == "data-migration":
+        # A step that arrives is trusted to have done what the migrations since the dump did.
+        message = f"{finding.model}: do here what it does, or remove this line"
+        yield f"raise NotImplementedError({literal(message)})"
+    elif finding.call is not None:
         yield from _call(finding.step)
     else:
         yield from (f"# {line}" for line in finding.step.splitlines())

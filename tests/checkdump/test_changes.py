@@ -350,7 +350,21 @@ def test_code_of_migrations_that_a_restore_does_not_run_is_named(site: Site) -> 
     said = site.fail("checkdump", "dump")
     assert "shop.0002_change\n" in said
     assert "RunPython: Migration.<lambda>(): a restore does not do this" in said
-    assert "add --through-migrations" in said
+    assert "restore with --through-migrations" in said
+
+
+def test_a_written_step_does_not_pass_for_the_code_of_a_migration(site: Site) -> None:
+    """A step of a person is trusted to have done what the migrations do."""
+    change(site, CODE, models=OLD)
+    step = written(site)
+    line = (
+        'raise NotImplementedError("shop.0002_change: do here what it does, or remove this line")'
+    )
+    assert line in step
+    assert "shop.0002_change: do here what it does" in site.fail("checkdump", "dump")
+    assert "shop.0002_change: do here what it does" in site.fail("restore", "dump", "--noinput")
+    site.write({"migrators.py": step.replace(line, "")})
+    restored(site)
 
 
 def test_a_model_that_has_moved_to_another_app_with_its_table_is_no_guess(site: Site) -> None:
