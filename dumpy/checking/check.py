@@ -167,9 +167,11 @@ class _Check:
         result, advice = self.result, loading_advice(self.dump)
         others = sum(finding.kind == "model-added" for finding in result.findings)
         result.is_part = self.dump.is_subset or others > 0
-        if result.is_fine and self.dump.is_subset:
+        if result.damages or result.advice:
+            return
+        if self.dump.is_subset:
             result.advice = subset_warning(self.dump)
-        elif result.is_fine and result.is_part:
+        elif result.is_part:
             tables = f"{len(result.rows)} of {len(result.rows) + others} tables"
             result.advice = f"The dump has {tables}. To keep the rows of the others: {advice}."
 
