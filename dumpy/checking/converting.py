@@ -32,7 +32,7 @@ from dumpy.schema.instances import has_receivers
 from dumpy.writing.database import DatabaseDump, Options, select
 from dumpy.writing.publishing import replaced
 
-_WITH = " If it needs rows of another fixture: --with FIXTURE"
+_WITH = "\nIf it needs rows of another fixture: --with FIXTURE"
 _RECEIVERS = "If receivers of signals make the difference: DUMPY = {'SIGNALS': 'raw'}."
 # Fixtures in these directories belong to installed packages, not to the project.
 _PACKAGE_DIRECTORIES = {"site-packages", "dist-packages"}
@@ -88,7 +88,7 @@ class Converter:
                     converted.append(fixture)
                     errors.pop(fixture, None)
                 except Exception as error:  # the parser of a format may raise any exception
-                    errors.setdefault(fixture, error)
+                    errors[fixture] = error
             if not converted:
                 break
             dumps = {fixture.path: self._dumps[fixture.path] for fixture in converted}
