@@ -32,7 +32,7 @@ _SAME_VERSION = (
 THROUGH_MIGRATIONS = "--through-migrations"
 _THROUGH_HINT = (
     "The dump is older than the migrations of the project. To load it with the models of its time "
-    f"and migrate it, add {THROUGH_MIGRATIONS}."
+    f"and migrate it, restore with {THROUGH_MIGRATIONS}."
 )
 _SKIPPED = "Since the dump was made, migrations have changed rows, which a restore does not do:"
 _NOT_THROUGH = "The dump cannot be restored through the migrations; nothing was written."
@@ -204,7 +204,7 @@ def skipped_advice(content: Content) -> str:
     options, skipped = ["let a step of a migrator do the same"], content.skipped
     is_possible = bool(skipped) and not content.past.problems(content.labels)
     if is_possible:
-        options.insert(0, f"add {THROUGH_MIGRATIONS}")
+        options.insert(0, f"restore with {THROUGH_MIGRATIONS}")
     apps = {app for app, _name in (*(key for key, _change in skipped), *content.unknown)}
     leaves = (leaf for leaf in content.past.leaves if leaf[0] in apps)
     names = ", ".join(f"{app!r}: {name!r}" for app, name in leaves)

@@ -71,7 +71,7 @@ def test_keys_are_not_taken_for_those_of_another_model(site: Site) -> None:
     said = site.refuse_file()
     line = site.the_file.read_text().split("\n").index("        product_id=product_id,") + 1
     assert f"dump.py:{line}: shop.Sale.product_id: referred to shop.Product when" in said
-    assert "add --through-migrations" in said
+    assert "restore with --through-migrations" in said
     assert 'self.change_values("shop.Sale", "product_id", {…})' in said
     assert "shop.Offer today" in site.refuse(site.the_dump)
 

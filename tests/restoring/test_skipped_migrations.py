@@ -188,7 +188,7 @@ def test_a_migration_that_changes_rows_is_not_skipped(
     if said:
         for refused in (site.refuse(site.the_dump), site.refuse_file()):
             assert said in refused
-            assert "To apply these migrations, add --through-migrations" in refused
+            assert "To apply these migrations, restore with --through-migrations" in refused
             assert "SOURCE_MIGRATIONS" in refused
         key, _, what = said.partition(": ")
         checked = site.fail("checkdump", site.the_file)
@@ -373,8 +373,8 @@ def test_values_that_migrations_remove_are_counted_before_and_after_a_restore(si
 def test_the_option_is_not_recommended_without_what_it_costs(site: Site) -> None:
     site.write({"shop/models.py": NO_SLUG})
     migration(site, REMOVED)
-    assert f"add {THROUGH}. {LOST}." in site.refuse(site.the_dump)
-    assert f"add {THROUGH}. {LOST}." in site.fail("checkdump", site.the_dump)
+    assert f"restore with {THROUGH}. {LOST}." in site.refuse(site.the_dump)
+    assert f"restore with {THROUGH}. {LOST}." in site.fail("checkdump", site.the_dump)
     migration(site, REMOVED + RUNS)
     assert f"{LOST}, unless a data migration moves it." in site.fail("checkdump", site.the_dump)
 

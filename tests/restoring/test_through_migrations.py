@@ -531,8 +531,8 @@ def test_users_that_were_swapped_then_are_refused(site: Site) -> None:
 def test_it_is_suggested_for_an_older_dump_that_does_not_fit(site: Site) -> None:
     said = site.refuse(site.the_dump)
     assert "shop.Product: was renamed to shop." in said
-    assert "add --through-migrations" in said
-    assert "add --through-migrations" in site.refuse_file()
+    assert "restore with --through-migrations" in said
+    assert "restore with --through-migrations" in site.refuse_file()
 
 
 def test_it_is_not_suggested_for_a_dump_that_is_not_older(first: Site) -> None:
