@@ -707,7 +707,7 @@ def _require_program(source: Source) -> None:
     if b"\0" in start:
         raise FixtureError(source.place(1), "it contains NUL bytes, so it is not a text file.")
     if start.lstrip()[:1] in (b"[", b"{", b"<"):
-        hint = "Make a dump of this format with dumpdata --format=py."
+        hint = "Name it as its format, or make a dump in Python with dumpdata --format=py."
         raise FixtureError(source.place(1), "it is JSON or XML, not Python.", hint)
 
 

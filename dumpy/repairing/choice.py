@@ -119,7 +119,7 @@ def _model(label: str) -> ModelType:
         model: ModelType = apps.get_model(label)
     except (LookupError, ValueError) as error:
         raise InvalidChoice(
-            f"There is no model {label!r}. Name one as app_label.ModelName."
+            f"There is no model {label!r}. Name a model of the project as app_label.ModelName."
         ) from error
     if is_special(model):
         raise InvalidChoice(f"{label}: Django creates these rows itself. Use manage.py migrate.")

@@ -113,7 +113,7 @@ def test_an_empty_database_is_no_dump(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_json_under_the_name_of_a_program_is_called_json(tmp_path: Path) -> None:
     said = refusal(tmp_path / "snapshot.py", '[{"model": "zoo.species"}]')
-    assert "it is JSON or XML, not Python. Make a dump of this format with" in said
+    assert "it is JSON or XML, not Python. Name it as its format, or make a dump" in said
 
 
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
