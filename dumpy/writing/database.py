@@ -101,8 +101,7 @@ class DatabaseDump:
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        names = [name for table in self._ordered for name in table.db_tables]
-        with engine_of(connections[self.using]).snapshot(names), ExitStack() as stack:
+        with engine_of(connections[self.using]).snapshot(self._db_tables), ExitStack() as stack:
             if self._masking is not None:
                 stack.callback(self._masking.close)
             if self._options.selection is not None:
@@ -263,8 +262,12 @@ class DatabaseDump:
 
     @cached_property
     def _table_kinds(self) -> dict[str, str]:
-        names = [name for table in self._ordered for name in table.db_tables]
-        return engine_of(connections[self.using]).tables([*names, _CONTENT_TYPES])
+        return engine_of(connections[self.using]).tables([*self._db_tables, _CONTENT_TYPES])
+
+    @property
+    def _db_tables(self) -> list[str]:
+        """The database tables of the models, with those of their links."""
+        return [name for table in self._ordered for name in table.db_tables]
 
     def shape(self, table: Table) -> Shape:
         """Return the columns and links of a table to write."""

@@ -116,7 +116,8 @@ def pages_of_query(
     ordered = rows_query.order_by(*map(engine.exact_order, keys))
     selected = ordered.values_list(*map(engine.as_driven, columns))
     writers = [ColumnWriter(shape.table.label, key, using, is_stored=True) for key in keys]
-    for column, row_key, reason in engine.misread(rows_query, columns):
+    if misread := next(iter(engine.misread(rows_query, columns)), None):
+        column, row_key, reason = misread
         raise ColumnWriter(shape.table.label, column, using).unreadable(row_key, DumpFailed(reason))
     wide_columns = {number: column for number, column in enumerate(columns) if _is_wide(column)}
 
