@@ -105,8 +105,8 @@ def write(
 
     A path that ends with ``.py``, or with ``.py`` and the extension of a compression, becomes one
     module, as with ``dumpdata --format=py --all``; any other path a directory, as with ``dump2py``.
-    The parameters are the options of these commands: ``only``, ``where``, ``with_children``, and
-    ``mask`` are lists of texts such as ``"shop.Order:1,2"``, ``needed=False`` is ``--no-needed``.
+    The parameters are the options of these commands. Options that can be used multiple times are
+    lists, such as ``only=["shop.Order:1,2"]``, and ``needed=False`` is ``--no-needed``.
 
     Raises ``DumpyError`` if the dump cannot be made, or if there is a directory at the path and
     ``overwrite`` is false. An existing dump at the path is kept then.

@@ -23,7 +23,7 @@ from dumpy.writing.database import LEFT_OUT
 
 _SIMILAR = 0.6
 _LINKS, _KEY, _VALUE = "links", "key", "value"
-_MOVE = "or do the same with @override in a migrator"
+_MOVE = "or do what this code does with @override in a migrator"
 _TO_LINKS = "lambda key: [] if key is None else [key]"
 _TO_KEY = "lambda keys: keys[0] if keys else None"
 
